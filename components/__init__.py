@@ -1,0 +1,1 @@
+"""TFX components of our own, one a file. They know neither DIN nor each other."""

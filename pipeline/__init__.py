@@ -1,0 +1,1 @@
+"""The pipeline: its configuration, the DAG, the data it reads and the `din` command."""

@@ -1,0 +1,1 @@
+"""Sources of impressions, each turned into the one TFRecord layout (see `layout`)."""

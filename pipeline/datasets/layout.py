@@ -1,0 +1,110 @@
+"""The one folder layout that every data set has.
+
+    DIR/train/*.tfrecord.gz       what the model learns from
+    DIR/validation/*.tfrecord.gz  what training selects on (early stopping)
+    DIR/eval/*.tfrecord.gz        what the model is judged on, and nothing else
+    DIR/manifest.json             source, command, seed, split rule, counts, time range, oracle where known
+    DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din predict`
+"""
+
+import json
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.datasets.tfrecord import TFRecordWriter
+from pipeline.errors import InputError
+
+SPLITS = ("train", "validation", "eval")
+MANIFEST = "manifest.json"
+SAMPLE = "sample.jsonl"
+SAMPLE_SIZE = 20
+
+
+def scalar_column(values: np.ndarray) -> pa.Array:
+    """A column with exactly one value a row."""
+    return list_column(values, np.arange(len(values) + 1))
+
+
+def list_column(values: np.ndarray, offsets: np.ndarray) -> pa.Array:
+    """A column of lists: row i holds `values[offsets[i]:offsets[i + 1]]`."""
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
+
+
+def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
+    """Rows as JSON objects; features in `scalars` as plain values, others as lists, bytes as text, missing scalars left out."""
+    rows = []
+    for row in batch.to_pylist():
+        decoded = {name: [v.decode() if isinstance(v, bytes) else v for v in values or []] for name, values in row.items()}
+        rows.append({n: v[0] if n in scalars else v for n, v in decoded.items() if v or n not in scalars})
+    return rows
+
+
+class DatasetWriter:
+    """Writes a data set aside and moves it into place when it is whole, so that nobody meets half of one.
+
+    Args:
+        out: Folder to make; it must not exist or be empty.
+        shard_size: Impressions a file; a new file is begun once this many are in the last.
+
+    Raises:
+        InputError: `out` holds something already, or its parent cannot be written.
+
+    Example:
+        with DatasetWriter(Path("data")) as writer:
+            writer.write("train", batch)
+            writer.manifest = {"source": "..."}
+    """
+
+    def __init__(self, out: Path, shard_size: int = 100_000):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"{out} exists already: name an empty or a new folder.")
+        self.manifest: dict[str, Any] = {}
+        self.counts = dict.fromkeys(SPLITS, 0)
+        self._out = out
+        self._part = out.with_name(out.name + ".part")
+        self._shard_size = shard_size
+        self._shards: dict[str, tuple[TFRecordWriter, int]] = {}
+        self._scalars: set[str] = {"label"}
+        self._sample: list[dict[str, Any]] = []
+        try:
+            shutil.rmtree(self._part, ignore_errors=True)
+            for split in SPLITS:
+                (self._part / split).mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{out} cannot be written ({error.strerror}): name another folder with --out.") from error
+
+    def __enter__(self) -> "DatasetWriter":
+        return self
+
+    def write(self, split: str, batch: pa.RecordBatch) -> None:
+        """Appends the rows of `batch`, whose columns are `scalar_column`s and `list_column`s, to a split."""
+        writer, room = self._shards.get(split, (None, 0))
+        if writer is None or room <= 0:
+            if writer is not None:
+                writer.close()
+            index = len(list((self._part / split).iterdir()))
+            writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz"), self._shard_size
+        writer.write(batch)
+        self._shards[split] = (writer, room - batch.num_rows)
+        self.counts[split] += batch.num_rows
+        if split == "eval" and len(self._sample) < SAMPLE_SIZE:
+            rows = batch.slice(0, SAMPLE_SIZE - len(self._sample))
+            self._sample += to_json_rows(rows, {name for name in batch.schema.names if not name.startswith("historical_")})
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for writer, _ in self._shards.values():
+            writer.close()
+        if kind is not None:
+            shutil.rmtree(self._part, ignore_errors=True)
+            return
+        manifest = {**self.manifest, "examples": self.counts}
+        (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))
+        if self._out.exists():
+            self._out.rmdir()
+        self._part.rename(self._out)

@@ -1,0 +1,1 @@
+"""How a DAG is executed. Nothing here knows DIN."""
