@@ -43,8 +43,13 @@ class TFRecordWriter:
         self._encoder = RecordBatchToExamplesEncoder()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Appends one tf.Example a row. Columns are `list<int64>`, `list<float>` or `list<binary>`; an empty list is a missing value."""
-        self._gzip.write(b"".join(map(_frame, self._encoder.encode(batch))))
+        """Appends one tf.Example a row. Columns are `list<int64>`, `list<float>` or `list<binary>`.
+
+        The encoder puts the features of an example in an order that changes from call to call. So each column is encoded alone, and a
+        row's examples of one feature are joined: concatenated protobuf messages are one merged message.
+        """
+        columns = [self._encoder.encode(batch.select([name])) for name in batch.schema.names]
+        self._gzip.write(b"".join(_frame(b"".join(parts)) for parts in zip(*columns, strict=True)))
 
     def close(self) -> None:
         self._gzip.close()

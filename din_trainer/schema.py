@@ -1,0 +1,52 @@
+"""The TFMD schema of raw impressions, derived from the feature definition."""
+
+from collections.abc import Mapping
+
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, Column, FeatureConfig
+
+_TYPES = {"int64": schema_pb2.INT, "bytes": schema_pb2.BYTES, "float": schema_pb2.FLOAT}
+
+
+def _add(schema: schema_pb2.Schema, name: str, dtype: str, presence: str) -> schema_pb2.Feature:
+    feature = schema.feature.add(name=name, type=_TYPES[dtype])
+    if presence == "required":
+        feature.presence.min_fraction = 1.0
+        feature.presence.min_count = 1
+        feature.shape.SetInParent()  # exactly one value, parsed as a scalar
+    elif presence == "optional":
+        feature.value_count.max = 1
+    else:
+        feature.value_count.min = 0
+    return feature
+
+
+def _is_id(column: Column, features: FeatureConfig) -> bool:
+    side = features.side.get(column.name)
+    return column.dtype == "int64" and (side is None or side.kind == "categorical")
+
+
+def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None) -> schema_pb2.Schema:
+    """Schema of the features that the model reads, the label, and the dictionary's optional columns where the data has them.
+
+    Args:
+        features: The feature definition.
+        extra: Types (`int64`, `bytes`, `float`) of the columns found in the data; only those of the data dictionary are taken.
+
+    Returns:
+        Int64 ids must be >= 0, labels 0 or 1; required features have exactly one value, optional ones at most one.
+    """
+    schema = schema_pb2.Schema()
+    for column in features.columns:
+        feature = _add(schema, column.name, column.dtype, column.presence)
+        if _is_id(column, features):
+            feature.int_domain.min = 0
+    known = {TIMESTAMP: "optional", REQUEST_ID: "optional", HISTORICAL_TIMESTAMPS: "sequence"}
+    declared = {column.name for column in features.columns}
+    for name, presence in known.items():
+        if name in (extra or {}) and name not in declared:
+            _add(schema, name, extra[name], presence)  # type: ignore[index]
+    label = _add(schema, LABEL, "int64", "required")
+    label.int_domain.min, label.int_domain.max = 0, 1
+    return schema

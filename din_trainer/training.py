@@ -1,0 +1,87 @@
+"""Compiling and fitting. Usable without TFX."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from din_trainer.config import DINConfig
+from din_trainer.model import DIN
+
+progress = logging.getLogger("din_trainer.progress")
+
+
+class ProgressLog(keras.callbacks.Callback):
+    """Tells `progress` where training stands: about once a second within an epoch, and after each."""
+
+    def __init__(self, batch_size: int):
+        super().__init__()
+        self._batch_size = batch_size
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch, self._started, self._last, self._steps = epoch + 1, time.monotonic(), time.monotonic(), 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._steps += 1
+        if time.monotonic() - self._last >= 1.0:
+            self._last = time.monotonic()
+            auc = f", AUC {logs['auc']:.4f}" if logs and "auc" in logs else ""
+            progress.info("epoch %d, %d impressions, %s/s%s", self._epoch, self._seen(), self._rate(), auc)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        progress.info("epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, logs.get("auc", float("nan")), logs.get("val_auc", float("nan")))
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        progress.info("epoch %d trained at %s impressions/s, validating", self._epoch, self._rate())
+
+    def _seen(self) -> int:
+        return self._steps * self._batch_size
+
+    def _rate(self) -> str:
+        return f"{self._seen() / max(time.monotonic() - self._started, 1e-9):,.0f}"
+
+
+def seed_everything(seed: int, deterministic: bool) -> None:
+    """Seeds Python, NumPy and TensorFlow; `deterministic` also makes every op of this process bit-reproducible."""
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def train(
+    config: DINConfig,
+    vocabulary_sizes: dict[str, int],
+    train_data: tf.data.Dataset,
+    validation_data: tf.data.Dataset,
+    log_dir: Path | None = None,
+) -> DIN:
+    """Trains a DIN; the weights of the epoch with the best validation AUC are kept.
+
+    Args:
+        config: Features, sizes and training settings. Call `seed_everything` first.
+        vocabulary_sizes: Embedding rows by vocabulary name.
+        train_data: Batches of (features, label); see `make_dataset`.
+        validation_data: The same, of the split that training selects on.
+        log_dir: Where TensorBoard's logs go, if anywhere.
+    """
+    settings = config.training
+    model = DIN(config, vocabulary_sizes)
+    model.build()
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+        jit_compile=False,  # XLA is several times slower than the plain graph on CPU
+    )
+    callbacks: list[Any] = [
+        keras.callbacks.EarlyStopping("val_auc", mode="max", patience=settings.patience, restore_best_weights=True),
+        ProgressLog(settings.batch_size),
+    ]
+    if log_dir is not None:
+        callbacks.append(keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
+    model.fit(train_data, validation_data=validation_data, epochs=settings.epochs, callbacks=callbacks, verbose=0)
+    return model

@@ -1,0 +1,176 @@
+"""The `din` command: parsing and printing. Heavy imports wait until a command needs them."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+
+DEFAULT_WORKSPACE = Path("workspace")
+EXIT_STATUS = """exit status:
+  0  done (run: pushed, or these very weights are already served)
+  1  anything else
+  2  bad configuration or data
+  3  refused by a gate after training
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="din",
+        description="Trains a Deep Interest Network with TFX and ships it to TF Serving.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run the whole pipeline; makes synthetic data first when none is given")
+    run.add_argument("--config", metavar="FILE|NAME", help="a shipped configuration (demo, notebook, movielens, …) or a TOML file")
+    run.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings", help="e.g. training.epochs=3")
+    run.add_argument("--data", type=Path, metavar="DIR", help="train/, validation/ and eval/ with *.tfrecord.gz")
+    run.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    run.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    run.set_defaults(call=_run)
+
+    synth = commands.add_parser("synth", help="write synthetic impressions with a known ceiling")
+    synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help="sizes to start from (default: notebook)")
+    for name, meaning in (("examples", "impressions"), ("users", ""), ("items", ""), ("categories", ""), ("history", "most recent clicks kept"), ("seed", "")):
+        synth.add_argument(f"--{name}", type=int, metavar="N", help=meaning or None)
+    synth.add_argument("--labels", choices=("interest", "random"), help="random: coin flips, from which nothing can be learnt")
+    synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the items' latent vectors, keyed by id")
+    synth.add_argument("--out", type=Path, required=True, metavar="DIR")
+    synth.add_argument("--json", action="store_true", help="print the manifest")
+    synth.set_defaults(call=_synth)
+
+    imports = commands.add_parser("import", help="bring real data into the same layout")
+    imports.add_argument("name", choices=("movielens",))
+    imports.add_argument("source", type=Path, metavar="DIR")
+    imports.add_argument("--out", type=Path, required=True, metavar="DIR")
+    imports.add_argument("--split", choices=("last", "time"), default="last", help="a user's last impressions, or a cut in time")
+    imports.add_argument("--json", action="store_true", help="print the manifest")
+    imports.set_defaults(call=_import)
+
+    predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported model")
+    predict.add_argument("--model", type=Path, required=True, metavar="DIR", help="a version folder, e.g. workspace/serving/demo/<version>")
+    predict.add_argument("input", type=Path, metavar="FILE.jsonl|DIR")
+    predict.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where the scores of a folder go (needed for a folder)")
+    predict.set_defaults(call=_predict)
+
+    runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
+    runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    runs.add_argument("--json", action="store_true", help="print a JSON array of the summaries")
+    runs.set_defaults(call=_runs)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from pipeline.config import load_config
+    from pipeline.run import LOG_FILE, Run, make_run_folder
+    from pipeline.summary import print_summary
+    from pipeline.terminal import Progress, output_to
+
+    config = load_config(args.config, args.settings)
+    folder = make_run_folder(args.workspace, config.name)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with output_to(folder / LOG_FILE) as terminal:
+        console = Console(file=terminal, quiet=args.json)
+        console.print(f"Run {folder.name}", highlight=False)
+        summary = Run(config, args.data, folder, Progress(console)).execute()
+        if args.json:
+            print(summary.model_dump_json(), file=terminal)
+        else:
+            print_summary(summary, console)
+    if args.json and summary.refused_because:
+        print(f"din: {summary.refused_because}", file=sys.stderr)
+    return summary.exit_code
+
+
+def _synth(args: argparse.Namespace) -> int:
+    from pipeline.config import parse_section
+    from pipeline.datasets.synthetic import PRESETS, SyntheticConfig, generate
+
+    given = {name: value for name in SyntheticConfig.model_fields if (value := getattr(args, name, None)) is not None}
+    config = parse_section(SyntheticConfig, {**PRESETS[args.preset].model_dump(), **given}, "din synth")
+    _print_manifest(generate(config, args.out, item_features=args.item_features, command=_command_line()), args)
+    return 0
+
+
+def _import(args: argparse.Namespace) -> int:
+    from pipeline.datasets.movielens import import_movielens
+
+    _print_manifest(import_movielens(args.source, args.out, split=args.split, command=_command_line()), args)
+    return 0
+
+
+def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps(manifest))
+        return
+    counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
+    print(f"{args.out}: {counts} impressions")
+    if "oracle" in manifest:
+        print("oracle on eval: " + ", ".join(f"{name} {value:.4f}" for name, value in manifest["oracle"].items()))
+
+
+def _predict(args: argparse.Namespace) -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if args.input.is_dir():
+        if args.out is None:
+            raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
+        from pipeline.batch_predict import predict_folder
+
+        print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored")
+        return 0
+    from pipeline.predict import predict_jsonl
+
+    rows = predict_jsonl(args.model, args.input)
+    if args.out is None:
+        for row in rows:
+            print(json.dumps(row))
+        return 0
+    from pipeline.files import write_whole
+
+    write_whole(args.out, (json.dumps(row) + "\n" for row in rows))
+    return 0
+
+
+def _runs(args: argparse.Namespace) -> int:
+    from pipeline.summary import read_summaries, runs_table
+
+    summaries = read_summaries(args.workspace)
+    if args.json:
+        print(json.dumps(summaries))
+    elif not summaries:
+        print(f"{args.workspace} has no runs yet: start one with din run.")
+    else:
+        from rich.console import Console
+
+        Console().print(runs_table(summaries))
+    return 0
+
+
+def _command_line() -> str:
+    return " ".join(["din", *sys.argv[1:]])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `din`; returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.call(args)
+    except InputError as error:
+        print(f"din: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("din: interrupted.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

@@ -1,0 +1,175 @@
+"""The configuration of a run: `default.toml`, a named or given TOML file over it, `--set key=value` over that."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from din_trainer.config import DINConfig
+from din_trainer.features import Frozen
+from pipeline.datasets.synthetic import SyntheticConfig
+from pipeline.errors import InputError
+
+T = TypeVar("T", bound=Frozen)
+
+LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bucketed number of events
+
+
+class Threshold(Frozen):
+    """What a metric must reach on the whole eval split."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    worse_by_at_most: float | None = Field(None, ge=0, description="Than the baseline on the same examples.")
+
+
+class EvaluationConfig(Frozen):
+    """How a model is judged."""
+
+    thresholds: dict[str, Threshold] = Field(min_length=1)
+    slices: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> "EvaluationConfig":
+        unknown = sorted(set(self.thresholds) - {"auc", "log_loss", "calibration", "accuracy"})
+        if unknown:
+            raise ValueError(f"no metric is called {unknown[0]!r}: auc, log_loss, calibration and accuracy can have thresholds")
+        return self
+
+
+class SchemaConfig(Frozen):
+    """Which schema the data is held against; by default the one that follows from the features."""
+
+    file: str = Field("", description="A curated schema (.pbtxt).")
+    infer: bool = Field(False, description="Infer it from train/ in this run, and write it out for review.")
+
+
+class PipelineConfig(DINConfig):
+    """Everything that a run depends on, beside its data."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Runs, baseline and served versions belong to this name.")
+    synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
+    data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
+    evaluation: EvaluationConfig
+
+    @model_validator(mode="after")
+    def _check(self) -> "PipelineConfig":
+        columns = self.features.columns
+        known = {c.name for c in columns} | {c.name + LENGTH_SUFFIX for c in columns if c.presence == "sequence"}
+        unknown = [name for name in self.evaluation.slices if name not in known]
+        if unknown:
+            raise ValueError(f"evaluation.slices names {unknown[0]!r}, which is no declared feature; known are {', '.join(sorted(known))}")
+        return self
+
+    @property
+    def din(self) -> DINConfig:
+        """The part that `din_trainer` knows."""
+        return DINConfig(features=self.features, model=self.model, training=self.training)
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, table by table; `name = false` takes a feature away."""
+    result = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            result[key] = _merge(result[key] if isinstance(result.get(key), dict) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _without_removed(features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: {name: table for name, table in value.items() if table is not False} if isinstance(value, dict) else value
+        for key, value in features.items()
+    }
+
+
+def _parse_setting(setting: str) -> dict[str, Any]:
+    """`training.epochs=3` as a nested dict; the value is TOML, or text where it is none."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {setting!r} is not of the form key=value: write, for example, --set training.epochs=3.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def config_names() -> list[str]:
+    """Names of the configurations that ship with the package."""
+    return sorted(file.name.removesuffix(".toml") for file in resources.files("pipeline.configs").iterdir() if file.name.endswith(".toml"))
+
+
+def _read_toml(source: str) -> dict[str, Any]:
+    if source in config_names():
+        text = (resources.files("pipeline.configs") / f"{source}.toml").read_text()
+    elif Path(source).is_file():
+        text = Path(source).read_text()
+    else:
+        near = difflib.get_close_matches(source, config_names(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(config_names())}, or give a TOML file."
+        raise InputError(f"No configuration is called {source!r}: {hint}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
+
+
+def _known_keys(model: type, prefix: str = "") -> Iterable[str]:
+    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
+        yield prefix + name
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Frozen):
+            yield from _known_keys(inner, f"{prefix}{name}.")
+
+
+def _explain(error: ValidationError, source: str) -> InputError:
+    """The first problem, as one sentence."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(key, list(_known_keys(PipelineConfig)), 1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "see `din run --help` and docs/configuration.md for the keys."
+        return InputError(f"{source}: there is no key {key!r}: {hint}")
+    where = f"{key}: " if key else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+    return InputError(f"{source}: {where}{message}{received}.")
+
+
+def parse_section(section: type[T], values: dict[str, Any], source: str) -> T:
+    """Checks values that did not come from a TOML file.
+
+    Raises:
+        InputError: As `load_config`.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, source) from error
+
+
+def load_config(source: str | None = None, settings: Iterable[str] = ()) -> PipelineConfig:
+    """Reads and checks a configuration.
+
+    Args:
+        source: Name of a shipped configuration or path of a TOML file, laid over `default.toml`.
+        settings: `key=value` pairs laid over both, such as `training.epochs=3`.
+
+    Raises:
+        InputError: No such configuration, an unknown key (with the nearest known one) or a bad value.
+    """
+    raw = DINConfig().model_dump(mode="python")
+    for layer in (_read_toml("default"), _read_toml(source) if source else {}, *map(_parse_setting, settings)):
+        raw = _merge(raw, layer)
+    if isinstance(raw.get("features"), dict):
+        raw["features"] = _without_removed(raw["features"])
+    return parse_section(PipelineConfig, raw, source or "default")

@@ -1,0 +1,151 @@
+"""The DAG, top to bottom as in the README's picture."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.pusher.component import Pusher
+from tfx.components.schema_gen.component import SchemaGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.components.trainer.executor import GenericExecutor
+from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
+from tfx.types import standard_artifacts
+from tfx.types.standard_artifact_utils import ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY
+from tfx.version import __version__ as tfx_version
+
+import din_trainer
+import din_trainer.config
+from components import atomic_pusher, data_gate, verdict
+from components.data_gate import DataGate
+from components.verdict import Verdict
+from pipeline import beam, evaluation
+from pipeline.config import PipelineConfig
+from pipeline.datasets.layout import SPLITS
+from pipeline.evaluation import make_eval_config
+from pipeline.fingerprint import source_fingerprint
+
+
+class Places(NamedTuple):
+    """Where a run reads and writes.
+
+    Attributes:
+        data: Folder in the layout of `pipeline.datasets.layout`.
+        schema: The curated schema (.pbtxt); None infers it.
+        artifacts: Pipeline root.
+        metadata: SQLite file of the metadata store.
+        serving: The served versions of this name.
+        baseline: Folder that holds the baseline as TFX lays models out; None if nothing is served.
+    """
+
+    data: Path
+    schema: Path | None
+    artifacts: Path
+    metadata: Path
+    serving: Path
+    baseline: Path | None
+
+
+def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipeline:
+    """The whole pipeline, ready for any runner."""
+    din = config.din.model_dump_json()
+    trainer_source = source_fingerprint(din_trainer)
+
+    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.tfrecord.gz") for split in SPLITS]
+    example_gen = ImportExampleGen(input_base=str(places.data), input_config=example_gen_pb2.Input(splits=splits))
+    examples = example_gen.outputs["examples"]
+
+    statistics_gen = StatisticsGen(examples=examples)
+    statistics = statistics_gen.outputs["statistics"]
+
+    schema_gen = ImportSchemaGen(schema_file=str(places.schema)) if places.schema else SchemaGen(statistics, infer_feature_shape=True)
+    schema = schema_gen.outputs["schema"]
+
+    example_validator = ExampleValidator(statistics=statistics, schema=schema)
+    data_gate_node = DataGate(anomalies=example_validator.outputs["anomalies"], source_fingerprint=source_fingerprint(data_gate))
+
+    transform = Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="din_trainer.preprocessing.preprocessing_fn",
+        custom_config={
+            din_trainer.config.FEATURES_KEY: config.features.model_dump_json(),
+            "source_fingerprint": trainer_source,
+        },
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
+        disable_analyzer_cache=True,
+        disable_statistics=True,
+    )
+    transform.add_upstream_node(data_gate_node)
+
+    trainer = Trainer(
+        run_fn="din_trainer.trainer.run_fn",
+        custom_executor_spec=ExecutorClassSpec(GenericExecutor),
+        custom_config={din_trainer.config.CONFIG_KEY: din, "source_fingerprint": trainer_source},
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        schema=schema,
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
+    )
+    model = trainer.outputs["model"]
+
+    baseline = _import_baseline(places.baseline) if places.baseline else None
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline.outputs["result"] if baseline else None,
+        eval_config=make_eval_config(config),
+        schema=schema,
+        example_splits=["eval"],
+        module_path="pipeline.evaluation",
+    ).with_beam_pipeline_args([*beam.local_options(), f"--source_fingerprint={source_fingerprint(evaluation)}"])
+
+    verdict_node = Verdict(
+        evaluation=evaluator.outputs["evaluation"],
+        evaluator_blessing=evaluator.outputs["blessing"],
+        model=model,
+        source_fingerprint=source_fingerprint(verdict),
+    )
+
+    pusher = Pusher(
+        model=model,
+        model_blessing=verdict_node.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(places.serving))
+        ),
+        custom_executor_spec=ExecutorClassSpec(atomic_pusher.Executor),
+        custom_config={"run_id": run_id},  # never from the cache: what is served may have changed since
+    )
+
+    nodes = [example_gen, statistics_gen, schema_gen, example_validator, data_gate_node, transform, trainer, evaluator, verdict_node, pusher]
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(places.artifacts),
+        components=[*nodes[:-3], *([baseline] if baseline else []), *nodes[-3:]],
+        enable_cache=True,
+        metadata_connection_config=_metadata_connection(places.metadata),
+        beam_pipeline_args=beam.local_options(),
+    )
+
+
+def _import_baseline(folder: Path) -> Importer:
+    """The model now served, as a Model artifact in TFX's current layout."""
+    return Importer(
+        source_uri=str(folder),
+        artifact_type=standard_artifacts.Model,
+        custom_properties={ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version},
+    ).with_id("Baseline")
+
+
+def _metadata_connection(file: Path) -> metadata_store_pb2.ConnectionConfig:
+    return sqlite_metadata_connection_config(str(file))

@@ -1,0 +1,48 @@
+"""What a run left in the metadata store."""
+
+from pathlib import Path
+
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+
+class RunOutputs:
+    """Output artifacts of one pipeline run, cached ones included.
+
+    Args:
+        metadata: SQLite file of the store.
+        run_id: The run.
+    """
+
+    def __init__(self, metadata: Path, run_id: str):
+        self._artifacts: dict[tuple[str, str], metadata_store_pb2.Artifact] = {}
+        if not metadata.exists():
+            return
+        store = metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+        run = store.get_context_by_type_and_name("pipeline_run", run_id)
+        for execution in store.get_executions_by_context(run.id) if run else []:
+            self._add(store, execution)
+
+    def _add(self, store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> None:
+        nodes = [context.name for context in store.get_contexts_by_execution(execution.id) if context.type == "node"]
+        events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type == metadata_store_pb2.Event.OUTPUT]
+        artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])}
+        for event in events:
+            node = nodes[0].rpartition(".")[2]
+            artifact = artifacts[event.artifact_id]
+            if artifact.state == metadata_store_pb2.Artifact.LIVE:
+                self._artifacts[node, event.path.steps[0].key] = artifact
+
+    def uri(self, node: str, key: str) -> Path | None:
+        """Folder of an output; None if the run did not get there."""
+        artifact = self._artifacts.get((node, key))
+        return Path(artifact.uri) if artifact else None
+
+    def property(self, node: str, key: str, name: str) -> int | str | None:
+        """Custom property of an output; None if there is none."""
+        artifact = self._artifacts.get((node, key))
+        if artifact is None or name not in artifact.custom_properties:
+            return None
+        value = artifact.custom_properties[name]
+        return value.int_value if value.HasField("int_value") else value.string_value

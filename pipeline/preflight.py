@@ -1,0 +1,171 @@
+"""Checks of a data set and a workspace that cost seconds, made before TensorFlow is imported.
+
+They read every impression once, without TensorFlow. The data gate in the DAG checks the same data again against its schema; what is found
+here is what a schema cannot say: labels of one class, misaligned histories, events from the future.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
+from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.tfrecord import read_batches
+from pipeline.errors import InputError
+
+
+class DataFacts(NamedTuple):
+    """What the checks have seen.
+
+    Attributes:
+        examples: Impressions by split.
+        columns: Type (`int64`, `float`, `bytes`) by column of the data.
+    """
+
+    examples: dict[str, int]
+    columns: dict[str, str]
+
+
+def check_workspace(workspace: Path) -> None:
+    """Makes the workspace.
+
+    Raises:
+        InputError: It cannot be made or written.
+    """
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{workspace} cannot be made a workspace ({error.strerror}): name another with --workspace.") from error
+    if not os.access(workspace, os.W_OK | os.X_OK):
+        raise InputError(f"{workspace} cannot be written: name another workspace with --workspace, or change its permissions.")
+
+
+def split_files(data: Path, split: str) -> list[Path]:
+    """The split's files, in order.
+
+    Raises:
+        InputError: The folder or the files are missing.
+    """
+    if not data.is_dir():
+        raise InputError(f"{data} is not a folder: give --data the folder that holds {', '.join(f'{s}/' for s in SPLITS)}.")
+    files = sorted((data / split).glob("*.tfrecord.gz"))
+    if not files:
+        raise InputError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
+    return files
+
+
+def _arrow_dtype(column_type: pa.DataType) -> str | None:
+    """`int64`, `float` or `bytes`; None for a column without any value."""
+    value = column_type.value_type if pa.types.is_list(column_type) or pa.types.is_large_list(column_type) else None
+    if value is None:
+        return None
+    return "int64" if pa.types.is_integer(value) else "float" if pa.types.is_floating(value) else "bytes"
+
+
+class _Checker:
+    """Checks the batches of one file; knows how to say where."""
+
+    def __init__(self, file: Path, features: FeatureConfig):
+        self._file = file
+        self._features = features
+        self._columns = [*features.columns, Column(LABEL, "int64", "context", "required")]
+        self._first = 0  # index in the file of the batch's first impression
+        self._lengths: dict[str, np.ndarray] = {}
+
+    def check(self, batch: pa.RecordBatch) -> None:
+        self._lengths = {name: pc.fill_null(pc.list_value_length(batch.column(name)), 0).to_numpy() for name in _list_columns(batch)}
+        for column in self._columns:
+            self._check_column(batch, column)
+        self._check_labels(batch)
+        self._check_alignment(batch)
+        self._check_time(batch)
+        self._first += batch.num_rows
+
+    def _refuse(self, bad: np.ndarray, message: str) -> None:
+        """Refuses the first row at which `bad` (rows,) is true."""
+        if bad.any():
+            raise InputError(f"{self._file}, impression {self._first + int(np.argmax(bad)) + 1}: {message}")
+
+    def _check_column(self, batch: pa.RecordBatch, column: Column) -> None:
+        if column.name not in self._lengths:
+            if column.presence == "required":
+                raise InputError(
+                    f"{self._file} has no feature {column.name!r} ({column.dtype}): add it to the data, or change [features] in the config."
+                )
+            return
+        found = _arrow_dtype(batch.schema.field(column.name).type)
+        if found != column.dtype:
+            raise InputError(f"{self._file}: feature {column.name!r} is {found}, but {column.dtype} is declared: change one of the two.")
+        if column.presence == "required":
+            self._refuse(self._lengths[column.name] != 1, f"feature {column.name!r} must have exactly one value.")
+        if column.presence == "optional":
+            self._refuse(self._lengths[column.name] > 1, f"feature {column.name!r} must have at most one value.")
+        numeric = column.name in self._features.side and self._features.side[column.name].kind == "numeric"
+        if column.dtype == "int64" and column.name != LABEL and not numeric:
+            rows, values = self._flat(batch, column.name)
+            bad = np.zeros(batch.num_rows, bool)
+            bad[rows[values < 0]] = True
+            self._refuse(bad, f"feature {column.name!r} holds a negative id; ids are 0 or more.")
+
+    def _flat(self, batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """All values of a column and the row of each."""
+        return np.repeat(np.arange(batch.num_rows), self._lengths[name]), batch.column(name).flatten().to_numpy(zero_copy_only=False)
+
+    def _check_labels(self, batch: pa.RecordBatch) -> None:
+        labels = batch.column(LABEL).flatten().to_numpy()
+        self._refuse((labels != 0) & (labels != 1), "the label must be 0 or 1.")
+
+    def _check_alignment(self, batch: pa.RecordBatch) -> None:
+        histories = [column.name for column in self._columns if column.presence == "sequence"]
+        histories += [HISTORICAL_TIMESTAMPS] if HISTORICAL_TIMESTAMPS in self._lengths else []
+        zeros = np.zeros(batch.num_rows, int)
+        first = self._lengths.get(histories[0], zeros)
+        for name in histories[1:]:
+            bad = self._lengths.get(name, zeros) != first
+            self._refuse(bad, f"{name!r} and {histories[0]!r} differ in length; histories are aligned event by event.")
+
+    def _check_time(self, batch: pa.RecordBatch) -> None:
+        if not {TIMESTAMP, HISTORICAL_TIMESTAMPS} <= set(self._lengths):
+            return
+        self._refuse(self._lengths[TIMESTAMP] > 1, f"feature {TIMESTAMP!r} must have at most one value.")
+        now = np.full(batch.num_rows, np.iinfo(np.int64).max)
+        rows, times = self._flat(batch, TIMESTAMP)
+        now[rows] = times
+        rows, times = self._flat(batch, HISTORICAL_TIMESTAMPS)
+        bad = np.zeros(batch.num_rows, bool)
+        bad[rows[times > now[rows]]] = True
+        self._refuse(bad, "its history holds an event after the impression, which leaks the future: build histories from earlier clicks only.")
+
+
+def _list_columns(batch: pa.RecordBatch) -> Iterator[str]:
+    return (field.name for field in batch.schema if _arrow_dtype(field.type) is not None)
+
+
+def check_data(data: Path, features: FeatureConfig) -> DataFacts:
+    """Reads a whole data set once.
+
+    Raises:
+        InputError: The first problem found: file, impression, what is wrong, what to do.
+    """
+    examples: dict[str, int] = {}
+    columns: dict[str, str] = {}
+    for split in SPLITS:
+        labels: set[int] = set()
+        examples[split] = 0
+        for file in split_files(data, split):
+            checker = _Checker(file, features)
+            for batch in read_batches(file):
+                checker.check(batch)
+                examples[split] += batch.num_rows
+                labels |= set(np.unique(batch.column(LABEL).flatten().to_numpy()).tolist())
+                columns |= {name: str(_arrow_dtype(batch.schema.field(name).type)) for name in _list_columns(batch)}
+        if examples[split] == 0:
+            raise InputError(f"{data / split} holds no impressions: every split needs some.")
+        if len(labels) < 2:
+            raise InputError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
+    return DataFacts(examples, columns)

@@ -1,0 +1,291 @@
+"""One run, from configuration to verdict: `din run` without its printing."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import PipelineConfig
+from pipeline.datasets import synthetic
+from pipeline.datasets.layout import MANIFEST, to_json_rows
+from pipeline.datasets.tfrecord import read_batches, read_records
+from pipeline.errors import InputError
+from pipeline.preflight import DataFacts, check_data, check_workspace, split_files
+from pipeline.summary import METRICS, Summary
+from pipeline.terminal import Progress
+
+LOG_FILE = "log.txt"
+_SAMPLES = 5
+_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+
+
+@contextlib.contextmanager
+def _locked(workspace: Path) -> Iterator[None]:
+    """One run at a time in a workspace: its metadata store and serving folder have one writer."""
+    with open(workspace / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"Another run is using {workspace}: wait for it, or name another workspace with --workspace.") from error
+        yield
+
+
+def make_run_folder(workspace: Path, name: str) -> Path:
+    """Makes `runs/20261124-101500-demo`, with a counter where that second is taken; its name is the run's id.
+
+    Raises:
+        InputError: The workspace cannot be made or written.
+    """
+    check_workspace(workspace)
+    base = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
+    taken = sum(1 for _ in (workspace / "runs").glob(f"{base}*"))
+    folder = workspace.absolute() / "runs" / (f"{base}-{taken + 1}" if taken else base)
+    folder.mkdir(parents=True)
+    return folder
+
+
+class Run:
+    """A run in progress.
+
+    Args:
+        config: What to run.
+        data: A data set; None makes synthetic impressions first.
+        folder: From `make_run_folder`.
+        progress: Told of each step.
+    """
+
+    def __init__(self, config: PipelineConfig, data: Path | None, folder: Path, progress: Progress):
+        self._config = config
+        self._given = data
+        self._workspace = folder.parents[1]
+        self._progress = progress
+        self._started = time.monotonic()
+        self.summary = Summary(
+            run_id=folder.name,
+            name=config.name,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            log_path=str(folder / LOG_FILE),
+        )
+
+    def execute(self) -> Summary:
+        """Runs everything; whatever happens is in the summary, which is written."""
+        try:
+            with _locked(self._workspace):
+                self._execute()
+        except InputError as error:
+            self._end("data_refused", str(error))
+        except KeyboardInterrupt:
+            self._end("interrupted", None)
+        except Exception as error:
+            logging.exception("the run failed")
+            self._end(*_explain(error))
+        finally:
+            self._progress.stop()
+            self._write()
+        return self.summary
+
+    def _end(self, status: Any, reason: str | None) -> None:
+        self.summary.status, self.summary.refused_because = status, reason
+
+    def _write(self) -> None:
+        self.summary.cached = sorted(self._progress.cached)
+        self.summary.seconds = {"total": round(time.monotonic() - self._started, 3), "components": self._progress.seconds}
+        self.summary.write(self._workspace)
+
+    def _execute(self) -> None:
+        data = self._given.absolute() if self._given else self._synthesise()
+        self.summary.data = str(data)
+        facts = self._check(data)
+        self.summary.examples = facts.examples
+        self.summary.oracle = _oracle(data)
+        self._progress.examples |= _examples_by_node(facts.examples)
+
+        self._progress.start("start TensorFlow")
+        from pipeline.dag import create_pipeline
+        from pipeline.runners.local import run_locally
+
+        places = self._places(data, facts)
+        dag = create_pipeline(self._config, places, self.summary.run_id)
+        self._progress.finish()
+        try:
+            with _training_progress(self._progress):
+                run_locally(dag, self.summary.run_id, self._progress)
+        finally:
+            self._collect(places)
+        self._sample(data)
+
+    def _synthesise(self) -> Path:
+        config = self._config.synthetic
+        digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+        folder = self._workspace / "data" / f"synthetic-{digest}"
+        self._progress.examples["synthetic data"] = config.examples
+        self._progress.start("synthetic data")
+        if (folder / MANIFEST).exists():
+            self._progress.mark_cached()
+        else:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            synthetic.generate(config, folder, command="din run")
+        self._progress.finish()
+        return folder
+
+    def _check(self, data: Path) -> DataFacts:
+        self._progress.start("check data")
+        facts = check_data(data, self._config.features)
+        self._progress.examples["check data"] = sum(facts.examples.values())
+        self._progress.finish()
+        return facts
+
+    def _places(self, data: Path, facts: DataFacts) -> Any:
+        from pipeline.dag import Places
+
+        name = self._config.name
+        serving = self._workspace / "serving" / name
+        return Places(
+            data=data,
+            schema=self._schema(facts),
+            artifacts=self._workspace / "artifacts" / name,
+            metadata=self._workspace / "metadata.sqlite",
+            serving=serving,
+            baseline=self._baseline(serving),
+        )
+
+    def _schema(self, facts: DataFacts) -> Path | None:
+        """The schema's file, named by its content, since TFX's cache sees the name alone; None if it is to be inferred."""
+        from google.protobuf import text_format
+        from tensorflow_metadata.proto.v0 import schema_pb2
+
+        from din_trainer.schema import make_schema
+
+        settings = self._config.data_schema
+        if settings.infer:
+            return None
+        if settings.file:
+            schema = _read_schema(Path(settings.file), text_format, schema_pb2)
+        else:
+            schema = make_schema(self._config.features, facts.columns)
+        text = text_format.MessageToString(schema)
+        file = self._workspace / "schemas" / f"{self._config.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def _baseline(self, serving: Path) -> Path | None:
+        """The version now served, in a folder laid out as TFX lays out models: by a link, so that nothing is copied."""
+        from tfx.utils import path_utils
+
+        from components.atomic_pusher import served_versions
+
+        versions = served_versions(serving)
+        if not versions:
+            return None
+        folder = self._workspace / "artifacts" / self._config.name / "baseline" / str(versions[-1])
+        link = Path(path_utils.serving_model_dir(str(folder)))
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(serving / str(versions[-1]))
+        return folder
+
+    def _collect(self, places: Any) -> None:
+        """Fills the summary from what the nodes put out."""
+        from components.atomic_pusher import UNCHANGED_KEY
+        from components.verdict import VERDICT_FILE
+        from pipeline.metadata import RunOutputs
+
+        outputs = RunOutputs(places.metadata, self.summary.run_id)
+        model = outputs.uri("Trainer", "model")
+        self.summary.model_path = str(model / "Format-Serving") if model else None
+        self.summary.tfma_path = _text(outputs.uri("Evaluator", "evaluation"))
+        schema = outputs.uri("SchemaGen", "schema")
+        self.summary.schema_path = str(schema / "schema.pbtxt") if schema else None
+        verdict = outputs.uri("Verdict", "blessing")
+        if verdict is None:
+            return
+        self._apply_verdict(json.loads((verdict / VERDICT_FILE).read_text()), places)
+        if outputs.property("Pusher", "pushed_model", "pushed"):
+            self.summary.pushed_version = int(outputs.property("Pusher", "pushed_model", "pushed_version") or 0)
+            self.summary.pushed_path = _text(outputs.property("Pusher", "pushed_model", "pushed_destination"))
+            self._end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
+        elif not self.summary.blessed:
+            self._end("refused", self.summary.refused_because)
+
+    def _apply_verdict(self, verdict: dict[str, Any], places: Any) -> None:
+        summary = self.summary
+        summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
+        summary.thresholds = verdict["thresholds"]
+        summary.metrics = {name: verdict["metrics"].get(name) for name in METRICS}
+        if places.baseline:
+            metrics = {name: verdict["baseline"].get(name) for name in METRICS}
+            summary.baseline = {"version": int(places.baseline.name), "metrics": metrics}
+
+    def _sample(self, data: Path) -> None:
+        """Five evaluation impressions with their scores beside their labels."""
+        from pipeline.predict import sample_predictions
+
+        file = split_files(data, "eval")[0]
+        batch = next(read_batches(file, _SAMPLES))
+        serialized = list(islice(read_records(file), _SAMPLES))
+        features = self._config.features
+        shown = [*features.user, *(b.candidate for b in features.behaviours.values()), "label"]
+        rows = to_json_rows(batch, set(shown))
+        self.summary.sample_predictions = sample_predictions(Path(self.summary.model_path or ""), serialized, rows, shown)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _read_schema(file: Path, text_format: Any, schema_pb2: Any) -> Any:
+    try:
+        return text_format.Parse(file.read_text(), schema_pb2.Schema())
+    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+        raise InputError(f"{file} is no readable schema ({error}): data_schema.file names a TFMD schema in text form (.pbtxt).") from error
+
+
+def _oracle(data: Path) -> dict[str, float] | None:
+    manifest = data / MANIFEST
+    return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
+
+
+def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
+    """Impressions that each node works on."""
+    total, seen = sum(examples.values()), examples["train"] + examples["validation"]
+    return {"ImportExampleGen": total, "StatisticsGen": total, "Transform": seen, "Evaluator": examples["eval"]}
+
+
+@contextlib.contextmanager
+def _training_progress(progress: Progress) -> Iterator[None]:
+    """Shows what `din_trainer` tells of its training."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            progress.detail(record.getMessage())
+
+    logger, handler = logging.getLogger("din_trainer.progress"), Handler()
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _explain(error: BaseException) -> tuple[str, str]:
+    """Status and sentence for an exception out of the DAG, or out of what it wraps."""
+    from components.data_gate import DataRefused
+
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DataRefused):
+            return "data_refused", str(cause)
+        if isinstance(cause, OSError) and cause.errno in _DISK:
+            return "failed", f"{_DISK[cause.errno]} ({cause.filename or 'while writing'}): free some space and run again."
+        cause = cause.__cause__ or cause.__context__
+    return "failed", f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"

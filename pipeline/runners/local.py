@@ -1,0 +1,57 @@
+"""Runs a TFX pipeline in this process, telling what happens as it does."""
+
+import logging
+from typing import Protocol
+
+import absl.logging
+from tfx.dsl.compiler import compiler, constants
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.orchestration.portable import runtime_parameter_utils
+
+
+class Listener(Protocol):
+    """Is told of each node."""
+
+    def start(self, step: str) -> None: ...
+    def mark_cached(self) -> None: ...
+    def finish(self) -> None: ...
+
+
+class _NodeEvents(logging.Handler):
+    """LocalDagRunner has no hooks, but it logs each node's beginning and end: its message templates become calls."""
+
+    def __init__(self, listener: Listener):
+        super().__init__(logging.INFO)
+        self._listener = listener
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == "Component %s is running.":
+            self._listener.start(str(record.args[0]))  # type: ignore[index]
+        elif record.msg == "A cached execution %d is used.":
+            self._listener.mark_cached()
+        elif record.msg == "Component %s is finished.":
+            self._listener.finish()
+
+
+def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
+    """Runs node after node.
+
+    Args:
+        pipeline: What to run.
+        run_id: Its name in the metadata store.
+        listener: Is told of each node as it starts and ends.
+
+    Raises:
+        Exception: Whatever the failing node raised; nodes after it do not run.
+    """
+    ir = compiler.Compiler().compile(pipeline)
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    logger = absl.logging.get_absl_logger()
+    handler = _NodeEvents(listener)
+    absl.logging.set_verbosity(absl.logging.INFO)
+    logger.addHandler(handler)
+    try:
+        LocalDagRunner().run_with_ir(ir)
+    finally:
+        logger.removeHandler(handler)

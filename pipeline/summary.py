@@ -1,0 +1,143 @@
+"""What a run leaves behind: `summary.json`, and the table on the terminal."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.files import write_whole
+
+Status = Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"]
+
+EXIT_CODES: dict[Status, int] = {"pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1}
+
+METRICS = ("auc", "gauc", "log_loss", "calibration", "accuracy")
+
+
+class Summary(BaseModel):
+    """The contract of `din run --json` (shared with every check): what a run did not reach is null."""
+
+    run_id: str
+    name: str
+    status: Status = "failed"
+    started: str = ""
+    data: str | None = None
+    examples: dict[str, int] | None = None
+    metrics: dict[str, float | None] | None = None
+    oracle: dict[str, float] | None = None
+    baseline: dict[str, Any] | None = None
+    thresholds: list[dict[str, Any]] | None = None
+    blessed: bool | None = None
+    refused_because: str | None = None
+    pushed_version: int | None = None
+    pushed_path: str | None = None
+    model_path: str | None = None
+    tfma_path: str | None = None
+    schema_path: str | None = None
+    report_path: str | None = None
+    log_path: str | None = None
+    cached: list[str] = Field(default_factory=list)
+    sample_predictions: list[dict[str, Any]] | None = None
+    seconds: dict[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+    def write(self, workspace: Path) -> None:
+        """Writes `runs/<run id>/summary.json` and `latest.json`, each whole or not at all."""
+        for path in (workspace / "runs" / self.run_id / "summary.json", workspace / "latest.json"):
+            write_whole(path, [self.model_dump_json(indent=2), "\n"])
+
+
+def read_summaries(workspace: Path) -> list[dict[str, Any]]:
+    """The summaries of all runs of a workspace, oldest first."""
+    return [json.loads(path.read_text()) for path in sorted(workspace.glob("runs/*/summary.json"))]
+
+
+def runs_table(summaries: list[dict[str, Any]]) -> Table:
+    """The runs of a workspace, one a line."""
+    table = Table("run", "status", "AUC", "log loss", "pushed", "seconds", "why not")
+    for run in summaries:
+        metrics, seconds = run["metrics"] or {}, run["seconds"] or {}
+        pushed = str(run["pushed_version"] or "")
+        total = f"{seconds.get('total', 0):.0f}"
+        figures = (_number(metrics.get("auc")), _number(metrics.get("log_loss")))
+        table.add_row(run["run_id"], run["status"], *figures, pushed, total, run["refused_because"] or "")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _metrics_table(summary: Summary) -> Table:
+    table = Table(title=f"eval split, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
+    columns: dict[str, dict[str, Any]] = {"model": summary.metrics or {}}
+    if summary.baseline:
+        columns[f"baseline {summary.baseline['version']}"] = summary.baseline["metrics"]
+    if summary.oracle:
+        columns["oracle"] = summary.oracle
+    table.add_column("metric")
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_column("thresholds")
+    for metric in METRICS:
+        if any(values.get(metric) is not None for values in columns.values()):
+            rules = [_rule(row) for row in summary.thresholds or [] if row["metric"] == metric]
+            table.add_row(metric, *(_number(values.get(metric)) for values in columns.values()), "; ".join(rules))
+    return table
+
+
+def _rule(row: dict[str, Any]) -> str:
+    mark = "ok" if row["passed"] else "FAILED"
+    bound = f"{row['bound']:+g}" if row["kind"] == "change" else f"{row['bound']:g}"
+    return f"{row['rule']} {bound}: {mark}"
+
+
+def _verdict(summary: Summary) -> str:
+    reason = summary.refused_because or ""
+    return {
+        "pushed": f"Pushed: version {summary.pushed_version} is ready for TF Serving.",
+        "unchanged": f"Unchanged: version {summary.pushed_version} already serves these very weights.",
+        "refused": f"Refused, nothing was pushed: {reason}",
+        "data_refused": f"Data refused, nothing was trained: {reason}",
+        "failed": f"Failed: {reason}",
+        "interrupted": "Interrupted: the next run goes on from what is done.",
+    }[summary.status]
+
+
+def _predictions_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="five impressions of the eval split", title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
+    return table
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Metrics against thresholds, oracle and baseline; the verdict in words; where things are."""
+    console.print()
+    if summary.metrics:
+        console.print(_metrics_table(summary))
+        if summary.oracle:
+            lift = (summary.metrics["auc"] or 0) - 0.5, summary.oracle["auc"] - 0.5
+            if lift[1] > 0:
+                console.print(f"AUC lift: {lift[0] / lift[1]:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+    if summary.sample_predictions:
+        console.print(_predictions_table(summary.sample_predictions))
+    style = "bold green" if summary.exit_code == 0 else "bold red"
+    console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
+    for label, path in (
+        ("model", summary.pushed_path or summary.model_path),
+        ("TFMA result", summary.tfma_path),
+        ("schema to review", summary.schema_path),
+        ("report", summary.report_path),
+        ("log", summary.log_path),
+    ):
+        if path:
+            console.print(f"  {label:<17}{path}", highlight=False, soft_wrap=True)
