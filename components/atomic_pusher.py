@@ -1,7 +1,6 @@
 """TFX's Pusher with a push that is atomic and never repeats: an executor for `Pusher(custom_executor_spec=…)`."""
 
 import hashlib
-import os
 import shutil
 import time
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow.python.tools import saved_model_utils  # type: ignore[import-untyped]  # reads signatures without loading the graph
+from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
 from tfx.components.pusher import executor as pusher
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
@@ -61,7 +60,7 @@ def push(saved_model: Path, base: Path) -> tuple[int, bool]:
     aside = base / f"{_ASIDE}{version}"
     try:
         shutil.copytree(saved_model, aside)
-        os.rename(aside, base / str(version))
+        aside.rename(base / str(version))
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -76,9 +75,7 @@ class Executor(pusher.Executor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed)
             return
-        destination = json_format.Parse(
-            exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination()
-        )
+        destination = json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination())
         base = Path(destination.filesystem.base_directory)
         version, new = push(Path(self.GetModelPath(input_dict)), base)
         self._MarkPushed(pushed, pushed_destination=str(base / str(version)), pushed_version=str(version))

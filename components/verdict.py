@@ -43,8 +43,8 @@ def judge(eval_config: config_pb2.EvalConfig, metrics: dict[str, float], baselin
     """Every threshold of the overall slice with the value it was held against.
 
     Returns:
-        Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value and passed. The value of a change is the difference
-        to the baseline; without a baseline there is none to judge. NaN never passes.
+        Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value and passed. The value of a change is the
+        difference to the baseline; without a baseline there is none to judge. NaN never passes.
     """
     rows = []
     for spec in eval_config.metrics_specs:

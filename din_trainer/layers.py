@@ -36,8 +36,8 @@ class Dice(keras.layers.Layer):
     """Data-adaptive activation: `p(s)·s + (1 − p(s))·α·s` with `p(s) = σ((s − E[s]) / √(Var[s] + ε))`, a channel at a time.
 
     In training E and Var are those of the batch; at inference they are moving averages, so that a score does not depend on its batch mates.
-    The averages are bias-corrected as Adam's are (they start at zero and are divided by the weight gathered so far): after ten steps they are
-    the statistics of ten steps, not of the initial values. Padded positions take no part in either.
+    The averages are bias-corrected as Adam's are (they start at zero and are divided by the weight gathered so far): after ten steps they
+    are the statistics of ten steps, not of the initial values. Padded positions take no part in either.
 
     Args:
         momentum: Share of the moving averages kept a step.

@@ -1,6 +1,6 @@
 """The Deep Interest Network, whole, in reading order (arXiv 1706.06978v4, figure 2).
 
-    B impressions a batch, L events a history, D = the behaviours' embedding sizes added up.
+B impressions a batch, L events a history, D = the behaviours' embedding sizes added up.
 """
 
 from typing import Any

@@ -33,7 +33,9 @@ class ProgressLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        progress.info("epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, logs.get("auc", float("nan")), logs.get("val_auc", float("nan")))
+        progress.info(
+            "epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, logs.get("auc", float("nan")), logs.get("val_auc", float("nan"))
+        )
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         progress.info("epoch %d trained at %s impressions/s, validating", self._epoch, self._rate())

@@ -39,7 +39,14 @@ def _parser() -> argparse.ArgumentParser:
 
     synth = commands.add_parser("synth", help="write synthetic impressions with a known ceiling")
     synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help="sizes to start from (default: notebook)")
-    for name, meaning in (("examples", "impressions"), ("users", ""), ("items", ""), ("categories", ""), ("history", "most recent clicks kept"), ("seed", "")):
+    for name, meaning in (
+        ("examples", "impressions"),
+        ("users", ""),
+        ("items", ""),
+        ("categories", ""),
+        ("history", "most recent clicks kept"),
+        ("seed", ""),
+    ):
         synth.add_argument(f"--{name}", type=int, metavar="N", help=meaning or None)
     synth.add_argument("--labels", choices=("interest", "random"), help="random: coin flips, from which nothing can be learnt")
     synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the items' latent vectors, keyed by id")

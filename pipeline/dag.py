@@ -120,14 +120,23 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     pusher = Pusher(
         model=model,
         model_blessing=verdict_node.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(places.serving))
-        ),
+        push_destination=pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(places.serving))),
         custom_executor_spec=ExecutorClassSpec(atomic_pusher.Executor),
         custom_config={"run_id": run_id},  # never from the cache: what is served may have changed since
     )
 
-    nodes = [example_gen, statistics_gen, schema_gen, example_validator, data_gate_node, transform, trainer, evaluator, verdict_node, pusher]
+    nodes = [
+        example_gen,
+        statistics_gen,
+        schema_gen,
+        example_validator,
+        data_gate_node,
+        transform,
+        trainer,
+        evaluator,
+        verdict_node,
+        pusher,
+    ]
     return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(places.artifacts),

@@ -139,7 +139,9 @@ class _Checker:
         rows, times = self._flat(batch, HISTORICAL_TIMESTAMPS)
         bad = np.zeros(batch.num_rows, bool)
         bad[rows[times > now[rows]]] = True
-        self._refuse(bad, "its history holds an event after the impression, which leaks the future: build histories from earlier clicks only.")
+        self._refuse(
+            bad, "its history holds an event after the impression, which leaks the future: build histories from earlier clicks only."
+        )
 
 
 def _list_columns(batch: pa.RecordBatch) -> Iterator[str]:

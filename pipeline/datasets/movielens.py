@@ -20,7 +20,7 @@ _YEAR_2100 = 4_102_444_800  # unix seconds; what lies beyond is in milliseconds
 _RULES = {
     "label": "rating >= 4 is 1, else 0; each rating is one impression",
     "history": "the user's positives strictly earlier than the impression (same second: not in it), oldest first, the most recent {length}",
-    "category": f'the first genre movies.csv lists ("(no genres listed)" is one too); {UNKNOWN} where it has no genre or no row for the item',
+    "category": f'the first genre that movies.csv lists ("(no genres listed)" is one too); {UNKNOWN} where it lists none',
     "duplicates": "of several ratings of one item by one user only the latest counts (same second: the later line)",
 }
 _SPLIT_RULES = {
@@ -132,11 +132,11 @@ def _read(path: Path, columns: tuple[_Column, ...]) -> list[np.ndarray]:
         raise InputError(f"{path} is missing: name the folder of a MovieLens release that has ratings.csv and movies.csv.")
     _, header = next(_lines(path), (0, []))
     names = [_find(path, header, column) for column in columns]
-    types = {name: column.type for name, column in zip(names, columns)}
+    types = {name: column.type for name, column in zip(names, columns, strict=True)}
     try:
         table = pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(include_columns=names, column_types=types, null_values=[]))
         arrays = [table[name].to_numpy() for name in names]
-        if any(not ((a >= c.low) & (a <= c.high)).all() for a, c in zip(arrays, columns) if c is not _GENRES):
+        if any(not ((a >= c.low) & (a <= c.high)).all() for a, c in zip(arrays, columns, strict=True) if c is not _GENRES):
             raise ValueError("a number is out of range")
     except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors; none names the line
         raise InputError(_fault(path, names, columns) or f"{path} cannot be read ({error}): download it again.") from error
@@ -172,7 +172,7 @@ def _fault(path: Path, names: list[str], columns: tuple[_Column, ...]) -> str:
     for number, row in lines:
         if len(row) != len(header):
             return f"{path}, line {number} has {len(row)} value(s) where the header has {len(header)}: mend or remove the line."
-        for name, column in zip(names, columns):
+        for name, column in zip(names, columns, strict=True):
             if not column.accepts(value := row[header.index(name)]):
                 return f"{path}, line {number}: {name} is {value!r} where {column.expected} belongs: mend or remove the line."
     return ""

@@ -1,12 +1,29 @@
 """Synthetic impressions that can be learnt, with a known ceiling.
 
-PLACEHOLDER DOC
+The world. An item belongs to one category, has a latent vector near its category's centre, and a popularity by Zipf's law. A user is after
+INTERESTS categories at a time; by the next request each of them may have given way to another. A request shows PAGE candidates, about
+ON_INTEREST of them from the user's interests of the moment, the rest from everything. A label is a draw with the probability σ(logit):
+
+    logit = BIAS + taste(user) + appeal(item) + INTEREST · log(1 + Σ relevance(item, event))    over the events of the visible history
+    relevance(a, b) = max(0, 2 cos(vector a, vector b) − 1)    same item: 1, same category: about 0.7, other category: almost always 0
+
+A user's interests act through what is shown and so, in time, through the history; the probability itself rests on candidate, user and
+history alone, all of which are features. So the true probabilities (the oracle) are what a model can reach at best, in expectation.
+
+Which mechanism each gap comes from:
+
+* No history, far below the oracle. Interests come and go, so a user's id cannot tell what the user wants now, and candidates of the
+  moment's interests stand beside equally popular ones. What is left is the appeal of items and the taste of users.
+* Mean pooling, below DIN. A history holds several interests, and only the events relevant to the candidate count. An average is taken
+  before the candidate is known: the events that matter are a few out of ten, blended with the others, and the layers behind have to
+  undo the blend. Local activation looks at each event beside the candidate and adds up the relevant ones alone.
+* DIN, a little below the oracle. Vectors, appeals and tastes have to be learnt from a finite number of draws.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,14 +34,17 @@ from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_colum
 from pipeline.errors import InputError
 
 PAGE = 5  # candidates a request
+DEFAULT_CATEGORIES = 50
 INTERESTS = 4  # categories that a user is after at one time
 TURNOVER = 0.1  # chance that an interest has given way to another one by the user's next request
 ON_INTEREST = 0.5  # share of candidates from the user's present interests; the others are drawn by popularity
 VECTOR_SIZE = 16
 ITEM_SPREAD = 0.4  # distance of an item from its category's centre, of length 1
-BIAS, USER_TASTE, ITEM_APPEAL, INTEREST = -2.5, 0.25, 0.25, 2.5  # logit: at rest, a standard deviation of users, of items, a unit of interest
-START = 1_767_225_600  # 2026-01-01, unix seconds
-REQUESTS_A_DAY = 2  # of a user, on average
+BIAS = -2.2  # the logit of an average item for an average user with no relevant history
+USER_TASTE = ITEM_APPEAL = 0.25  # standard deviation over users, over items, in logits
+INTEREST = 2.5  # logits for each unit of log(1 + relevance)
+START, DURATION = 1_767_225_600, 30 * 86_400  # seconds: from 2026-01-01 on, a month
+ACTIVITY_SPREAD = 1.0  # standard deviation of the logarithm: some users come often, some hardly ever
 CHUNK = 2_000  # requests generated at once, at most
 CUTS = (0.8, 0.9)  # shares of the impressions at which validation and eval begin
 _RULES = {
@@ -40,21 +60,25 @@ class SyntheticConfig(Frozen):
     examples: int = Field(50_000, ge=100, description="Impressions.")
     users: int = Field(1_000, ge=1)
     items: int = Field(500, ge=PAGE)
-    categories: int = Field(50, ge=1)
+    categories: int | None = Field(None, ge=1, description=f"None: {DEFAULT_CATEGORIES}, or one an item where there are fewer items.")
     history: int = Field(10, ge=1, description="Most recent clicks kept.")
     labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, from which nothing can be learnt.")
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _check(self) -> "SyntheticConfig":
-        if self.categories > self.items:
+        if self.category_count > self.items:
             raise ValueError(f"categories ({self.categories}) must not outnumber items ({self.items})")
         return self
 
+    @property
+    def category_count(self) -> int:
+        return self.categories or min(DEFAULT_CATEGORIES, self.items)
 
-PRESETS = {
+
+PRESETS: dict[str, SyntheticConfig] = {
     "notebook": SyntheticConfig(),
-    "demo": SyntheticConfig(examples=150_000),
+    "demo": SyntheticConfig(examples=200_000),
 }
 
 
@@ -86,27 +110,33 @@ class Requests(NamedTuple):
 
 def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
     """Draws users and items."""
-    category = rng.permutation(np.arange(config.items) % config.categories)
-    centre = _unit(rng.standard_normal((config.categories, VECTOR_SIZE)))
+    category = rng.permutation(np.arange(config.items) % config.category_count)
+    centre = _unit(rng.standard_normal((config.category_count, VECTOR_SIZE)))
     vector = _unit(centre[category] + ITEM_SPREAD * _unit(rng.standard_normal((config.items, VECTOR_SIZE))))
     popularity = 1 / (rng.permutation(config.items) + 10.0)  # Zipf, its head cut off so that no item is on every page
     shelf = np.argsort(category, kind="stable")
     log = np.log(popularity)
-    activity = rng.lognormal(sigma=0.5, size=config.users)
+    activity = _shares(rng.lognormal(sigma=ACTIVITY_SPREAD, size=config.users))
     return World(
         taste=USER_TASTE * rng.standard_normal(config.users),
         appeal=ITEM_APPEAL * (log - log.mean()) / log.std(),
         vector=vector.astype(np.float32),
         category=category,
         shelf=shelf,
-        share=np.append(0, np.cumsum(popularity[shelf]) / popularity.sum()),
-        bounds=np.searchsorted(category[shelf], np.arange(config.categories + 1)),
-        activity=np.cumsum(activity) / activity.sum(),
+        share=np.append(0, _shares(popularity[shelf])),
+        bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
+        activity=activity,
     )
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _shares(weight: np.ndarray) -> np.ndarray:
+    """Cumulative shares of weights, ending in exactly 1."""
+    total = np.cumsum(weight)
+    return total / total[-1]
 
 
 def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_item: np.ndarray) -> np.ndarray:
@@ -128,12 +158,12 @@ def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_it
 
 
 def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Iterator[Requests]:
-    """Yields all requests in time order, at most CHUNK at once, no user twice among them."""
-    wanted = rng.integers(config.categories, size=(config.users, INTERESTS))
+    """Yields all requests in time order, at most CHUNK at once; no user is in a chunk twice, so its histories are known at its start."""
+    wanted = rng.integers(config.category_count, size=(config.users, INTERESTS))
     event_item = np.full((config.users, config.history), -1)
     event_time = np.zeros((config.users, config.history), np.int64)
-    gap = 86_400 / (REQUESTS_A_DAY * config.users)  # seconds
-    done, end, clock = 0, -(-config.examples // PAGE), START
+    done, end, clock = 0, _pages(config.examples), START
+    gap = DURATION / end  # seconds between two requests, on average
     while done < end:
         user = np.unique(np.searchsorted(world.activity, rng.random(min(CHUNK, config.users))))
         user = rng.permutation(user)[: end - done]
@@ -141,7 +171,7 @@ def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) ->
         timestamp = clock + np.cumsum(rng.exponential(gap, len(user))).astype(np.int64)
         done, clock = done + len(user), timestamp[-1] + 1
         turned = rng.random((len(user), INTERESTS)) < TURNOVER
-        wanted[user] = np.where(turned, rng.integers(config.categories, size=turned.shape), wanted[user])
+        wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), wanted[user])
         item = _candidates(world, wanted[user], rng)
         probability = click_probability(world, user, item, event_item[user]) if config.labels == "interest" else np.full(item.shape, 0.5)
         label = (rng.random(item.shape) < probability).astype(np.int64)
@@ -163,7 +193,7 @@ def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> n
     low = np.where(on_interest, world.share[world.bounds[category]], 0)
     high = np.where(on_interest, world.share[world.bounds[category + 1]], 1)
     place = np.searchsorted(world.share, low + rng.random(shape) * (high - low), side="right") - 1
-    item = world.shelf[place]
+    item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the very end
     while (again := _repeats(item)).any():
         item[again] = rng.integers(len(world.shelf), size=again.sum())
     return item
@@ -202,7 +232,7 @@ def to_batch(world: World, requests: Requests) -> pa.RecordBatch:
     )
 
 
-def generate(config: SyntheticConfig, out: Path, item_features: Path | None = None, command: str = "") -> dict:
+def generate(config: SyntheticConfig, out: Path, item_features: Path | None = None, command: str = "") -> dict[str, Any]:
     """Writes a synthetic data set. The same configuration gives the same bytes.
 
     Args:
@@ -220,34 +250,41 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
     """
     rng = np.random.default_rng(config.seed)
     world = make_world(config, rng)
-    clicks, ranges, oracle = dict.fromkeys(SPLITS, 0), {}, []
+    clicks = dict.fromkeys(SPLITS, 0)
+    times: dict[str, dict[str, int]] = {}
+    judged: list[list[np.ndarray]] = []  # user, probability and label of the eval split
     with DatasetWriter(out) as writer:
         for split, requests, rows in _in_splits(config, simulate(config, world, rng)):
             writer.write(split, to_batch(world, requests).slice(0, rows))
             clicks[split] += int(requests.label.ravel()[:rows].sum())
-            ranges[split] = {"first": ranges.get(split, {}).get("first", int(requests.timestamp[0])), "last": int(requests.timestamp[-1])}
+            times.setdefault(split, {"first": int(requests.timestamp[0])})["last"] = int(requests.timestamp[-1])
             if split == "eval":
-                oracle.append([x.ravel()[:rows] for x in (np.repeat(requests.user, PAGE), requests.probability, requests.label)])
+                judged.append([x.ravel()[:rows] for x in (np.repeat(requests.user, PAGE), requests.probability, requests.label)])
         if item_features is not None:
             _write_item_features(item_features, world)
         writer.manifest = {
             "source": "synthetic",
             "command": command,
             "seed": config.seed,
-            "config": config.model_dump(mode="json"),
+            "config": {**config.model_dump(mode="json"), "categories": config.category_count},
             "split": "time",
             "rules": {**_RULES, "history": _RULES["history"].format(history=config.history)},
-            "time_range": {"first": ranges["train"]["first"], "last": ranges["eval"]["last"]},
-            "split_time_ranges": ranges,
+            "time_range": {"first": times["train"]["first"], "last": times["eval"]["last"]},
+            "split_time_ranges": times,
             "base_rate": {split: clicks[split] / writer.counts[split] for split in SPLITS},
-            "oracle": oracle_metrics(*map(np.concatenate, zip(*oracle))),
+            "oracle": oracle_metrics(*(np.concatenate(column) for column in zip(*judged))),
         }
     return json.loads((out / MANIFEST).read_text())
 
 
+def _pages(impressions: float) -> int:
+    """Requests that it takes to show so many impressions."""
+    return -(-round(impressions) // PAGE)
+
+
 def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[tuple[str, Requests, int]]:
-    """Cuts chunks at the borders of splits; yields the split, its requests and how many impressions of theirs count (the last page may be cut)."""
-    borders = [0, *(-(-int(cut * config.examples) // PAGE) for cut in CUTS), -(-config.examples // PAGE)]
+    """Cuts chunks where a split ends; yields the split, its requests and how many of their impressions count (the last page may be cut)."""
+    borders = [0, *(_pages(cut * config.examples) for cut in CUTS), _pages(config.examples)]
     for chunk in chunks:
         for split, low, high in zip(SPLITS, borders, borders[1:]):
             inside = (chunk.number >= low) & (chunk.number < high)

@@ -20,14 +20,16 @@ SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[3] / "shared")
 REAL = SHARED / "data" / "ml-latest-small"
 SPLITS = ("train", "validation", "eval")
 
-MOVIES = ["movieId,title,genres"] + [
+MOVIES = [
+    "movieId,title,genres",
     "0,Zero (1990),Drama",
     '1,"American President, The (1995)",Comedy|Drama|Romance',
     "2,Two,(no genres listed)",
     "3,Three,Film-Noir|Crime",
     "4,Four,Action",
 ]
-RATINGS = ["userId,movieId,rating,timestamp"] + [
+RATINGS = [
+    "userId,movieId,rating,timestamp",
     "7,3,4.0,300",  # as late as the next: neither is in the other's history
     "7,1,5.0,300",
     "7,0,4.0,100",

@@ -1,0 +1,30 @@
+# Every target sets up first, if that is needed: .venv from uv.lock, by deploy/setup.sh. Nothing is installed into the system.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test unit lint format clean clean-all
+
+help: ## Explain the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## Make .venv (other targets do this by themselves)
+	@deploy/setup.sh
+
+run: setup ## Train, evaluate and push a DIN on synthetic impressions (the demo configuration)
+	@.venv/bin/din run --config demo
+
+test: setup ## Run all tests
+	@.venv/bin/python -m pytest
+
+unit: setup ## Run the tests that do not run whole pipelines
+	@.venv/bin/python -m pytest --ignore=tests/e2e
+
+lint: setup ## Check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+
+format: setup ## Put the code in the common form
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+clean: ## Remove caches of tools; the workspace and .venv stay
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache dist && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+clean-all: clean ## Remove every trace of the set-up (.venv, .runtime); the workspace stays
+	@rm -rf .venv .runtime

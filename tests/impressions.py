@@ -1,0 +1,42 @@
+"""Small data sets, written column by column."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column, scalar_column
+
+
+def make_column(values: list) -> pa.Array:
+    """A column from Python values: a list a row for histories, None for a missing value, else a value a row."""
+    if not any(isinstance(value, list) or value is None for value in values):
+        return scalar_column(np.array(values, dtype=object if isinstance(values[0], bytes) else None))
+    lists = [value if isinstance(value, list) else [] if value is None else [value] for value in values]
+    flat = [value for row in lists for value in row]
+    dtype = object if flat and isinstance(flat[0], bytes) else float if flat and isinstance(flat[0], float) else np.int64
+    return list_column(np.array(flat, dtype=dtype), np.cumsum([0] + [len(row) for row in lists]))
+
+
+def make_impressions(**changes) -> dict[str, list]:
+    """Four sound impressions, column by column; `None` as a change takes a column out."""
+    columns = {
+        "user_id": [0, 0, 1, 2],
+        "candidate_item_id": [5, 3, 0, 9],
+        "candidate_category_id": [1, 0, 0, 2],
+        "historical_item_ids": [[3], [], [9, 0, 3], [5, 5]],
+        "historical_category_ids": [[0], [], [2, 0, 0], [1, 1]],
+        "historical_timestamps": [[10], [], [1, 2, 30], [4, 5]],
+        "timestamp": [20, 20, 40, 50],
+        "label": [0, 1, 1, 0],
+    } | changes
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def write_dataset(out: Path, splits: dict[str, dict[str, list]] | None = None) -> Path:
+    """Writes a data set of sound impressions, with `splits` in place of them where given."""
+    with DatasetWriter(out) as writer:
+        for split in SPLITS:
+            columns = (splits or {}).get(split, make_impressions())
+            writer.write(split, pa.RecordBatch.from_pydict({name: make_column(values) for name, values in columns.items()}))
+    return out

@@ -1,0 +1,66 @@
+"""Configurations: layers, nearest keys, shipped files."""
+
+import pytest
+
+from pipeline.config import config_names, load_config
+from pipeline.errors import InputError
+
+
+def refused(*args, **kwargs):
+    with pytest.raises(InputError) as error:
+        load_config(*args, **kwargs)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_shipped_configurations_load_under_their_own_name(name):
+    assert load_config(name).name == name
+
+
+def test_layers_lie_over_each_other(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\n[training]\nepochs = 7\nbatch_size = 32\n[evaluation.thresholds.auc]\nat_least = 0.7\n')
+    config = load_config(str(file), ["training.epochs=9", "model.pooling=mean", "model.hidden=[8, 4]"])
+    assert (config.name, config.training.epochs, config.training.batch_size) == ("mine", 9, 32)
+    assert (config.model.pooling, config.model.hidden) == ("mean", (8, 4))
+    auc = config.evaluation.thresholds["auc"]
+    assert (auc.at_least, auc.worse_by_at_most) == (0.7, 0.005)  # the second one from default.toml
+
+
+def test_features_are_added_and_taken_away_by_table():
+    config = load_config(
+        None, ["features.user.age.dtype=bytes", "features.context.hour.kind=numeric", "features.behaviours.category=false"]
+    )
+    assert list(config.features.user) == ["user_id", "age"]
+    assert list(config.features.behaviours) == ["item"]
+    assert [(c.name, c.role, c.presence) for c in config.features.columns] == [
+        ("user_id", "user", "required"),
+        ("age", "user", "optional"),
+        ("candidate_item_id", "candidate", "required"),
+        ("historical_item_ids", "behaviour", "sequence"),
+        ("hour", "context", "optional"),
+    ]
+
+
+def test_unknown_keys_come_with_the_nearest_known_one():
+    assert refused(None, ["training.epoch=3"]) == "default: there is no key 'training.epoch': did you mean 'training.epochs'?"
+    assert "did you mean 'training'?" in refused(None, ["trainning.epochs=3"])
+
+
+def test_unknown_configurations_come_with_the_nearest_known_one():
+    assert refused("dmeo") == "No configuration is called 'dmeo': did you mean 'demo'?"
+
+
+def test_bad_values_are_named():
+    assert "training.batch_size" in refused(None, ["training.batch_size=0"])
+    assert "is not of the form key=value" in refused(None, ["training.batch_size"])
+    assert "no metric is called 'auk'" in refused(None, ["evaluation.thresholds.auk.at_least=0.5"])
+    assert "evaluation.slices names 'nope'" in refused(None, ['evaluation.slices=["nope"]'])
+    assert "declared twice or reserved" in refused(None, ["features.context.label.kind=numeric"])
+
+
+def test_broken_toml_is_named(tmp_path):
+    file = tmp_path / "broken.toml"
+    file.write_text("name = \n")
+    assert f"{file} is not valid TOML" in refused(str(file))
