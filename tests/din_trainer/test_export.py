@@ -1,0 +1,210 @@
+"""From raw impressions through Transform to the signatures of the SavedModel, on a case small enough to work out by hand."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata
+
+from din_trainer.config import FEATURES_KEY, DINConfig
+from din_trainer.export import export, raw_feature_spec
+from din_trainer.features import LABEL, FeatureConfig
+from din_trainer.model import DIN
+from din_trainer.preprocessing import preprocessing_fn, table_size
+from din_trainer.schema import make_schema
+from pipeline.beam import local_options
+
+FEATURES = FeatureConfig.model_validate(
+    {
+        "history_length": 3,
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4},
+            "category": {
+                "candidate": "candidate_category_id",
+                "history": "historical_category_ids",
+                "dtype": "bytes",
+                "dim": 2,
+                "min_count": 2,
+            },
+        },
+        "user": {"user_id": {"dim": 2}, "age_group": {"dtype": "bytes", "dim": 2, "oov_buckets": 2}},
+        "context": {"hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
+    }
+)
+
+ROWS = [
+    {  # items 7, 0, 3, 9 occur 4, 3, 2 and 1 times, as candidates and in histories together
+        "user_id": 0, "age_group": "young", "candidate_item_id": 7, "candidate_category_id": "a",
+        "historical_item_ids": [9, 7, 0, 7], "historical_category_ids": ["b", "a", "a", "a"], "hour": 2, "price": 1.0, "label": 1,
+    },
+    {
+        "user_id": 5, "age_group": None, "candidate_item_id": 0, "candidate_category_id": "a",
+        "historical_item_ids": [], "historical_category_ids": [], "hour": 6, "price": None, "label": 0,
+    },
+    {
+        "user_id": 5, "age_group": "old", "candidate_item_id": 3, "candidate_category_id": "c",
+        "historical_item_ids": [7, 0, 3], "historical_category_ids": ["a", "c", "b"], "hour": None, "price": 3.0, "label": 0,
+    },
+]  # fmt: skip
+
+# item ids: 7 -> 1, 0 -> 2, 3 -> 3, 9 -> 4, out of vocabulary 5
+# categories a (5), then c and b (2 each; equal counts in falling order), so a -> 1, c -> 2, b -> 3, out of vocabulary 4
+# user ids by count: 5 -> 1, 0 -> 2, out of vocabulary 3; age groups: "young" -> 1, "old" -> 2, out of vocabulary 3 and 4
+EXPECTED = {
+    "candidate_item_id": [1, 2, 3],
+    "historical_item_ids": [[1, 2, 1], [0, 0, 0], [1, 2, 3]],
+    "candidate_category_id": [1, 1, 2],
+    "historical_category_ids": [[1, 1, 1], [0, 0, 0], [1, 2, 3]],
+    "user_id": [2, 1, 1],
+    "hour": [-1.0, 1.0, 0.0],  # mean 4, deviation 2; missing is the mean
+    "price": [-1.0, 0.0, 1.0],
+    "label": [1, 0, 0],
+}
+
+
+def to_example(row):
+    example = tf.train.Example()
+    for name, value in row.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        if values:
+            feature = example.features.feature[name]
+            if isinstance(values[0], str):
+                feature.bytes_list.value.extend(v.encode() for v in values)
+            elif isinstance(values[0], float):
+                feature.float_list.value.extend(values)
+            else:
+                feature.int64_list.value.extend(values)
+    return example.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def transform_output(tmp_path_factory):
+    """Transform's analysis of ROWS, as TFX runs it."""
+    out = tmp_path_factory.mktemp("transform")
+    metadata = dataset_metadata.DatasetMetadata(make_schema(FEATURES))
+    rows = [
+        {
+            name: np.array(value if isinstance(value, list) else [] if value is None else [value]) if is_varlen(name) else value
+            for name, value in row.items()
+        }
+        for row in ROWS
+    ]
+    with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(out / "temp")):
+        data = (pipeline | beam.Create(rows), metadata)
+        config = {FEATURES_KEY: FEATURES.model_dump_json()}
+        graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
+        _ = graph | tft_beam.WriteTransformFn(str(out))
+    return tft.TFTransformOutput(str(out))
+
+
+def is_varlen(name):
+    return name != LABEL and isinstance(raw_feature_spec(FEATURES)[name], tf.io.VarLenFeature)
+
+
+def parse(rows):
+    spec = {**raw_feature_spec(FEATURES), LABEL: tf.io.FixedLenFeature([], tf.int64)}
+    return tf.io.parse_example([to_example(row) for row in rows], spec)
+
+
+def test_transformed_features_by_hand(transform_output):
+    outputs = transform_output.transform_raw_features(parse(ROWS))
+    assert transform_output.vocabulary_by_name("item") == [b"7", b"0", b"3", b"9"]
+    for name, values in EXPECTED.items():
+        np.testing.assert_allclose(outputs[name], values, rtol=1e-6, err_msg=name)
+    assert sorted(np.array(outputs["age_group"])[[0, 2]]) == [1, 2] and outputs["age_group"][1] in (3, 4)
+
+
+def test_unknown_values_have_buckets_of_their_own(transform_output):
+    row = {**ROWS[0], "candidate_item_id": 12345, "historical_item_ids": [9, 888, 7], "historical_category_ids": ["b", "zzz", "a"]}
+    outputs = transform_output.transform_raw_features(parse([row]))
+    np.testing.assert_array_equal(outputs["candidate_item_id"], [5])
+    np.testing.assert_array_equal(outputs["historical_item_ids"], [[4, 5, 1]])
+    np.testing.assert_array_equal(outputs["historical_category_ids"], [[3, 4, 1]])
+
+
+@pytest.fixture(scope="module")
+def model(transform_output):
+    tf.random.set_seed(0)
+    vocabularies = FEATURES.vocabularies.items()
+    sizes = {name: table_size(vocabulary, transform_output.vocabulary_size_by_name(name)) for name, vocabulary in vocabularies}
+    assert sizes == {"item": 6, "category": 5, "user_id": 4, "age_group": 5}
+    model = DIN(DINConfig(features=FEATURES), sizes)
+    model.build()
+    rng = np.random.default_rng(0)
+    for weight in model.weights:  # large weights, so that a difference would show
+        values = rng.normal(size=weight.shape)
+        weight.assign(values * 0.5 if weight.trainable else values**2 + 0.1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(model, transform_output, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "1"
+    export(model, transform_output, str(folder))
+    return tf.saved_model.load(str(folder))
+
+
+def score(exported, rows):
+    return exported.signatures["serving_default"](examples=tf.constant([to_example(row) for row in rows]))["probability"].numpy()
+
+
+def raw_tensors(rows, pad_to=5):
+    def scalar(name, missing):
+        return [missing if row[name] is None else row[name] for row in rows]
+
+    def history(name, padding):
+        return [row[name] + [padding] * (pad_to - len(row[name])) for row in rows]
+
+    return {
+        "user_id": tf.constant(scalar("user_id", -1), tf.int64),
+        "age_group": tf.constant(scalar("age_group", "")),
+        "candidate_item_id": tf.constant(scalar("candidate_item_id", -1), tf.int64),
+        "candidate_category_id": tf.constant(scalar("candidate_category_id", "")),
+        "historical_item_ids": tf.constant(history("historical_item_ids", -1), tf.int64),
+        "historical_category_ids": tf.constant(history("historical_category_ids", "")),
+        "hour": tf.constant(scalar("hour", 4), tf.int64),  # an int64 number has no missing value; the mean is what one becomes
+        "price": tf.constant(scalar("price", float("nan"))),
+    }
+
+
+def test_serving_scores_are_the_model_s_own(model, transform_output, exported):
+    transformed = transform_output.transform_raw_features(parse(ROWS))
+    expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
+    assert len(set(np.round(expected, 4))) == 3
+    np.testing.assert_allclose(score(exported, ROWS), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("pad_to", [4, 5, 40])
+def test_raw_tensors_score_as_examples_do(exported, pad_to):
+    np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(ROWS, pad_to))["probability"], score(exported, ROWS), atol=1e-6)
+
+
+def test_labels_and_missing_optional_features_are_not_asked_for(exported):
+    needed = {"user_id", "candidate_item_id", "candidate_category_id"}
+    bare = [{name: value for name, value in row.items() if name in needed} for row in ROWS]
+    assert np.isfinite(score(exported, bare)).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="candidate_item_id"):
+        score(exported, [{"user_id": 1, "candidate_category_id": "a"}])
+
+
+def test_a_score_does_not_depend_on_batch_mates(exported):
+    together = score(exported, ROWS * 300)
+    for i, row in enumerate(ROWS):
+        np.testing.assert_allclose(together[i::3], score(exported, [row])[0], atol=1e-6)
+
+
+def test_older_events_than_the_model_keeps_do_not_matter(exported):
+    long = {**ROWS[0], "historical_item_ids": [3] * 50 + [7, 0, 7], "historical_category_ids": ["c"] * 50 + ["a", "a", "a"]}
+    np.testing.assert_allclose(score(exported, [long]), score(exported, ROWS[:1]), atol=1e-6)
+
+
+def test_an_empty_batch_gives_no_scores(exported):
+    assert exported.signatures["serving_default"](examples=tf.constant([], tf.string))["probability"].shape == (0,)
+
+
+def test_transform_features_signature(exported):
+    outputs = exported.signatures["transform_features"](examples=tf.constant([to_example(row) for row in ROWS]))
+    assert LABEL not in outputs
+    np.testing.assert_array_equal(outputs["historical_item_ids"], EXPECTED["historical_item_ids"])
