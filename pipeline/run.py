@@ -249,7 +249,7 @@ def _read_schema(file: Path, text_format: Any, schema_pb2: Any) -> Any:
         raise InputError(f"{file} is no readable schema ({error}): data_schema.file names a TFMD schema in text form (.pbtxt).") from error
 
 
-def _oracle(data: Path) -> dict[str, float] | None:
+def _oracle(data: Path) -> dict[str, float | None] | None:
     manifest = data / MANIFEST
     return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
 

@@ -27,7 +27,7 @@ class Summary(BaseModel):
     data: str | None = None
     examples: dict[str, int] | None = None
     metrics: dict[str, float | None] | None = None
-    oracle: dict[str, float] | None = None
+    oracle: dict[str, float | None] | None = None
     baseline: dict[str, Any] | None = None
     thresholds: list[dict[str, Any]] | None = None
     blessed: bool | None = None
@@ -72,6 +72,12 @@ def runs_table(summaries: list[dict[str, Any]]) -> Table:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
+
+
+def share_of_oracle(summary: Summary) -> float | None:
+    """(AUC − 0.5) / (AUC of the oracle − 0.5); None where there is no oracle or nothing to learn."""
+    auc, oracle = (summary.metrics or {}).get("auc"), (summary.oracle or {}).get("auc")
+    return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
 
 
 def _metrics_table(summary: Summary) -> Table:
@@ -124,10 +130,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print()
     if summary.metrics:
         console.print(_metrics_table(summary))
-        if summary.oracle:
-            lift = (summary.metrics["auc"] or 0) - 0.5, summary.oracle["auc"] - 0.5
-            if lift[1] > 0:
-                console.print(f"AUC lift: {lift[0] / lift[1]:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+        share = share_of_oracle(summary)
+        if share is not None:
+            console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
     if summary.sample_predictions:
         console.print(_predictions_table(summary.sample_predictions))
     style = "bold green" if summary.exit_code == 0 else "bold red"

@@ -17,6 +17,8 @@ Which mechanism each gap comes from:
 * Mean pooling, below DIN. A history holds several interests, and only the events relevant to the candidate count. An average is taken
   before the candidate is known: the events that matter are a few out of ten, blended with the others, and the layers behind have to
   undo the blend. Local activation looks at each event beside the candidate and adds up the relevant ones alone.
+  Measured on the demo preset: mean pooling has 0.77 of DIN's lift (AUC − 0.5), a sum in place of the mean 0.80 (so it is the blend, hardly
+  the division), and with INTERESTS = 1, where little is blended, the mean has 0.93.
 * DIN, a little below the oracle. Vectors, appeals and tastes have to be learnt from a finite number of draws.
 """
 

@@ -1,0 +1,182 @@
+"""The main road: train, evaluate, push; then again against a baseline; then the same once more."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import sklearn.metrics
+import tensorflow as tf
+
+from pipeline.datasets.tfrecord import read_batches, read_records
+from tests.conftest import ROOT
+from tests.e2e.conftest import din, run
+
+NODES = {
+    "ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", "Evaluator", "Verdict", "Pusher",
+}  # fmt: skip
+
+
+def eval_scores(data, model):
+    """Labels and scores of the eval split, through the pushed model's serving signature, without TFMA."""
+    file = data / "eval" / "part-00000.tfrecord.gz"
+    labels = np.concatenate([batch.column("label").flatten().to_numpy() for batch in read_batches(file)])
+    scores = tf.saved_model.load(model).signatures["serving_default"](examples=tf.constant(list(read_records(file))))["probability"]
+    return labels, scores.numpy()
+
+
+def test_first_run_is_pushed(two_runs):
+    result = two_runs.first
+    summary = result.summary
+    assert (result.code, summary["status"], summary["blessed"], summary["refused_because"]) == (0, "pushed", True, None)
+    assert summary["examples"] == {"train": 4000, "validation": 500, "eval": 500}
+    assert summary["baseline"] is None
+    assert [(t["metric"], t["kind"], t["passed"]) for t in summary["thresholds"]] == [("auc", "value", True)]
+    assert set(summary["seconds"]["components"]) >= NODES
+    assert summary["pushed_path"] == str(two_runs.workspace / "serving" / "default" / str(summary["pushed_version"]))
+    assert json.loads((two_runs.workspace / "runs" / summary["run_id"] / "summary.json").read_text()) == summary
+
+
+def test_metrics_are_scikit_learn_s(two_runs):
+    summary = two_runs.first.summary
+    labels, scores = eval_scores(two_runs.data, summary["pushed_path"])
+    metrics = summary["metrics"]
+    assert metrics["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, scores), abs=1e-3)  # TFMA's has 10,000 thresholds
+    assert metrics["log_loss"] == pytest.approx(sklearn.metrics.log_loss(labels, scores), abs=1e-6)
+    assert metrics["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, scores >= 0.5), abs=1e-6)
+    assert metrics["calibration"] == pytest.approx(scores.sum() / labels.sum(), rel=1e-5)
+
+
+def test_oracle_is_the_manifest_s(two_runs):
+    assert two_runs.first.summary["oracle"] == json.loads((two_runs.data / "manifest.json").read_text())["oracle"]
+
+
+def test_second_run_meets_the_first_as_its_baseline(two_runs):
+    first, second = two_runs.first.summary, two_runs.second.summary
+    assert (two_runs.second.code, second["status"]) == (0, "pushed")
+    assert second["pushed_version"] > first["pushed_version"]
+    assert second["baseline"]["version"] == first["pushed_version"]
+    assert second["baseline"]["metrics"] == pytest.approx(first["metrics"], abs=1e-6)
+    change = next(t for t in second["thresholds"] if t["kind"] == "change")
+    assert change["value"] == pytest.approx(second["metrics"]["auc"] - first["metrics"]["auc"], abs=1e-6)
+    assert set(second["cached"]) == {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform"}
+
+
+def test_slices_count_each_impression_once(two_runs):
+    """With a baseline too: the buckets' counts add up to the split, and are those of the raw histories."""
+    import tensorflow_model_analysis as tfma
+
+    from pipeline.evaluation import history_length_bucket
+
+    batches = read_batches(two_runs.data / "eval" / "part-00000.tfrecord.gz")
+    lengths = [len(row or []) for batch in batches for row in batch.column("historical_item_ids").to_pylist()]
+    expected = {}
+    for length in lengths:
+        expected[history_length_bucket(length)] = expected.get(history_length_bucket(length), 0) + 1
+    result = tfma.load_eval_result(two_runs.second.summary["tfma_path"], model_name="candidate")
+    counts = {key[0][1]: metrics[""][""]["example_count"]["doubleValue"] for key, metrics in result.slicing_metrics if key}
+    assert counts == expected and sum(expected.values()) == 500 and len(expected) > 2
+
+
+def test_unchanged_weights_are_not_pushed_again(two_runs):
+    again = run(two_runs.workspace, two_runs.data, ("training.seed=1",))
+    assert (again.code, again.summary["status"]) == (0, "unchanged")
+    assert again.summary["pushed_version"] == two_runs.second.summary["pushed_version"]
+    assert "Trainer" in again.summary["cached"]
+    versions = [path.name for path in (two_runs.workspace / "serving" / "default").iterdir()]
+    assert sorted(map(int, versions)) == [two_runs.first.summary["pushed_version"], two_runs.second.summary["pushed_version"]]
+
+
+def test_a_worse_model_is_refused_and_is_no_baseline(two_runs):
+    """A bound that nothing reaches: exit 3, nothing pushed, and the reason has the numbers."""
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "evaluation.thresholds.auc.at_least=0.999"))
+    summary = result.summary
+    assert (result.code, summary["status"], summary["blessed"], summary["pushed_version"]) == (3, "refused", False, None)
+    assert summary["refused_because"] == f"auc is {summary['metrics']['auc']:.4f}, but at least 0.999 is asked for."
+    assert "refused" in result.err or summary["refused_because"] in result.err
+    assert len(list((two_runs.workspace / "serving" / "default").iterdir())) == 2
+    assert summary["baseline"]["version"] == two_runs.second.summary["pushed_version"]
+
+
+def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
+    for package in ("pipeline", "components", "din_trainer"):
+        shutil.copytree(ROOT / package, tmp_path / package)
+    with open(tmp_path / "din_trainer" / "layers.py", "a") as file:
+        file.write("\n# edited\n")
+    command = (sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "training.epochs=1"), command=command, cwd=tmp_path)
+    assert result.code in (0, 3), result.err
+    assert {"ImportExampleGen", "StatisticsGen", "ExampleValidator"} <= set(result.summary["cached"])
+    assert not {"Transform", "Trainer", "Evaluator"} & set(result.summary["cached"])
+
+
+def test_the_pushed_model_has_the_three_signatures(two_runs):
+    model = tf.saved_model.load(two_runs.second.summary["pushed_path"])
+    assert {"serving_default", "predict", "transform_features"} <= set(model.signatures)
+    predict = model.signatures["predict"].structured_input_signature[1]
+    assert {name: (tuple(spec.shape), spec.dtype.name) for name, spec in predict.items()} == {
+        "user_id": ((None,), "int64"),
+        "candidate_item_id": ((None,), "int64"),
+        "candidate_category_id": ((None,), "int64"),
+        "historical_item_ids": ((None, None), "int64"),
+        "historical_category_ids": ((None, None), "int64"),
+    }
+
+
+def test_training_left_logs_and_a_keras_model(two_runs):
+    import keras
+
+    import din_trainer.model  # noqa: F401  # registers DIN
+
+    runs = sorted((two_runs.workspace / "artifacts" / "default" / "Trainer" / "model_run").iterdir())
+    model = keras.models.load_model(runs[0] / "din.keras")
+    assert model.din_config.training.epochs == 2
+    assert list(runs[0].rglob("events.out.tfevents.*"))
+
+
+def test_predict_scores_the_sample(two_runs, tmp_path):
+    model = two_runs.second.summary["pushed_path"]
+    result = din("predict", "--model", model, two_runs.data / "sample.jsonl")
+    assert result.code == 0, result.err
+    rows = [json.loads(line) for line in result.out.splitlines()]
+    _, scores = eval_scores(two_runs.data, model)
+    np.testing.assert_allclose([row["probability"] for row in rows], scores[:20], atol=1e-6)
+    sample = [json.loads(line) for line in (two_runs.data / "sample.jsonl").read_text().splitlines()]
+    assert [{k: v for k, v in row.items() if k != "probability"} for row in rows] == sample
+
+
+def test_predict_scores_a_folder(two_runs, tmp_path):
+    model = two_runs.second.summary["pushed_path"]
+    result = din("predict", "--model", model, two_runs.data / "eval", "--out", tmp_path / "scores.jsonl")
+    assert result.code == 0, result.err
+    rows = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    _, scores = eval_scores(two_runs.data, model)
+    np.testing.assert_allclose(sorted(row["probability"] for row in rows), sorted(scores), atol=1e-6)
+    assert {"user_id", "candidate_item_id", "timestamp", "label"} <= set(rows[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "line, reason",
+    [
+        ("{not json", "is not JSON lines"),
+        ("[1, 2]", "line 1: a JSON object is needed"),
+        ('{"user_id": 1, "candidate_category_id": 1}', "candidate_item_id"),
+        ('{"user_id": "anna", "candidate_item_id": 1, "candidate_category_id": 1}', "line 1: feature 'user_id' is \"anna\", but int64"),
+    ],
+)
+def test_predict_refuses_bad_lines(two_runs, tmp_path, line, reason):
+    file = tmp_path / "bad.jsonl"
+    file.write_text(line + "\n")
+    result = din("predict", "--model", two_runs.second.summary["pushed_path"], file)
+    assert result.code == 2 and reason in result.err and result.out == ""
+    assert result.err.count("\n") == 1
+
+
+def test_runs_are_listed(two_runs):
+    listed = din("runs", "--workspace", two_runs.workspace, "--json")
+    ids = [summary["run_id"] for summary in listed.summary]
+    assert [two_runs.first.summary["run_id"], two_runs.second.summary["run_id"]] == ids[:2]
+    table = din("runs", "--workspace", two_runs.workspace)
+    assert table.code == 0 and "pushed" in table.out
