@@ -23,13 +23,15 @@ def served_versions(base: Path) -> list[int]:
 
 
 def model_digest(saved_model: Path) -> str:
-    """SHA-256 over a SavedModel's weights, assets and signatures: what it answers, not when it was written."""
+    """SHA-256 over a SavedModel's weights, assets and signatures: what it answers, not when it was written.
+
+    Weights enter in the order of their contents, because Keras numbers them anew in each export.
+    """
     digest = hashlib.sha256()
     checkpoint = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
-    for name, shape in sorted(checkpoint.get_variable_to_shape_map().items()):
-        if name != "_CHECKPOINTABLE_OBJECT_GRAPH":
-            digest.update(f"{name} {shape}".encode())
-            digest.update(checkpoint.get_tensor(name).tobytes())
+    names = [name for name in checkpoint.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    for weight in sorted(_tensor_digest(checkpoint.get_tensor(name)) for name in names):
+        digest.update(weight)
     for asset in sorted((saved_model / "assets").rglob("*")):
         digest.update(asset.name.encode())
         digest.update(asset.read_bytes())
@@ -37,6 +39,10 @@ def model_digest(saved_model: Path) -> str:
         tensors = [sorted((key, info.dtype) for key, info in side.items()) for side in (signature.inputs, signature.outputs)]
         digest.update(f"{name} {tensors}".encode())
     return digest.hexdigest()
+
+
+def _tensor_digest(tensor: Any) -> bytes:
+    return hashlib.sha256(f"{tensor.shape} {tensor.dtype}".encode() + tensor.tobytes()).digest()
 
 
 def push(saved_model: Path, base: Path) -> tuple[int, bool]:

@@ -47,7 +47,8 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
         InputError: No model, or no files.
     """
     check_model(model)
-    if not any(folder.rglob("*.tfrecord.gz")):
+    files = sorted(map(str, folder.rglob("*.tfrecord.gz")))
+    if not files:
         raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
     spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
         with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
             (
                 pipeline
-                | beam.Create([str(folder / "**" / "*.tfrecord.gz")])
+                | beam.Create(files)
                 | beam.io.ReadAllFromTFRecord()
                 | RunInference(spec)
                 | beam.FlatMap(_to_lines)

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import write_whole
+from pipeline.terminal import output_to
 
 DEFAULT_WORKSPACE = Path("workspace")
 EXIT_STATUS = """exit status:
@@ -81,7 +83,7 @@ def _run(args: argparse.Namespace) -> int:
     from pipeline.config import load_config
     from pipeline.run import LOG_FILE, Run, make_run_folder
     from pipeline.summary import print_summary
-    from pipeline.terminal import Progress, output_to
+    from pipeline.terminal import Progress
 
     config = load_config(args.config, args.settings)
     folder = make_run_folder(args.workspace, config.name)
@@ -100,11 +102,11 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _synth(args: argparse.Namespace) -> int:
-    from pipeline.config import parse_section
-    from pipeline.datasets.synthetic import PRESETS, SyntheticConfig, generate
+    from pipeline.config import load_config, parse_section
+    from pipeline.datasets.synthetic import SyntheticConfig, generate
 
     given = {name: value for name in SyntheticConfig.model_fields if (value := getattr(args, name, None)) is not None}
-    config = parse_section(SyntheticConfig, {**PRESETS[args.preset].model_dump(), **given}, "din synth")
+    config = parse_section(SyntheticConfig, {**load_config(args.preset).synthetic.model_dump(), **given}, "din synth")
     _print_manifest(generate(config, args.out, item_features=args.item_features, command=_command_line()), args)
     return 0
 
@@ -127,24 +129,21 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if args.input.is_dir():
+    if args.input.is_dir() and args.out is None:
+        raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
+    with output_to(Path(os.devnull)) as terminal:
+        if args.input.is_dir():
+            from pipeline.batch_predict import predict_folder
+
+            print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored", file=terminal)
+            return 0
+        from pipeline.predict import predict_jsonl
+
+        lines = (json.dumps(row) + "\n" for row in predict_jsonl(args.model, args.input))
         if args.out is None:
-            raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
-        from pipeline.batch_predict import predict_folder
-
-        print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored")
-        return 0
-    from pipeline.predict import predict_jsonl
-
-    rows = predict_jsonl(args.model, args.input)
-    if args.out is None:
-        for row in rows:
-            print(json.dumps(row))
-        return 0
-    from pipeline.files import write_whole
-
-    write_whole(args.out, (json.dumps(row) + "\n" for row in rows))
+            terminal.writelines(lines)
+        else:
+            write_whole(args.out, lines)
     return 0
 
 

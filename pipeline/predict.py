@@ -87,7 +87,7 @@ def _score(scorer: Scorer, serialized: list[bytes], where: str) -> list[float]:
     try:
         return scorer.score_examples(serialized)
     except tf.errors.InvalidArgumentError as error:
-        reason = str(error.message).split(" [[")[0]
+        reason = " ".join(str(error.message).split(" [[")[0].split())
         raise InputError(f"{where}: the model cannot read an impression ({reason}): add what is missing.") from error
 
 

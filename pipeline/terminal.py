@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from rich.console import Console
-from rich.status import Status
+if TYPE_CHECKING:  # `din --help` is quicker without it
+    from rich.console import Console
+    from rich.status import Status
 
 
 @contextmanager
@@ -44,7 +45,7 @@ class Progress:
         examples: Impressions that each step works on, by name, for the rate.
     """
 
-    def __init__(self, console: Console, examples: dict[str, int] | None = None):
+    def __init__(self, console: "Console", examples: dict[str, int] | None = None):
         self.examples = examples or {}
         self.seconds: dict[str, float] = {}
         self.cached: set[str] = set()

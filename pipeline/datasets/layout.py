@@ -1,10 +1,10 @@
 """The one folder layout that every data set has.
 
-    DIR/train/*.tfrecord.gz       what the model learns from
-    DIR/validation/*.tfrecord.gz  what training selects on (early stopping)
-    DIR/eval/*.tfrecord.gz        what the model is judged on, and nothing else
-    DIR/manifest.json             source, command, seed, split rule, counts, time range, oracle where known
-    DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din predict`
+DIR/train/*.tfrecord.gz       what the model learns from
+DIR/validation/*.tfrecord.gz  what training selects on (early stopping)
+DIR/eval/*.tfrecord.gz        what the model is judged on, and nothing else
+DIR/manifest.json             source, command, seed, split rule, counts, time range, oracle where known
+DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din predict`
 """
 
 import json

@@ -78,12 +78,6 @@ class SyntheticConfig(Frozen):
         return self.categories or min(DEFAULT_CATEGORIES, self.items)
 
 
-PRESETS: dict[str, SyntheticConfig] = {
-    "notebook": SyntheticConfig(),
-    "demo": SyntheticConfig(examples=200_000),
-}
-
-
 class World(NamedTuple):
     """What stays the same: users and items. Ids count from 0; items are numbered in no order of popularity."""
 
@@ -274,7 +268,7 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
             "time_range": {"first": times["train"]["first"], "last": times["eval"]["last"]},
             "split_time_ranges": times,
             "base_rate": {split: clicks[split] / writer.counts[split] for split in SPLITS},
-            "oracle": oracle_metrics(*(np.concatenate(column) for column in zip(*judged))),
+            "oracle": oracle_metrics(*(np.concatenate(column) for column in zip(*judged, strict=True))),
         }
     return json.loads((out / MANIFEST).read_text())
 
@@ -288,7 +282,7 @@ def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[
     """Cuts chunks where a split ends; yields the split, its requests and how many of their impressions count (the last page may be cut)."""
     borders = [0, *(_pages(cut * config.examples) for cut in CUTS), _pages(config.examples)]
     for chunk in chunks:
-        for split, low, high in zip(SPLITS, borders, borders[1:]):
+        for split, low, high in zip(SPLITS, borders[:-1], borders[1:], strict=True):
             inside = (chunk.number >= low) & (chunk.number < high)
             if inside.any():
                 part = Requests(*(column[inside] for column in chunk))

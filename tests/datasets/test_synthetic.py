@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pipeline.datasets.synthetic import PAGE, PRESETS, SyntheticConfig, click_probability, generate, make_world, oracle_metrics, simulate
+from pipeline.config import load_config
+from pipeline.datasets.synthetic import PAGE, SyntheticConfig, click_probability, generate, make_world, oracle_metrics, simulate
 from pipeline.datasets.tfrecord import read_batches
 from pipeline.errors import InputError
 
@@ -136,7 +137,7 @@ def test_oracle_metrics_of_one_class_are_undefined() -> None:
 
 def test_labels_follow_the_probabilities() -> None:
     rng = np.random.default_rng(7)
-    chunks = list(simulate(PRESETS["notebook"], make_world(PRESETS["notebook"], rng), rng))
+    chunks = list(simulate(SyntheticConfig(), make_world(SyntheticConfig(), rng), rng))
     probability, label = (np.concatenate([getattr(c, name).ravel() for c in chunks]) for name in ("probability", "label"))
     bin_of = np.searchsorted(np.quantile(probability, np.arange(1, 10) / 10), probability)
     deviation = np.bincount(bin_of, label - probability) / np.sqrt(np.bincount(bin_of, probability * (1 - probability)))
@@ -155,7 +156,7 @@ def test_probability_by_hand() -> None:
 
 def test_interests_show_in_the_probabilities_and_turn_over() -> None:
     rng = np.random.default_rng(0)
-    config = PRESETS["notebook"]
+    config = SyntheticConfig()
     world = make_world(config, rng)
     last = list(simulate(config, world, rng))[-1]
     same = world.category[last.item][:, :, None] == world.category[last.event_item][:, None]
@@ -181,13 +182,13 @@ def test_item_features(tmp_path: Path) -> None:
 
 
 def test_item_features_that_cannot_be_written_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="items.npz cannot be written .*--item-features"):
+    with pytest.raises(InputError, match=r"items.npz cannot be written .*--item-features"):
         generate(SMALL, tmp_path / "data", item_features=tmp_path / "missing" / "items.npz")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_presets() -> None:
-    notebook, demo = PRESETS["notebook"], PRESETS["demo"]
+    notebook, demo = (load_config(name).synthetic for name in ("notebook", "demo"))
     assert (notebook.examples, notebook.users, notebook.items, notebook.history) == (50_000, 1_000, 500, 10)
     assert 100_000 <= demo.examples <= 250_000
 

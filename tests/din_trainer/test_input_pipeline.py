@@ -42,7 +42,7 @@ def test_keeps_the_order_without_a_seed(files):
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_shuffles_everything_anew_each_epoch(files, deterministic):
     dataset = make_dataset(files, SPEC, 4, shuffle_seed=1, deterministic=deterministic)
-    first, second = (sum(ids(dataset), []) for _ in range(2))
+    first, second = ([i for batch in ids(dataset) for i in batch] for _ in range(2))
     assert first != second and first != list(range(10))
     assert sorted(first) == sorted(second) == list(range(10))
 

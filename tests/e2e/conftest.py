@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 DIN = Path(sys.executable).parent / "din"
-TINY = ["training.epochs=2", "training.batch_size=128", "evaluation.thresholds.auc.at_least=0.5", "evaluation.thresholds.auc.worse_by_at_most=0.5"]
+AUC = "evaluation.thresholds.auc"
+TINY = ["training.epochs=2", "training.batch_size=128", f"{AUC}.at_least=0.5", f"{AUC}.worse_by_at_most=0.5"]
 
 
 class Result(NamedTuple):
