@@ -58,8 +58,9 @@ def _to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
 
 def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature) -> tf.Tensor:
     if feature.kind == "numeric":
-        numbers = tf.sparse.map_values(tf.cast, x, tf.float32)
-        return _to_dense(tft.scale_to_z_score(numbers), 0.0)  # a missing number is the mean
+        # In double precision, so that the order in which Beam adds up does not show in the result.
+        scaled = tft.scale_to_z_score(tf.sparse.map_values(tf.cast, x, tf.float64))
+        return tf.cast(_to_dense(scaled, 0.0), tf.float32)  # a missing number is the mean
     values = x.values if isinstance(x, tf.SparseTensor) else x
     return _ids(_to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature), feature)
 

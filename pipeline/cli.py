@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where the scores of a folder go (needed for a folder)")
     predict.set_defaults(call=_predict)
 
+    bench = commands.add_parser("bench", help="measure; prints a table")
+    bench.add_argument("suite", choices=("quality",), help="quality: DIN, mean pooling and no history on the same data")
+    bench.add_argument("--config", metavar="FILE|NAME", default="demo")
+    bench.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings")
+    bench.add_argument("--data", type=Path, metavar="DIR", help="default: the configuration's synthetic data")
+    bench.add_argument("--json", action="store_true", help="print the rows as JSON")
+    bench.set_defaults(call=_bench)
+
     runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
     runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
     runs.add_argument("--json", action="store_true", help="print a JSON array of the summaries")
@@ -145,6 +153,12 @@ def _predict(args: argparse.Namespace) -> int:
         else:
             write_whole(args.out, lines)
     return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from benchmarks import quality
+
+    return quality.main(args.config, args.settings, args.data, args.json)
 
 
 def _runs(args: argparse.Namespace) -> int:
