@@ -8,7 +8,6 @@ from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.pusher.component import Pusher
-from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
@@ -40,7 +39,7 @@ class Places(NamedTuple):
 
     Attributes:
         data: Folder in the layout of `pipeline.datasets.layout`.
-        schema: The curated schema (.pbtxt); None infers it.
+        schema: The schema (.pbtxt).
         artifacts: Pipeline root.
         metadata: SQLite file of the metadata store.
         serving: The served versions of this name.
@@ -48,7 +47,7 @@ class Places(NamedTuple):
     """
 
     data: Path
-    schema: Path | None
+    schema: Path
     artifacts: Path
     metadata: Path
     serving: Path
@@ -67,7 +66,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     statistics_gen = StatisticsGen(examples=examples)
     statistics = statistics_gen.outputs["statistics"]
 
-    schema_gen = ImportSchemaGen(schema_file=str(places.schema)) if places.schema else SchemaGen(statistics, infer_feature_shape=True)
+    schema_gen = ImportSchemaGen(schema_file=str(places.schema))
     schema = schema_gen.outputs["schema"]
 
     example_validator = ExampleValidator(statistics=statistics, schema=schema)

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.tfrecord import read_batches
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 
 
 class DataFacts(NamedTuple):
@@ -49,13 +49,13 @@ def split_files(data: Path, split: str) -> list[Path]:
     """The split's files, in order.
 
     Raises:
-        InputError: The folder or the files are missing.
+        DataError: The folder or the files are missing.
     """
     if not data.is_dir():
-        raise InputError(f"{data} is not a folder: give --data the folder that holds {', '.join(f'{s}/' for s in SPLITS)}.")
+        raise DataError(f"{data} is not a folder: give --data the folder that holds {', '.join(f'{s}/' for s in SPLITS)}.")
     files = sorted((data / split).glob("*.tfrecord.gz"))
     if not files:
-        raise InputError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
+        raise DataError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
     return files
 
 
@@ -89,18 +89,18 @@ class _Checker:
     def _refuse(self, bad: np.ndarray, message: str) -> None:
         """Refuses the first row at which `bad` (rows,) is true."""
         if bad.any():
-            raise InputError(f"{self._file}, impression {self._first + int(np.argmax(bad)) + 1}: {message}")
+            raise DataError(f"{self._file}, impression {self._first + int(np.argmax(bad)) + 1}: {message}")
 
     def _check_column(self, batch: pa.RecordBatch, column: Column) -> None:
         if column.name not in self._lengths:
             if column.presence == "required":
-                raise InputError(
+                raise DataError(
                     f"{self._file} has no feature {column.name!r} ({column.dtype}): add it to the data, or change [features] in the config."
                 )
             return
         found = _arrow_dtype(batch.schema.field(column.name).type)
         if found != column.dtype:
-            raise InputError(f"{self._file}: feature {column.name!r} is {found}, but {column.dtype} is declared: change one of the two.")
+            raise DataError(f"{self._file}: feature {column.name!r} is {found}, but {column.dtype} is declared: change one of the two.")
         if column.presence == "required":
             self._refuse(self._lengths[column.name] != 1, f"feature {column.name!r} must have exactly one value.")
         if column.presence == "optional":
@@ -152,7 +152,7 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
     """Reads a whole data set once.
 
     Raises:
-        InputError: The first problem found: file, impression, what is wrong, what to do.
+        DataError: The first problem found: file, impression, what is wrong, what to do.
     """
     examples: dict[str, int] = {}
     columns: dict[str, str] = {}
@@ -167,7 +167,7 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
                 labels |= set(np.unique(batch.column(LABEL).flatten().to_numpy()).tolist())
                 columns |= {name: str(_arrow_dtype(batch.schema.field(name).type)) for name in _list_columns(batch)}
         if examples[split] == 0:
-            raise InputError(f"{data / split} holds no impressions: every split needs some.")
+            raise DataError(f"{data / split} holds no impressions: every split needs some.")
         if len(labels) < 2:
-            raise InputError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
+            raise DataError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
     return DataFacts(examples, columns)

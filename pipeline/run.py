@@ -17,14 +17,20 @@ from pipeline.config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, to_json_rows
 from pipeline.datasets.tfrecord import read_batches, read_records
-from pipeline.errors import InputError
+from pipeline.errors import DataError, InputError
 from pipeline.preflight import DataFacts, check_data, check_workspace, split_files
 from pipeline.summary import METRICS, Summary
 from pipeline.terminal import Progress
 
 LOG_FILE = "log.txt"
 _SAMPLES = 5
-_DISK = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+BAD_INPUT = 2  # exit status
+_PLACES = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission is denied",
+    errno.EROFS: "the file system is read-only",
+}
 
 
 @contextlib.contextmanager
@@ -80,20 +86,34 @@ class Run:
         try:
             with _locked(self._workspace):
                 self._execute()
+        except DataError as error:
+            self.summary.end("data_refused", str(error))
         except InputError as error:
-            self._end("data_refused", str(error))
+            self.summary.end("failed", str(error), BAD_INPUT)
         except KeyboardInterrupt:
-            self._end("interrupted", None)
+            self.summary.end("interrupted", None)
         except Exception as error:
             logging.exception("the run failed")
-            self._end(*_explain(error))
+            self._explain(error)
         finally:
             self._progress.stop()
             self._write()
         return self.summary
 
-    def _end(self, status: Any, reason: str | None) -> None:
-        self.summary.status, self.summary.refused_because = status, reason
+    def _explain(self, error: Exception) -> None:
+        """Ends the run with a sentence for an exception out of the DAG, or out of what it wraps."""
+        from components.data_gate import DataRefused
+
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, DataRefused):
+                return self.summary.end("data_refused", str(cause))
+            if isinstance(cause, OSError) and cause.errno in _PLACES:
+                where = cause.filename2 or cause.filename or "while writing"
+                return self.summary.end("failed", f"{_PLACES[cause.errno]} ({where}): mend that and run again.", BAD_INPUT)
+            cause = cause.__cause__ or cause.__context__
+        lines = str(error).strip().splitlines() or ["no message"]
+        self.summary.end("failed", f"{type(error).__name__}: {lines[0]}")
 
     def _write(self) -> None:
         self.summary.cached = sorted(self._progress.cached)
@@ -113,6 +133,7 @@ class Run:
         from pipeline.runners.local import run_locally
 
         places = self._places(data, facts)
+        self.summary.schema_path = str(places.schema)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()
         try:
@@ -145,37 +166,18 @@ class Run:
 
     def _places(self, data: Path, facts: DataFacts) -> Any:
         from pipeline.dag import Places
+        from pipeline.schema import write_schema
 
         name = self._config.name
         serving = self._workspace / "serving" / name
         return Places(
             data=data,
-            schema=self._schema(facts),
+            schema=write_schema(self._config, data, facts, self._workspace / "schemas"),
             artifacts=self._workspace / "artifacts" / name,
             metadata=self._workspace / "metadata.sqlite",
             serving=serving,
             baseline=self._baseline(serving),
         )
-
-    def _schema(self, facts: DataFacts) -> Path | None:
-        """The schema's file, named by its content, since TFX's cache sees the name alone; None if it is to be inferred."""
-        from google.protobuf import text_format
-        from tensorflow_metadata.proto.v0 import schema_pb2
-
-        from din_trainer.schema import make_schema
-
-        settings = self._config.data_schema
-        if settings.infer:
-            return None
-        if settings.file:
-            schema = _read_schema(Path(settings.file), text_format, schema_pb2)
-        else:
-            schema = make_schema(self._config.features, facts.columns)
-        text = text_format.MessageToString(schema)
-        file = self._workspace / "schemas" / f"{self._config.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return file
 
     def _baseline(self, serving: Path) -> Path | None:
         """The version now served, in a folder laid out as TFX lays out models: by a link, so that nothing is copied."""
@@ -203,8 +205,6 @@ class Run:
         model = outputs.uri("Trainer", "model")
         self.summary.model_path = str(model / "Format-Serving") if model else None
         self.summary.tfma_path = _text(outputs.uri("Evaluator", "evaluation"))
-        schema = outputs.uri("SchemaGen", "schema")
-        self.summary.schema_path = str(schema / "schema.pbtxt") if schema else None
         verdict = outputs.uri("Verdict", "blessing")
         if verdict is None:
             return
@@ -212,9 +212,9 @@ class Run:
         if outputs.property("Pusher", "pushed_model", "pushed"):
             self.summary.pushed_version = int(outputs.property("Pusher", "pushed_model", "pushed_version") or 0)
             self.summary.pushed_path = _text(outputs.property("Pusher", "pushed_model", "pushed_destination"))
-            self._end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
+            self.summary.end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
         elif not self.summary.blessed:
-            self._end("refused", self.summary.refused_because)
+            self.summary.end("refused", self.summary.refused_because)
 
     def _apply_verdict(self, verdict: dict[str, Any], places: Any) -> None:
         summary = self.summary
@@ -240,13 +240,6 @@ class Run:
 
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
-
-
-def _read_schema(file: Path, text_format: Any, schema_pb2: Any) -> Any:
-    try:
-        return text_format.Parse(file.read_text(), schema_pb2.Schema())
-    except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-        raise InputError(f"{file} is no readable schema ({error}): data_schema.file names a TFMD schema in text form (.pbtxt).") from error
 
 
 def _oracle(data: Path) -> dict[str, float | None] | None:
@@ -275,17 +268,3 @@ def _training_progress(progress: Progress) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-
-
-def _explain(error: BaseException) -> tuple[str, str]:
-    """Status and sentence for an exception out of the DAG, or out of what it wraps."""
-    from components.data_gate import DataRefused
-
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DataRefused):
-            return "data_refused", str(cause)
-        if isinstance(cause, OSError) and cause.errno in _DISK:
-            return "failed", f"{_DISK[cause.errno]} ({cause.filename or 'while writing'}): free some space and run again."
-        cause = cause.__cause__ or cause.__context__
-    return "failed", f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"

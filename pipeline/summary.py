@@ -23,6 +23,7 @@ class Summary(BaseModel):
     run_id: str
     name: str
     status: Status = "failed"
+    exit_code: int = EXIT_CODES["failed"]
     started: str = ""
     data: str | None = None
     examples: dict[str, int] | None = None
@@ -43,9 +44,10 @@ class Summary(BaseModel):
     sample_predictions: list[dict[str, Any]] | None = None
     seconds: dict[str, Any] | None = None
 
-    @property
-    def exit_code(self) -> int:
-        return EXIT_CODES[self.status]
+    def end(self, status: Status, reason: str | None, exit_code: int | None = None) -> None:
+        """How the run ended, and why if it did not end well."""
+        self.status, self.refused_because = status, reason
+        self.exit_code = EXIT_CODES[status] if exit_code is None else exit_code
 
     def write(self, workspace: Path) -> None:
         """Writes `runs/<run id>/summary.json` and `latest.json`, each whole or not at all."""
@@ -140,7 +142,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     for label, path in (
         ("model", summary.pushed_path or summary.model_path),
         ("TFMA result", summary.tfma_path),
-        ("schema to review", summary.schema_path),
+        ("schema", summary.schema_path),
         ("report", summary.report_path),
         ("log", summary.log_path),
     ):

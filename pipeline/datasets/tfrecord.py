@@ -13,7 +13,7 @@ import google_crc32c
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamplesEncoder
 
-from pipeline.errors import InputError
+from pipeline.errors import DataError
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
@@ -60,7 +60,7 @@ def read_records(path: Path) -> Iterator[bytes]:
     """Yields the serialised records of one TFRecord file, gzipped if its name ends in `.gz`.
 
     Raises:
-        InputError: The file is truncated, corrupt or no TFRecord file.
+        DataError: The file is truncated, corrupt or no TFRecord file.
     """
     opened = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
     index = 0
@@ -69,22 +69,22 @@ def read_records(path: Path) -> Iterator[bytes]:
             while header := file.read(12):
                 if len(header) < 12 or header[8:] != _masked_crc(header[:8]):
                     what = "is not a TFRecord file" if index == 0 else f"is damaged after record {index}"
-                    raise InputError(f"{path} {what}: write it again (impressions as tf.Examples in gzipped TFRecords).")
+                    raise DataError(f"{path} {what}: write it again (impressions as tf.Examples in gzipped TFRecords).")
                 (length,) = _LENGTH.unpack(header[:8])
                 record, crc = file.read(length), file.read(4)
                 if len(record) < length or crc != _masked_crc(record):
-                    raise InputError(f"{path} is truncated or damaged in record {index + 1}: write or copy it again.")
+                    raise DataError(f"{path} is truncated or damaged in record {index + 1}: write or copy it again.")
                 yield record
                 index += 1
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
+        raise DataError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
 
 
 def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]:
     """Yields the tf.Examples of one file as Arrow record batches: a column a feature, a list a value.
 
     Raises:
-        InputError: As `read_records`; a record is no tf.Example; a feature changes its type between two examples.
+        DataError: As `read_records`; a record is no tf.Example; a feature changes its type between two examples.
     """
     decoder = ExamplesToRecordBatchDecoder()
     records: list[bytes] = []
@@ -93,7 +93,7 @@ def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]
         try:
             return decoder.DecodeBatch(records)
         except (RuntimeError, ValueError) as error:
-            raise InputError(f"{path} holds records that are not consistent tf.Examples ({error}): write it again.") from error
+            raise DataError(f"{path} holds records that are not consistent tf.Examples ({error}): write it again.") from error
 
     for record in read_records(path):
         records.append(record)

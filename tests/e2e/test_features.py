@@ -50,10 +50,7 @@ def test_they_are_in_the_schema(summaries):
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
-    workspace = summaries[0]["log_path"].rpartition("/runs/")[0]
-    (file,) = tf.io.gfile.glob(f"{workspace}/schemas/*.pbtxt")
-    with open(file) as lines:
-        schema = text_format.Parse(lines.read(), schema_pb2.Schema())
+    schema = text_format.Parse(Path(summaries[0]["schema_path"]).read_text(), schema_pb2.Schema())
     features = {feature.name: feature for feature in schema.feature}
     assert features["age_group"].type == schema_pb2.BYTES and features["hour"].type == schema_pb2.INT
 

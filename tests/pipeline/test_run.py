@@ -1,0 +1,58 @@
+"""How a run ends when something outside it goes wrong."""
+
+import errno
+import fcntl
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from pipeline.config import load_config
+from pipeline.run import Run, make_run_folder
+from pipeline.terminal import Progress
+from tests.impressions import write_dataset
+
+
+@pytest.fixture
+def run(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    folder = make_run_folder(tmp_path / "workspace", "default")
+    return Run(load_config(), data, folder, Progress(Console(file=io.StringIO())))
+
+
+def fail_with(monkeypatch, error):
+    import pipeline.runners.local
+
+    def run_locally(*args):
+        raise RuntimeError("node failed") from error
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+
+
+def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
+    fail_with(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/serving/1"))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.pushed_version) == ("failed", 2, None)
+    assert summary.refused_because == "the disk is full (/serving/1): mend that and run again."
+    assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["refused_because"] == summary.refused_because
+
+
+def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog):
+    fail_with(monkeypatch, ValueError("inner"))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 1, "RuntimeError: node failed")
+    assert "ValueError: inner" in caplog.text
+
+
+def test_one_run_at_a_time(run, tmp_path):
+    with open(tmp_path / "workspace" / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        summary = run.execute()
+    assert (summary.status, summary.exit_code) == ("failed", 2)
+    assert "Another run is using" in summary.refused_because
+
+
+def test_runs_of_one_second_have_names_of_their_own(tmp_path):
+    folders = {make_run_folder(tmp_path, "demo").name for _ in range(3)}
+    assert len(folders) == 3
