@@ -1,10 +1,30 @@
-"""What a run left in the metadata store."""
+"""What runs left in the metadata store."""
 
 from pathlib import Path
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
+
+
+def _open(metadata: Path) -> metadata_store.MetadataStore:
+    return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+
+
+def forget_missing_artifacts(metadata: Path) -> int:
+    """Marks artifacts whose files are gone (deleted, or the workspace was moved) as deleted, so that no cache offers them.
+
+    Returns:
+        How many there were.
+    """
+    if not metadata.exists():
+        return 0
+    store = _open(metadata)
+    gone = [a for a in store.get_artifacts() if a.state == metadata_store_pb2.Artifact.LIVE and not Path(a.uri).exists()]
+    for artifact in gone:
+        artifact.state = metadata_store_pb2.Artifact.DELETED
+    store.put_artifacts(gone)
+    return len(gone)
 
 
 class RunOutputs:
@@ -19,7 +39,7 @@ class RunOutputs:
         self._artifacts: dict[tuple[str, str], metadata_store_pb2.Artifact] = {}
         if not metadata.exists():
             return
-        store = metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+        store = _open(metadata)
         run = store.get_context_by_type_and_name("pipeline_run", run_id)
         for execution in store.get_executions_by_context(run.id) if run else []:
             self._add(store, execution)

@@ -130,9 +130,11 @@ class Run:
 
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
+        from pipeline.metadata import forget_missing_artifacts
         from pipeline.runners.local import run_locally
 
         places = self._places(data, facts)
+        forget_missing_artifacts(places.metadata)
         self.summary.schema_path = str(places.schema)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()

@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.e2e.conftest import din, run
 
 DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate"}
+NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
 NODES = DATA_NODES | {"Transform", "Trainer", "Evaluator", "Verdict", "Pusher"}
 
 
@@ -87,9 +88,17 @@ def test_unchanged_weights_are_not_pushed_again(two_runs):
     assert sorted(map(int, versions)) == [two_runs.first.summary["pushed_version"], two_runs.second.summary["pushed_version"]]
 
 
+def test_deleted_artifacts_are_made_again(two_runs):
+    """Whoever makes room by hand loses time, not the run."""
+    shutil.rmtree(two_runs.workspace / "artifacts" / "default" / "Transform")
+    again = run(two_runs.workspace, two_runs.data, ("training.seed=1", "training.epochs=1", NEVER_PUSHED))
+    assert again.code == 3, again.err
+    assert "Transform" not in again.summary["cached"] and "StatisticsGen" in again.summary["cached"]
+
+
 def test_a_worse_model_is_refused_and_is_no_baseline(two_runs):
     """A bound that nothing reaches: exit 3, nothing pushed, and the reason has the numbers."""
-    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "evaluation.thresholds.auc.at_least=0.999"))
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", NEVER_PUSHED))
     summary = result.summary
     assert (result.code, summary["status"], summary["blessed"], summary["pushed_version"]) == (3, "refused", False, None)
     assert summary["refused_because"] == f"auc is {summary['metrics']['auc']:.4f}, but at least 0.999 is asked for."
@@ -104,8 +113,8 @@ def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
     with open(tmp_path / "din_trainer" / "layers.py", "a") as file:
         file.write("\n# edited\n")
     command = (sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
-    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "training.epochs=1"), command=command, cwd=tmp_path)
-    assert result.code in (0, 3), result.err
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "training.epochs=1", NEVER_PUSHED), command=command, cwd=tmp_path)
+    assert result.code == 3, result.err
     assert {"ImportExampleGen", "StatisticsGen", "ExampleValidator"} <= set(result.summary["cached"])
     assert not {"Transform", "Trainer", "Evaluator"} & set(result.summary["cached"])
 
