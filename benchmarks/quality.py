@@ -13,16 +13,23 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import PipelineConfig, load_config
-from pipeline.run import LOG_FILE, Run, make_run_folder
-from pipeline.summary import Summary, share_of_oracle
+from pipeline.errors import InputError
+from pipeline.run import LOG_FILE, Run, run_folder
+from pipeline.summary import Summary, number, share_of_oracle
 from pipeline.terminal import Progress, output_to
 
 POOLINGS = {"attention": "DIN", "mean": "mean pooling", "none": "no history"}
 
 
-def _run(config: PipelineConfig, data: Path | None, workspace: Path, console: Console) -> Summary:
-    folder = make_run_folder(workspace, config.name)
-    return Run(config, data, folder, Progress(console)).execute()
+def _run(config: PipelineConfig, data: Path | None, workspace: Path) -> Summary:
+    """A run whose failure is the benchmark's."""
+    with run_folder(workspace, config.name) as folder:
+        summary = Run(config, data, folder, Progress(Console(quiet=True))).execute()
+    if summary.status == "interrupted":
+        raise KeyboardInterrupt
+    if summary.metrics is None:
+        raise InputError(f"{config.model.pooling}: {summary.refused_because}")
+    return summary
 
 
 def measure(source: str, settings: list[str], data: Path | None, workspace: Path, console: Console) -> list[dict[str, Any]]:
@@ -35,21 +42,20 @@ def measure(source: str, settings: list[str], data: Path | None, workspace: Path
     for pooling, name in POOLINGS.items():
         console.print(f"{name} …", highlight=False)
         config = load_config(source, [*settings, f"model.pooling={pooling}"])
-        summary = _run(config, data, workspace / pooling, Console(quiet=True))
-        if summary.metrics is None or summary.seconds is None:
-            raise RuntimeError(f"{name}: {summary.status}, {summary.refused_because} (log: {summary.log_path})")
+        summary = _run(config, data, workspace / pooling)
         data = Path(summary.data or "")  # the first run's: synthetic data is made once
-        auc = summary.metrics["auc"] or 0.0
+        metrics, seconds = summary.metrics or {}, summary.seconds or {}
+        auc = metrics["auc"] or 0.0
         rows.append(
             {
                 "name": name,
                 "auc": auc,
-                "log_loss": summary.metrics["log_loss"],
+                "log_loss": metrics["log_loss"],
                 "lift": auc - 0.5,
                 "share_of_oracle": share_of_oracle(summary),
                 "share_of_din": (auc - 0.5) / (rows[0]["lift"] if rows else auc - 0.5),
                 "oracle": summary.oracle,
-                "seconds": summary.seconds["total"],
+                "seconds": seconds["total"],
             }
         )
     return rows
@@ -63,7 +69,7 @@ def to_table(rows: list[dict[str, Any]]) -> Table:
         figures = (f"{row['auc']:.4f}", f"{row['log_loss']:.4f}", share, f"{row['share_of_din']:.3f}", f"{row['seconds']:.0f}")
         table.add_row(row["name"], *figures)
     if oracle := rows[0]["oracle"]:
-        table.add_row("oracle", f"{oracle['auc']:.4f}", f"{oracle['log_loss']:.4f}", "1.000", "", "")
+        table.add_row("oracle", number(oracle["auc"]), number(oracle["log_loss"]), "1.000", "", "")
     return table
 
 
@@ -72,7 +78,7 @@ def main(source: str, settings: list[str], data: Path | None, as_json: bool) -> 
     with tempfile.TemporaryDirectory(prefix="din-bench-") as folder, output_to(Path(folder) / LOG_FILE) as terminal:
         rows = measure(source, settings, data, Path(folder), Console(file=terminal, quiet=as_json))
         if as_json:
-            print(json.dumps(rows), file=terminal)
+            print(json.dumps({"rows": rows}), file=terminal)
         else:
             Console(file=terminal).print(to_table(rows))
     return 0

@@ -23,16 +23,17 @@ def served_versions(base: Path) -> list[int]:
 
 
 def model_digest(saved_model: Path) -> str:
-    """SHA-256 over a SavedModel's weights, assets and signatures: what it answers, not when it was written.
+    """SHA-256 over a SavedModel's weights, assets (extra ones too) and signatures: what it answers, not when it was written.
 
-    Weights enter in the order of their contents, because Keras numbers them anew in each export.
+    Weights enter in the order of their contents, because Keras numbers them anew in each export. The graph does not enter, because its
+    names change from export to export: whoever trains writes what the graph follows from into `assets.extra/`.
     """
     digest = hashlib.sha256()
     checkpoint = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
     names = [name for name in checkpoint.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     for weight in sorted(_tensor_digest(checkpoint.get_tensor(name)) for name in names):
         digest.update(weight)
-    for asset in sorted((saved_model / "assets").rglob("*")):
+    for asset in sorted([*saved_model.glob("assets/*"), *saved_model.glob("assets.extra/*")]):
         digest.update(asset.name.encode())
         digest.update(asset.read_bytes())
     for name, signature in sorted(saved_model_utils.get_meta_graph_def(str(saved_model), "serve").signature_def.items()):

@@ -6,8 +6,8 @@
 | `predict`            | raw features by name: (B,), histories (B, any)     | `probability` (B,)                            |
 | `transform_features` | `examples` (B,): serialised tf.Examples            | transformed features by name                  |
 
-Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or "", which also stand for a missing
-optional value (NaN for a float).
+Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where its item
+(the first behaviour) is. −1 and "" also stand for a missing categorical value. Numbers are float32 in `predict`, NaN where missing.
 """
 
 from typing import Any
@@ -33,25 +33,47 @@ def raw_feature_spec(features: FeatureConfig) -> dict[str, Any]:
     }
 
 
+def _is_number(column: Column, features: FeatureConfig) -> bool:
+    return column.name in features.side and features.side[column.name].kind == "numeric"
+
+
 def raw_tensor_spec(features: FeatureConfig) -> dict[str, tf.TensorSpec]:
     """Inputs of `predict`: (B,) a feature, (B, any) a history."""
     return {
-        column.name: tf.TensorSpec([None, None] if column.presence == "sequence" else [None], _DTYPES[column.dtype], name=column.name)
+        column.name: tf.TensorSpec(
+            [None, None] if column.presence == "sequence" else [None],
+            tf.float32 if _is_number(column, features) else _DTYPES[column.dtype],
+            name=column.name,
+        )
         for column in features.columns
     }
 
 
-def _to_sparse(x: tf.Tensor, dtype: str) -> tf.SparseTensor:
-    """The values that are there, moved to the left: (B, any) -> sparse (B, any)."""
-    present = tf.logical_not(tf.math.is_nan(x)) if dtype == "float" else tf.not_equal(x, missing_value(dtype))
-    return tf.ragged.boolean_mask(x, present).to_sparse()
+def _present(x: tf.Tensor) -> tf.Tensor:
+    """Where a raw tensor holds a value: bool, of the shape of `x`."""
+    if x.dtype == tf.float32:
+        return tf.logical_not(tf.math.is_nan(x))
+    return tf.not_equal(x, missing_value("bytes" if x.dtype == tf.string else "int64"))
 
 
-def _as_parsed(column: Column, x: tf.Tensor) -> tf.Tensor | tf.SparseTensor:
-    """A raw tensor in the form that parsing a tf.Example gives."""
-    if column.presence == "required":
-        return x
-    return _to_sparse(x if column.presence == "sequence" else tf.expand_dims(x, 1), column.dtype)
+def _of_dtype(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    return x if x.dtype == dtype else tf.cast(x, dtype)  # numbers alone differ; strings cannot be cast
+
+
+def _as_parsed(raw: dict[str, tf.Tensor], features: FeatureConfig) -> dict[str, tf.Tensor | tf.SparseTensor]:
+    """Raw tensors in the form that parsing tf.Examples gives: padding and missing values taken out, the rest moved to the left."""
+    events = _present(raw[next(iter(features.behaviours.values())).history])  # (B, any), for all histories, since they are aligned
+    parsed: dict[str, tf.Tensor | tf.SparseTensor] = {}
+    for column in features.columns:
+        x = raw[column.name]
+        if column.presence == "required":
+            parsed[column.name] = x
+        elif column.presence == "sequence":
+            parsed[column.name] = tf.ragged.boolean_mask(x, events).to_sparse()
+        else:
+            present = tf.expand_dims(_present(x), 1)
+            parsed[column.name] = tf.ragged.boolean_mask(_of_dtype(tf.expand_dims(x, 1), _DTYPES[column.dtype]), present).to_sparse()
+    return parsed
 
 
 def export(model: DIN, transform_output: tft.TFTransformOutput, path: str) -> None:
@@ -73,7 +95,7 @@ def export(model: DIN, transform_output: tft.TFTransformOutput, path: str) -> No
         return probability(tf.io.parse_example(examples, spec))
 
     def predict(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return probability({column.name: _as_parsed(column, raw[column.name]) for column in features.columns})
+        return probability(_as_parsed(raw, features))
 
     def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return transform(tf.io.parse_example(examples, spec))

@@ -97,9 +97,12 @@ class FeatureConfig(Frozen):
     @model_validator(mode="after")
     def _check(self) -> "FeatureConfig":
         names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1} | ({LABEL} & set(names)))
+        twice = sorted({name for name in names if names.count(name) > 1} | ({LABEL, ""} & set(names)))
         if twice:
-            raise ValueError(f"feature {', '.join(twice)} is declared twice or reserved")
+            raise ValueError(f"feature {', '.join(map(repr, twice))} is declared twice or reserved")
+        shared = sorted(set(self.behaviours) & set(self.side))
+        if shared:
+            raise ValueError(f"{shared[0]!r} names a behaviour and another feature: vocabularies need names of their own")
         return self
 
     @property

@@ -23,7 +23,8 @@ def table_size(vocabulary: Vocabulary, known_values: int) -> int:
 
 
 def _vocabulary(values: tf.Tensor, name: str, vocabulary: Vocabulary) -> Any:
-    return tft.vocabulary(values, frequency_threshold=vocabulary.min_count, vocab_filename=name)
+    threshold = vocabulary.min_count if vocabulary.min_count > 1 else None
+    return tft.vocabulary(values, frequency_threshold=threshold, vocab_filename=name)
 
 
 def _ids(x: tf.Tensor | tf.SparseTensor, file: Any, vocabulary: Vocabulary) -> Any:

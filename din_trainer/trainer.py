@@ -1,12 +1,13 @@
 """Entry point of TFX Trainer: wiring, no logic."""
 
+import json
 from pathlib import Path
 
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from din_trainer.config import CONFIG_KEY, DINConfig
+from din_trainer.config import CONFIG_KEY, ORIGIN_FILE, SOURCE_KEY, DINConfig
 from din_trainer.export import export
 from din_trainer.input_pipeline import make_dataset
 from din_trainer.preprocessing import table_size
@@ -36,3 +37,6 @@ def run_fn(fn_args: FnArgs) -> None:
     model = train(config, sizes, dataset(fn_args.train_files, settings.seed), dataset(fn_args.eval_files, None), run_dir)
     model.save(run_dir / KERAS_FILE)
     export(model, transform_output, fn_args.serving_model_dir)
+    origin = Path(fn_args.serving_model_dir) / ORIGIN_FILE
+    origin.parent.mkdir(exist_ok=True)
+    origin.write_text(json.dumps({"config": config.model_dump(mode="json"), "source": fn_args.custom_config[SOURCE_KEY]}) + "\n")

@@ -1,17 +1,38 @@
 """Compiling and fitting. Usable without TFX."""
 
 import logging
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import sklearn.metrics
 import tensorflow as tf
 
 from din_trainer.config import DINConfig
 from din_trainer.model import DIN
 
 progress = logging.getLogger("din_trainer.progress")
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_auc` and `val_loss` of the validation split to each epoch's logs, exact to the last rank.
+
+    Keras' AUC counts between 200 fixed thresholds, which see little where click rates are a few in a thousand.
+    """
+
+    def __init__(self, data: tf.data.Dataset):
+        super().__init__()
+        self._data = data
+        self._labels = np.concatenate([labels for _, labels in data.as_numpy_iterator()])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        logits = self.model.predict(self._data, verbose=0).astype(np.float64)
+        logs["val_auc"] = float(sklearn.metrics.roc_auc_score(self._labels, logits))
+        logs["val_loss"] = float(sklearn.metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits))))
 
 
 class ProgressLog(keras.callbacks.Callback):
@@ -33,12 +54,8 @@ class ProgressLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
-        progress.info(
-            "epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, logs.get("auc", float("nan")), logs.get("val_auc", float("nan"))
-        )
-
-    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        progress.info("epoch %d trained at %s impressions/s, validating", self._epoch, self._rate())
+        auc, validation_auc = logs.get("auc", math.nan), logs.get("val_auc", math.nan)
+        progress.info("epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, auc, validation_auc)
 
     def _seen(self) -> int:
         return self._steps * self._batch_size
@@ -80,10 +97,11 @@ def train(
         jit_compile=False,  # XLA is several times slower than the plain graph on CPU
     )
     callbacks: list[Any] = [
+        Validation(validation_data),  # before those that read its figures
         keras.callbacks.EarlyStopping("val_auc", mode="max", patience=settings.patience, restore_best_weights=True),
         ProgressLog(settings.batch_size),
     ]
     if log_dir is not None:
         callbacks.append(keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
-    model.fit(train_data, validation_data=validation_data, epochs=settings.epochs, callbacks=callbacks, verbose=0)
+    model.fit(train_data, epochs=settings.epochs, callbacks=callbacks, verbose=0)
     return model

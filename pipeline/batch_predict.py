@@ -15,8 +15,10 @@ from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
 from pipeline.beam import local_options
+from pipeline.datasets.tfrecord import read_records
 from pipeline.errors import InputError
-from pipeline.predict import PROBABILITY, check_model
+from pipeline.metrics import PROBABILITY
+from pipeline.predict import Scorer, score_impressions
 
 
 def _to_lines(log: prediction_log_pb2.PredictionLog) -> Iterator[str]:
@@ -33,8 +35,26 @@ def _to_row(example: tf.train.Example) -> dict[str, Any]:
     for name, feature in sorted(example.features.feature.items()):
         values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
         if len(values) == 1 and not name.startswith("historical_"):
-            row[name] = values[0].decode() if isinstance(values[0], bytes) else values[0]
+            row[name] = values[0].decode(errors="backslashreplace") if isinstance(values[0], bytes) else values[0]
     return row
+
+
+def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
+    """Reads a folder once, for its clear messages, and scores its first impression.
+
+    Returns:
+        The files and how many impressions they hold.
+    """
+    files = sorted(folder.rglob("*.tfrecord.gz"))
+    if not files:
+        raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
+    scorer, count = Scorer(model), 0
+    for file in files:
+        for record in read_records(file):
+            if count == 0:
+                score_impressions(scorer, [record], str(file))
+            count += 1
+    return files, count
 
 
 def predict_folder(model: Path, folder: Path, out: Path) -> int:
@@ -44,24 +64,24 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
         The number of impressions.
 
     Raises:
-        InputError: No model, or no files.
+        InputError: No such model, no files or damaged ones, impressions that the model cannot read, or `out` cannot be written.
     """
-    check_model(model)
-    files = sorted(map(str, folder.rglob("*.tfrecord.gz")))
-    if not files:
-        raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
+    files, count = _check_folder(model, folder)
     spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as aside:
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}): name another place with --out.") from error
+    with aside:
         with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
             (
                 pipeline
-                | beam.Create(files)
+                | beam.Create([str(file) for file in files])
                 | beam.io.ReadAllFromTFRecord()
                 | RunInference(spec)
                 | beam.FlatMap(_to_lines)
-                | beam.io.WriteToText(f"{aside}/scores", num_shards=1, shard_name_template="")
+                | beam.io.WriteToText(f"{aside.name}/scores", num_shards=1, shard_name_template="")
             )
-        os.replace(f"{aside}/scores", out)
-    with open(out, encoding="utf-8") as lines:
-        return sum(1 for _ in lines)
+        os.replace(f"{aside.name}/scores", out)
+    return count

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, explain_place
 from pipeline.files import write_whole
 from pipeline.terminal import output_to
 
@@ -89,14 +89,13 @@ def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from pipeline.config import load_config
-    from pipeline.run import LOG_FILE, Run, make_run_folder
-    from pipeline.summary import print_summary
+    from pipeline.run import LOG_FILE, Run, run_folder
+    from pipeline.summary import TOLD_ON_STDERR, print_summary
     from pipeline.terminal import Progress
 
     config = load_config(args.config, args.settings)
-    folder = make_run_folder(args.workspace, config.name)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with output_to(folder / LOG_FILE) as terminal:
+    with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
         console = Console(file=terminal, quiet=args.json)
         console.print(f"Run {folder.name}", highlight=False)
         summary = Run(config, args.data, folder, Progress(console)).execute()
@@ -104,7 +103,7 @@ def _run(args: argparse.Namespace) -> int:
             print(summary.model_dump_json(), file=terminal)
         else:
             print_summary(summary, console)
-    if args.json and summary.refused_because:
+    if summary.status in TOLD_ON_STDERR or (args.json and summary.refused_because):
         print(f"din: {summary.refused_because}", file=sys.stderr)
     return summary.exit_code
 
@@ -133,12 +132,17 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
     print(f"{args.out}: {counts} impressions")
     if "oracle" in manifest:
-        print("oracle on eval: " + ", ".join(f"{name} {value:.4f}" for name, value in manifest["oracle"].items()))
+        from pipeline.summary import number
+
+        print("oracle on eval: " + ", ".join(f"{name} {number(value)}" for name, value in manifest["oracle"].items()))
 
 
 def _predict(args: argparse.Namespace) -> int:
     if args.input.is_dir() and args.out is None:
         raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
+    from pipeline.exported import read_features
+
+    read_features(args.model)  # before TensorFlow takes its seconds
     with output_to(Path(os.devnull)) as terminal:
         if args.input.is_dir():
             from pipeline.batch_predict import predict_folder
@@ -166,7 +170,7 @@ def _runs(args: argparse.Namespace) -> int:
 
     summaries = read_summaries(args.workspace)
     if args.json:
-        print(json.dumps(summaries))
+        print(json.dumps([summary.model_dump(mode="json") for summary in summaries]))
     elif not summaries:
         print(f"{args.workspace} has no runs yet: start one with din run.")
     else:
@@ -188,9 +192,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"din: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("din: interrupted.", file=sys.stderr)
-        return 1
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        sentence = explain_place(error)
+        if sentence is None:
+            raise
+        print(f"din: {sentence}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("din: interrupted.", file=sys.stderr)
         return 1

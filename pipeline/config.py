@@ -5,14 +5,15 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from din_trainer.config import DINConfig
 from din_trainer.features import Frozen
 from pipeline.datasets.synthetic import SyntheticConfig
 from pipeline.errors import InputError
+from pipeline.metrics import METRICS
 
 T = TypeVar("T", bound=Frozen)
 
@@ -22,9 +23,9 @@ LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bu
 class Threshold(Frozen):
     """What a metric must reach on the whole eval split."""
 
-    at_least: float | None = None
-    at_most: float | None = None
-    worse_by_at_most: float | None = Field(None, ge=0, description="Than the baseline on the same examples.")
+    at_least: FiniteFloat | None = None
+    at_most: FiniteFloat | None = None
+    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="Than the baseline on the same examples.")
 
 
 class EvaluationConfig(Frozen):
@@ -35,9 +36,11 @@ class EvaluationConfig(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
-        unknown = sorted(set(self.thresholds) - {"auc", "log_loss", "calibration", "accuracy"})
-        if unknown:
-            raise ValueError(f"no metric is called {unknown[0]!r}: auc, log_loss, calibration and accuracy can have thresholds")
+        for name, threshold in self.thresholds.items():
+            if name not in METRICS:
+                raise ValueError(f"no metric is called {name!r}: {', '.join(METRICS)} can have thresholds")
+            if METRICS[name].better is None and threshold.worse_by_at_most is not None:
+                raise ValueError(f"{name} is best in between, so worse_by_at_most says nothing: give it at_least and at_most")
         return self
 
 
@@ -108,11 +111,18 @@ def config_names() -> list[str]:
     return sorted(file.name.removesuffix(".toml") for file in resources.files("pipeline.configs").iterdir() if file.name.endswith(".toml"))
 
 
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read ({error}): a configuration is a TOML file in UTF-8.") from error
+
+
 def _read_toml(source: str) -> dict[str, Any]:
     if source in config_names():
         text = (resources.files("pipeline.configs") / f"{source}.toml").read_text()
     elif Path(source).is_file():
-        text = Path(source).read_text()
+        text = _read_text(Path(source))
     else:
         near = difflib.get_close_matches(source, config_names(), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(config_names())}, or give a TOML file."
@@ -123,22 +133,30 @@ def _read_toml(source: str) -> dict[str, Any]:
         raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
 
 
-def _known_keys(model: type, prefix: str = "") -> Iterable[str]:
-    for name, field in model.model_fields.items():  # type: ignore[attr-defined]
-        yield prefix + name
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, Frozen):
-            yield from _known_keys(inner, f"{prefix}{name}.")
+def _siblings(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The keys that stand beside the last part of `path`, which begins in `section`."""
+    here: Any = section
+    for part in path[:-1]:
+        is_named = get_origin(here) is dict  # a table of tables, by names of the user's
+        here = get_args(here)[1] if is_named else here.model_fields[part].annotation
+    return list(here.model_fields)
 
 
-def _explain(error: ValidationError, source: str) -> InputError:
+_TABLES = {"model_type", "dict_type"}  # pydantic's names for "this should have been a table"
+
+
+def _explain(error: ValidationError, section: type[BaseModel], source: str) -> InputError:
     """The first problem, as one sentence."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"])
+    path = problem["loc"]
+    key = ".".join(str(part) for part in path)
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, list(_known_keys(PipelineConfig)), 1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else "see `din run --help` and docs/configuration.md for the keys."
+        known = _siblings(section, path)
+        near = difflib.get_close_matches(str(path[-1]), known, 1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])!r}?" if near else f"known here are {', '.join(known)}."
         return InputError(f"{source}: there is no key {key!r}: {hint}")
+    if problem["type"] in _TABLES:
+        return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it, as docs/configuration.md lists them.")
     where = f"{key}: " if key else ""
     message = problem["msg"].removeprefix("Value error, ")
     received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
@@ -154,7 +172,7 @@ def parse_section(section: type[T], values: dict[str, Any], source: str) -> T:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        raise _explain(error, source) from error
+        raise _explain(error, section, source) from error
 
 
 def load_config(source: str | None = None, settings: Iterable[str] = ()) -> PipelineConfig:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 from tfx.components.example_validator.component import ExampleValidator
@@ -24,9 +23,12 @@ from tfx.version import __version__ as tfx_version
 
 import din_trainer
 import din_trainer.config
+import din_trainer.features
+import din_trainer.preprocessing
 from components import atomic_pusher, data_gate, verdict
 from components.data_gate import DataGate
 from components.verdict import Verdict
+from din_trainer.config import CONFIG_KEY, FEATURES_KEY, SOURCE_KEY
 from pipeline import beam, evaluation
 from pipeline.config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
@@ -56,9 +58,6 @@ class Places(NamedTuple):
 
 def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipeline:
     """The whole pipeline, ready for any runner."""
-    din = config.din.model_dump_json()
-    trainer_source = source_fingerprint(din_trainer)
-
     splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.tfrecord.gz") for split in SPLITS]
     example_gen = ImportExampleGen(input_base=str(places.data), input_config=example_gen_pb2.Input(splits=splits))
     examples = example_gen.outputs["examples"]
@@ -77,8 +76,8 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         schema=schema,
         preprocessing_fn="din_trainer.preprocessing.preprocessing_fn",
         custom_config={
-            din_trainer.config.FEATURES_KEY: config.features.model_dump_json(),
-            "source_fingerprint": trainer_source,
+            FEATURES_KEY: config.features.model_dump_json(),
+            SOURCE_KEY: source_fingerprint(din_trainer.preprocessing, din_trainer.features, din_trainer.config),
         },
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
         disable_analyzer_cache=True,
@@ -89,7 +88,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     trainer = Trainer(
         run_fn="din_trainer.trainer.run_fn",
         custom_executor_spec=ExecutorClassSpec(GenericExecutor),
-        custom_config={din_trainer.config.CONFIG_KEY: din, "source_fingerprint": trainer_source},
+        custom_config={CONFIG_KEY: config.din.model_dump_json(), SOURCE_KEY: source_fingerprint(din_trainer)},
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         schema=schema,
@@ -141,7 +140,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         pipeline_root=str(places.artifacts),
         components=[*nodes[:-3], *([baseline] if baseline else []), *nodes[-3:]],
         enable_cache=True,
-        metadata_connection_config=_metadata_connection(places.metadata),
+        metadata_connection_config=sqlite_metadata_connection_config(str(places.metadata)),
         beam_pipeline_args=beam.local_options(),
     )
 
@@ -153,7 +152,3 @@ def _import_baseline(folder: Path) -> Importer:
         artifact_type=standard_artifacts.Model,
         custom_properties={ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version},
     ).with_id("Baseline")
-
-
-def _metadata_connection(file: Path) -> metadata_store_pb2.ConnectionConfig:
-    return sqlite_metadata_connection_config(str(file))

@@ -1,5 +1,15 @@
 """The exceptions for what a user can mend. Their message is one sentence: what, where, what to do. `din` prints it and exits 2."""
 
+import errno
+
+_PLACES = {
+    errno.ENOSPC: "the disk is full: free some space, or name a place on another disk",
+    errno.EDQUOT: "the disk quota is used up: free some space, or name a place on another disk",
+    errno.EFBIG: "the file grows beyond what is allowed (ulimit -f): raise the limit",
+    errno.EACCES: "permission is denied: change the permissions, or name another place",
+    errno.EROFS: "the file system is read-only: name another place",
+}
+
 
 class InputError(Exception):
     """Bad configuration, or a place that cannot be read or written."""
@@ -7,3 +17,10 @@ class InputError(Exception):
 
 class DataError(InputError):
     """Bad impressions: nothing is trained on them."""
+
+
+def explain_place(error: OSError) -> str | None:
+    """One sentence for an error that comes from a disk or its permissions; None for any other."""
+    if error.errno not in _PLACES:
+        return None
+    return f"{error.filename2 or error.filename or 'Writing'}: {_PLACES[error.errno]}."

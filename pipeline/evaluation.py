@@ -5,7 +5,7 @@ never a model's own Transform: with a baseline TFMA would count an example in bo
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -14,18 +14,10 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from din_trainer.features import LABEL
 from pipeline.config import LENGTH_SUFFIX, PipelineConfig, Threshold
+from pipeline.metrics import METRICS
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 HISTORY_LENGTH_BOUNDS = (0, 2, 5, 10, 20, 50)  # the buckets 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51+
-
-# Name in reports -> TFMA class, and whether more is better.
-METRICS: dict[str, tuple[str, Literal["higher", "lower"]]] = {
-    "auc": ("AUC", "higher"),
-    "log_loss": ("BinaryCrossEntropy", "lower"),
-    "calibration": ("Calibration", "higher"),
-    "accuracy": ("BinaryAccuracy", "higher"),
-    "example_count": ("ExampleCount", "higher"),
-}
 
 
 def history_length_bucket(length: int) -> str:
@@ -38,24 +30,23 @@ def history_length_bucket(length: int) -> str:
     return f"{lower}+"
 
 
-def _metric_threshold(threshold: Threshold, direction: str) -> config_pb2.MetricThreshold:
+def _metric_threshold(threshold: Threshold, better: str | None) -> config_pb2.MetricThreshold:
     result = config_pb2.MetricThreshold()
     if threshold.at_least is not None:
         result.value_threshold.lower_bound.value = threshold.at_least
     if threshold.at_most is not None:
         result.value_threshold.upper_bound.value = threshold.at_most
     if threshold.worse_by_at_most is not None:
-        higher = direction == "higher"
+        higher = better == "higher"
         result.change_threshold.direction = config_pb2.HIGHER_IS_BETTER if higher else config_pb2.LOWER_IS_BETTER
         result.change_threshold.absolute.value = -threshold.worse_by_at_most if higher else threshold.worse_by_at_most
     return result
 
 
 def _metric_config(name: str, threshold: Threshold | None) -> config_pb2.MetricConfig:
-    class_name, direction = METRICS[name]
-    metric = config_pb2.MetricConfig(class_name=class_name, config=f'"name": "{name}"')
+    metric = config_pb2.MetricConfig(class_name=METRICS[name].class_name, config=f'"name": "{name}"')
     if threshold is not None:  # for the overall slice alone: a plain `threshold` would bind every slice
-        per_slice = metric.per_slice_thresholds.add(threshold=_metric_threshold(threshold, direction))
+        per_slice = metric.per_slice_thresholds.add(threshold=_metric_threshold(threshold, METRICS[name].better))
         per_slice.slicing_specs.add()
     return metric
 
@@ -69,7 +60,8 @@ def make_eval_config(config: PipelineConfig) -> config_pb2.EvalConfig:
     for feature in config.evaluation.slices:
         result.slicing_specs.add(feature_keys=[feature])
     thresholds = config.evaluation.thresholds
-    result.metrics_specs.add(metrics=[_metric_config(name, thresholds.get(name)) for name in METRICS])
+    metrics = [_metric_config(name, thresholds.get(name)) for name in METRICS]
+    result.metrics_specs.add(metrics=[*metrics, config_pb2.MetricConfig(class_name="ExampleCount")])
     return result
 
 

@@ -1,17 +1,20 @@
-"""Source fingerprints: they enter TFX's cache keys, which otherwise do not see that dotted modules were edited."""
+"""Source fingerprints: they enter TFX's cache keys, which otherwise see neither edited modules nor upgraded libraries."""
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
+_LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-data-validation")
 
-def source_fingerprint(module: ModuleType) -> str:
-    """SHA-256 over the Python files of a package, or of one module."""
-    assert module.__file__ is not None
-    file = Path(module.__file__)
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+
+def source_fingerprint(*modules: ModuleType) -> str:
+    """SHA-256, shortened, over the Python files of modules and whole packages, and the versions of the libraries that they call."""
+    digest = hashlib.sha256(" ".join(version(library) for library in _LIBRARIES).encode())
+    for module in modules:
+        assert module.__file__ is not None
+        file = Path(module.__file__)
+        for path in sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]:
+            digest.update(str(path.relative_to(file.parent)).encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,26 +1,17 @@
 """Scoring with an exported model: JSON lines, or a folder of TFRecords in Beam."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from pipeline.errors import InputError
+from pipeline.exported import read_features
+from pipeline.metrics import PROBABILITY
 
 _BATCH = 1024
-PROBABILITY = "probability"
-
-
-def check_model(model: Path) -> None:
-    """Checks that a folder is a SavedModel.
-
-    Raises:
-        InputError: It is not.
-    """
-    if not (model / "saved_model.pb").is_file():
-        raise InputError(f"{model} holds no saved_model.pb: give --model a version folder, such as workspace/serving/demo/<version>.")
 
 
 class Scorer:
@@ -31,17 +22,15 @@ class Scorer:
     """
 
     def __init__(self, model: Path):
-        check_model(model)
-        self._model = tf.saved_model.load(str(model))  # kept, since the signatures do not keep its tables alive
-        self._signatures = self._model.signatures
-        if "predict" not in self._signatures:
-            raise InputError(f"{model} has no signature 'predict': it was not exported by this pipeline.")
-        inputs = self._signatures["predict"].structured_input_signature[1]
-        self._dtypes = {name: spec.dtype for name, spec in inputs.items()}
+        self._columns = read_features(model).columns
+        try:
+            self._model = tf.saved_model.load(str(model))  # kept, since the signatures do not keep its tables alive
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise InputError(f"{model} cannot be loaded ({' '.join(str(error).split())[:200]}): copy or push it again.") from error
 
     def score_examples(self, serialized: list[bytes]) -> list[float]:
         """Click probabilities of serialised tf.Examples."""
-        return self._signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
+        return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
 
     def to_example(self, row: dict[str, Any]) -> bytes:
         """A JSON object as a serialised tf.Example; features that the model does not read are left out.
@@ -50,21 +39,21 @@ class Scorer:
             ValueError: A value is not of the feature's type.
         """
         example = tf.train.Example()
-        for name, dtype in self._dtypes.items():
-            values = row.get(name, [])
+        for column in self._columns:
+            values = row.get(column.name, [])
             values = values if isinstance(values, list) else [values]
-            feature = example.features.feature[name]
+            if not values:
+                continue
+            feature = example.features.feature[column.name]
             try:
-                if dtype == tf.int64:
+                if column.dtype == "int64":
                     feature.int64_list.value.extend(values)
-                elif dtype == tf.string:
+                elif column.dtype == "bytes":
                     feature.bytes_list.value.extend(value.encode() for value in values)
                 else:
                     feature.float_list.value.extend(values)
             except (TypeError, AttributeError, ValueError) as error:
-                raise ValueError(f"feature {name!r} is {json.dumps(row[name])}, but {dtype.name} is needed") from error
-            if not values:
-                del example.features.feature[name]
+                raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name])}, but {column.dtype} is needed") from error
         return example.SerializeToString()
 
 
@@ -83,7 +72,12 @@ def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{file} is not JSON lines ({error}): write one JSON object a line.") from error
 
 
-def _score(scorer: Scorer, serialized: list[bytes], where: str) -> list[float]:
+def score_impressions(scorer: Scorer, serialized: list[bytes], where: str) -> list[float]:
+    """Scores impressions that come from a user.
+
+    Raises:
+        InputError: A feature is missing or mistyped; the sentence begins with `where`.
+    """
     try:
         return scorer.score_examples(serialized)
     except tf.errors.InvalidArgumentError as error:
@@ -102,7 +96,7 @@ def predict_jsonl(model: Path, file: Path) -> Iterator[dict[str, Any]]:
 
     def flush() -> Iterator[dict[str, Any]]:
         where = f"{file}, line {batch[0][0]}" if len(batch) == 1 else f"{file}, lines {batch[0][0]} to {batch[-1][0]}"
-        scores = _score(scorer, [example for _, _, example in batch], where)
+        scores = score_impressions(scorer, [example for _, _, example in batch], where)
         for (_, row, _), score in zip(batch, scores, strict=True):
             yield {**row, PROBABILITY: score}
         batch.clear()
@@ -116,9 +110,3 @@ def predict_jsonl(model: Path, file: Path) -> Iterator[dict[str, Any]]:
             yield from flush()
     if batch:
         yield from flush()
-
-
-def sample_predictions(model: Path, serialized: list[bytes], rows: Iterable[dict[str, Any]], shown: list[str]) -> list[dict[str, Any]]:
-    """Scores of a few impressions beside their label and the features in `shown`."""
-    scores = Scorer(model).score_examples(serialized)
-    return [{**{name: row[name] for name in shown if name in row}, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]

@@ -31,12 +31,19 @@ class DataFacts(NamedTuple):
     columns: dict[str, str]
 
 
+def _check_name(path: Path, option: str) -> None:
+    """TFX takes paths for file patterns."""
+    if any(character in str(path) for character in "*?["):
+        raise InputError(f"{path}: TFX cannot work below a path with *, ? or [ in it: name another with {option}.")
+
+
 def check_workspace(workspace: Path) -> None:
     """Makes the workspace.
 
     Raises:
         InputError: It cannot be made or written.
     """
+    _check_name(workspace.absolute(), "--workspace")
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,7 +80,12 @@ class _Checker:
     def __init__(self, file: Path, features: FeatureConfig):
         self._file = file
         self._features = features
-        self._columns = [*features.columns, Column(LABEL, "int64", "context", "required")]
+        self._columns = [
+            *features.columns,
+            Column(LABEL, "int64", "context", "required"),
+            Column(TIMESTAMP, "int64", "context", "optional"),
+            Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"),
+        ]
         self._first = 0  # index in the file of the batch's first impression
         self._lengths: dict[str, np.ndarray] = {}
 
@@ -106,7 +118,7 @@ class _Checker:
         if column.presence == "optional":
             self._refuse(self._lengths[column.name] > 1, f"feature {column.name!r} must have at most one value.")
         numeric = column.name in self._features.side and self._features.side[column.name].kind == "numeric"
-        if column.dtype == "int64" and column.name != LABEL and not numeric:
+        if column.dtype == "int64" and column.name not in (LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS) and not numeric:
             rows, values = self._flat(batch, column.name)
             bad = np.zeros(batch.num_rows, bool)
             bad[rows[values < 0]] = True
@@ -122,7 +134,8 @@ class _Checker:
 
     def _check_alignment(self, batch: pa.RecordBatch) -> None:
         histories = [column.name for column in self._columns if column.presence == "sequence"]
-        histories += [HISTORICAL_TIMESTAMPS] if HISTORICAL_TIMESTAMPS in self._lengths else []
+        if HISTORICAL_TIMESTAMPS not in self._lengths:
+            histories.remove(HISTORICAL_TIMESTAMPS)
         zeros = np.zeros(batch.num_rows, int)
         first = self._lengths.get(histories[0], zeros)
         for name in histories[1:]:
@@ -132,7 +145,6 @@ class _Checker:
     def _check_time(self, batch: pa.RecordBatch) -> None:
         if not {TIMESTAMP, HISTORICAL_TIMESTAMPS} <= set(self._lengths):
             return
-        self._refuse(self._lengths[TIMESTAMP] > 1, f"feature {TIMESTAMP!r} must have at most one value.")
         now = np.full(batch.num_rows, np.iinfo(np.int64).max)
         rows, times = self._flat(batch, TIMESTAMP)
         now[rows] = times
@@ -154,6 +166,7 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
     Raises:
         DataError: The first problem found: file, impression, what is wrong, what to do.
     """
+    _check_name(data.absolute(), "--data")
     examples: dict[str, int] = {}
     columns: dict[str, str] = {}
     for split in SPLITS:
@@ -170,4 +183,9 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
             raise DataError(f"{data / split} holds no impressions: every split needs some.")
         if len(labels) < 2:
             raise DataError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
+    for column in features.columns:
+        if column.name not in columns:
+            raise DataError(
+                f"{data}: no impression has a value of feature {column.name!r}: add it to the data, or take it out of [features]."
+            )
     return DataFacts(examples, columns)

@@ -1,7 +1,6 @@
 """One run, from configuration to verdict: `din run` without its printing."""
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -11,51 +10,52 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pipeline.datasets
+from din_trainer.features import LABEL
 from pipeline.config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, to_json_rows
 from pipeline.datasets.tfrecord import read_batches, read_records
-from pipeline.errors import DataError, InputError
+from pipeline.errors import DataError, InputError, explain_place
+from pipeline.fingerprint import source_fingerprint
+from pipeline.metrics import PROBABILITY, REPORTED
 from pipeline.preflight import DataFacts, check_data, check_workspace, split_files
-from pipeline.summary import METRICS, Summary
+from pipeline.summary import Summary
 from pipeline.terminal import Progress
+
+if TYPE_CHECKING:  # TFX is imported when the data is known to be sound
+    from pipeline.dag import Places
 
 LOG_FILE = "log.txt"
 _SAMPLES = 5
 BAD_INPUT = 2  # exit status
-_PLACES = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "permission is denied",
-    errno.EROFS: "the file system is read-only",
-}
 
 
 @contextlib.contextmanager
-def _locked(workspace: Path) -> Iterator[None]:
-    """One run at a time in a workspace: its metadata store and serving folder have one writer."""
+def run_folder(workspace: Path, name: str) -> Iterator[Path]:
+    """Makes `runs/20261124-101500-demo`, with a counter where that second is taken; its name is the run's id.
+
+    One run at a time in a workspace: its metadata store and serving folder have one writer.
+
+    Raises:
+        InputError: The workspace cannot be made or written, or another run is using it.
+    """
+    check_workspace(workspace)
     with open(workspace / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"Another run is using {workspace}: wait for it, or name another workspace with --workspace.") from error
-        yield
-
-
-def make_run_folder(workspace: Path, name: str) -> Path:
-    """Makes `runs/20261124-101500-demo`, with a counter where that second is taken; its name is the run's id.
-
-    Raises:
-        InputError: The workspace cannot be made or written.
-    """
-    check_workspace(workspace)
-    base = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
-    taken = sum(1 for _ in (workspace / "runs").glob(f"{base}*"))
-    folder = workspace.absolute() / "runs" / (f"{base}-{taken + 1}" if taken else base)
-    folder.mkdir(parents=True)
-    return folder
+        base = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
+        taken = sum(1 for _ in (workspace / "runs").glob(f"{base}*"))
+        folder = workspace.absolute() / "runs" / (f"{base}-{taken + 1}" if taken else base)
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made ({error.strerror}): name another workspace with --workspace.") from error
+        yield folder
 
 
 class Run:
@@ -64,7 +64,7 @@ class Run:
     Args:
         config: What to run.
         data: A data set; None makes synthetic impressions first.
-        folder: From `make_run_folder`.
+        folder: From `run_folder`.
         progress: Told of each step.
     """
 
@@ -84,8 +84,7 @@ class Run:
     def execute(self) -> Summary:
         """Runs everything; whatever happens is in the summary, which is written."""
         try:
-            with _locked(self._workspace):
-                self._execute()
+            self._execute()
         except DataError as error:
             self.summary.end("data_refused", str(error))
         except InputError as error:
@@ -108,9 +107,8 @@ class Run:
         while cause is not None:
             if isinstance(cause, DataRefused):
                 return self.summary.end("data_refused", str(cause))
-            if isinstance(cause, OSError) and cause.errno in _PLACES:
-                where = cause.filename2 or cause.filename or "while writing"
-                return self.summary.end("failed", f"{_PLACES[cause.errno]} ({where}): mend that and run again.", BAD_INPUT)
+            if isinstance(cause, OSError) and (sentence := explain_place(cause)):
+                return self.summary.end("failed", sentence, BAD_INPUT)
             cause = cause.__cause__ or cause.__context__
         lines = str(error).strip().splitlines() or ["no message"]
         self.summary.end("failed", f"{type(error).__name__}: {lines[0]}")
@@ -118,7 +116,10 @@ class Run:
     def _write(self) -> None:
         self.summary.cached = sorted(self._progress.cached)
         self.summary.seconds = {"total": round(time.monotonic() - self._started, 3), "components": self._progress.seconds}
-        self.summary.write(self._workspace)
+        try:
+            self.summary.write(self._workspace)
+        except InputError:  # what happened is still told on the terminal
+            logging.exception("the summary could not be written")
 
     def _execute(self) -> None:
         data = self._given.absolute() if self._given else self._synthesise()
@@ -143,11 +144,15 @@ class Run:
                 run_locally(dag, self.summary.run_id, self._progress)
         finally:
             self._collect(places)
-        self._sample(data)
+        try:
+            self._sample(data)
+        except Exception:  # only shown; the verdict stands
+            logging.exception("no sample predictions")
 
     def _synthesise(self) -> Path:
         config = self._config.synthetic
-        digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12]
+        source = source_fingerprint(pipeline.datasets)
+        digest = hashlib.sha256(f"{config.model_dump_json()} {source}".encode()).hexdigest()[:12]
         folder = self._workspace / "data" / f"synthetic-{digest}"
         self._progress.examples["synthetic data"] = config.examples
         self._progress.start("synthetic data")
@@ -166,7 +171,8 @@ class Run:
         self._progress.finish()
         return facts
 
-    def _places(self, data: Path, facts: DataFacts) -> Any:
+    def _places(self, data: Path, facts: DataFacts) -> "Places":
+        from pipeline.baseline import link_baseline
         from pipeline.dag import Places
         from pipeline.schema import write_schema
 
@@ -178,75 +184,61 @@ class Run:
             artifacts=self._workspace / "artifacts" / name,
             metadata=self._workspace / "metadata.sqlite",
             serving=serving,
-            baseline=self._baseline(serving),
+            baseline=link_baseline(self._config, serving, self._workspace / "artifacts" / name / "baseline"),
         )
 
-    def _baseline(self, serving: Path) -> Path | None:
-        """The version now served, in a folder laid out as TFX lays out models: by a link, so that nothing is copied."""
+    def _collect(self, places: "Places") -> None:
+        """Fills the summary from what the nodes put out."""
         from tfx.utils import path_utils
 
-        from components.atomic_pusher import served_versions
-
-        versions = served_versions(serving)
-        if not versions:
-            return None
-        folder = self._workspace / "artifacts" / self._config.name / "baseline" / str(versions[-1])
-        link = Path(path_utils.serving_model_dir(str(folder)))
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink():
-            link.symlink_to(serving / str(versions[-1]))
-        return folder
-
-    def _collect(self, places: Any) -> None:
-        """Fills the summary from what the nodes put out."""
         from components.atomic_pusher import UNCHANGED_KEY
         from components.verdict import VERDICT_FILE
         from pipeline.metadata import RunOutputs
 
         outputs = RunOutputs(places.metadata, self.summary.run_id)
         model = outputs.uri("Trainer", "model")
-        self.summary.model_path = str(model / "Format-Serving") if model else None
-        self.summary.tfma_path = _text(outputs.uri("Evaluator", "evaluation"))
+        self.summary.model_path = path_utils.serving_model_dir(str(model)) if model else None
+        evaluation = outputs.uri("Evaluator", "evaluation")
+        self.summary.tfma_path = str(evaluation) if evaluation else None
         verdict = outputs.uri("Verdict", "blessing")
         if verdict is None:
             return
         self._apply_verdict(json.loads((verdict / VERDICT_FILE).read_text()), places)
         if outputs.property("Pusher", "pushed_model", "pushed"):
             self.summary.pushed_version = int(outputs.property("Pusher", "pushed_model", "pushed_version") or 0)
-            self.summary.pushed_path = _text(outputs.property("Pusher", "pushed_model", "pushed_destination"))
+            self.summary.pushed_path = str(outputs.property("Pusher", "pushed_model", "pushed_destination"))
             self.summary.end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
         elif not self.summary.blessed:
             self.summary.end("refused", self.summary.refused_because)
 
-    def _apply_verdict(self, verdict: dict[str, Any], places: Any) -> None:
+    def _apply_verdict(self, verdict: dict[str, Any], places: "Places") -> None:
         summary = self.summary
         summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
         summary.thresholds = verdict["thresholds"]
-        summary.metrics = {name: verdict["metrics"].get(name) for name in METRICS}
+        summary.metrics = {name: verdict["metrics"].get(name) for name in REPORTED}
         if places.baseline:
-            metrics = {name: verdict["baseline"].get(name) for name in METRICS}
+            metrics = {name: verdict["baseline"].get(name) for name in REPORTED}
             summary.baseline = {"version": int(places.baseline.name), "metrics": metrics}
 
     def _sample(self, data: Path) -> None:
         """Five evaluation impressions with their scores beside their labels."""
-        from pipeline.predict import sample_predictions
+        from pipeline.predict import Scorer
 
-        file = split_files(data, "eval")[0]
-        batch = next(read_batches(file, _SAMPLES))
-        serialized = list(islice(read_records(file), _SAMPLES))
         features = self._config.features
-        shown = [*features.user, *(b.candidate for b in features.behaviours.values()), "label"]
-        rows = to_json_rows(batch, set(shown))
-        self.summary.sample_predictions = sample_predictions(Path(self.summary.model_path or ""), serialized, rows, shown)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+        shown = [*features.user, *(b.candidate for b in features.behaviours.values()), LABEL]
+        file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
+        serialized = list(islice(read_records(file), _SAMPLES))
+        rows = to_json_rows(next(read_batches(file, _SAMPLES)).select(shown), set(shown))
+        scores = Scorer(Path(self.summary.model_path or "")).score_examples(serialized)
+        self.summary.sample_predictions = [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]
 
 
 def _oracle(data: Path) -> dict[str, float | None] | None:
     manifest = data / MANIFEST
-    return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
+    try:
+        return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{manifest} cannot be read ({error}): mend it, or take it away.") from error
 
 
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """What a run leaves behind: `summary.json`, and the table on the terminal."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -8,13 +7,15 @@ from pydantic import BaseModel, Field
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.errors import InputError
 from pipeline.files import write_whole
+from pipeline.metrics import REPORTED
 
 Status = Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"]
 
-EXIT_CODES: dict[Status, int] = {"pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1}
+TOLD_ON_STDERR: tuple[Status, ...] = ("data_refused", "failed")  # errors; a refusal is a result
 
-METRICS = ("auc", "gauc", "log_loss", "calibration", "accuracy")
+EXIT_CODES: dict[Status, int] = {"pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1}
 
 
 class Summary(BaseModel):
@@ -55,24 +56,37 @@ class Summary(BaseModel):
             write_whole(path, [self.model_dump_json(indent=2), "\n"])
 
 
-def read_summaries(workspace: Path) -> list[dict[str, Any]]:
-    """The summaries of all runs of a workspace, oldest first."""
-    return [json.loads(path.read_text()) for path in sorted(workspace.glob("runs/*/summary.json"))]
+def read_summaries(workspace: Path) -> list[Summary]:
+    """The summaries of all runs of a workspace, oldest first; one that cannot be read stands as a failed run.
+
+    Raises:
+        InputError: There is no such folder.
+    """
+    if not workspace.is_dir():
+        raise InputError(f"{workspace} is no folder: name a workspace with --workspace, or start a run with din run.")
+    return [_read_summary(path) for path in sorted(workspace.glob("runs/*/summary.json"))]
 
 
-def runs_table(summaries: list[dict[str, Any]]) -> Table:
+def _read_summary(path: Path) -> Summary:
+    try:
+        return Summary.model_validate_json(path.read_text())
+    except (OSError, ValueError) as error:
+        return Summary(run_id=path.parent.name, name="?", refused_because=f"{path} cannot be read ({type(error).__name__})")
+
+
+def runs_table(summaries: list[Summary]) -> Table:
     """The runs of a workspace, one a line."""
     table = Table("run", "status", "AUC", "log loss", "pushed", "seconds", "why not")
     for run in summaries:
-        metrics, seconds = run["metrics"] or {}, run["seconds"] or {}
-        pushed = str(run["pushed_version"] or "")
+        metrics, seconds = run.metrics or {}, run.seconds or {}
+        figures = (number(metrics.get("auc")), number(metrics.get("log_loss")))
         total = f"{seconds.get('total', 0):.0f}"
-        figures = (_number(metrics.get("auc")), _number(metrics.get("log_loss")))
-        table.add_row(run["run_id"], run["status"], *figures, pushed, total, run["refused_because"] or "")
+        table.add_row(run.run_id, run.status, *figures, str(run.pushed_version or ""), total, run.refused_because or "")
     return table
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Four decimals, or a dash where there is no figure."""
     return "–" if value is None else f"{value:.4f}"
 
 
@@ -93,10 +107,10 @@ def _metrics_table(summary: Summary) -> Table:
     for name in columns:
         table.add_column(name, justify="right")
     table.add_column("thresholds")
-    for metric in METRICS:
+    for metric in REPORTED:
         if any(values.get(metric) is not None for values in columns.values()):
             rules = [_rule(row) for row in summary.thresholds or [] if row["metric"] == metric]
-            table.add_row(metric, *(_number(values.get(metric)) for values in columns.values()), "; ".join(rules))
+            table.add_row(metric, *(number(values.get(metric)) for values in columns.values()), "; ".join(rules))
     return table
 
 
@@ -112,8 +126,6 @@ def _verdict(summary: Summary) -> str:
         "pushed": f"Pushed: version {summary.pushed_version} is ready for TF Serving.",
         "unchanged": f"Unchanged: version {summary.pushed_version} already serves these very weights.",
         "refused": f"Refused, nothing was pushed: {reason}",
-        "data_refused": f"Data refused, nothing was trained: {reason}",
-        "failed": f"Failed: {reason}",
         "interrupted": "Interrupted: the next run goes on from what is done.",
     }[summary.status]
 
@@ -137,8 +149,9 @@ def print_summary(summary: Summary, console: Console) -> None:
             console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
     if summary.sample_predictions:
         console.print(_predictions_table(summary.sample_predictions))
-    style = "bold green" if summary.exit_code == 0 else "bold red"
-    console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
+    if summary.status not in TOLD_ON_STDERR:
+        style = "bold green" if summary.exit_code == 0 else "bold red"
+        console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
     for label, path in (
         ("model", summary.pushed_path or summary.model_path),
         ("TFMA result", summary.tfma_path),

@@ -9,6 +9,7 @@ DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din 
 
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -37,11 +38,12 @@ def list_column(values: np.ndarray, offsets: np.ndarray) -> pa.Array:
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
     """Rows as JSON objects; features in `scalars` as plain values, others as lists, bytes as text, missing scalars left out."""
-    rows = []
-    for row in batch.to_pylist():
-        decoded = {name: [v.decode() if isinstance(v, bytes) else v for v in values or []] for name, values in row.items()}
-        rows.append({n: v[0] if n in scalars else v for n, v in decoded.items() if v or n not in scalars})
-    return rows
+
+    def decode(values: list[Any] | None) -> list[Any]:
+        return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in values or []]
+
+    rows = [{name: decode(values) for name, values in row.items()} for row in batch.to_pylist()]
+    return [{name: v[0] if name in scalars else v for name, v in row.items() if v or name not in scalars} for row in rows]
 
 
 class DatasetWriter:
@@ -61,22 +63,21 @@ class DatasetWriter:
     """
 
     def __init__(self, out: Path, shard_size: int = 100_000):
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        self._out = out.resolve()
+        if self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir())):
             raise InputError(f"{out} exists already: name an empty or a new folder.")
         self.manifest: dict[str, Any] = {}
         self.counts = dict.fromkeys(SPLITS, 0)
-        self._out = out
-        self._part = out.with_name(out.name + ".part")
         self._shard_size = shard_size
         self._shards: dict[str, tuple[TFRecordWriter, int]] = {}
-        self._scalars: set[str] = {"label"}
         self._sample: list[dict[str, Any]] = []
         try:
-            shutil.rmtree(self._part, ignore_errors=True)
-            for split in SPLITS:
-                (self._part / split).mkdir(parents=True)
+            self._out.parent.mkdir(parents=True, exist_ok=True)
+            self._part = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
         except OSError as error:
             raise InputError(f"{out} cannot be written ({error.strerror}): name another folder with --out.") from error
+        for split in SPLITS:
+            (self._part / split).mkdir()
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -97,14 +98,21 @@ class DatasetWriter:
             self._sample += to_json_rows(rows, {name for name in batch.schema.names if not name.startswith("historical_")})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for writer, _ in self._shards.values():
-            writer.close()
-        if kind is not None:
+        try:
+            for writer, _ in self._shards.values():
+                writer.close()
+            if kind is None:
+                self._move_into_place()
+        finally:
             shutil.rmtree(self._part, ignore_errors=True)
-            return
+
+    def _move_into_place(self) -> None:
         manifest = {**self.manifest, "examples": self.counts}
         (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))
-        if self._out.exists():
-            self._out.rmdir()
-        self._part.rename(self._out)
+        self._part.chmod(0o755)  # mkdtemp's folders are private
+        if self._out.exists():  # empty; kept, since it may be a mount point
+            for path in self._part.iterdir():
+                shutil.move(path, self._out / path.name)
+        else:
+            self._part.rename(self._out)

@@ -62,10 +62,9 @@ def read_records(path: Path) -> Iterator[bytes]:
     Raises:
         DataError: The file is truncated, corrupt or no TFRecord file.
     """
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
     index = 0
     try:
-        with opened as file:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
             while header := file.read(12):
                 if len(header) < 12 or header[8:] != _masked_crc(header[:8]):
                     what = "is not a TFRecord file" if index == 0 else f"is damaged after record {index}"
@@ -78,6 +77,8 @@ def read_records(path: Path) -> Iterator[bytes]:
                 index += 1
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): mend its permissions, or take it away.") from error
 
 
 def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """The folder layout: whole or not there, in shards, with a sample."""
 
+import errno
 import json
 
 import pytest
@@ -55,6 +56,24 @@ def test_a_failure_leaves_nothing(tmp_path):
         writer.write("train", batch())
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pipeline.datasets.tfrecord.TFRecordWriter.close", full)
+    with pytest.raises(OSError, match="No space left"), DatasetWriter(tmp_path / "data") as writer:
+        writer.write("train", batch())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_filled_in_place(tmp_path):
+    """It may be a mount point, or a link to one."""
+    (tmp_path / "mount").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mount")
+    write_dataset(tmp_path / "link")
+    assert (tmp_path / "mount" / "manifest.json").exists() and (tmp_path / "link").is_symlink()
 
 
 def test_existing_data_is_not_touched(tmp_path):

@@ -164,7 +164,7 @@ def raw_tensors(rows, pad_to=5):
         "candidate_category_id": tf.constant(scalar("candidate_category_id", "")),
         "historical_item_ids": tf.constant(history("historical_item_ids", -1), tf.int64),
         "historical_category_ids": tf.constant(history("historical_category_ids", "")),
-        "hour": tf.constant(scalar("hour", 4), tf.int64),  # an int64 number has no missing value; the mean is what one becomes
+        "hour": tf.constant(scalar("hour", float("nan")), tf.float32),
         "price": tf.constant(scalar("price", float("nan"))),
     }
 
@@ -179,6 +179,18 @@ def test_serving_scores_are_the_model_s_own(model, transform_output, exported):
 @pytest.mark.parametrize("pad_to", [4, 5, 40])
 def test_raw_tensors_score_as_examples_do(exported, pad_to):
     np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(ROWS, pad_to))["probability"], score(exported, ROWS), atol=1e-6)
+
+
+def test_a_negative_number_is_a_number(exported):
+    """−1 stands for no id, but a temperature may be −1."""
+    rows = [{**ROWS[0], "hour": -1}]
+    np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)
+    assert abs(score(exported, rows) - score(exported, ROWS[:1])) > 1e-4
+
+
+def test_an_event_without_a_category_keeps_its_place(exported):
+    rows = [{**ROWS[2], "historical_category_ids": ["a", "", "b"]}]
+    np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)
 
 
 def test_labels_and_missing_optional_features_are_not_asked_for(exported):

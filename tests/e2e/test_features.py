@@ -58,13 +58,15 @@ def test_they_are_in_the_schema(summaries):
 def test_they_are_in_model_and_signature(summaries):
     model = tf.saved_model.load(summaries[0]["pushed_path"])
     inputs = model.signatures["predict"].structured_input_signature[1]
-    assert inputs["age_group"].dtype == tf.string and inputs["hour"].dtype == tf.int64
+    assert inputs["age_group"].dtype == tf.string and inputs["hour"].dtype == tf.float32
     row = {"user_id": [1], "candidate_item_id": [2], "candidate_category_id": [1]}
     row |= {"historical_item_ids": [[1, 2]], "historical_category_ids": [[1, 1]]}
     raw = {name: tf.constant(value, tf.int64) for name, value in row.items()}
 
     def score(age, hour):
-        return float(model.signatures["predict"](**raw, age_group=tf.constant([age]), hour=tf.constant([hour], tf.int64))["probability"][0])
+        return float(
+            model.signatures["predict"](**raw, age_group=tf.constant([age]), hour=tf.constant([hour], tf.float32))["probability"][0]
+        )
 
     scores = [score("young", 3), score("old", 3), score("young", 20), score("", 3)]
     assert len(set(scores)) == 4 and np.isfinite(scores).all()

@@ -46,6 +46,10 @@ def test_features_are_added_and_taken_away_by_table():
 def test_unknown_keys_come_with_the_nearest_known_one():
     assert refused(None, ["training.epoch=3"]) == "default: there is no key 'training.epoch': did you mean 'training.epochs'?"
     assert "did you mean 'training'?" in refused(None, ["trainning.epochs=3"])
+    assert "did you mean 'features.user.age.dtype'?" in refused(None, ["features.user.age.dtyp=bytes"])
+    assert "did you mean 'evaluation.thresholds.auc.at_least'?" in refused(None, ["evaluation.thresholds.auc.at_lest=1"])
+    assert "did you mean 'features.behaviours.item.oov_buckets'?" in refused(None, ["features.behaviours.item.oov_bucket=1"])
+    assert "known here are name, " in refused(None, ["zzz=3"]).replace("features, model, training, ", "")
 
 
 def test_unknown_configurations_come_with_the_nearest_known_one():
@@ -57,10 +61,17 @@ def test_bad_values_are_named():
     assert "is not of the form key=value" in refused(None, ["training.batch_size"])
     assert "no metric is called 'auk'" in refused(None, ["evaluation.thresholds.auk.at_least=0.5"])
     assert "evaluation.slices names 'nope'" in refused(None, ['evaluation.slices=["nope"]'])
+    assert "worse_by_at_most says nothing" in refused(None, ["evaluation.thresholds.calibration.worse_by_at_most=0.1"])
+    assert "features.user.age is a table, not 'bytes'" in refused(None, ["features.user.age=bytes"])
+    assert "vocabularies need names of their own" in refused(None, ["features.context.category.dim=4"])
+    for setting in ("model.hidden=[0]", "training.seed=-1", "training.learning_rate=inf", "evaluation.thresholds.auc.at_least=nan"):
+        assert setting.split("=")[0] in refused(None, [setting])
     assert "declared twice or reserved" in refused(None, ["features.context.label.kind=numeric"])
 
 
 def test_broken_toml_is_named(tmp_path):
     file = tmp_path / "broken.toml"
+    file.write_bytes(b"\xff\xfe")
+    assert f"{file} cannot be read" in refused(str(file))
     file.write_text("name = \n")
     assert f"{file} is not valid TOML" in refused(str(file))

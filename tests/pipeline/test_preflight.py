@@ -112,6 +112,33 @@ def test_a_missing_feature(tmp_path):
     assert "eval/part-00000.tfrecord.gz has no feature 'candidate_category_id' (int64)" in refused(data)
 
 
+@pytest.mark.parametrize("name", ["historical_item_ids", "historical_category_ids"])
+def test_a_history_that_is_nowhere(tmp_path, name):
+    gone = {"historical_item_ids": None, "historical_category_ids": None, "historical_timestamps": None}
+    kept = {} if name == "historical_item_ids" else {"historical_item_ids": [[], [], [], []]}
+    data = write_dataset(tmp_path / "d", dict.fromkeys(("train", "validation", "eval"), make_impressions(**gone | kept)))
+    assert "no impression has a value of feature 'historical_" in refused(data)
+
+
+def test_a_declared_feature_that_is_nowhere(data):
+    features = FeatureConfig.model_validate({"context": {"hour": {}}})
+    assert "no impression has a value of feature 'hour'" in refused(data, features)
+
+
+def test_mistyped_times(tmp_path):
+    data = write_dataset(tmp_path / "d", {"train": make_impressions(timestamp=[b"a", b"b", b"c", b"d"])})
+    assert "feature 'timestamp' is bytes, but int64 is declared" in refused(data)
+
+
+def test_a_folder_in_the_place_of_a_file(data):
+    (data / "train" / "x.tfrecord.gz").mkdir()
+    assert "x.tfrecord.gz cannot be read (Is a directory)" in refused(data)
+
+
+def test_a_path_that_is_a_pattern(tmp_path):
+    assert "TFX cannot work below a path with *, ? or [ in it" in refused(tmp_path / "b [1]")
+
+
 def test_a_mistyped_feature(tmp_path):
     data = write_dataset(tmp_path / "d", {"train": make_impressions(user_id=[b"a", b"b", b"c", b"d"])})
     assert "feature 'user_id' is bytes, but int64 is declared" in refused(data)

@@ -1,7 +1,6 @@
 """How a run ends when something outside it goes wrong."""
 
 import errno
-import fcntl
 import io
 import json
 
@@ -9,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from pipeline.config import load_config
-from pipeline.run import Run, make_run_folder
+from pipeline.errors import InputError
+from pipeline.run import Run, run_folder
 from pipeline.terminal import Progress
 from tests.impressions import write_dataset
 
@@ -17,8 +17,8 @@ from tests.impressions import write_dataset
 @pytest.fixture
 def run(tmp_path):
     data = write_dataset(tmp_path / "data")
-    folder = make_run_folder(tmp_path / "workspace", "default")
-    return Run(load_config(), data, folder, Progress(Console(file=io.StringIO())))
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        yield Run(load_config(), data, folder, Progress(Console(file=io.StringIO())))
 
 
 def fail_with(monkeypatch, error):
@@ -34,7 +34,7 @@ def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
     fail_with(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/serving/1"))
     summary = run.execute()
     assert (summary.status, summary.exit_code, summary.pushed_version) == ("failed", 2, None)
-    assert summary.refused_because == "the disk is full (/serving/1): mend that and run again."
+    assert summary.refused_because == "/serving/1: the disk is full: free some space, or name a place on another disk."
     assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["refused_because"] == summary.refused_because
 
 
@@ -46,13 +46,14 @@ def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog)
 
 
 def test_one_run_at_a_time(run, tmp_path):
-    with open(tmp_path / "workspace" / ".lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        summary = run.execute()
-    assert (summary.status, summary.exit_code) == ("failed", 2)
-    assert "Another run is using" in summary.refused_because
+    with pytest.raises(InputError, match="Another run is using"), run_folder(tmp_path / "workspace", "default"):
+        pass
+    assert len(list((tmp_path / "workspace" / "runs").iterdir())) == 1
 
 
 def test_runs_of_one_second_have_names_of_their_own(tmp_path):
-    folders = {make_run_folder(tmp_path, "demo").name for _ in range(3)}
-    assert len(folders) == 3
+    names = set()
+    for _ in range(3):
+        with run_folder(tmp_path, "demo") as folder:
+            names.add(folder.name)
+    assert len(names) == 3

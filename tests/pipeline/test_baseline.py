@@ -1,0 +1,50 @@
+"""The served model as a baseline."""
+
+import json
+
+import pytest
+
+from din_trainer.config import DINConfig
+from pipeline.baseline import link_baseline
+from pipeline.config import load_config
+from pipeline.errors import InputError
+
+
+def serve(workspace, version, config=None):
+    """A version folder with what `link_baseline` reads of it."""
+    folder = workspace / "serving" / "default" / str(version)
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    origin = {"config": (config or DINConfig()).model_dump(mode="json"), "source": "0"}
+    (folder / "assets.extra" / "din.json").write_text(json.dumps(origin))
+    return folder
+
+
+def link(workspace, *settings):
+    return link_baseline(load_config(None, settings), workspace / "serving" / "default", workspace / "baseline")
+
+
+def test_nothing_served_is_no_baseline(tmp_path):
+    assert link(tmp_path) is None
+
+
+def test_the_highest_version_is_the_baseline(tmp_path):
+    serve(tmp_path, 9)
+    newest = serve(tmp_path, 10)
+    assert (link(tmp_path) / "Format-Serving").resolve() == newest
+
+
+def test_a_workspace_may_move(tmp_path):
+    serve(tmp_path / "here", 1)
+    link(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert (link(tmp_path / "there") / "Format-Serving").resolve() == tmp_path / "there" / "serving" / "default" / "1"
+
+
+def test_a_baseline_with_other_features_is_refused_before_training(tmp_path):
+    serve(tmp_path, 1)
+    with pytest.raises(InputError, match="reads candidate_category_id, historical_category_ids, which this configuration lacks"):
+        link(tmp_path, "features.behaviours.category=false")
+    with pytest.raises(InputError, match="reads user_id, which"):
+        link(tmp_path, "features.user.user_id.dtype=bytes")
+    assert link(tmp_path, "features.context.hour.kind=numeric") is not None  # one more feature hurts nobody

@@ -1,0 +1,61 @@
+"""The DAG as TFX compiles it."""
+
+from pathlib import Path
+
+import pytest
+from tfx.dsl.compiler import compiler
+
+from pipeline import dag
+from pipeline.config import load_config
+from pipeline.dag import Places, create_pipeline
+
+PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/serving"), None)
+
+
+def compiled(places=PLACES, run_id="run"):
+    ir = compiler.Compiler().compile(create_pipeline(load_config(), places, run_id))
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}, ir.deployment_config
+
+
+def test_the_nodes_and_their_order():
+    nodes, _ = compiled()
+    names = list(nodes)
+    order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", "Evaluator", "Verdict", "Pusher"]
+    assert sorted(names) == sorted([*order, "ImportSchemaGen"])
+    assert [name for name in names if name in order] == order
+    assert "DataGate" in nodes["Transform"].upstream_nodes  # nothing is learnt from data that the gate has not passed
+    assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict"}  # only the verdict pushes
+
+
+def test_a_baseline_is_imported_for_the_evaluator_alone():
+    nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
+    assert list(nodes["Baseline"].downstream_nodes) == ["Evaluator"]
+
+
+def test_pusher_is_never_cached():
+    assert compiled(run_id="a")[0]["Pusher"] != compiled(run_id="b")[0]["Pusher"]
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    before = compiled()
+    monkeypatch.setattr(dag, "source_fingerprint", lambda *modules: "edited")
+    return before, compiled()
+
+
+@pytest.mark.parametrize("name", ["DataGate", "Transform", "Trainer", "Verdict"])
+def test_edited_code_changes_the_cache_key(edited, name):
+    (before, _), (after, _) = edited
+    assert before[name].parameters != after[name].parameters
+
+
+def test_edited_evaluation_changes_the_evaluator_s_cache_key(edited):
+    """By its executor's Beam arguments, which are in TFX's key: it has no parameter of ours."""
+    (_, before), (_, after) = edited
+    assert b"--source_fingerprint=edited" in after.value and b"--source_fingerprint=edited" not in before.value
+
+
+def test_data_nodes_do_not_depend_on_our_code(edited):
+    (before, _), (after, _) = edited
+    for name in ("ImportExampleGen", "StatisticsGen", "ExampleValidator"):
+        assert before[name] == after[name]
