@@ -27,16 +27,18 @@ def overall_metrics(result: Any) -> dict[str, float]:
 
 def _judge_value(value: float, threshold: config_pb2.GenericValueThreshold) -> Iterator[tuple[str, float, bool]]:
     if threshold.HasField("lower_bound"):
-        yield "at least", threshold.lower_bound.value, value >= threshold.lower_bound.value
+        yield f"at least {threshold.lower_bound.value:g}", threshold.lower_bound.value, value >= threshold.lower_bound.value
     if threshold.HasField("upper_bound"):
-        yield "at most", threshold.upper_bound.value, value <= threshold.upper_bound.value
+        yield f"at most {threshold.upper_bound.value:g}", threshold.upper_bound.value, value <= threshold.upper_bound.value
 
 
 def _judge_change(value: float, baseline: float, threshold: config_pb2.GenericChangeThreshold) -> tuple[str, float, bool]:
     """TFMA's rule: the change must not pass the absolute bound in the bad direction."""
     bound, change = threshold.absolute.value, value - baseline
     higher = threshold.direction == config_pb2.HIGHER_IS_BETTER
-    return ("baseline plus at least" if higher else "baseline plus at most"), bound, change >= bound if higher else change <= bound
+    bad_direction = (bound < 0) if higher else (bound > 0)
+    rule = f"{'at most' if bad_direction else 'at least'} {abs(bound):g} {'below' if bound < 0 else 'above'} the baseline"
+    return rule, bound, change >= bound if higher else change <= bound
 
 
 def judge(eval_config: config_pb2.EvalConfig, metrics: dict[str, float], baseline: dict[str, float] | None) -> list[dict[str, Any]]:
@@ -73,8 +75,9 @@ def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool) -> s
 
 def _reason(row: dict[str, Any]) -> str:
     if row["kind"] == "value":
-        return f"{row['metric']} is {row['value']:.4f}, but {row['rule']} {row['bound']:g} is asked for"
-    return f"{row['metric']} changed by {row['value']:+.4f} from the baseline's, but {row['bound']:+g} is the most that is allowed"
+        return f"{row['metric']} is {row['value']:.4f}, but {row['rule']} is asked for"
+    side = "below" if row["value"] < 0 else "above"
+    return f"{row['metric']} is {abs(row['value']):.4f} {side} the baseline's, but {row['rule']} is asked for"
 
 
 @component

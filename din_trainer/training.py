@@ -43,25 +43,25 @@ class ProgressLog(keras.callbacks.Callback):
         self._batch_size = batch_size
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch, self._started, self._last, self._steps = epoch + 1, time.monotonic(), time.monotonic(), 0
+        self._epoch, self._steps = epoch + 1, 0
+        self._started = self._now = self._told = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._steps += 1
-        if time.monotonic() - self._last >= 1.0:
-            self._last = time.monotonic()
-            auc = f", AUC {logs['auc']:.4f}" if logs and "auc" in logs else ""
-            progress.info("epoch %d, %d impressions, %s/s%s", self._epoch, self._seen(), self._rate(), auc)
+        self._now = time.monotonic()
+        if self._now - self._told >= 1.0:
+            self._told = self._now
+            auc = (logs or {}).get("auc", math.nan)
+            progress.info("epoch %d, %s impressions/s, AUC %.4f", self._epoch, self._rate(), auc)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         auc, validation_auc = logs.get("auc", math.nan), logs.get("val_auc", math.nan)
-        progress.info("epoch %d: AUC %.4f, validation AUC %.4f", self._epoch, auc, validation_auc)
-
-    def _seen(self) -> int:
-        return self._steps * self._batch_size
+        progress.info("%s impressions/s, epoch %d: AUC %.4f, validation AUC %.4f", self._rate(), self._epoch, auc, validation_auc)
 
     def _rate(self) -> str:
-        return f"{self._seen() / max(time.monotonic() - self._started, 1e-9):,.0f}"
+        """Impressions a second of this epoch's steps, validation not counted."""
+        return f"{self._steps * self._batch_size / max(self._now - self._started, 1e-9):,.0f}"
 
 
 def seed_everything(seed: int, deterministic: bool) -> None:

@@ -146,7 +146,7 @@ class Run:
             self._collect(places)
         try:
             self._sample(data)
-        except Exception:  # only shown; the verdict stands
+        except (Exception, KeyboardInterrupt):  # only shown; the verdict stands
             logging.exception("no sample predictions")
 
     def _synthesise(self) -> Path:
@@ -228,7 +228,8 @@ class Run:
         shown = [*features.user, *(b.candidate for b in features.behaviours.values()), LABEL]
         file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
         serialized = list(islice(read_records(file), _SAMPLES))
-        rows = to_json_rows(next(read_batches(file, _SAMPLES)).select(shown), set(shown))
+        batch = next(read_batches(file, _SAMPLES))
+        rows = to_json_rows(batch.select([name for name in shown if name in batch.schema.names]), set(shown))
         scores = Scorer(Path(self.summary.model_path or "")).score_examples(serialized)
         self.summary.sample_predictions = [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]
 
