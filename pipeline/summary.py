@@ -137,6 +137,10 @@ def _predictions_table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def print_summary(summary: Summary, console: Console) -> None:
     """Metrics against thresholds, oracle and baseline; the verdict in words; where things are."""
     console.print()
@@ -158,4 +162,4 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("log", summary.log_path),
     ):
         if path:
-            console.print(f"  {label:<17}{path}", highlight=False, soft_wrap=True)
+            console.print(f"  {label:<17}{_from_here(Path(path))}", highlight=False, soft_wrap=True)

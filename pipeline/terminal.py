@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:  # `din --help` is quicker without it
     from rich.console import Console
-    from rich.status import Status
+    from rich.live import Live
 
 
 @contextmanager
@@ -50,22 +50,29 @@ class Progress:
         self.seconds: dict[str, float] = {}
         self.cached: set[str] = set()
         self._console = console
-        self._status: Status | None = None
+        self._live: Live | None = None
         self._current = ""
         self._detail = ""
         self._started = 0.0
 
     def start(self, step: str) -> None:
+        from rich.live import Live
+        from rich.spinner import Spinner
+
         self.stop()
         self._current, self._detail, self._started = step, "", time.monotonic()
-        self._status = self._console.status(f"{step} …")
-        self._status.start()
+        # Rich would show on the terminal what this process prints meanwhile, which belongs in the log.
+        self._live = Live(console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._live.start()
+        self._live.update(Spinner("dots", f"{step} …"))
 
     def detail(self, text: str) -> None:
         """What the running step is doing just now."""
+        from rich.spinner import Spinner
+
         self._detail = text
-        if self._status:
-            self._status.update(f"{self._current}: {text} ({time.monotonic() - self._started:.0f} s)")
+        if self._live:
+            self._live.update(Spinner("dots", f"{self._current}: {text} ({time.monotonic() - self._started:.0f} s)"))
 
     def mark_cached(self) -> None:
         self.cached.add(self._current)
@@ -86,6 +93,6 @@ class Progress:
 
     def stop(self) -> None:
         """Takes the live line away, if there is one."""
-        if self._status:
-            self._status.stop()
-        self._status = None
+        if self._live:
+            self._live.stop()
+        self._live = None
