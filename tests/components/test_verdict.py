@@ -44,7 +44,8 @@ def test_nan_and_missing_values_never_pass():
 def test_a_refusal_is_one_sentence_with_the_numbers():
     rows = judge(eval_config(**CONFIG), {"auc": 0.55, "log_loss": 0.4}, {"auc": 0.58, "log_loss": 0.4})
     assert explain_refusal(rows, False) == (
-        "auc is 0.5500, but at least 0.6 is asked for; auc is 0.0300 below the baseline's, but at most 0.01 below the baseline is asked for."
+        "auc is 0.5500, but at least 0.6 is asked for; "
+        "auc is 0.0300 below the baseline's, but at most 0.01 below the baseline is asked for."
     )
     assert explain_refusal(judge(eval_config(**CONFIG), {"auc": 0.9, "log_loss": 0.1}, None), True) is None
     assert "Evaluator did not bless" in explain_refusal([], False)
