@@ -117,4 +117,5 @@ def _load_metrics(uri: str, eval_config: config_pb2.EvalConfig) -> tuple[dict[st
     names = {spec.is_baseline: spec.name for spec in eval_config.model_specs}
     if len(names) == 1:
         return overall_metrics(tfma.load_eval_result(uri)), None
-    return tuple(overall_metrics(tfma.load_eval_result(uri, model_name=names[key])) for key in (False, True))  # type: ignore[return-value]
+    candidate, baseline = (tfma.load_eval_result(uri, model_name=names[is_baseline]) for is_baseline in (False, True))
+    return overall_metrics(candidate), overall_metrics(baseline)

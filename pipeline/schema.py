@@ -49,8 +49,9 @@ def _conform(schema: schema_pb2.Schema, features: FeatureConfig, source: str) ->
         if feature.type != declared.type:
             wanted, has = (schema_pb2.FeatureType.Name(kind) for kind in (declared.type, feature.type))
             raise InputError(f"{source}: feature {declared.name!r} is {has}, but {wanted} is declared: change one of the two.")
-        if declared.HasField("shape"):
+        if declared.HasField("shape"):  # Transform parses a shape only where no value may be missing
             feature.shape.CopyFrom(declared.shape)
+            feature.presence.CopyFrom(declared.presence)
         else:
             feature.value_count.CopyFrom(declared.value_count)
     return schema

@@ -41,10 +41,12 @@ def test_another_schema_has_another_name(tmp_path):
 
 def test_a_curated_schema_keeps_its_domains_and_gets_the_shapes(tmp_path):
     text = text_format.MessageToString(make_schema(load_config().features))
+    text = text.replace("presence {\n    min_fraction: 1.0\n    min_count: 1\n  }\n", "")
     text = text.replace("shape {\n  }", "shape {\n    dim {\n      size: 1\n    }\n  }")
     text = text.replace('name: "user_id"', 'name: "user_id"\n  annotation { comment: "ours" }')
     schema = read(write_schema(curated(tmp_path, text), tmp_path, FACTS, tmp_path))
     user = next(feature for feature in schema.feature if feature.name == "user_id")
+    assert user.presence.min_fraction == 1.0
     assert user.HasField("shape") and not user.shape.dim and user.annotation.comment == ["ours"]
 
 
