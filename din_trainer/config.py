@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from din_trainer.features import FeatureConfig, Frozen
 
@@ -10,6 +10,9 @@ from din_trainer.features import FeatureConfig, Frozen
 FEATURES_KEY = "features"  # to Transform: a FeatureConfig, so that other settings do not touch its cache
 CONFIG_KEY = "din"  # to Trainer: a DINConfig
 SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that no cached output outlives it
+COUNTS_KEY = "counts"  # to Transform: whether the vocabularies' counts are needed
+EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the content of the files of initial embeddings
+CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder in which a killed training is found again
 
 ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: the DINConfig (`config`) and the source fingerprint (`source`) that made it
 
@@ -17,13 +20,28 @@ ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: the DINConfig (`conf
 class ModelConfig(Frozen):
     """The network; sizes are those of the notebook that this project grew from."""
 
-    pooling: Literal["attention", "mean", "none"] = Field(
-        "attention", description="attention: DIN; mean: the average of the history; none: no history at all."
-    )
-    attention_hidden: tuple[PositiveInt, ...] = (80, 40)
+    kind: Literal["lr", "base", "wide_deep", "pnn", "deepfm", "din"] = Field("din", description="DIN, or a base model of the paper.")
+    history: bool = Field(True, description="False: the same model without the behaviour sequences.")
+    attention_hidden: tuple[PositiveInt, ...] = Field((80, 40), min_length=1)
+    attention_softmax: bool = Field(False, description="Normalises attention weights, as the paper advises against.")
     hidden: tuple[PositiveInt, ...] = (128, 64, 32)
-    activation: Literal["dice", "relu"] = "dice"
+    activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class ScheduleConfig(Frozen):
+    """How the learning rate goes on from `learning_rate`."""
+
+    kind: Literal["constant", "cosine", "exponential"] = Field("constant", description="cosine: to 0; exponential: `rate` each `steps`.")
+    steps: int = Field(10_000, ge=1, description="Steps, after the warm-up, in which it decays.")
+    rate: float = Field(0.1, gt=0, lt=1, description="Of the exponential decay.")
+    warmup_steps: int = Field(0, ge=0, description="Steps in which it rises from 0 before the cosine.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScheduleConfig":
+        if self.warmup_steps and self.kind != "cosine":
+            raise ValueError("warmup_steps belong to kind = 'cosine'")
+        return self
 
 
 class TrainingConfig(Frozen):
@@ -31,7 +49,12 @@ class TrainingConfig(Frozen):
 
     batch_size: int = Field(256, ge=1)
     epochs: int = Field(5, ge=1)
+    optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's, at a cost that grows with the tables.")
     learning_rate: float = Field(1e-3, gt=0, le=1)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    clip_norm: float | None = Field(None, gt=0, description="The most that the norm of all gradients together may be.")
+    regularization: float = Field(0.0, ge=0, description="λ of the mini-batch aware regularisation.")
+    negative_rate: float = Field(1.0, gt=0, le=1, description="Share of the negatives that training sees; probabilities stay calibrated.")
     patience: int = Field(1, ge=0, description="Epochs without a better validation AUC after which training stops.")
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="Bit-equal weights from one seed, at some cost in speed.")

@@ -6,8 +6,8 @@
 | `predict`            | raw features by name: (B,), histories (B, any)     | `probability` (B,)                            |
 | `transform_features` | `examples` (B,): serialised tf.Examples            | transformed features by name                  |
 
-Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where its item
-(the first behaviour) is. −1 and "" also stand for a missing categorical value. Numbers are float32 in `predict`, NaN where missing.
+Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where the first
+behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are float32 in `predict`, NaN where missing.
 """
 
 from typing import Any
@@ -16,8 +16,8 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.features import Column, FeatureConfig
-from din_trainer.model import DIN
+from din_trainer.features import HISTORICAL_TIMESTAMPS, Column, FeatureConfig
+from din_trainer.frame import RankingModel
 from din_trainer.preprocessing import missing_value
 
 _DTYPES = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
@@ -62,25 +62,30 @@ def _of_dtype(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 def _as_parsed(raw: dict[str, tf.Tensor], features: FeatureConfig) -> dict[str, tf.Tensor | tf.SparseTensor]:
     """Raw tensors in the form that parsing tf.Examples gives: padding and missing values taken out, the rest moved to the left."""
-    events = _present(raw[next(iter(features.behaviours.values())).history])  # (B, any), for all histories, since they are aligned
+    events: dict[str, tf.Tensor] = {}  # (B, any), one mask for all histories of a sequence, since they are aligned
+    for behaviours in features.sequences.values():
+        present = _present(raw[next(iter(behaviours.values())).history])
+        events |= {behaviour.history: present for behaviour in behaviours.values()}
+    if features.time_gap:
+        events[HISTORICAL_TIMESTAMPS] = next(iter(events.values()))
     parsed: dict[str, tf.Tensor | tf.SparseTensor] = {}
     for column in features.columns:
         x = raw[column.name]
         if column.presence == "required":
             parsed[column.name] = x
         elif column.presence == "sequence":
-            parsed[column.name] = tf.ragged.boolean_mask(x, events).to_sparse()
+            parsed[column.name] = tf.ragged.boolean_mask(x, events[column.name]).to_sparse()
         else:
-            present = tf.expand_dims(_present(x), 1)
-            parsed[column.name] = tf.ragged.boolean_mask(_of_dtype(tf.expand_dims(x, 1), _DTYPES[column.dtype]), present).to_sparse()
+            value = _of_dtype(tf.expand_dims(x, 1), _DTYPES[column.dtype])
+            parsed[column.name] = tf.ragged.boolean_mask(value, tf.expand_dims(_present(x), 1)).to_sparse()
     return parsed
 
 
-def export(model: DIN, transform_output: tft.TFTransformOutput, path: str) -> None:
+def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: str) -> None:
     """Writes the SavedModel.
 
     Args:
-        model: A built DIN.
+        model: A model with its weights made.
         transform_output: The Transform graph that made its training data.
         path: Folder to write.
     """

@@ -8,6 +8,12 @@ slices all follow from it, so that adding a feature is one edit:
 
     [features.context.hour]       # a context feature
     kind = "numeric"
+
+    [features.behaviours.cart]    # a further behaviour sequence, of the items' vocabulary
+    candidate = "candidate_item_id"
+    history = "cart_item_ids"
+    vocabulary = "item"
+    sequence = "cart"
 """
 
 from typing import Literal, NamedTuple
@@ -19,6 +25,8 @@ USER_ID = "user_id"
 TIMESTAMP = "timestamp"
 REQUEST_ID = "request_id"
 HISTORICAL_TIMESTAMPS = "historical_timestamps"
+TIME_GAPS = "historical_time_gaps"  # after Transform: how long before the impression each event was
+SAMPLE_WEIGHT = "sample_weight"  # after Transform: what the impression counts in the loss
 
 PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids follow them.
 
@@ -39,13 +47,34 @@ class Vocabulary(Frozen):
     dim: int = Field(16, ge=1, description="Embedding size.")
     min_count: int = Field(1, ge=1, description="Values seen less often in train/ are out of vocabulary.")
     oov_buckets: int = Field(1, ge=1, description="Embedding rows shared by all out-of-vocabulary values.")
+    embeddings: str = Field("", description="An .npz with `ids` and `vectors`: initial embeddings by raw id.")
+    trainable: bool = Field(True, description="Whether training moves them.")
+
+    @model_validator(mode="after")
+    def _check_embeddings(self) -> "Vocabulary":
+        if not self.trainable and not self.embeddings:
+            raise ValueError("trainable = false needs embeddings to keep: name an .npz file")
+        return self
 
 
 class Behaviour(Vocabulary):
-    """A behaviour sequence and the candidate field that activates it; both share one vocabulary and one embedding table."""
+    """A behaviour sequence and the candidate field that activates it; both share one vocabulary and one embedding table.
+
+    Behaviours of one `sequence` are aligned event by event and activated together, by the concatenation of their candidate fields (the
+    paper's figure 2); each sequence has an attention unit of its own.
+    """
 
     candidate: str
     history: str
+    sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]+$", description="It becomes a layer's name.")
+    vocabulary: str = Field("", description="Another behaviour's name: its vocabulary and embedding table are used.")
+
+    @model_validator(mode="after")
+    def _check_vocabulary(self) -> "Behaviour":
+        own = [name for name, field in Vocabulary.model_fields.items() if getattr(self, name) != field.default]
+        if self.vocabulary and own:
+            raise ValueError(f"{own[0]} belongs to the vocabulary {self.vocabulary!r}: set it there")
+        return self
 
 
 class SideFeature(Vocabulary):
@@ -83,26 +112,39 @@ class FeatureConfig(Frozen):
     """All features of a model.
 
     Attributes:
-        history_length: L, the number of most recent events kept.
-        behaviours: Behaviour sequences by vocabulary name, aligned with each other event by event; the first one is the items.
+        history_length: L, the number of most recent events kept of each sequence.
+        time_gap: Whether the attention unit of the first sequence sees how long ago each event was, from `historical_timestamps` and
+            `timestamp`.
+        weight: Raw feature with the weight of each impression in the loss; none by default. Only training reads it.
+        behaviours: Behaviour sequences by name, the items first.
         user: Features of the user, by raw feature name.
         context: Features of the impression's context, by raw feature name.
     """
 
     history_length: int = Field(10, ge=1)
+    time_gap: bool = False
+    weight: str = ""
     behaviours: dict[str, Behaviour] = Field(default_factory=_default_behaviours, min_length=1)
     user: dict[str, SideFeature] = Field(default_factory=lambda: {USER_ID: SideFeature()})
     context: dict[str, SideFeature] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureConfig":
-        names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1} | ({LABEL, ""} & set(names)))
+        for name, behaviour in self.behaviours.items():
+            shared = self.behaviours.get(behaviour.vocabulary or name)
+            if shared is None or shared.vocabulary:
+                raise ValueError(f"behaviours.{name}.vocabulary names {behaviour.vocabulary!r}, which has no vocabulary of its own")
+            twin = next(other for other, b in self.behaviours.items() if b.candidate == behaviour.candidate)
+            if self.vocabulary_of(twin) is not self.vocabulary_of(name):
+                raise ValueError(f"behaviours {twin!r} and {name!r} share {behaviour.candidate!r}, so give one the other's vocabulary")
+        names = [column.name for column in self.columns] + [self.weight] * bool(self.weight)
+        reserved = ({LABEL, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
+        twice = sorted({name for name in names if names.count(name) > 1} | reserved)
         if twice:
             raise ValueError(f"feature {', '.join(map(repr, twice))} is declared twice or reserved")
-        shared = sorted(set(self.behaviours) & set(self.side))
-        if shared:
-            raise ValueError(f"{shared[0]!r} names a behaviour and another feature: vocabularies need names of their own")
+        both = sorted(set(self.behaviours) & set(self.side))
+        if both:
+            raise ValueError(f"{both[0]!r} names a behaviour and another feature: vocabularies need names of their own")
         return self
 
     @property
@@ -114,13 +156,37 @@ class FeatureConfig(Frozen):
     def columns(self) -> list[Column]:
         """Raw features in the order of the model's inputs."""
         result = [Column(name, f.dtype, "user", "required" if name == USER_ID else "optional") for name, f in self.user.items()]
-        for behaviour in self.behaviours.values():
-            result.append(Column(behaviour.candidate, behaviour.dtype, "candidate", "required"))
-            result.append(Column(behaviour.history, behaviour.dtype, "behaviour", "sequence"))
+        candidates = {b.candidate: (b.vocabulary or name) for name, b in self.behaviours.items()}
+        result += [Column(name, self.behaviours[vocabulary].dtype, "candidate", "required") for name, vocabulary in candidates.items()]
+        for name, behaviour in self.behaviours.items():
+            result.append(Column(behaviour.history, self.vocabulary_of(name).dtype, "behaviour", "sequence"))
+        if self.time_gap:
+            result.append(Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"))
+            result.append(Column(TIMESTAMP, "int64", "context", "required"))
         return result + [Column(name, f.dtype, "context", "optional") for name, f in self.context.items()]
 
     @property
+    def sequences(self) -> dict[str, dict[str, Behaviour]]:
+        """Behaviours by name, by the sequence that they belong to; the first of a sequence tells which of its events are real."""
+        result: dict[str, dict[str, Behaviour]] = {}
+        for name, behaviour in self.behaviours.items():
+            result.setdefault(behaviour.sequence, {})[name] = behaviour
+        return result
+
+    @property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """Every vocabulary by name: one a behaviour, one a categorical side feature."""
-        side = {name: feature for name, feature in self.side.items() if feature.kind == "categorical"}
-        return {**self.behaviours, **side}
+        """Every vocabulary by name: one a behaviour that has its own, one a categorical side feature."""
+        own = {name: behaviour for name, behaviour in self.behaviours.items() if not behaviour.vocabulary}
+        return {**own, **{name: feature for name, feature in self.side.items() if feature.kind == "categorical"}}
+
+    @property
+    def vocabulary_by_feature(self) -> dict[str, str]:
+        """The vocabulary of each categorical feature, by raw name."""
+        result = {name: name for name, feature in self.side.items() if feature.kind == "categorical"}
+        for name, behaviour in self.behaviours.items():
+            result |= dict.fromkeys((behaviour.candidate, behaviour.history), behaviour.vocabulary or name)
+        return result
+
+    def vocabulary_of(self, behaviour: str) -> Vocabulary:
+        """The vocabulary that a behaviour uses, its own or another's."""
+        return self.behaviours[self.behaviours[behaviour].vocabulary or behaviour]

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from din_trainer.features import LABEL
+from din_trainer.features import LABEL, SAMPLE_WEIGHT
 
 _SHUFFLE_BUFFER = 200_000  # impressions; ExampleGen has shuffled the files already
-_BLOCK = 4096  # records parsed at a time while a split is taken into memory
+_BLOCK = 4096  # records parsed at a time where batches are cut later
+_AHEAD = 8  # batches made while training works
 
 Features = dict[str, tf.Tensor]
 
@@ -21,47 +22,84 @@ def _in_an_order_of_its_own(features: dict[str, np.ndarray]) -> dict[str, np.nda
     return {name: values[order] for name, values in features.items()}
 
 
-def _from_memory(blocks: tf.data.Dataset, batch_size: int, shuffle_seed: int | None) -> tf.data.Dataset:
-    """Batches that follow from the set of examples and the seed alone."""
-    parsed = list(blocks.as_numpy_iterator())
-    features = _in_an_order_of_its_own({name: np.concatenate([block[name] for block in parsed]) for name in parsed[0]})
-    tensors = {name: tf.constant(values) for name, values in features.items()}
-    count = len(next(iter(features.values())))
-    rows = tf.data.Dataset.range(count)
-    if shuffle_seed is not None:
-        rows = rows.shuffle(count, seed=shuffle_seed)
-    return rows.batch(batch_size).map(lambda batch: {name: tf.gather(values, batch) for name, values in tensors.items()})
+def _split_label(features: Features) -> tuple[tf.Tensor, ...]:
+    """(features, label), or (features, label, weight) where the examples have weights."""
+    inputs = {name: values for name, values in features.items() if name not in (LABEL, SAMPLE_WEIGHT)}
+    return (inputs, features[LABEL], features[SAMPLE_WEIGHT]) if SAMPLE_WEIGHT in features else (inputs, features[LABEL])
 
 
-def make_dataset(
-    files: Sequence[str],
-    feature_spec: dict[str, tf.io.FixedLenFeature],
-    batch_size: int,
-    *,
-    shuffle_seed: int | None = None,
-    deterministic: bool = False,
-) -> tf.data.Dataset:
-    """Batches of (features, label) from gzipped TFRecords of transformed examples.
+class Split:
+    """A split of transformed examples in gzipped TFRecords.
 
     Args:
         files: The split's files.
         feature_spec: Of the transformed examples, label included.
         batch_size: Impressions a batch; the last one may be smaller.
-        shuffle_seed: Shuffles anew each epoch; None keeps the order.
-        deterministic: The batches follow from the set of examples and the seed alone; takes the split into memory.
+        shuffle_seed: Shuffles, anew each epoch; None keeps the order.
+        negative_rate: Share of the negatives kept, drawn anew each epoch.
+        deterministic: The batches follow from the set of examples and the seed alone, not from their order in the files; takes the split
+            into memory.
     """
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
 
-    def parse(serialized: tf.Tensor) -> Features:
-        return tf.io.parse_example(serialized, feature_spec)
+    def __init__(
+        self,
+        files: Sequence[str],
+        feature_spec: dict[str, tf.io.FixedLenFeature],
+        batch_size: int,
+        *,
+        shuffle_seed: int | None = None,
+        negative_rate: float = 1.0,
+        deterministic: bool = False,
+    ):
+        self._files = list(files)
+        self._spec = feature_spec
+        self._batch_size = batch_size
+        self._seed = shuffle_seed
+        self._negative_rate = negative_rate
+        self._tensors = self._load() if deterministic else None
 
-    def split_label(features: Features) -> tuple[Features, tf.Tensor]:
-        return {name: values for name, values in features.items() if name != LABEL}, features[LABEL]
+    def epoch(self, number: int = 0) -> tf.data.Dataset:
+        """The batches (features, label) or (features, label, weight) of an epoch: for one number always the same."""
+        batches = self._stream(number) if self._tensors is None else self._from_memory(number)
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread takes half a second to end, each epoch
+        return batches.map(_split_label, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
 
-    if deterministic:
-        batches = _from_memory(records.batch(_BLOCK).map(parse), batch_size, shuffle_seed)
-    else:
-        if shuffle_seed is not None:
-            records = records.shuffle(_SHUFFLE_BUFFER, seed=shuffle_seed)
-        batches = records.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.map(split_label).prefetch(tf.data.AUTOTUNE)
+    def _parse(self, serialized: tf.Tensor) -> Features:
+        return tf.io.parse_example(serialized, self._spec)
+
+    def _load(self) -> Features:
+        blocks = tf.data.TFRecordDataset(self._files, compression_type="GZIP").batch(_BLOCK).map(self._parse)
+        parsed = list(blocks.as_numpy_iterator())
+        features = _in_an_order_of_its_own({name: np.concatenate([block[name] for block in parsed]) for name in parsed[0]})
+        return {name: tf.constant(values) for name, values in features.items()}
+
+    def _stream(self, epoch: int) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(self._files, compression_type="GZIP")
+        if self._seed is not None:
+            records = records.shuffle(_SHUFFLE_BUFFER, seed=self._seed + epoch)
+        if self._negative_rate == 1:
+            return records.batch(self._batch_size).map(self._parse, num_parallel_calls=2)
+        blocks = records.batch(_BLOCK).map(self._parse, num_parallel_calls=2).enumerate()
+        return blocks.map(lambda block, features: self._keep(features, epoch, block)).rebatch(self._batch_size)
+
+    def _from_memory(self, epoch: int) -> tf.data.Dataset:
+        tensors = self._tensors
+        assert tensors is not None
+        count = len(tensors[LABEL])
+        rows = tf.data.Dataset.range(count)
+        if self._seed is not None:
+            rows = rows.shuffle(count, seed=self._seed + epoch)
+        if self._negative_rate < 1:
+            kept = self._is_kept(tensors[LABEL], epoch, 0)
+            rows = rows.filter(lambda row: kept[row])
+        return rows.batch(self._batch_size).map(lambda batch: {name: tf.gather(values, batch) for name, values in tensors.items()})
+
+    def _is_kept(self, labels: tf.Tensor, epoch: int, block: tf.Tensor | int) -> tf.Tensor:
+        """Positives, and a random share of the negatives: (N,) bool."""
+        seed = tf.stack([tf.cast((self._seed or 0) + epoch, tf.int64), tf.cast(block, tf.int64)])
+        return (labels == 1) | (tf.random.stateless_uniform(tf.shape(labels), seed) < self._negative_rate)
+
+    def _keep(self, features: Features, epoch: int, block: tf.Tensor) -> Features:
+        kept = self._is_kept(features[LABEL], epoch, block)
+        return {name: tf.boolean_mask(values, kept) for name, values in features.items()}

@@ -8,8 +8,20 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.config import FEATURES_KEY
-from din_trainer.features import LABEL, PADDING_ID, Behaviour, FeatureConfig, SideFeature, Vocabulary
+from din_trainer.config import COUNTS_KEY, FEATURES_KEY
+from din_trainer.features import (
+    HISTORICAL_TIMESTAMPS,
+    LABEL,
+    PADDING_ID,
+    SAMPLE_WEIGHT,
+    TIME_GAPS,
+    TIMESTAMP,
+    FeatureConfig,
+    SideFeature,
+    Vocabulary,
+)
+
+_HOUR = 3600.0
 
 
 def missing_value(dtype: str) -> Any:
@@ -22,8 +34,15 @@ def table_size(vocabulary: Vocabulary, known_values: int) -> int:
     return 1 + known_values + vocabulary.oov_buckets
 
 
-def _vocabulary(values: tf.Tensor, name: str, vocabulary: Vocabulary) -> Any:
+def counts_name(vocabulary: str) -> str:
+    """The Transform asset that holds a vocabulary's counts: a line a value, in the order of the ids, `count value`."""
+    return f"{vocabulary}_counts"
+
+
+def _vocabulary(values: tf.Tensor, name: str, vocabulary: Vocabulary, with_counts: bool) -> Any:
     threshold = vocabulary.min_count if vocabulary.min_count > 1 else None
+    if with_counts:
+        tft.vocabulary(values, frequency_threshold=threshold, vocab_filename=counts_name(name), store_frequency=True)
     return tft.vocabulary(values, frequency_threshold=threshold, vocab_filename=name)
 
 
@@ -37,16 +56,27 @@ def _ids(x: tf.Tensor | tf.SparseTensor, file: Any, vocabulary: Vocabulary) -> A
 
 def _most_recent(history: tf.SparseTensor, length: int) -> tf.Tensor:
     """The last `length` events, padded on the right: (B, any) -> (B, length)."""
-    return tf.RaggedTensor.from_sparse(history)[:, -length:].to_tensor(PADDING_ID, shape=[None, length])
+    padding = tf.cast(PADDING_ID, history.dtype)
+    return tf.RaggedTensor.from_sparse(history)[:, -length:].to_tensor(padding, shape=[None, length])
 
 
-def _behaviour(inputs: dict[str, Any], name: str, behaviour: Behaviour, length: int) -> dict[str, tf.Tensor]:
-    candidate, history = inputs[behaviour.candidate], inputs[behaviour.history]
-    file = _vocabulary(tf.concat([candidate, history.values], axis=0), name, behaviour)
-    return {
-        behaviour.candidate: _ids(candidate, file, behaviour),  # (B,)
-        behaviour.history: _most_recent(_ids(history, file, behaviour), length),  # (B, L)
-    }
+def _behaviours(inputs: dict[str, Any], name: str, features: FeatureConfig, with_counts: bool) -> dict[str, tf.Tensor]:
+    """The candidate fields (B,) and histories (B, L) that use a vocabulary."""
+    vocabulary = features.behaviours[name]
+    used_by = [raw for raw, own in features.vocabulary_by_feature.items() if own == name]
+    values = [x.values if isinstance(x, tf.SparseTensor) else x for x in (inputs[raw] for raw in used_by)]
+    file = _vocabulary(tf.concat(values, axis=0), name, vocabulary, with_counts)
+    ids = {raw: _ids(inputs[raw], file, vocabulary) for raw in used_by}
+    return {raw: _most_recent(x, features.history_length) if isinstance(x, tf.SparseTensor) else x for raw, x in ids.items()}
+
+
+def _time_gaps(inputs: dict[str, Any], length: int) -> tf.Tensor:
+    """log(1 + hours) from each event to the impression, scaled to mean 0 and deviation 1: (B, L)."""
+    events = inputs[HISTORICAL_TIMESTAMPS]
+    seconds = tf.gather(inputs[TIMESTAMP], events.indices[:, 0]) - events.values
+    hours = tf.cast(tf.maximum(seconds, 0), tf.float64) / _HOUR
+    scaled = tft.scale_to_z_score(tf.SparseTensor(events.indices, tf.math.log1p(hours), events.dense_shape))
+    return _most_recent(tf.sparse.map_values(tf.cast, scaled, tf.float32), length)
 
 
 def _to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
@@ -57,13 +87,13 @@ def _to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
     return tf.squeeze(tf.sparse.to_dense(narrow, default), 1)
 
 
-def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature) -> tf.Tensor:
+def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, with_counts: bool) -> tf.Tensor:
     if feature.kind == "numeric":
         # In double precision, so that the order in which Beam adds up does not show in the result.
         scaled = tft.scale_to_z_score(tf.sparse.map_values(tf.cast, x, tf.float64))
         return tf.cast(_to_dense(scaled, 0.0), tf.float32)  # a missing number is the mean
     values = x.values if isinstance(x, tf.SparseTensor) else x
-    return _ids(_to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature), feature)
+    return _ids(_to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature, with_counts), feature)
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -71,15 +101,22 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> d
 
     Args:
         inputs: Raw features: required ones (B,), the others sparse.
-        custom_config: `FeatureConfig` as JSON under `FEATURES_KEY`.
+        custom_config: `FeatureConfig` as JSON under `FEATURES_KEY`; under `COUNTS_KEY`, whether to write the vocabularies' counts.
 
     Returns:
-        Transformed features by raw name, and the label: ids and label int64 (B,), histories int64 (B, L), numbers float32 (B,).
+        Transformed features by raw name, and the label: ids and label int64 (B,), histories int64 (B, L), numbers float32 (B,). Where the
+        features ask for them, time gaps float32 (B, L) and sample weights float32 (B,).
     """
     features = FeatureConfig.model_validate_json(custom_config[FEATURES_KEY])
+    with_counts = custom_config[COUNTS_KEY]
     outputs: dict[str, tf.Tensor] = {LABEL: inputs[LABEL]}
     for name, behaviour in features.behaviours.items():
-        outputs |= _behaviour(inputs, name, behaviour, features.history_length)
+        if not behaviour.vocabulary:
+            outputs |= _behaviours(inputs, name, features, with_counts)
+    if features.time_gap:
+        outputs[TIME_GAPS] = _time_gaps(inputs, features.history_length)
+    if features.weight:
+        outputs[SAMPLE_WEIGHT] = inputs[features.weight]
     for name, feature in features.side.items():
-        outputs[name] = _side(inputs[name], name, feature)
+        outputs[name] = _side(inputs[name], name, feature, with_counts)
     return outputs

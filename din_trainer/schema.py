@@ -28,7 +28,7 @@ def _is_id(column: Column, features: FeatureConfig) -> bool:
 
 
 def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None) -> schema_pb2.Schema:
-    """Schema of the features that the model reads, the label, and the dictionary's optional columns where the data has them.
+    """Schema of the features that the model reads, the label, the weight, and the dictionary's optional columns where the data has them.
 
     Args:
         features: The feature definition.
@@ -47,6 +47,8 @@ def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None)
     for name, presence in known.items():
         if name in (extra or {}) and name not in declared:
             _add(schema, name, extra[name], presence)  # type: ignore[index]
+    if features.weight:
+        _add(schema, features.weight, "float", "required")
     label = _add(schema, LABEL, "int64", "required")
     label.int_domain.min, label.int_domain.max = 0, 1
     return schema

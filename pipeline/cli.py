@@ -71,12 +71,15 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(call=_predict)
 
     bench = commands.add_parser("bench", help="measure; prints a table")
-    bench.add_argument("suite", choices=("quality",), help="quality: DIN, mean pooling and no history on the same data")
-    bench.add_argument("--config", metavar="FILE|NAME", default="demo")
-    bench.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings")
-    bench.add_argument("--data", type=Path, metavar="DIR", help="default: the configuration's synthetic data")
-    bench.add_argument("--json", action="store_true", help="print the rows as JSON")
-    bench.set_defaults(call=_bench)
+    suites = bench.add_subparsers(dest="suite", metavar="SUITE", required=True)
+    quality = suites.add_parser("quality", help="DIN, its variants and the paper's base models on the same data")
+    quality.add_argument("--config", metavar="FILE|NAME", default="demo")
+    quality.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings")
+    quality.add_argument("--data", type=Path, metavar="DIR", help="default: the configuration's synthetic data")
+    quality.add_argument("--seeds", type=int, metavar="N", default=3, help="trainings a model (default: 3)")
+    quality.add_argument("--models", metavar="NAME,NAME…", help="e.g. base,din (default: all)")
+    quality.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
+    quality.set_defaults(call=_bench_quality)
 
     runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
     runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
@@ -88,12 +91,14 @@ def _parser() -> argparse.ArgumentParser:
 def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from din_trainer.threads import share_cores
     from pipeline.config import load_config
     from pipeline.run import LOG_FILE, Run, run_folder
     from pipeline.summary import TOLD_ON_STDERR, print_summary
     from pipeline.terminal import Progress
 
     config = load_config(args.config, args.settings)
+    share_cores()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
         console = Console(file=terminal, quiet=args.json)
@@ -159,10 +164,12 @@ def _predict(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bench(args: argparse.Namespace) -> int:
+def _bench_quality(args: argparse.Namespace) -> int:
     from benchmarks import quality
+    from din_trainer.threads import share_cores
 
-    return quality.main(args.config, args.settings, args.data, args.json)
+    share_cores()
+    return quality.main(args.config, args.settings, args.data, args.seeds, args.models, args.json)
 
 
 def _runs(args: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The DAG, top to bottom as in the README's picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.components.transform.component import Transform
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
@@ -28,12 +31,12 @@ import din_trainer.preprocessing
 from components import atomic_pusher, data_gate, verdict
 from components.data_gate import DataGate
 from components.verdict import Verdict
-from din_trainer.config import CONFIG_KEY, FEATURES_KEY, SOURCE_KEY
+from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
 from pipeline import beam, evaluation
 from pipeline.config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
 from pipeline.evaluation import make_eval_config
-from pipeline.fingerprint import source_fingerprint
+from pipeline.fingerprint import file_fingerprint, source_fingerprint
 
 
 class Places(NamedTuple):
@@ -44,6 +47,7 @@ class Places(NamedTuple):
         schema: The schema (.pbtxt).
         artifacts: Pipeline root.
         metadata: SQLite file of the metadata store.
+        checkpoints: Of a training that was cut off.
         serving: The served versions of this name.
         baseline: Folder that holds the baseline as TFX lays models out; None if nothing is served.
     """
@@ -52,12 +56,23 @@ class Places(NamedTuple):
     schema: Path
     artifacts: Path
     metadata: Path
+    checkpoints: Path
     serving: Path
     baseline: Path | None
 
 
-def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipeline:
-    """The whole pipeline, ready for any runner."""
+class DataNodes(NamedTuple):
+    """The nodes from the impressions to what a model is trained on."""
+
+    example_gen: ImportExampleGen
+    statistics_gen: StatisticsGen
+    schema_gen: ImportSchemaGen
+    example_validator: ExampleValidator
+    data_gate: BaseComponent
+    transform: Transform
+
+
+def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
     splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.tfrecord.gz") for split in SPLITS]
     example_gen = ImportExampleGen(input_base=str(places.data), input_config=example_gen_pb2.Input(splits=splits))
     examples = example_gen.outputs["examples"]
@@ -77,6 +92,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         preprocessing_fn="din_trainer.preprocessing.preprocessing_fn",
         custom_config={
             FEATURES_KEY: config.features.model_dump_json(),
+            COUNTS_KEY: config.training.regularization > 0,
             SOURCE_KEY: source_fingerprint(din_trainer.preprocessing, din_trainer.features, din_trainer.config),
         },
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
@@ -84,13 +100,41 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         disable_statistics=True,
     )
     transform.add_upstream_node(data_gate_node)
+    return DataNodes(example_gen, statistics_gen, schema_gen, example_validator, data_gate_node, transform)
+
+
+def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode]) -> Pipeline:
+    return Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(places.artifacts),
+        components=list(nodes),
+        enable_cache=True,
+        metadata_connection_config=sqlite_metadata_connection_config(str(places.metadata)),
+        beam_pipeline_args=beam.local_options(),
+    )
+
+
+def create_data_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
+    """The pipeline up to Transform: for whoever trains on its output by other means."""
+    return _pipeline(config, places, _data_nodes(config, places))
+
+
+def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipeline:
+    """The whole pipeline, ready for any runner."""
+    data = _data_nodes(config, places)
+    examples, schema = data.example_gen.outputs["examples"], data.schema_gen.outputs["schema"]
 
     trainer = Trainer(
         run_fn="din_trainer.trainer.run_fn",
         custom_executor_spec=ExecutorClassSpec(GenericExecutor),
-        custom_config={CONFIG_KEY: config.din.model_dump_json(), SOURCE_KEY: source_fingerprint(din_trainer)},
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
+        custom_config={
+            CONFIG_KEY: config.din.model_dump_json(),
+            EMBEDDINGS_KEY: {name: file_fingerprint(v.embeddings) for name, v in config.features.vocabularies.items() if v.embeddings},
+            CHECKPOINTS_KEY: str(places.checkpoints),
+            SOURCE_KEY: source_fingerprint(din_trainer),
+        },
+        examples=data.transform.outputs["transformed_examples"],
+        transform_graph=data.transform.outputs["transform_graph"],
         schema=schema,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["validation"]),
@@ -123,26 +167,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         custom_config={"run_id": run_id},  # never from the cache: what is served may have changed since
     )
 
-    nodes = [
-        example_gen,
-        statistics_gen,
-        schema_gen,
-        example_validator,
-        data_gate_node,
-        transform,
-        trainer,
-        evaluator,
-        verdict_node,
-        pusher,
-    ]
-    return Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=str(places.artifacts),
-        components=[*nodes[:-3], *([baseline] if baseline else []), *nodes[-3:]],
-        enable_cache=True,
-        metadata_connection_config=sqlite_metadata_connection_config(str(places.metadata)),
-        beam_pipeline_args=beam.local_options(),
-    )
+    return _pipeline(config, places, [*data, trainer, *([baseline] if baseline else []), evaluator, verdict_node, pusher])
 
 
 def _import_baseline(folder: Path) -> Importer:

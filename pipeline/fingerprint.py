@@ -8,6 +8,12 @@ from types import ModuleType
 _LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-data-validation")
 
 
+def file_fingerprint(file: str) -> str:
+    """SHA-256, shortened, of a file's content."""
+    with open(file, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
 def source_fingerprint(*modules: ModuleType) -> str:
     """SHA-256, shortened, over the Python files of modules and whole packages, and the versions of the libraries that they call."""
     digest = hashlib.sha256(" ".join(version(library) for library in _LIBRARIES).encode())

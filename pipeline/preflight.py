@@ -1,4 +1,4 @@
-"""Checks of a data set and a workspace that cost seconds, made before TensorFlow is imported.
+"""Checks of a data set, embeddings and a workspace that cost seconds, made before TensorFlow is imported.
 
 They read every impression once, without TensorFlow. The data gate in the DAG checks the same data again against its schema; what is found
 here is what a schema cannot say: labels of one class, misaligned histories, events from the future.
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
+from din_trainer.pretrained import read_embeddings
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.tfrecord import read_batches
 from pipeline.errors import DataError, InputError
@@ -52,6 +53,20 @@ def check_workspace(workspace: Path) -> None:
         raise InputError(f"{workspace} cannot be written: name another workspace with --workspace, or change its permissions.")
 
 
+def check_embeddings(features: FeatureConfig) -> None:
+    """Reads the files of initial embeddings.
+
+    Raises:
+        InputError: One cannot be read, or does not fit its vocabulary.
+    """
+    for vocabulary in features.vocabularies.values():
+        if vocabulary.embeddings:
+            try:
+                read_embeddings(vocabulary.embeddings, vocabulary.dim)
+            except ValueError as error:
+                raise InputError(f"{' '.join(str(error).split())}.") from error
+
+
 def split_files(data: Path, split: str) -> list[Path]:
     """The split's files, in order.
 
@@ -85,6 +100,7 @@ class _Checker:
             Column(LABEL, "int64", "context", "required"),
             Column(TIMESTAMP, "int64", "context", "optional"),
             Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"),
+            *([Column(features.weight, "float", "context", "required")] if features.weight else []),
         ]
         self._first = 0  # index in the file of the batch's first impression
         self._lengths: dict[str, np.ndarray] = {}
@@ -94,6 +110,7 @@ class _Checker:
         for column in self._columns:
             self._check_column(batch, column)
         self._check_labels(batch)
+        self._check_weights(batch)
         self._check_alignment(batch)
         self._check_time(batch)
         self._first += batch.num_rows
@@ -132,15 +149,20 @@ class _Checker:
         labels = batch.column(LABEL).flatten().to_numpy()
         self._refuse((labels != 0) & (labels != 1), "the label must be 0 or 1.")
 
+    def _check_weights(self, batch: pa.RecordBatch) -> None:
+        if self._features.weight:
+            weights = batch.column(self._features.weight).flatten().to_numpy()
+            self._refuse(~(np.isfinite(weights) & (weights >= 0)), f"the weight {self._features.weight!r} must be a number, 0 or more.")
+
     def _check_alignment(self, batch: pa.RecordBatch) -> None:
-        histories = [column.name for column in self._columns if column.presence == "sequence"]
-        if HISTORICAL_TIMESTAMPS not in self._lengths:
-            histories.remove(HISTORICAL_TIMESTAMPS)
         zeros = np.zeros(batch.num_rows, int)
-        first = self._lengths.get(histories[0], zeros)
-        for name in histories[1:]:
-            bad = self._lengths.get(name, zeros) != first
-            self._refuse(bad, f"{name!r} and {histories[0]!r} differ in length; histories are aligned event by event.")
+        sequences = [[behaviour.history for behaviour in sequence.values()] for sequence in self._features.sequences.values()]
+        if self._features.time_gap or HISTORICAL_TIMESTAMPS in self._lengths:
+            sequences[0].append(HISTORICAL_TIMESTAMPS)
+        for first, *others in sequences:
+            for name in others:
+                bad = self._lengths.get(name, zeros) != self._lengths.get(first, zeros)
+                self._refuse(bad, f"{name!r} and {first!r} differ in length; histories of a sequence are aligned event by event.")
 
     def _check_time(self, batch: pa.RecordBatch) -> None:
         if not {TIMESTAMP, HISTORICAL_TIMESTAMPS} <= set(self._lengths):

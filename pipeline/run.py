@@ -21,7 +21,7 @@ from pipeline.datasets.tfrecord import read_batches, read_records
 from pipeline.errors import DataError, InputError, explain_place
 from pipeline.fingerprint import source_fingerprint
 from pipeline.metrics import PROBABILITY, REPORTED
-from pipeline.preflight import DataFacts, check_data, check_workspace, split_files
+from pipeline.preflight import DataFacts, check_data, check_embeddings, check_workspace, split_files
 from pipeline.summary import Summary
 from pipeline.terminal import Progress
 
@@ -126,7 +126,7 @@ class Run:
         self.summary.data = str(data)
         facts = self._check(data)
         self.summary.examples = facts.examples
-        self.summary.oracle = _oracle(data)
+        self.summary.oracle = read_oracle(data)
         self._progress.examples |= _examples_by_node(facts.examples)
 
         self._progress.start("start TensorFlow")
@@ -166,6 +166,7 @@ class Run:
 
     def _check(self, data: Path) -> DataFacts:
         self._progress.start("check data")
+        check_embeddings(self._config.features)
         facts = check_data(data, self._config.features)
         self._progress.examples["check data"] = sum(facts.examples.values())
         self._progress.finish()
@@ -183,6 +184,7 @@ class Run:
             schema=write_schema(self._config, data, facts, self._workspace / "schemas"),
             artifacts=self._workspace / "artifacts" / name,
             metadata=self._workspace / "metadata.sqlite",
+            checkpoints=self._workspace / "checkpoints" / name,
             serving=serving,
             baseline=link_baseline(self._config, serving, self._workspace / "artifacts" / name / "baseline"),
         )
@@ -225,7 +227,7 @@ class Run:
         from pipeline.predict import Scorer
 
         features = self._config.features
-        shown = [*features.user, *(b.candidate for b in features.behaviours.values()), LABEL]
+        shown = list(dict.fromkeys([*features.user, *(b.candidate for b in features.behaviours.values()), LABEL]))
         file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
         serialized = list(islice(read_records(file), _SAMPLES))
         batch = next(read_batches(file, _SAMPLES))
@@ -234,7 +236,12 @@ class Run:
         self.summary.sample_predictions = [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]
 
 
-def _oracle(data: Path) -> dict[str, float | None] | None:
+def read_oracle(data: Path) -> dict[str, float | None] | None:
+    """The manifest's figures of the true probabilities on eval/; None where they are not known.
+
+    Raises:
+        DataError: The manifest cannot be read.
+    """
     manifest = data / MANIFEST
     try:
         return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from din_trainer.base_models import make_model as make_untrained
 from din_trainer.config import DINConfig
-from din_trainer.model import DIN, mean_pooling
+from din_trainer.model import DIN
 
 SIZES = {"item": 30, "category": 9, "user_id": 12}
 
@@ -28,7 +29,7 @@ def take(batch, rows):
 
 def make_model(**model_settings):
     keras.utils.set_random_seed(0)
-    model = DIN(DINConfig.model_validate({"model": model_settings}), SIZES)
+    model = make_untrained(DINConfig.model_validate({"model": model_settings}), SIZES)
     batch = make_batch(256, seed=1)
     model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
     model.fit(batch, np.random.default_rng(2).integers(0, 2, 256), batch_size=64, epochs=2, verbose=0)
@@ -51,9 +52,9 @@ def test_parameters_are_those_of_the_paper_s_figure_2():
     assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == embeddings + attention + mlp
 
 
-@pytest.mark.parametrize("pooling", ["attention", "mean", "none"])
-def test_a_score_depends_on_its_own_example_alone(pooling):
-    model = make_model(pooling=pooling)
+@pytest.mark.parametrize("settings", [{}, {"attention_softmax": True}, {"kind": "base"}, {"history": False}], ids=str)
+def test_a_score_depends_on_its_own_example_alone(settings):
+    model = make_model(**settings)
     batch = make_batch(1000)
     scores = np.asarray(model(batch))
     assert scores.shape == (1000,)
@@ -71,7 +72,7 @@ def test_the_history_matters_with_attention_and_not_without(model):
     changed = np.asarray(model(batch)) != np.asarray(model(emptied))
     had_events = batch["historical_item_ids"].any(axis=1)
     np.testing.assert_array_equal(changed, had_events)
-    without = make_model(pooling="none")
+    without = make_model(history=False)
     np.testing.assert_array_equal(without(batch), without(emptied))
 
 
@@ -82,9 +83,9 @@ def test_candidate_and_history_share_one_table():
     batch["candidate_item_id"] = np.array([7, 5, 5])
     batch["historical_item_ids"] = np.array([[4, 0], [7, 0], [4, 0]])
     before = np.asarray(model(batch))
-    rows = np.array(model.embeddings["item"].embeddings, copy=True)
+    rows = np.array(model.tables["item"].embeddings, copy=True)
     rows[7] += 1.0
-    model.embeddings["item"].embeddings.assign(rows)
+    model.tables["item"].embeddings.assign(rows)
     np.testing.assert_array_equal(np.asarray(model(batch)) != before, [True, True, False])
 
 
@@ -97,10 +98,54 @@ def test_reloads_to_the_same_scores(model, tmp_path):
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in reloaded._flatten_layers())
 
 
-def test_mean_pooling_by_hand():
-    keys = np.array([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]], [[5.0, 5.0]] * 3], np.float32)
-    mask = np.array([[True, True, False], [False] * 3])
-    np.testing.assert_array_equal(mean_pooling(keys, mask), [[2.0, 3.0], [0.0, 0.0]])
+def test_each_sequence_has_an_attention_unit_and_padding_of_its_own():
+    """Categories activated by themselves, not beside the items: an event of one sequence does not move the other's interest."""
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
+    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
+    batch = make_batch(20)
+    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # of other lengths than the items'
+
+    def interests(batch):
+        return model.embed(model.read(batch), training=False).interest
+
+    without = interests({**batch, "historical_category_ids": batch["historical_category_ids"] * 0})
+    np.testing.assert_array_equal(without["historical_item_ids"], interests(batch)["historical_item_ids"])
+    np.testing.assert_array_equal(without["historical_category_ids"], np.zeros((20, 16)))
+    assert [unit.kernel.shape[0] for unit in model.attention.values()] == [4 * 16, 4 * 16]
+
+
+def test_a_shared_vocabulary_is_one_table():
+    cart = {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"}
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "cart": cart}}}), SIZES)
+    batch = make_batch(4)
+    batch["cart_item_ids"] = np.array([[7, 0, 0], [5, 0, 0], [0, 0, 0], [4, 5, 6]])
+    before = np.asarray(model(batch))
+    rows = model.tables["item"].embeddings.numpy()
+    rows[7] += 1.0
+    model.tables["item"].embeddings.assign(rows)
+    touched = [7 in (batch["candidate_item_id"][i], *batch["historical_item_ids"][i], *batch["cart_item_ids"][i]) for i in range(4)]
+    np.testing.assert_array_equal(np.asarray(model(batch)) != before, touched)
+    assert touched[0] and not all(touched)
+
+
+def test_the_time_gap_moves_the_weight_of_its_event_alone():
+    model = make_untrained(DINConfig.model_validate({"features": {"time_gap": True}}), SIZES)
+    batch = make_batch(30)
+    batch["historical_time_gaps"] = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    changed = batch["historical_time_gaps"].copy()
+    changed[:, 0] += 1
+    moved = np.asarray(model(batch)) != np.asarray(model({**batch, "historical_time_gaps": changed}))
+    np.testing.assert_array_equal(moved, batch["historical_item_ids"][:, 0] > 0)
+
+
+def test_down_sampled_negatives_shift_the_logit_in_training_alone():
+    """With a share w of the negatives, the odds are 1/w times as high: log(1/w) more in logits (He et al., 2014)."""
+    settings = {"model": {"dropout": 0.0, "activation": "relu"}, "training": {"negative_rate": 0.25}}
+    model = make_untrained(DINConfig.model_validate(settings), SIZES)
+    batch = make_batch(10)
+    np.testing.assert_allclose(model(batch, training=True) - model(batch), np.log(4), rtol=1e-4)
 
 
 def test_a_vocabulary_without_size_is_named():

@@ -1,0 +1,73 @@
+"""Embedding tables whose cost does not depend on their size."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("din_trainer")
+class EmbeddingTable(keras.layers.Layer):
+    """A table of embeddings, read once a batch: every id that occurs, once.
+
+    `keras.layers.Embedding` reads the table as a whole into the gradient's graph, so its cost grows with the vocabulary. Here the gradient
+    is a `tf.IndexedSlices` of the rows that occur, each once, as `LazyAdam` updates them.
+
+    With `regularization` = λ each row j that occurs in the batch adds λ / n_j · ½‖w_j‖² to the loss, n_j being the number of its
+    occurrences in the training data (`counts`): mini-batch aware regularisation, of which the gradient is equation 7's λ α_mj / n_j · w_j.
+    Rows with an unknown count (padding, and out-of-vocabulary buckets, which stand for many values) are not regularised.
+
+    Args:
+        size: Rows.
+        dim: D.
+        regularization: λ; the paper's is 0.01.
+
+    Call arguments:
+        ids: Int tensors of any shapes.
+
+    Output: A list of the tensors' embeddings, each of shape (…, D).
+
+    Example:
+        candidate, events = EmbeddingTable(1000, 16)([candidate_ids, event_ids])
+
+    References:
+        Zhou et al., 2018, arXiv 1706.06978v4, section 5.2, equations 4-7.
+    """
+
+    def __init__(self, size: int, dim: int, regularization: float = 0.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        if regularization < 0:
+            raise ValueError(f"regularization must not be negative; received {regularization}")
+        self.size = size
+        self.dim = dim
+        self.regularization = regularization
+
+    def build(self, input_shape: Any = None) -> None:
+        self.embeddings = self.add_weight(name="embeddings", shape=(self.size, self.dim), initializer="uniform")
+        if self.regularization:
+            self.counts = self.add_weight(name="counts", shape=(self.size,), initializer="zeros", trainable=False)
+
+    def call(self, ids: Sequence[Any], training: bool = False) -> list[Any]:
+        table = self.embeddings.value
+        if not training:
+            return [tf.gather(table, part) for part in ids]
+        flat = [ops.reshape(part, (-1,)) for part in ids]
+        unique, index = tf.unique(ops.concatenate(flat, axis=0))
+        rows = tf.gather(table, unique)  # (U, D)
+        if self.regularization:
+            self.add_loss(self._penalty(rows, unique))
+        parts = tf.split(index, [tf.shape(part)[0] for part in flat])
+        return [tf.gather(rows, tf.reshape(part, tf.shape(shaped))) for part, shaped in zip(parts, ids, strict=True)]
+
+    def _penalty(self, rows: Any, ids: Any) -> Any:
+        """½ λ Σ ‖w_j‖² / n_j over the rows of the batch."""
+        squares = ops.sum(ops.square(rows), axis=1)  # (U,)
+        return 0.5 * self.regularization * ops.sum(tf.math.divide_no_nan(squares, tf.gather(self.counts.value, ids)))
+
+    def compute_output_shape(self, input_shape: Sequence[Any]) -> list[Any]:
+        return [(*shape, self.dim) for shape in input_shape]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size, "dim": self.dim, "regularization": self.regularization}

@@ -1,0 +1,73 @@
+"""Adam on the rows that a batch touches."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def _with_unique_rows(gradient: Any) -> Any:
+    """Adds up the parts of a row's gradient, so that each row stands once; a dense gradient stays as it is."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, index = tf.unique(gradient.indices)
+    return tf.IndexedSlices(tf.math.unsorted_segment_sum(gradient.values, index, tf.shape(rows)[0]), rows, gradient.dense_shape)
+
+
+@keras.saving.register_keras_serializable("din_trainer")
+class LazyAdam(keras.optimizers.Adam):
+    """Adam that leaves alone the embedding rows that a batch does not touch: neither the row nor its moments cost or change anything.
+
+    Not the textbook's Adam (Kingma & Ba, 2015), which decays the moments of every row at every step and moves each row as long as its first
+    moment has not faded. Here moments decay, and a row moves, only in the steps in which the row occurs; the bias correction counts
+    all steps, as there. A rare row thus keeps the momentum of its last occurrences instead of drifting on without data. Variables with
+    dense gradients (layers, small tables read as a whole) get exactly the textbook's update, in one fused kernel.
+
+    Takes the arguments of `keras.optimizers.Adam`, of the kinds of clipping `global_clipnorm`, which sees each row's gradient added up.
+    What concerns every row by its nature is refused: `amsgrad`, `weight_decay`, `use_ema`.
+    """
+
+    def __init__(self, learning_rate: Any = 0.001, name: str = "lazy_adam", **kwargs: Any):
+        dense = [option for option in ("amsgrad", "weight_decay", "use_ema", "clipnorm", "clipvalue") if kwargs.get(option)]
+        if dense:
+            raise ValueError(f"LazyAdam updates single rows, so it has no {dense[0]}; received {dense[0]}={kwargs[dense[0]]!r}")
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        super().apply([_with_unique_rows(gradient) for gradient in grads], trainable_variables)
+
+    def _clip_gradients(self, grads: Any) -> Any:
+        """Keras' own makes the gradient of a whole table out of that of a few rows."""
+        return tf.clip_by_global_norm(grads, self.global_clipnorm)[0] if self.global_clipnorm else grads
+
+    def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        first, second = self._momentums[index].value, self._velocities[index].value
+        learning_rate = tf.cast(learning_rate, variable.dtype)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        decay_1, decay_2 = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        if isinstance(gradient, tf.IndexedSlices):
+            rate = learning_rate * tf.sqrt(1.0 - decay_2) / (1.0 - decay_1)
+            self._update_rows(gradient, variable, first, second, rate)
+            return
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=first.handle,
+            v=second.handle,
+            beta1_power=decay_1,
+            beta2_power=decay_2,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
+
+    def _update_rows(self, gradient: tf.IndexedSlices, variable: tf.Variable, first: tf.Variable, second: tf.Variable, rate: Any) -> None:
+        rows, values = gradient.indices, gradient.values
+        m, v = tf.gather(first, rows), tf.gather(second, rows)
+        m += (values - m) * (1.0 - self.beta_1)
+        v += (tf.square(values) - v) * (1.0 - self.beta_2)
+        first.scatter_update(tf.IndexedSlices(m, rows))
+        second.scatter_update(tf.IndexedSlices(v, rows))
+        variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))

@@ -1,0 +1,27 @@
+"""The paper's equations as they stand: padded, tiled, concatenated, with automatic gradients. What the fast forms must agree with."""
+
+import tensorflow as tf
+
+
+def dice(x, alpha, mask=None, epsilon=1e-8):
+    """Equation 9 in training: (…, D) with a mask (…) of the real positions, whose statistics count alone."""
+    mask = tf.ones(tf.shape(x)[:-1], x.dtype) if mask is None else tf.cast(mask, x.dtype)
+    weight, axes = mask[..., None], list(range(len(x.shape) - 1))
+    mean = tf.reduce_sum(x * weight, axes) / tf.reduce_sum(weight)
+    variance = tf.reduce_sum((x - mean) ** 2 * weight, axes) / tf.reduce_sum(weight)
+    p = tf.sigmoid((x - mean) / tf.sqrt(variance + epsilon))
+    return p * x + (1 - p) * alpha * x
+
+
+def attention(layer, query, keys, mask, further=None):
+    """Equation 3 in training: query (B, D), keys (B, L, D), mask (B, L), further (B, L, X), with a layer's weights -> (B, D)."""
+    tiled = tf.repeat(query[:, None], keys.shape[1], axis=1)
+    x = tf.concat([tiled, keys, tiled - keys, tiled * keys, *([] if further is None else [further])], -1)
+    kernels = [(layer.kernel.value, layer.bias.value), *((d.kernel.value, d.bias.value) for d in layer.dense)]
+    for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
+        x = dice(tf.einsum("blx,xh->blh", x, kernel) + bias, activation.alpha.value, mask)
+    scores = tf.einsum("blx,xh->blh", x, layer.score.kernel.value)[..., 0] + layer.score.bias.value
+    if layer.softmax:
+        scores = tf.where(mask, scores, -1e30)
+        scores = tf.where(tf.reduce_any(mask, 1, keepdims=True), tf.nn.softmax(scores), 0.0)
+    return tf.einsum("bl,bld->bd", tf.where(mask, scores, 0.0), keys)
