@@ -1,84 +1,197 @@
-"""How much the history adds, and how much attending to it adds: DIN, mean pooling and no history, trained and judged in the same way.
+"""DIN beside the base models of its paper (section 6.3) and beside itself with one thing changed.
 
-Each row is a whole pipeline run on the same data with the same settings but `model.pooling`, in a workspace of its own, so that its figures
-are those that `din run` prints.
+All are trained on the same data, with the same settings but those of their row, by several seeds; selected on validation/, judged on eval/.
 """
 
 import json
+import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.config import PipelineConfig, load_config
+from pipeline.datasets import synthetic
 from pipeline.errors import InputError
-from pipeline.run import LOG_FILE, Run, run_folder
-from pipeline.summary import Summary, number, share_of_oracle
+from pipeline.preflight import check_data, check_embeddings
+from pipeline.run import LOG_FILE, read_oracle
+from pipeline.schema import write_schema
+from pipeline.summary import number, share_of_oracle
 from pipeline.terminal import Progress, output_to
 
-POOLINGS = {"attention": "DIN", "mean": "mean pooling", "none": "no history"}
+if TYPE_CHECKING:  # TensorFlow is imported when the data is known to be sound
+    from benchmarks.experiment import Measurement
+
+WIDTH = 120  # of the table: figures cut in two are no use, not even on a narrow terminal
 
 
-def _run(config: PipelineConfig, data: Path | None, workspace: Path) -> Summary:
-    """A run whose failure is the benchmark's."""
-    with run_folder(workspace, config.name) as folder:
-        summary = Run(config, data, folder, Progress(Console(quiet=True))).execute()
-    if summary.status == "interrupted":
-        raise KeyboardInterrupt
-    if summary.metrics is None:
-        raise InputError(f"{config.model.pooling}: {summary.refused_because}")
-    return summary
+class Model(NamedTuple):
+    """A row: its name in the table, and the settings that make it what it is."""
+
+    title: str
+    settings: tuple[str, ...]
 
 
-def measure(source: str, settings: list[str], data: Path | None, workspace: Path, console: Console) -> list[dict[str, Any]]:
-    """Runs the three models.
+_DIN = "model.kind=din"
+MODELS = {
+    "lr": Model("LR", ("model.kind=lr",)),
+    "base": Model("Base", ("model.kind=base",)),
+    "wide_deep": Model("Wide&Deep", ("model.kind=wide_deep",)),
+    "pnn": Model("PNN", ("model.kind=pnn",)),
+    "deepfm": Model("DeepFM", ("model.kind=deepfm",)),
+    "din": Model("DIN", (_DIN,)),
+    "no_history": Model("DIN, no history", (_DIN, "model.history=false")),
+    "softmax": Model("DIN, softmax attention", (_DIN, "model.attention_softmax=true")),
+    "prelu": Model("DIN, PReLU", (_DIN, "model.activation=prelu")),
+    "mba": Model("DIN, regularised", (_DIN, "training.regularization=0.01")),  # the paper's λ
+    "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
+}
 
-    Returns:
-        A dict a model: name, auc, log_loss, lift (AUC − 0.5), share_of_oracle and share_of_din (of that lift), seconds.
+Oracle = dict[str, float | None] | None
+
+
+def choose_models(names: str | None) -> list[str]:
+    """The models that a comma-separated list names, in the table's order; all without a list.
+
+    Raises:
+        InputError: There is no such model.
     """
-    rows: list[dict[str, Any]] = []
-    for pooling, name in POOLINGS.items():
-        console.print(f"{name} …", highlight=False)
-        config = load_config(source, [*settings, f"model.pooling={pooling}"])
-        summary = _run(config, data, workspace / pooling)
-        data = Path(summary.data or "")  # the first run's: synthetic data is made once
-        metrics, seconds = summary.metrics or {}, summary.seconds or {}
-        auc = metrics["auc"] or 0.0
-        rows.append(
-            {
-                "name": name,
-                "auc": auc,
-                "log_loss": metrics["log_loss"],
-                "lift": auc - 0.5,
-                "share_of_oracle": share_of_oracle(summary),
-                "share_of_din": (auc - 0.5) / (rows[0]["lift"] if rows else auc - 0.5),
-                "oracle": summary.oracle,
-                "seconds": seconds["total"],
-            }
-        )
-    return rows
+    asked = list(MODELS) if names is None else names.split(",")
+    for name in asked:
+        if name not in MODELS:
+            raise InputError(f"--models: no model is called {name!r}: there are {', '.join(MODELS)}.")
+    return [name for name in MODELS if name in asked]
 
 
-def to_table(rows: list[dict[str, Any]]) -> Table:
-    """The measurements, with the oracle as the last row where it is known."""
-    table = Table("model", "AUC", "log loss", "lift / oracle's", "lift / DIN's", "run, s")
+def choose_seeds(first: int, count: int) -> list[int]:
+    """As many seeds as asked for, from the configuration's own on.
+
+    Raises:
+        InputError: None is asked for.
+    """
+    if count < 1:
+        raise InputError(f"--seeds {count}: at least one training a model is needed.")
+    return list(range(first, first + count))
+
+
+def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+    """Mean, standard deviation of the sample (None from one value), and values; None where a figure is not known."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return {"mean": statistics.mean(known), "sd": statistics.stdev(known) if len(known) > 1 else None, "values": known}
+
+
+def _relative_improvement(auc: float, base: float | None) -> float | None:
+    """RelaImpr (equation 11 of the paper), as a fraction; None where the base model has no lift to compare with, or was not measured."""
+    return None if base is None or base <= 0.5 else (auc - 0.5) / (base - 0.5) - 1
+
+
+def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[dict[str, Any]]:
+    """The rows of the JSON, from each model's measurements."""
+    auc = {name: statistics.mean(m.auc for m in measurements) for name, measurements in measured.items()}
+    return [
+        {
+            "name": name,
+            "settings": list(MODELS[name].settings),
+            "auc": _spread([m.auc for m in measurements]),
+            "gauc": _spread([m.gauc for m in measurements]),
+            "log_loss": _spread([m.log_loss for m in measurements]),
+            "rela_impr": _relative_improvement(auc[name], auc.get("base")),
+            "share_of_oracle": share_of_oracle(auc[name], (oracle or {}).get("auc")),
+            "seconds": statistics.mean(m.seconds for m in measurements),
+        }
+        for name, measurements in measured.items()
+    ]
+
+
+def _figure(spread: dict[str, Any] | None) -> str:
+    if spread is None:
+        return "–"
+    return number(spread["mean"]) + (f" ± {spread['sd']:.4f}" if spread["sd"] is not None else "")
+
+
+def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Table:
+    """The rows as a person reads them, with the oracle as the last one where it is known."""
+    title = f"eval split, trained by seed {', '.join(map(str, seeds))}: mean ± standard deviation"
+    table = Table(title=title, title_justify="left")
+    table.add_column("model")
+    for name in ("AUC", "GAUC", "log loss", "RelaImpr", "lift / oracle's", "training"):
+        table.add_column(name, justify="right")
     for row in rows:
-        share = "–" if row["share_of_oracle"] is None else f"{row['share_of_oracle']:.3f}"
-        figures = (f"{row['auc']:.4f}", f"{row['log_loss']:.4f}", share, f"{row['share_of_din']:.3f}", f"{row['seconds']:.0f}")
-        table.add_row(row["name"], *figures)
-    if oracle := rows[0]["oracle"]:
-        table.add_row("oracle", number(oracle["auc"]), number(oracle["log_loss"]), "1.000", "", "")
+        improvement = "–" if row["rela_impr"] is None else f"{row['rela_impr']:+.2%}"
+        share = "–" if row["share_of_oracle"] is None else f"{row['share_of_oracle']:.1%}"
+        figures = [_figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
+        table.add_row(MODELS[row["name"]].title, *figures, improvement, share, f"{row['seconds']:.1f} s")
+    if oracle:
+        table.add_row("oracle", *(number(oracle[metric]) for metric in ("auc", "gauc", "log_loss")), "", "100.0%", "")
     return table
 
 
-def main(source: str, settings: list[str], data: Path | None, as_json: bool) -> int:
+def measure(
+    configs: dict[str, list[PipelineConfig]], data: Path | None, workspace: Path, progress: Progress
+) -> "tuple[dict[str, list[Measurement]], Oracle]":
+    """Trains and judges each model once a configuration.
+
+    Args:
+        configs: By model; they share features and data, and differ in how they learn.
+        data: A data set; None makes the synthetic one.
+        workspace: Where everything goes.
+        progress: Told of each step.
+
+    Raises:
+        DataError: The data is refused.
+    """
+    config = max((c for row in configs.values() for c in row), key=lambda c: c.training.regularization)  # it needs the values' counts
+    if data is None:
+        data = workspace / "data"
+        progress.start("synthetic data")
+        synthetic.generate(config.synthetic, data, command="din bench quality")
+        progress.finish()
+    progress.start("check data")
+    check_embeddings(config.features)
+    facts = check_data(data, config.features)
+    oracle = read_oracle(data)
+    schema = write_schema(config, data, facts, workspace / "schemas")
+    progress.finish()
+
+    progress.start("start TensorFlow")
+    from benchmarks.experiment import Experiment
+
+    progress.finish()
+    experiment = Experiment(config, data, schema, workspace, progress)
+    measured: dict[str, list[Measurement]] = {}
+    for name, row in configs.items():
+        for config in row:
+            progress.start(f"{name}, seed {config.training.seed}")
+            measurement = experiment.measure(config)
+            progress.detail(f"AUC {measurement.auc:.4f}, GAUC {number(measurement.gauc)}, log loss {measurement.log_loss:.4f}")
+            progress.finish()
+            measured.setdefault(name, []).append(measurement)
+    return measured, oracle
+
+
+def main(source: str, settings: list[str], data: Path | None, seed_count: int, models: str | None, as_json: bool) -> int:
     """Measures in a temporary workspace and prints a table or JSON."""
+    base = load_config(source, settings)
+    seeds = choose_seeds(base.training.seed, seed_count)
+    configs = {
+        name: [load_config(source, [*settings, *MODELS[name].settings, f"training.seed={seed}"]) for seed in seeds]
+        for name in choose_models(models)
+    }
     with tempfile.TemporaryDirectory(prefix="din-bench-") as folder, output_to(Path(folder) / LOG_FILE) as terminal:
-        rows = measure(source, settings, data, Path(folder), Console(file=terminal, quiet=as_json))
+        progress = Progress(Console(file=terminal, quiet=as_json))
+        try:
+            measured, oracle = measure(configs, data.absolute() if data else None, Path(folder), progress)
+        finally:
+            progress.stop()
+        rows = to_rows(measured, oracle)
         if as_json:
-            print(json.dumps({"rows": rows}), file=terminal)
+            result = {"rows": rows, "oracle": oracle, "seeds": seeds, "data": str(data.absolute()) if data else None, "config": base.name}
+            print(json.dumps(result), file=terminal)
         else:
-            Console(file=terminal).print(to_table(rows))
+            Console(file=terminal, width=WIDTH).print(to_table(rows, oracle, seeds))
     return 0

@@ -15,7 +15,6 @@ from din_trainer.config import DINConfig
 from din_trainer.embeddings import EmbeddingTable
 from din_trainer.frame import PACKAGE, Fields, Ids, RankingModel
 from din_trainer.layers import sum_by_row
-from din_trainer.model import DIN
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -81,6 +80,7 @@ class LogisticRegression(RankingModel):
     """LR: no embeddings, no MLP."""
 
     def make_layers(self) -> None:
+        self.tables = {}
         self.linear = _linear(self.din_config, self.vocabulary_sizes)
 
     def tables_of(self, vocabulary: str) -> list[EmbeddingTable]:
@@ -169,20 +169,3 @@ class DeepFM(RankingModel):
         x = self.projection(fields.all)  # (B, F, D)
         pairs = ops.square(ops.sum(x, axis=1)) - ops.sum(ops.square(x), axis=1)  # twice the sum of the pairs' products, (B, D)
         return self.linear(inputs, training=training) + 0.5 * ops.sum(pairs, axis=-1)
-
-
-MODELS: dict[str, type[RankingModel]] = {
-    "lr": LogisticRegression,
-    "base": Base,
-    "wide_deep": WideDeep,
-    "pnn": PNN,
-    "deepfm": DeepFM,
-    "din": DIN,
-}
-
-
-def make_model(config: DINConfig, vocabulary_sizes: dict[str, int]) -> RankingModel:
-    """The model that `config.model.kind` names, with all its weights made."""
-    model = MODELS[config.model.kind](config, vocabulary_sizes)
-    model.build()
-    return model

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tensorflow_transform as tft
 
-from din_trainer.base_models import make_model
 from din_trainer.config import DINConfig
 from din_trainer.input_pipeline import Split
+from din_trainer.model import make_model
 from din_trainer.training import Trained, seed_everything, train
 from din_trainer.vocabularies import initialise_tables, vocabulary_sizes
 

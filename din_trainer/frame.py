@@ -157,6 +157,11 @@ class RankingModel(keras.Model):
         x = ops.concatenate([*fields.all, *inputs.numbers, *self.cross(fields)], axis=-1)
         return self.of_sampled_data(self.mlp(x, training=training) + self.shallow(inputs, fields, training), training)
 
+    @tf.function(reduce_retracing=True)
+    def infer(self, features: dict[str, Any]) -> Any:
+        """The logits at inference, as a graph that is traced once."""
+        return self(features, training=False)
+
     def of_sampled_data(self, logits: Any, training: bool) -> Any:
         """In training, the logits of the data with its negatives down-sampled: log(1 / rate) more than those of all data.
 

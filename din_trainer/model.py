@@ -1,38 +1,26 @@
-"""The Deep Interest Network: a history pooled by attention units (arXiv 1706.06978v4, figure 2, right)."""
+"""Configuration to model."""
 
-from typing import Any
+from din_trainer.base_models import PNN, Base, DeepFM, LogisticRegression, WideDeep
+from din_trainer.config import DINConfig
+from din_trainer.din import DIN
+from din_trainer.frame import RankingModel
 
-import keras
+MODELS: dict[str, type[RankingModel]] = {
+    "lr": LogisticRegression,
+    "base": Base,
+    "wide_deep": WideDeep,
+    "pnn": PNN,
+    "deepfm": DeepFM,
+    "din": DIN,
+}
 
-from din_trainer.frame import PACKAGE, RankingModel
-from din_trainer.layers import AttentionUnit
 
+def make_model(config: DINConfig, vocabulary_sizes: dict[str, int]) -> RankingModel:
+    """The model that `config.model.kind` names, with all its weights made.
 
-@keras.saving.register_keras_serializable(PACKAGE)
-class DIN(RankingModel):
-    """Activates each behaviour sequence by the candidate; all else is the frame's.
-
-    Arguments, inputs and outputs are those of `RankingModel`.
-
-    References:
-        Zhou et al., 2018, arXiv 1706.06978v4, section 4.3.
+    Raises:
+        ValueError: A vocabulary of the configuration has no size.
     """
-
-    def make_layers(self) -> None:
-        super().make_layers()
-        model = self.din_config.model
-        self.attention = {
-            sequence: AttentionUnit(model.attention_hidden, model.activation, model.attention_softmax, name=f"attention_{sequence}")
-            for sequence in self.sequences
-        }
-
-    def pool(self, sequence: str, query: Any, keys: Any, rows: Any, further: Any, training: bool) -> Any:
-        return self.attention[sequence](query, keys, rows, further, training=training)
-
-    def build(self, input_shape: Any = None) -> None:
-        super().build()
-        features = self.din_config.features
-        for number, (sequence, behaviours) in enumerate(self.sequences.items()):
-            d = sum(features.vocabulary_of(name).dim for name in behaviours)
-            further = (None, 1) if number == 0 and features.time_gap else None
-            self.attention[sequence].build((None, d), (None, d), (None,), further)
+    model = MODELS[config.model.kind](config, vocabulary_sizes)
+    model.build()
+    return model

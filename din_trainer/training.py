@@ -32,9 +32,9 @@ class Trained(NamedTuple):
     epochs: list[dict[str, float]]
 
 
-def logits_of(model: keras.Model, batches: tf.data.Dataset) -> tf.data.Dataset:
+def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
     """The logits of each batch, in order, by the weights of the moment. A core a batch: faster than all cores on one after the other."""
-    return batches.map(lambda features, *_: model(features, training=False), num_parallel_calls=os.cpu_count() or 1)
+    return batches.map(lambda features, *_: model.infer(features), num_parallel_calls=os.cpu_count() or 1)
 
 
 class Validation(keras.callbacks.Callback):
@@ -43,7 +43,7 @@ class Validation(keras.callbacks.Callback):
     Keras' AUC counts between 200 fixed thresholds, which see little where click rates are a few in a thousand.
     """
 
-    def __init__(self, model: keras.Model, data: tf.data.Dataset):
+    def __init__(self, model: RankingModel, data: tf.data.Dataset):
         super().__init__()
         self._logits = logits_of(model, data)
         batches = list(data.map(lambda features, *judged: judged).as_numpy_iterator())  # (label,) or (label, weight)

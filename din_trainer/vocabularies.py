@@ -47,6 +47,7 @@ def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutp
         for table in model.tables_of(name):
             if table.regularization:
                 table.counts.assign(read_counts(name, table.size, transform_output))
-            if vocabulary.embeddings and table.dim == vocabulary.dim:
-                known = transform_output.vocabulary_by_name(name)
-                table.embeddings.assign(_initialise(np.array(table.embeddings), name, vocabulary, known))
+        if vocabulary.embeddings and name in model.tables:
+            table = model.tables[name]
+            known = transform_output.vocabulary_by_name(name)
+            table.embeddings.assign(_initialise(np.array(table.embeddings), name, vocabulary, known))

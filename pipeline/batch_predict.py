@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,29 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
+from din_trainer.features import HISTORICAL_TIMESTAMPS
 from pipeline.beam import local_options
 from pipeline.datasets.tfrecord import read_records
 from pipeline.errors import InputError
+from pipeline.exported import read_features
 from pipeline.metrics import PROBABILITY
 from pipeline.predict import Scorer, score_impressions
 
 
-def _to_lines(log: prediction_log_pb2.PredictionLog) -> Iterator[str]:
+def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
     """The impressions of one request with their probabilities, as JSON lines."""
     request, response = log.predict_log.request, log.predict_log.response
     scores = tf.make_ndarray(response.outputs[PROBABILITY]).ravel()
     for serialized, score in zip(next(iter(request.inputs.values())).string_val, scores, strict=True):
-        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized)), PROBABILITY: float(score)})
+        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), sequences), PROBABILITY: float(score)})
 
 
-def _to_row(example: tf.train.Example) -> dict[str, Any]:
+def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
     """The scalar features of an impression, which tell which one it is; histories are left out."""
     row: dict[str, Any] = {}
     for name, feature in sorted(example.features.feature.items()):
         values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
-        if len(values) == 1 and not name.startswith("historical_"):
+        if len(values) == 1 and name not in sequences:
             row[name] = values[0].decode(errors="backslashreplace") if isinstance(values[0], bytes) else values[0]
     return row
 
@@ -67,6 +69,7 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
         InputError: No such model, no files or damaged ones, impressions that the model cannot read, or `out` cannot be written.
     """
     files, count = _check_folder(model, folder)
+    sequences = {column.name for column in read_features(model).columns if column.presence == "sequence"} | {HISTORICAL_TIMESTAMPS}
     spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +83,7 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
                 | beam.Create([str(file) for file in files])
                 | beam.io.ReadAllFromTFRecord()
                 | RunInference(spec)
-                | beam.FlatMap(_to_lines)
+                | beam.FlatMap(_to_lines, sequences)
                 | beam.io.WriteToText(f"{aside.name}/scores", num_shards=1, shard_name_template="")
             )
         os.replace(f"{aside.name}/scores", out)

@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("--models", metavar="NAME,NAME…", help="e.g. base,din (default: all)")
     quality.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
     quality.set_defaults(call=_bench_quality)
+    speed = suites.add_parser("train", help="training and inference speed beside DeepCTR, DeepCTR-Torch and torch-rechub")
+    speed.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
+    speed.set_defaults(call=_bench_train)
 
     runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
     runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
@@ -170,6 +173,12 @@ def _bench_quality(args: argparse.Namespace) -> int:
 
     share_cores()
     return quality.main(args.config, args.settings, args.data, args.seeds, args.models, args.json)
+
+
+def _bench_train(args: argparse.Namespace) -> int:
+    from benchmarks import train
+
+    return train.main(args.json)
 
 
 def _runs(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """The exceptions for what a user can mend. Their message is one sentence: what, where, what to do. `din` prints it and exits 2."""
 
 import errno
+from collections.abc import Iterator
 
 _PLACES = {
     errno.ENOSPC: "the disk is full: free some space, or name a place on another disk",
@@ -24,3 +25,11 @@ def explain_place(error: OSError) -> str | None:
     if error.errno not in _PLACES:
         return None
     return f"{error.filename2 or error.filename or 'Writing'}: {_PLACES[error.errno]}."
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, what it was raised from, and so on: libraries wrap what happens in their callbacks."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

@@ -193,18 +193,26 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
     columns: dict[str, str] = {}
     for split in SPLITS:
         labels: set[int] = set()
+        weighted: set[int] = set()  # labels of the impressions that count in training
         examples[split] = 0
         for file in split_files(data, split):
             checker = _Checker(file, features)
             for batch in read_batches(file):
                 checker.check(batch)
                 examples[split] += batch.num_rows
-                labels |= set(np.unique(batch.column(LABEL).flatten().to_numpy()).tolist())
+                values = batch.column(LABEL).flatten().to_numpy()
+                labels |= set(np.unique(values).tolist())
+                if features.weight:
+                    weighted |= set(np.unique(values[batch.column(features.weight).flatten().to_numpy() > 0]).tolist())
                 columns |= {name: str(_arrow_dtype(batch.schema.field(name).type)) for name in _list_columns(batch)}
         if examples[split] == 0:
             raise DataError(f"{data / split} holds no impressions: every split needs some.")
         if len(labels) < 2:
             raise DataError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
+        if features.weight and split != "eval" and len(weighted) < 2:
+            raise DataError(
+                f"{data / split}: {features.weight!r} is 0 for a whole class of labels, so nothing can be learnt: weigh some of both."
+            )
     for column in features.columns:
         if column.name not in columns:
             raise DataError(

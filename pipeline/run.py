@@ -18,7 +18,7 @@ from pipeline.config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, to_json_rows
 from pipeline.datasets.tfrecord import read_batches, read_records
-from pipeline.errors import DataError, InputError, explain_place
+from pipeline.errors import DataError, InputError, causes, explain_place
 from pipeline.fingerprint import source_fingerprint
 from pipeline.metrics import PROBABILITY, REPORTED
 from pipeline.preflight import DataFacts, check_data, check_embeddings, check_workspace, split_files
@@ -103,13 +103,11 @@ class Run:
         """Ends the run with a sentence for an exception out of the DAG, or out of what it wraps."""
         from components.data_gate import DataRefused
 
-        cause: BaseException | None = error
-        while cause is not None:
+        for cause in causes(error):
             if isinstance(cause, DataRefused):
                 return self.summary.end("data_refused", str(cause))
             if isinstance(cause, OSError) and (sentence := explain_place(cause)):
                 return self.summary.end("failed", sentence, BAD_INPUT)
-            cause = cause.__cause__ or cause.__context__
         lines = str(error).strip().splitlines() or ["no message"]
         self.summary.end("failed", f"{type(error).__name__}: {lines[0]}")
 

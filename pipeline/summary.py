@@ -90,9 +90,8 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}"
 
 
-def share_of_oracle(summary: Summary) -> float | None:
+def share_of_oracle(auc: float | None, oracle: float | None) -> float | None:
     """(AUC − 0.5) / (AUC of the oracle − 0.5); None where there is no oracle or nothing to learn."""
-    auc, oracle = (summary.metrics or {}).get("auc"), (summary.oracle or {}).get("auc")
     return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
 
 
@@ -146,7 +145,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print()
     if summary.metrics:
         console.print(_metrics_table(summary))
-        share = share_of_oracle(summary)
+        share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
         if share is not None:
             console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
     if summary.sample_predictions:

@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column, scalar_column
+from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column
 
 
 def make_column(values: list) -> pa.Array:
     """A column from Python values: a list a row for histories, None for a missing value, else a value a row."""
-    if not any(isinstance(value, list) or value is None for value in values):
-        return scalar_column(np.array(values, dtype=object if isinstance(values[0], bytes) else None))
     lists = [value if isinstance(value, list) else [] if value is None else [value] for value in values]
     flat = [value for row in lists for value in row]
-    dtype = object if flat and isinstance(flat[0], bytes) else float if flat and isinstance(flat[0], float) else np.int64
-    return list_column(np.array(flat, dtype=dtype), np.cumsum([0] + [len(row) for row in lists]))
+    kind = type(flat[0]) if flat else int
+    column = np.array(flat, dtype=object if kind is bytes else np.float32 if kind is float else np.int64)  # as tf.Examples hold them
+    return list_column(column, np.cumsum([0] + [len(row) for row in lists]))
 
 
 def make_impressions(**changes) -> dict[str, list]:

@@ -34,6 +34,7 @@ from pydantic import Field, model_validator
 from din_trainer.features import Frozen
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column, scalar_column
 from pipeline.errors import InputError
+from pipeline.gauc import gauc
 
 PAGE = 5  # candidates a request
 DEFAULT_CATEGORIES = 50
@@ -290,31 +291,13 @@ def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[
 
 
 def oracle_metrics(user: np.ndarray, probability: np.ndarray, label: np.ndarray) -> dict[str, float | None]:
-    """AUC, GAUC (mean of the users' AUCs by their impressions, one-class users skipped) and log loss of (N,) probabilities."""
+    """AUC, GAUC and log loss of (N,) probabilities."""
     log_loss = -np.log(np.where(label == 1, probability, 1 - probability)).mean()
     return {
-        "auc": _grouped_auc(np.zeros(len(user), np.int64), probability, label),
-        "gauc": _grouped_auc(user, probability, label),
+        "auc": gauc(np.zeros(len(user)), probability, label),  # all as one user's
+        "gauc": gauc(user, probability, label),
         "log_loss": float(log_loss),
     }
-
-
-def _grouped_auc(group: np.ndarray, score: np.ndarray, label: np.ndarray) -> float | None:
-    """Mean AUC of the groups that have both classes, weighted by their size; None without any. Equal scores share their mean rank."""
-    order = np.lexsort((score, group))
-    group, score, label = group[order], score[order], label[order]
-    begins = np.append(True, group[1:] != group[:-1])  # of a group
-    steps = begins | np.append(True, score[1:] != score[:-1])  # of a run of equal scores
-    start, run = np.flatnonzero(begins), np.flatnonzero(steps)
-    size, length = np.diff(start, append=len(group)), np.diff(run, append=len(group))
-    rank = np.repeat(run + (length + 1) / 2, length) - np.repeat(start, size)  # (N,) in the group, from 1
-    positives, ranks = np.add.reduceat(label, start), np.add.reduceat(rank * label, start)
-    both = (positives > 0) & (positives < size)
-    if not both.any():
-        return None
-    size, positives, ranks = size[both], positives[both], ranks[both]
-    auc = (ranks - positives * (positives + 1) / 2) / (positives * (size - positives))
-    return float(np.average(auc, weights=size))
 
 
 def _write_item_features(path: Path, world: World) -> None:

@@ -9,6 +9,8 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
+from pipeline.errors import causes
+
 
 class Listener(Protocol):
     """Is told of each node."""
@@ -43,6 +45,7 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
         listener: Is told of each node as it starts and ends.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
         Exception: Whatever the failing node raised; nodes after it do not run.
     """
     ir = compiler.Compiler().compile(pipeline)
@@ -53,5 +56,9 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
     logger.addHandler(handler)
     try:
         LocalDagRunner().run_with_ir(ir)
+    except Exception as error:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
+            raise KeyboardInterrupt from error  # Beam makes a RuntimeError of it
+        raise
     finally:
         logger.removeHandler(handler)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from din_trainer.base_models import MODELS, make_model
 from din_trainer.config import DINConfig
+from din_trainer.model import MODELS, make_model
 from tests.din_trainer.test_model import SIZES, make_batch
 
 

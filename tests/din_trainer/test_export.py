@@ -1,20 +1,15 @@
 """From raw impressions through Transform to the signatures of the SavedModel, on a case small enough to work out by hand."""
 
-import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata
 
-from din_trainer.config import FEATURES_KEY, DINConfig
-from din_trainer.export import export, raw_feature_spec
+from din_trainer.config import DINConfig
+from din_trainer.export import export
 from din_trainer.features import LABEL, FeatureConfig
-from din_trainer.model import DIN
-from din_trainer.preprocessing import preprocessing_fn, table_size
-from din_trainer.schema import make_schema
-from pipeline.beam import local_options
+from din_trainer.model import make_model
+from din_trainer.vocabularies import vocabulary_sizes
+from tests.transforming import analyse, parse, to_example
 
 FEATURES = FeatureConfig.model_validate(
     {
@@ -64,52 +59,13 @@ EXPECTED = {
 }
 
 
-def to_example(row):
-    example = tf.train.Example()
-    for name, value in row.items():
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        if values:
-            feature = example.features.feature[name]
-            if isinstance(values[0], str):
-                feature.bytes_list.value.extend(v.encode() for v in values)
-            elif isinstance(values[0], float):
-                feature.float_list.value.extend(values)
-            else:
-                feature.int64_list.value.extend(values)
-    return example.SerializeToString()
-
-
 @pytest.fixture(scope="module")
 def transform_output(tmp_path_factory):
-    """Transform's analysis of ROWS, as TFX runs it."""
-    out = tmp_path_factory.mktemp("transform")
-    metadata = dataset_metadata.DatasetMetadata(make_schema(FEATURES))
-    rows = [
-        {
-            name: np.array(value if isinstance(value, list) else [] if value is None else [value]) if is_varlen(name) else value
-            for name, value in row.items()
-        }
-        for row in ROWS
-    ]
-    with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(out / "temp")):
-        data = (pipeline | beam.Create(rows), metadata)
-        config = {FEATURES_KEY: FEATURES.model_dump_json()}
-        graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
-        _ = graph | tft_beam.WriteTransformFn(str(out))
-    return tft.TFTransformOutput(str(out))
-
-
-def is_varlen(name):
-    return name != LABEL and isinstance(raw_feature_spec(FEATURES)[name], tf.io.VarLenFeature)
-
-
-def parse(rows):
-    spec = {**raw_feature_spec(FEATURES), LABEL: tf.io.FixedLenFeature([], tf.int64)}
-    return tf.io.parse_example([to_example(row) for row in rows], spec)
+    return analyse(ROWS, FEATURES, tmp_path_factory.mktemp("transform"))
 
 
 def test_transformed_features_by_hand(transform_output):
-    outputs = transform_output.transform_raw_features(parse(ROWS))
+    outputs = transform_output.transform_raw_features(parse(ROWS, FEATURES))
     assert transform_output.vocabulary_by_name("item") == [b"7", b"0", b"3", b"9"]
     for name, values in EXPECTED.items():
         np.testing.assert_allclose(outputs[name], values, rtol=1e-6, err_msg=name)
@@ -118,7 +74,7 @@ def test_transformed_features_by_hand(transform_output):
 
 def test_unknown_values_have_buckets_of_their_own(transform_output):
     row = {**ROWS[0], "candidate_item_id": 12345, "historical_item_ids": [9, 888, 7], "historical_category_ids": ["b", "zzz", "a"]}
-    outputs = transform_output.transform_raw_features(parse([row]))
+    outputs = transform_output.transform_raw_features(parse([row], FEATURES))
     np.testing.assert_array_equal(outputs["candidate_item_id"], [5])
     np.testing.assert_array_equal(outputs["historical_item_ids"], [[4, 5, 1]])
     np.testing.assert_array_equal(outputs["historical_category_ids"], [[3, 4, 1]])
@@ -127,11 +83,9 @@ def test_unknown_values_have_buckets_of_their_own(transform_output):
 @pytest.fixture(scope="module")
 def model(transform_output):
     tf.random.set_seed(0)
-    vocabularies = FEATURES.vocabularies.items()
-    sizes = {name: table_size(vocabulary, transform_output.vocabulary_size_by_name(name)) for name, vocabulary in vocabularies}
+    sizes = vocabulary_sizes(FEATURES.vocabularies, transform_output)
     assert sizes == {"item": 6, "category": 5, "user_id": 4, "age_group": 5}
-    model = DIN(DINConfig(features=FEATURES), sizes)
-    model.build()
+    model = make_model(DINConfig(features=FEATURES), sizes)
     rng = np.random.default_rng(0)
     for weight in model.weights:  # large weights, so that a difference would show
         values = rng.normal(size=weight.shape)
@@ -170,7 +124,7 @@ def raw_tensors(rows, pad_to=5):
 
 
 def test_serving_scores_are_the_model_s_own(model, transform_output, exported):
-    transformed = transform_output.transform_raw_features(parse(ROWS))
+    transformed = transform_output.transform_raw_features(parse(ROWS, FEATURES))
     expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
     assert len(set(np.round(expected, 4))) == 3
     np.testing.assert_allclose(score(exported, ROWS), expected, atol=1e-6)

@@ -52,7 +52,7 @@ def test_keeps_the_order_without_a_seed(files):
 
 
 def test_weights_come_third(files):
-    features, labels, weights = next(iter(Split(files, WEIGHTED, 4).epoch()))
+    features, _, weights = next(iter(Split(files, WEIGHTED, 4).epoch()))
     assert set(features) == {"id", "history"}
     np.testing.assert_array_equal(weights, [0, 0.5, 1, 1.5])
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from din_trainer.base_models import make_model as make_untrained
 from din_trainer.config import DINConfig
-from din_trainer.model import DIN
+from din_trainer.din import DIN
+from din_trainer.model import make_model as make_untrained
 
 SIZES = {"item": 30, "category": 9, "user_id": 12}
 

@@ -77,7 +77,7 @@ def test_clipping_goes_by_the_norm_of_all_gradients():
 
 
 def test_what_concerns_every_row_is_refused():
-    with pytest.raises(ValueError, match="has no weight_decay; received weight_decay=0.01"):
+    with pytest.raises(ValueError, match=r"has no weight_decay; received weight_decay=0\.01"):
         LazyAdam(weight_decay=0.01)
 
 

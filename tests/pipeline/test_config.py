@@ -21,9 +21,9 @@ def test_shipped_configurations_load_under_their_own_name(name):
 def test_layers_lie_over_each_other(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('name = "mine"\n[training]\nepochs = 7\nbatch_size = 32\n[evaluation.thresholds.auc]\nat_least = 0.7\n')
-    config = load_config(str(file), ["training.epochs=9", "model.pooling=mean", "model.hidden=[8, 4]"])
+    config = load_config(str(file), ["training.epochs=9", "model.kind=base", "model.hidden=[8, 4]"])
     assert (config.name, config.training.epochs, config.training.batch_size) == ("mine", 9, 32)
-    assert (config.model.pooling, config.model.hidden) == ("mean", (8, 4))
+    assert (config.model.kind, config.model.hidden) == ("base", (8, 4))
     auc = config.evaluation.thresholds["auc"]
     assert (auc.at_least, auc.worse_by_at_most) == (0.7, 0.005)  # the second one from default.toml
 

@@ -9,7 +9,7 @@ from pipeline import dag
 from pipeline.config import load_config
 from pipeline.dag import Places, create_pipeline
 
-PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/serving"), None)
+PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)
 
 
 def compiled(places=PLACES, run_id="run"):

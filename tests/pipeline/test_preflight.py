@@ -2,12 +2,13 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.errors import InputError
-from pipeline.preflight import check_data, check_workspace
+from pipeline.preflight import check_data, check_embeddings, check_workspace
 from tests.impressions import make_impressions, write_dataset
 
 FEATURES = FeatureConfig()
@@ -105,6 +106,99 @@ def test_a_bad_impression_is_named(tmp_path, message):
     text = refused(data)
     assert message in text
     assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+WEIGHTED = FeatureConfig(weight="importance")
+BAD_WEIGHTS = {
+    "the weight 'importance' must be a number, 0 or more": [
+        [0.5, 1.0, -0.5, 1.0],
+        [0.5, 1.0, float("nan"), 1.0],
+        [0.5, 0.0, float("inf"), 1.0],
+    ],
+    "feature 'importance' must have exactly one value": [[0.5, 1.0, None, 1.0], [[0.5], [1.0], [1.0, 2.0], [1.0]]],
+}
+
+
+@pytest.mark.parametrize(("message", "weights"), [(message, weights) for message, cases in BAD_WEIGHTS.items() for weights in cases])
+def test_a_bad_weight_is_named(tmp_path, message, weights):
+    sound = make_impressions(importance=[0.5, 0.0, 1.0, 2.0])
+    data = write_dataset(tmp_path / "d", {"train": sound, "validation": sound | {"importance": weights}, "eval": sound})
+    text = refused(data, WEIGHTED)
+    assert message in text
+    assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+def test_weights_that_are_nowhere_or_no_floats(data, tmp_path):
+    assert "train/part-00000.tfrecord.gz has no feature 'importance' (float)" in refused(data, WEIGHTED)
+    whole = write_dataset(tmp_path / "d", {"train": make_impressions(importance=[1, 2, 3, 4])})
+    assert "feature 'importance' is int64, but float is declared" in refused(whole, WEIGHTED)
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
+def test_a_class_without_weight(tmp_path, weights):
+    """Only training weighs: the eval split may have zeros alone."""
+    sound, light = make_impressions(importance=[0.0, 1.0, 0.0, 0.5]), make_impressions(importance=weights)
+    data = write_dataset(tmp_path / "d", {"train": sound, "validation": light, "eval": sound})
+    assert refused(data, WEIGHTED).startswith(f"{data / 'validation'}: 'importance' is 0 for a whole class of labels")
+    unweighted_eval = write_dataset(tmp_path / "e", {"train": sound, "validation": sound, "eval": light})
+    assert check_data(unweighted_eval, WEIGHTED).examples["eval"] == 4
+
+
+TWO_SEQUENCES = FeatureConfig.model_validate(
+    {
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids"},
+            "category": {"candidate": "candidate_category_id", "history": "historical_category_ids"},
+            "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
+            "since": {"candidate": "candidate_hour", "history": "cart_hours", "sequence": "cart"},
+        }
+    }
+)
+CARTS = {"candidate_hour": [1, 2, 3, 4], "cart_item_ids": [[1], [2, 3], [4, 5], []], "cart_hours": [[1], [2, 3], [4, 5], []]}
+
+
+def test_sequences_have_lengths_of_their_own(tmp_path):
+    data = write_dataset(tmp_path / "d", dict.fromkeys(("train", "validation", "eval"), make_impressions(**CARTS)))
+    assert check_data(data, TWO_SEQUENCES).examples["eval"] == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "changes"),
+    [
+        ("cart_item_ids", {"cart_hours": [[1], [2, 3], [4], []]}),
+        ("historical_item_ids", {"historical_category_ids": [[0], [], [2], [1, 1]]}),
+    ],
+)
+def test_histories_of_one_sequence_are_aligned(tmp_path, first, changes):
+    data = write_dataset(tmp_path / "d", {"train": make_impressions(**CARTS | changes)})
+    text = refused(data, TWO_SEQUENCES)
+    assert f"impression 3: {next(iter(changes))!r} and {first!r} differ in length" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"historical_timestamps": None}, "'historical_timestamps' and 'historical_item_ids' differ in length"),
+        ({"timestamp": None}, "has no feature 'timestamp' (int64)"),
+        ({"timestamp": [[20], [], [40], [50]]}, "feature 'timestamp' must have exactly one value"),
+    ],
+)
+def test_time_gaps_need_times(tmp_path, changes, message):
+    data = write_dataset(tmp_path / "d", {"validation": make_impressions(**changes)})
+    check_data(write_dataset(tmp_path / "sound"), FeatureConfig(time_gap=True))
+    assert message in refused(data, FeatureConfig(time_gap=True))
+
+
+def test_embeddings_are_read_before_a_run(tmp_path, monkeypatch):
+    """A relative path is one from the working directory."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("items.npz", ids=np.arange(3), vectors=np.zeros((3, 8)))
+    behaviour = {"candidate": "candidate_item_id", "history": "historical_item_ids", "embeddings": "items.npz"}
+    check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": {**behaviour, "dim": 8}}}))
+    with pytest.raises(InputError, match=r"^items\.npz: `vectors` is \(3, 8\), but 3 ids and dim = 16 need \(3, 16\): set dim to match\.$"):
+        check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": behaviour}}))
+    with pytest.raises(InputError, match=r"^nowhere\.npz is no \.npz"):
+        check_embeddings(FeatureConfig.model_validate({"user": {"user_id": {"embeddings": "nowhere.npz"}}}))
 
 
 def test_a_missing_feature(tmp_path):

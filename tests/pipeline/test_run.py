@@ -14,11 +14,15 @@ from pipeline.terminal import Progress
 from tests.impressions import write_dataset
 
 
+def silent():
+    return Progress(Console(file=io.StringIO()))
+
+
 @pytest.fixture
 def run(tmp_path):
     data = write_dataset(tmp_path / "data")
     with run_folder(tmp_path / "workspace", "default") as folder:
-        yield Run(load_config(), data, folder, Progress(Console(file=io.StringIO())))
+        yield Run(load_config(), data, folder, silent())
 
 
 def fail_with(monkeypatch, error):
@@ -28,6 +32,15 @@ def fail_with(monkeypatch, error):
         raise RuntimeError("node failed") from error
 
     monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+
+
+def test_bad_embeddings_end_a_run_before_it_begins(tmp_path):
+    settings = [f"features.behaviours.item.embeddings={tmp_path / 'nowhere.npz'}"]
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        summary = Run(load_config(None, settings), write_dataset(tmp_path / "data"), folder, silent()).execute()
+    assert (summary.status, summary.exit_code, summary.model_path) == ("failed", 2, None)
+    assert str(summary.refused_because).startswith(f"{tmp_path / 'nowhere.npz'} is no .npz with `ids` and `vectors` (")
+    assert not (tmp_path / "workspace" / "schemas").exists()  # the first thing after TensorFlow's start
 
 
 def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
