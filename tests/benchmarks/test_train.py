@@ -37,11 +37,11 @@ class FakeWorker:
         return {"rows_per_s": next(self._rates)}
 
 
-def test_medians_over_rounds(monkeypatch):
+def test_the_best_of_the_rounds_counts(monkeypatch):
     monkeypatch.setattr(train, "ROUNDS", 3)
     workers = {"a": FakeWorker([1, 9, 2]), "b": FakeWorker([30, 10, 20])}
-    medians = train.alternate(workers, [train.Measurement("train", 256, 7)], Console(quiet=True))
-    assert medians == {"a": {"train_256": 2}, "b": {"train_256": 20}}
+    best = train.alternate(workers, [train.Measurement("train", 256, 7)], Console(quiet=True))
+    assert best == {"a": {"train_256": 9}, "b": {"train_256": 30}}
 
 
 def test_a_worker_that_ends_is_named_with_its_last_words():
