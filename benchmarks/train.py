@@ -108,8 +108,12 @@ class Worker:
         return json.loads(line)
 
     def close(self) -> None:
-        self._process.kill()
-        self._process.communicate()
+        """Ends the process: by the end of its input, so that it can clear up, or by force if that takes too long."""
+        try:
+            self._process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
         self._errors.close()
 
 
