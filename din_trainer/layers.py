@@ -243,4 +243,4 @@ def _softmax_by_row(scores: Any, rows: Any, count: Any) -> Any:
     """Softmax over the events of each row: (E, 1) -> (E, 1)."""
     highest = ops.stop_gradient(tf.gather(tf.math.unsorted_segment_max(scores, rows, count), rows))
     powers = ops.exp(scores - highest)
-    return powers / tf.gather(sum_by_row(powers, rows, count), rows)
+    return powers / repeat_by_row(sum_by_row(powers, rows, count), rows)

@@ -21,7 +21,7 @@ class LazyAdam(keras.optimizers.Adam):
     Not the textbook's Adam (Kingma & Ba, 2015), which decays the moments of every row at every step and moves each row as long as its first
     moment has not faded. Here moments decay, and a row moves, only in the steps in which the row occurs; the bias correction counts
     all steps, as there. A rare row thus keeps the momentum of its last occurrences instead of drifting on without data. Variables with
-    dense gradients (layers, small tables read as a whole) get exactly the textbook's update, in one fused kernel.
+    dense gradients get exactly the textbook's update, in one fused kernel.
 
     Takes the arguments of `keras.optimizers.Adam`, of the kinds of clipping `global_clipnorm`, which sees each row's gradient added up.
     What concerns every row by its nature is refused: `amsgrad`, `weight_decay`, `use_ema`.

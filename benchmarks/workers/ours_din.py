@@ -7,13 +7,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from harness import Data, Model, serve
 
-COLUMNS = {"user_id": "user_id", "candidate_item_id": "candidate_item_id", "historical_item_ids": "historical_item_ids"}
+COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
 
 
 def _settings(data: Data) -> dict[str, Any]:
@@ -93,9 +94,7 @@ def build(data: Data) -> Model:
     def profile(batch: int) -> dict[str, float]:
         return shares_of_work(lambda: train(batch, 32 * batch))
 
-    import din_trainer
-
-    return Model(Path(din_trainer.__file__).parent.name, train, predict, profile)
+    return Model(version("din-tfx"), train, predict, profile)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from din_trainer.export import export
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.model import make_model
 from din_trainer.vocabularies import vocabulary_sizes
-from tests.transforming import analyse, parse, to_example
+from tests.transforming import analyse, parse, to_example, with_large_weights
 
 FEATURES = FeatureConfig.model_validate(
     {
@@ -86,11 +86,7 @@ def model(transform_output):
     sizes = vocabulary_sizes(FEATURES.vocabularies, transform_output)
     assert sizes == {"item": 6, "category": 5, "user_id": 4, "age_group": 5}
     model = make_model(DINConfig(features=FEATURES), sizes)
-    rng = np.random.default_rng(0)
-    for weight in model.weights:  # large weights, so that a difference would show
-        values = rng.normal(size=weight.shape)
-        weight.assign(values * 0.2 if weight.trainable else values**2 + 0.1)
-    return model
+    return with_large_weights(model)
 
 
 @pytest.fixture(scope="module")

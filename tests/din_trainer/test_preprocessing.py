@@ -11,7 +11,7 @@ from din_trainer.export import export
 from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIME_GAPS, FeatureConfig
 from din_trainer.model import make_model
 from din_trainer.vocabularies import initialise_tables, read_counts, vocabulary_sizes
-from tests.transforming import analyse, parse, to_example
+from tests.transforming import analyse, parse, to_example, with_large_weights
 
 HOUR = 3600
 
@@ -102,11 +102,7 @@ def model(transform_output):
     sizes = vocabulary_sizes(FEATURES.vocabularies, transform_output)
     assert sizes == {"item": 7, "category": 4, "user_id": 4}
     model = make_model(DINConfig(features=FEATURES), sizes)
-    rng = np.random.default_rng(0)
-    for weight in model.weights:  # large weights, so that a difference would show
-        values = rng.normal(size=weight.shape)
-        weight.assign(values * 0.3 if weight.trainable else values**2 + 0.1)
-    return model
+    return with_large_weights(model)
 
 
 @pytest.fixture(scope="module")
