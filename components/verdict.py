@@ -7,115 +7,193 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import config_pb2
 from tfx.components.evaluator import constants
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
+from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
+from pipeline.metrics import OVERALL
+from pipeline.slices import slice_text
+
 VERDICT_FILE = "verdict.json"
 
+_OF_TWO_CLASSES = ("auc", "pr_auc")
 
-def overall_metrics(result: Any) -> dict[str, float]:
-    """Scalar metrics of the overall slice of a TFMA EvalResult, by name."""
-    for key, metrics in result.slicing_metrics:
-        if key == ():
-            values = metrics[""][""]
-            return {name: value["doubleValue"] for name, value in values.items() if "doubleValue" in value}
-    return {}
+Metrics = dict[str, float | None]  # None where it is not defined
 
 
-def _judge_value(value: float, threshold: config_pb2.GenericValueThreshold) -> Iterator[tuple[str, float, bool]]:
-    if threshold.HasField("lower_bound"):
-        yield f"at least {threshold.lower_bound.value:g}", threshold.lower_bound.value, value >= threshold.lower_bound.value
-    if threshold.HasField("upper_bound"):
-        yield f"at most {threshold.upper_bound.value:g}", threshold.upper_bound.value, value <= threshold.upper_bound.value
+def metrics_by_slice(result: Any) -> dict[str, Metrics]:
+    """Scalar metrics of a TFMA EvalResult, by the text of the slice."""
+    return {
+        slice_text(key): {name: _finite(value["doubleValue"]) for name, value in metrics[""][""].items() if "doubleValue" in value}
+        for key, metrics in result.slicing_metrics
+    }
 
 
-def _judge_change(value: float, baseline: float, threshold: config_pb2.GenericChangeThreshold) -> tuple[str, float, bool]:
-    """TFMA's rule: the change must not pass the absolute bound in the bad direction."""
-    bound, change = threshold.absolute.value, value - baseline
-    higher = threshold.direction == config_pb2.HIGHER_IS_BETTER
-    bad_direction = (bound < 0) if higher else (bound > 0)
-    rule = f"{'at most' if bad_direction else 'at least'} {abs(bound):g} {'below' if bound < 0 else 'above'} the baseline"
-    return rule, bound, change >= bound if higher else change <= bound
+def _finite(value: Any) -> float | None:
+    number = float(value)  # TFMA has NaN as text
+    return number if math.isfinite(number) else None
 
 
-def judge(eval_config: config_pb2.EvalConfig, metrics: dict[str, float], baseline: dict[str, float] | None) -> list[dict[str, Any]]:
-    """Every threshold of the overall slice with the value it was held against.
+def join(intervals: list[dict[str, Any]], candidate: dict[str, Metrics], baseline: dict[str, Metrics] | None) -> list[dict[str, Any]]:
+    """The slices of `intervals.json` with TFMA's values in them.
 
     Returns:
-        Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value and passed. The value of a change is the
-        difference to the baseline; without a baseline there is none to judge. NaN never passes.
+        As there, but each metric a dict of value, low, high, baseline, and change: value, low and high, or None without a baseline.
     """
     rows = []
-    for spec in eval_config.metrics_specs:
-        for metric in spec.metrics:
-            name = json.loads("{" + metric.config + "}")["name"] if metric.config else metric.class_name
-            value = metrics.get(name, math.nan)
-            for item in metric.per_slice_thresholds:
-                row: dict[str, Any] = {"metric": name, "slice": "overall"}
-                for rule, bound, passed in _judge_value(value, item.threshold.value_threshold):
-                    rows.append({**row, "kind": "value", "rule": rule, "bound": bound, "value": value, "passed": passed})
-                if item.threshold.HasField("change_threshold") and baseline is not None:
-                    before = baseline.get(name, math.nan)
-                    rule, bound, passed = _judge_change(value, before, item.threshold.change_threshold)
-                    rows.append({**row, "kind": "change", "rule": rule, "bound": bound, "value": value - before, "passed": passed})
+    for row in intervals:
+        if row["clicks"] in (0, row["examples"]):  # TFMA says 0 for the areas under curves that are not there
+            row = {**row, "metrics": {name: ends for name, ends in row["metrics"].items() if name not in _OF_TWO_CLASSES}}
+        before = baseline.get(row["slice"], {}) if baseline is not None else None
+        metrics = {name: _measured(candidate.get(row["slice"], {}), before, name, ends) for name, ends in row["metrics"].items()}
+        rows.append({**row, "metrics": metrics})
     return rows
 
 
-def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool) -> str | None:
+def _measured(candidate: Metrics, baseline: Metrics | None, name: str, ends: dict[str, Any]) -> dict[str, Any]:
+    value, before = candidate.get(name), (baseline or {}).get(name)
+    (low, high), change = ends["candidate"], None
+    if baseline is not None:
+        difference = None if value is None or before is None else value - before
+        change = {"value": difference, "low": ends["change"][0], "high": ends["change"][1]}
+    return {"value": value, "low": low, "high": high, "baseline": before, "change": change}
+
+
+def _matches(row: dict[str, Any], wanted: dict[str, str]) -> bool:
+    key = {feature: str(value) for feature, value in row["key"]}
+    return key.keys() == wanted.keys() and all(value in ("*", key[feature]) for feature, value in wanted.items())
+
+
+def _judge_end(rule: dict[str, Any], found: dict[str, Any], bound: float, at_least: bool) -> bool:
+    """Whether the value, and where it is asked for the worse end of its interval, reaches the bound. What is not defined does not."""
+    asked = [found["value"], *([found["low" if at_least else "high"]] if rule["confident"] else [])]
+    return all(value is not None and (value >= bound if at_least else value <= bound) for value in asked)
+
+
+def _judge_metric(rule: dict[str, Any], metric: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The bounds of a rule with what they were held against."""
+    for name, at_least in (("at_least", True), ("at_most", False)):
+        if rule[name] is not None:
+            text = f"{name.replace('_', ' ')} {rule[name]:g}"
+            yield {
+                "kind": "value",
+                "rule": text,
+                "bound": rule[name],
+                "found": metric,
+                "passed": _judge_end(rule, metric, rule[name], at_least),
+            }
+    if rule["worse_by_at_most"] is not None and metric["change"] is not None:
+        higher = rule["better"] == "higher"
+        bound = -rule["worse_by_at_most"] if higher else rule["worse_by_at_most"]
+        text = f"at most {rule['worse_by_at_most']:g} {'below' if higher else 'above'} the baseline"
+        passed = _judge_end(rule, metric["change"], bound, higher)
+        yield {"kind": "change", "rule": text, "bound": bound, "found": metric["change"], "passed": passed}
+
+
+_UNKNOWN = {"value": None, "low": None, "high": None, "baseline": None, "change": None}
+
+
+def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every rule, on every slice that it is for, with what it was held against.
+
+    Args:
+        rules: Dicts of metric, better, slice (value, or `*` for each, by feature; empty for the overall slice), at_least, at_most,
+            worse_by_at_most (None where not asked), confident and min_examples.
+        slices: From `join`.
+
+    Returns:
+        Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value, low, high, confident, examples, judged and
+        passed. The value of a change is the difference to the baseline; without a baseline there is none to judge. What is not defined
+        does not pass. A slice with too few examples is not judged, and passes.
+    """
+    rows = []
+    for rule in rules:
+        matching = [row for row in slices if _matches(row, rule["slice"])]
+        if not matching and "*" not in rule["slice"].values():
+            matching = [{"slice": slice_text(tuple(rule["slice"].items())), "examples": 0, "metrics": {}}]
+        for row in matching:
+            judged = row["examples"] >= rule["min_examples"]
+            for result in _judge_metric(rule, row["metrics"].get(rule["metric"], _UNKNOWN)):
+                found = result.pop("found")
+                rows.append({
+                    "metric": rule["metric"], "slice": row["slice"], **result, "value": found["value"], "low": found["low"],
+                    "high": found["high"], "confident": rule["confident"], "examples": row["examples"], "judged": judged,
+                    "passed": result["passed"] or not judged,
+                })  # fmt: skip
+    return rows
+
+
+def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool, confidence: float) -> str | None:
     """Why the model is refused, in one sentence with the numbers; None if it is not."""
     failed = [row for row in rows if not row["passed"]]
     if failed:
-        reasons = [_reason(row) for row in failed]
-        return "; ".join(reasons) + "."
+        return "; ".join(_reason(row, confidence) for row in failed) + "."
     return None if blessed_by_evaluator else "the Evaluator did not bless the model (see its validation result under tfma_path)."
 
 
-def _reason(row: dict[str, Any]) -> str:
-    if row["kind"] == "value":
-        return f"{row['metric']} is {row['value']:.4f}, but {row['rule']} is asked for"
-    side = "below" if row["value"] < 0 else "above"
-    return f"{row['metric']} is {abs(row['value']):.4f} {side} the baseline's, but {row['rule']} is asked for"
+def _reason(row: dict[str, Any], confidence: float) -> str:
+    where = "" if row["slice"] == OVERALL else f" of {row['slice']} ({row['examples']:,} impressions)"
+    if row["value"] is None:
+        return f"{row['metric']}{where} is not defined, but {row['rule']} is asked for"
+    what = f"{row['metric']}{where} is {_number(row['value'], row['kind'])}"
+    if row["confident"]:
+        low, high = (_end(row[end], row["kind"]) for end in ("low", "high"))
+        what += f" ({confidence:.0%} interval over users: {low} to {high})"
+    return f"{what}, but {row['rule']} is asked for{' with confidence' if row['confident'] else ''}"
+
+
+def _number(value: float, kind: str) -> str:
+    return f"{value:.4f}" if kind == "value" else f"{abs(value):.4f} {'below' if value < 0 else 'above'} the baseline's"
+
+
+def _end(value: float | None, kind: str) -> str:
+    return "not defined" if value is None else f"{value:.4f}" if kind == "value" else f"{value:+.4f}"
 
 
 @component
 def Verdict(
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
     evaluator_blessing: InputArtifact[standard_artifacts.ModelBlessing],
+    intervals: InputArtifact[ConfidenceIntervals],
     model: InputArtifact[standard_artifacts.Model],
     blessing: OutputArtifact[standard_artifacts.ModelBlessing],
+    rules: Parameter[str],
     source_fingerprint: Parameter[str],
 ) -> None:
     """Blesses the model if every gate agrees, and writes why or why not to `verdict.json`.
 
     Args:
-        evaluation: TFMA's output, thresholds included.
+        evaluation: TFMA's output.
         evaluator_blessing: The Evaluator's own.
+        intervals: UserBootstrap's.
         model: The model that is judged.
         blessing: What Pusher asks: TFX's blessing properties and files, and `verdict.json`.
+        rules: JSON array, as `judge`.
         source_fingerprint: Changes with this code, so that no cached verdict outlives it.
     """
     del source_fingerprint
-    eval_config = tfma.load_eval_result(evaluation.uri).config
-    candidate, baseline = _load_metrics(evaluation.uri, eval_config)
-    rows = judge(eval_config, candidate, baseline)
-    reason = explain_refusal(rows, bool(evaluator_blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY)))
-    verdict = {"blessed": reason is None, "refused_because": reason, "thresholds": rows, "metrics": candidate, "baseline": baseline}
+    found = json.loads((Path(intervals.uri) / INTERVALS_FILE).read_text())
+    slices = join(found["slices"], *_load_metrics(evaluation.uri))
+    rows = judge(json.loads(rules), slices)
+    evaluator_agrees = bool(evaluator_blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY))
+    reason = explain_refusal(rows, evaluator_agrees, found["confidence"])
+    verdict = {**found, "blessed": reason is None, "refused_because": reason, "thresholds": rows, "slices": slices}
     folder = Path(blessing.uri)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / VERDICT_FILE).write_text(json.dumps(verdict, indent=2) + "\n")
+    (folder / VERDICT_FILE).write_text(json.dumps(verdict) + "\n")
     (folder / (constants.BLESSED_FILE_NAME if reason is None else constants.NOT_BLESSED_FILE_NAME)).touch()
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(reason is None))
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
     blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
 
 
-def _load_metrics(uri: str, eval_config: config_pb2.EvalConfig) -> tuple[dict[str, float], dict[str, float] | None]:
-    """Overall metrics of the model and, where there is one, of the baseline."""
-    names = {spec.is_baseline: spec.name for spec in eval_config.model_specs}
+def _load_metrics(uri: str) -> tuple[dict[str, Metrics], dict[str, Metrics] | None]:
+    """Metrics by slice of the model and, where there is one, of the baseline."""
+    alone = tfma.load_eval_result(uri)
+    names = {spec.is_baseline: spec.name for spec in alone.config.model_specs}
     if len(names) == 1:
-        return overall_metrics(tfma.load_eval_result(uri)), None
+        return metrics_by_slice(alone), None
     candidate, baseline = (tfma.load_eval_result(uri, model_name=names[is_baseline]) for is_baseline in (False, True))
-    return overall_metrics(candidate), overall_metrics(baseline)
+    return metrics_by_slice(candidate), metrics_by_slice(baseline)

@@ -5,6 +5,10 @@
 | `serving_default`    | `examples` (B,): serialised tf.Examples            | `probability` (B,)                            |
 | `predict`            | raw features by name: (B,), histories (B, any)     | `probability` (B,)                            |
 | `transform_features` | `examples` (B,): serialised tf.Examples            | transformed features by name                  |
+| `explain`            | `examples` (B,): serialised tf.Examples            | `probability` (B,), `<sequence>_attention`    |
+
+`explain` is there if the model attends to histories: for each sequence, (B, L) float32, what the embedding of each event is multiplied by.
+The most recent L events stand oldest first and fill the row from the left; padding is 0.
 
 Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where the first
 behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are float32 in `predict`, NaN where missing.
@@ -16,6 +20,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from din_trainer.din import DIN
 from din_trainer.features import HISTORICAL_TIMESTAMPS, Column, FeatureConfig
 from din_trainer.frame import RankingModel
 from din_trainer.preprocessing import missing_value
@@ -105,6 +110,11 @@ def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: s
     def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return transform(tf.io.parse_example(examples, spec))
 
+    def explain(examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed = transform(tf.io.parse_example(examples, spec))
+        weights = {f"{sequence}_attention": x for sequence, x in model.attention_weights(transformed).items()}
+        return {"probability": tf.sigmoid(model(transformed, training=False)), **weights}
+
     examples_spec = [tf.TensorSpec([None], tf.string, name="examples")]
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -112,4 +122,6 @@ def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: s
     archive.add_endpoint("serving_default", serving_default, examples_spec)
     archive.add_endpoint("predict", predict, [raw_tensor_spec(features)])
     archive.add_endpoint("transform_features", transform_features, examples_spec)
+    if isinstance(model, DIN) and model.sequences:
+        archive.add_endpoint("explain", explain, examples_spec)
     archive.write_out(path, verbose=False)

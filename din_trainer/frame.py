@@ -190,20 +190,34 @@ class RankingModel(keras.Model):
     def embed(self, inputs: Ids, training: bool) -> Fields:
         """Looks each table up once, then pools each sequence."""
         features = self.din_config.features
-        embedded: dict[str, Any] = {}
-        for name, table in self.tables.items():
-            fed = [raw for raw, vocabulary in features.vocabulary_by_feature.items() if vocabulary == name and raw in inputs.ids]
-            embedded |= zip(fed, table([inputs.ids[raw] for raw in fed], training=training), strict=True)
+        embedded = self.look_up(inputs, training)
         interests: dict[str, Any] = {}
-        for number, (sequence, behaviours) in enumerate(self.sequences.items()):
-            query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D)
-            keys = ops.concatenate([embedded[b.history] for b in behaviours.values()], axis=-1)  # (E, D)
-            rows = inputs.rows[next(iter(behaviours.values())).history]
-            interest = self.pool(sequence, query, keys, rows, inputs.time_gaps if number == 0 else None, training)  # (B, D)
+        for sequence, history in self.histories(inputs, embedded).items():
+            interest = self.pool(sequence, *history, training)  # (B, D)
+            behaviours = self.sequences[sequence]
             sizes = [features.vocabulary_of(name).dim for name in behaviours]
             interests |= zip((b.history for b in behaviours.values()), tf.split(interest, sizes, axis=1), strict=True)
         candidates = {b.candidate: embedded[b.candidate] for b in features.behaviours.values()}
         return Fields(candidates, interests, [embedded[name] for name in features.side if name in embedded])
+
+    def look_up(self, inputs: Ids, training: bool) -> dict[str, Any]:
+        """The embeddings of all ids by raw name: (B, D), or (E, D) for a history."""
+        vocabulary_by_feature = self.din_config.features.vocabulary_by_feature
+        embedded: dict[str, Any] = {}
+        for name, table in self.tables.items():
+            fed = [raw for raw, vocabulary in vocabulary_by_feature.items() if vocabulary == name and raw in inputs.ids]
+            embedded |= zip(fed, table([inputs.ids[raw] for raw in fed], training=training), strict=True)
+        return embedded
+
+    def histories(self, inputs: Ids, embedded: dict[str, Any]) -> dict[str, tuple[Any, Any, Any, Any]]:
+        """What `pool` gets of each sequence: query, keys, rows and further."""
+        result = {}
+        for number, (sequence, behaviours) in enumerate(self.sequences.items()):
+            query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D)
+            keys = ops.concatenate([embedded[b.history] for b in behaviours.values()], axis=-1)  # (E, D)
+            rows = inputs.rows[next(iter(behaviours.values())).history]
+            result[sequence] = query, keys, rows, inputs.time_gaps if number == 0 else None
+        return result
 
     def get_config(self) -> dict[str, Any]:
         return {"config": self.din_config.model_dump(mode="json"), "vocabulary_sizes": self.vocabulary_sizes, "name": self.name}

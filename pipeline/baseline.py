@@ -1,5 +1,6 @@
-"""The baseline of a run: the model now served under its name."""
+"""The baseline of a run: the model now served under its name, or another one that the run names."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -16,34 +17,49 @@ def _check_comparable(config: PipelineConfig, served: Path) -> None:
     unknown = [column.name for column in read_features(served).columns if declared.get(column.name) != column.dtype]
     if unknown:
         raise InputError(
-            f"{served}, now served as {config.name!r}, reads {', '.join(unknown)}, which this configuration lacks or types otherwise, so "
+            f"{served}, the baseline of {config.name!r}, reads {', '.join(unknown)}, which this configuration lacks or types otherwise, so "
             "that the two cannot be compared: give this one another name (--set name=…)."
         )
 
 
+def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
+    """The SavedModel that `evaluation.baseline` names."""
+    choice = config.evaluation.baseline
+    if choice == "none":
+        return None
+    versions = served_versions(serving)
+    if choice == "served":
+        return serving / str(versions[-1]) if versions else None
+    if choice.isdecimal():
+        if int(choice) not in versions:
+            raise InputError(f"{serving} has no version {choice}: evaluation.baseline can be {', '.join(map(str, versions)) or 'none'}.")
+        return serving / choice
+    return Path(choice).absolute()
+
+
 def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path | None:
-    """Lays the served version out as TFX lays out models, by a relative link, so that nothing is copied and a workspace may move.
+    """Lays the baseline out as TFX lays out models, by a relative link, so that nothing is copied and a workspace may move.
 
     Args:
         config: Of the run.
         serving: The served versions of its name.
-        folder: Where the links of all versions lie.
+        folder: Where the links of all baselines lie.
 
     Returns:
-        The folder of this version's link; None if nothing is served.
+        The folder of this baseline's link, named as the baseline's own; None if there is none.
 
     Raises:
-        InputError: The served model reads features that the configuration lacks, so that the two cannot be compared.
+        InputError: There is no such model, or it reads features that the configuration lacks, so that the two cannot be compared.
     """
-    versions = served_versions(serving)
-    if not versions:
+    model = _chosen(config, serving)
+    if model is None:
         return None
-    served = serving / str(versions[-1])
-    _check_comparable(config, served)
-    version = folder / served.name
-    link = Path(path_utils.serving_model_dir(str(version)))
+    _check_comparable(config, model)
+    # Two folders of one name, outside of the serving folder, must not share a link that TFX's cache knows.
+    place = model.name if model.parent == serving else f"{model.name}-{hashlib.sha256(str(model).encode()).hexdigest()[:8]}"
+    link = Path(path_utils.serving_model_dir(str(folder / place)))
     link.parent.mkdir(parents=True, exist_ok=True)
-    if link.resolve() != served.resolve():
+    if link.resolve() != model.resolve():
         link.unlink(missing_ok=True)
-        link.symlink_to(os.path.relpath(served, link.parent))
-    return version
+        link.symlink_to(os.path.relpath(model, link.parent))
+    return folder / place

@@ -84,6 +84,16 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
     speed.set_defaults(call=_bench_train)
 
+    report = commands.add_parser("report", help="make one HTML file of a run, to open offline in any browser")
+    report.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    which = report.add_mutually_exclusive_group()
+    which.add_argument("--run", metavar="ID", help="a run of din runs (default: the last one that was evaluated)")
+    which.add_argument("--compare", nargs=2, metavar="ID", help="two runs side by side, the differences of their configuration included")
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--out", type=Path, metavar="FILE.html", help="default: beside the run's summary")
+    form.add_argument("--json", action="store_true", help="print the content as one JSON object instead")
+    report.set_defaults(call=_report)
+
     runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
     runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
     runs.add_argument("--json", action="store_true", help="print a JSON array of the summaries")
@@ -179,6 +189,31 @@ def _bench_train(args: argparse.Namespace) -> int:
     from benchmarks import train
 
     return train.main(args.json)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from pipeline.report.content import REPORT_FILE, latest_evaluated, read_content
+    from pipeline.report.page import write_report
+
+    if args.compare:
+        return _compare(args)
+    folder = args.workspace / "runs" / (args.run or latest_evaluated(args.workspace))
+    if args.json:
+        print(json.dumps(read_content(folder, args.workspace).as_json()))
+    else:
+        print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from pipeline.report.compare import read_comparison, write_comparison
+
+    first, second = (args.workspace / "runs" / run for run in args.compare)
+    if args.json:
+        print(json.dumps(read_comparison(first, second, args.workspace)))
+    else:
+        print(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html"))
+    return 0
 
 
 def _runs(args: argparse.Namespace) -> int:

@@ -5,12 +5,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from din_trainer.config import DINConfig
-from din_trainer.features import Frozen
+from din_trainer.features import USER_ID, Frozen
 from pipeline.datasets.synthetic import SyntheticConfig
 from pipeline.errors import InputError
 from pipeline.metrics import METRICS
@@ -18,6 +18,8 @@ from pipeline.metrics import METRICS
 T = TypeVar("T", bound=Frozen)
 
 LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bucketed number of events
+USER_ACTIVITY, ITEM_POPULARITY = "user_activity", "item_popularity"  # bucketed impressions of the user, of the candidate item, in train/
+EACH = "*"  # every value of a slice's feature
 
 
 class Threshold(Frozen):
@@ -26,22 +28,66 @@ class Threshold(Frozen):
     at_least: FiniteFloat | None = None
     at_most: FiniteFloat | None = None
     worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="Than the baseline on the same examples.")
+    confident: bool = Field(False, description="The worse end of the confidence interval must reach it as well.")
+
+
+class SliceThreshold(Threshold):
+    """What a metric must reach on a slice, or on each value of one."""
+
+    metric: str
+    slice: dict[str, str] = Field(min_length=1, max_length=2)
+    min_examples: int = Field(100, ge=1, description="A slice with fewer is not judged.")
+
+
+class BootstrapConfig(Frozen):
+    """Confidence intervals: users are drawn with replacement, since a user's impressions are no independent observations."""
+
+    replicates: int = Field(400, ge=0)
+    confidence: float = Field(0.95, gt=0, lt=1)
+    seed: int = 0
 
 
 class EvaluationConfig(Frozen):
     """How a model is judged."""
 
     thresholds: dict[str, Threshold] = Field(min_length=1)
-    slices: tuple[str, ...]
+    slices: tuple[str | tuple[str, str], ...]
+    slice_thresholds: tuple[SliceThreshold, ...] = ()
+    baseline: str = Field("served", description="What to compare with: the served version, another version, a folder, or none.")
+    bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
-        for name, threshold in self.thresholds.items():
+        named = [*self.thresholds.items(), *((threshold.metric, threshold) for threshold in self.slice_thresholds)]
+        for name, threshold in named:
             if name not in METRICS:
                 raise ValueError(f"no metric is called {name!r}: {', '.join(METRICS)} can have thresholds")
             if METRICS[name].better is None and threshold.worse_by_at_most is not None:
                 raise ValueError(f"{name} is best in between, so worse_by_at_most says nothing: give it at_least and at_most")
+            if threshold.confident and not self.bootstrap.replicates:
+                raise ValueError(
+                    f"{name} is to be reached with confidence, but evaluation.bootstrap.replicates is 0: set it to some hundreds"
+                )
+        for features in self.slice_features:
+            if len(set(features)) < len(features):
+                raise ValueError(f"evaluation.slices crosses {features[0]!r} with itself")
+        known = {frozenset(features) for features in self.slice_features}
+        for threshold in self.slice_thresholds:
+            if frozenset(threshold.slice) not in known:
+                raise ValueError(
+                    f"a slice threshold is for {' and '.join(threshold.slice)}, by which nothing is sliced: add it to evaluation.slices"
+                )
         return self
+
+    @property
+    def judged_metrics(self) -> set[str]:
+        """The metrics that some threshold is for."""
+        return {*self.thresholds, *(threshold.metric for threshold in self.slice_thresholds)}
+
+    @property
+    def slice_features(self) -> list[tuple[str, ...]]:
+        """The features of each slice: one, or the two of a cross."""
+        return [(entry,) if isinstance(entry, str) else entry for entry in self.slices]
 
 
 class SchemaConfig(Frozen):
@@ -61,12 +107,37 @@ class PipelineConfig(DINConfig):
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineConfig":
-        columns = self.features.columns
-        known = {c.name for c in columns} | {c.name + LENGTH_SUFFIX for c in columns if c.presence == "sequence"}
-        unknown = [name for name in self.evaluation.slices if name not in known]
-        if unknown:
-            raise ValueError(f"evaluation.slices names {unknown[0]!r}, which is no declared feature; known are {', '.join(sorted(known))}")
+        known = self.slice_columns.keys() | {column.name for column in self.features.columns if column.presence != "sequence"}
+        for name in (name for features in self.evaluation.slice_features for name in features):
+            if name not in known:
+                raise ValueError(f"evaluation.slices names {name!r}, which is no declared feature; known are {', '.join(sorted(known))}")
+        for metric in self.evaluation.judged_metrics:
+            if METRICS[metric].within == "user" and USER_ID not in self.features.user:
+                raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: take its threshold out, or declare it")
+        for threshold in self.evaluation.slice_thresholds:
+            torn = [name for name in threshold.slice if name not in self.user_level]
+            if METRICS[threshold.metric].within == "request" and torn:
+                raise ValueError(
+                    f"{threshold.metric} ranks all impressions of a request, which a slice by {torn[0]!r} tears apart: "
+                    f"give it a threshold on {', '.join(sorted(self.user_level)) or 'the whole eval split'}"
+                )
         return self
+
+    @property
+    def slice_columns(self) -> dict[str, tuple[Literal["length", "count"], str]]:
+        """Columns that are computed to slice by: from the length of a history, or from how often a value occurs in train/."""
+        columns: dict[str, tuple[Literal["length", "count"], str]] = {
+            column.name + LENGTH_SUFFIX: ("length", column.name) for column in self.features.columns if column.presence == "sequence"
+        }
+        columns[ITEM_POPULARITY] = ("count", next(iter(self.features.behaviours.values())).candidate)
+        if USER_ID in self.features.user:
+            columns[USER_ACTIVITY] = ("count", USER_ID)
+        return columns
+
+    @property
+    def user_level(self) -> set[str]:
+        """The slice features that are the same for all impressions of a user."""
+        return {*self.features.user, *({USER_ACTIVITY} & self.slice_columns.keys())}
 
     @property
     def din(self) -> DINConfig:

@@ -1,5 +1,6 @@
 """The DAG, top to bottom as in the README's picture."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
+from tfx.types.channel import Channel
 from tfx.types.standard_artifact_utils import ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY
 from tfx.version import __version__ as tfx_version
 
@@ -28,15 +30,19 @@ import din_trainer
 import din_trainer.config
 import din_trainer.features
 import din_trainer.preprocessing
-from components import atomic_pusher, data_gate, verdict
+from components import atomic_pusher, data_gate, slice_columns, user_bootstrap, verdict
 from components.data_gate import DataGate
+from components.slice_columns import SliceColumns
+from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
-from pipeline import beam, evaluation
+from pipeline import additive, beam, bootstrap, curves, evaluation, gauc, metrics, slices, tfma_metrics, whole_users
 from pipeline.config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
-from pipeline.evaluation import make_eval_config
+from pipeline.evaluation import bootstrap_settings, make_eval_config, rules
 from pipeline.fingerprint import file_fingerprint, source_fingerprint
+
+_METRICS = (additive, gauc, metrics, slices, tfma_metrics)  # what both evaluations are made of
 
 
 class Places(NamedTuple):
@@ -49,7 +55,8 @@ class Places(NamedTuple):
         metadata: SQLite file of the metadata store.
         checkpoints: Of a training that was cut off.
         serving: The served versions of this name.
-        baseline: Folder that holds the baseline as TFX lays models out; None if nothing is served.
+        baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
+        requests: Whether the schema has requests, so that ranking within them is measured.
     """
 
     data: Path
@@ -59,6 +66,7 @@ class Places(NamedTuple):
     checkpoints: Path
     serving: Path
     baseline: Path | None
+    requests: bool = False
 
 
 class DataNodes(NamedTuple):
@@ -141,22 +149,38 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     )
     model = trainer.outputs["model"]
 
+    columns = _slice_columns(config, examples, schema)
+    columns.add_upstream_node(data.data_gate)
+    sliced, sliced_schema = columns.outputs["sliced_examples"], columns.outputs["sliced_schema"]
+
     baseline = _import_baseline(places.baseline) if places.baseline else None
+    baseline_model = baseline.outputs["result"] if baseline else None
     evaluator = Evaluator(
-        examples=examples,
+        examples=sliced,
         model=model,
-        baseline_model=baseline.outputs["result"] if baseline else None,
-        eval_config=make_eval_config(config),
-        schema=schema,
+        baseline_model=baseline_model,
+        eval_config=make_eval_config(config, places.requests),
+        schema=sliced_schema,
         example_splits=["eval"],
         module_path="pipeline.evaluation",
-    ).with_beam_pipeline_args([*beam.local_options(), f"--source_fingerprint={source_fingerprint(evaluation)}"])
+    ).with_beam_pipeline_args([*beam.local_options(), f"--source_fingerprint={source_fingerprint(evaluation, whole_users, *_METRICS)}"])
+
+    bootstrap_node = UserBootstrap(
+        examples=sliced,
+        schema=sliced_schema,
+        model=model,
+        **({"baseline_model": baseline_model} if baseline_model else {}),
+        settings=json.dumps(bootstrap_settings(config, places.requests)),
+        source_fingerprint=source_fingerprint(user_bootstrap, bootstrap, curves, *_METRICS),
+    )
 
     verdict_node = Verdict(
         evaluation=evaluator.outputs["evaluation"],
         evaluator_blessing=evaluator.outputs["blessing"],
+        intervals=bootstrap_node.outputs["intervals"],
         model=model,
-        source_fingerprint=source_fingerprint(verdict),
+        rules=json.dumps(rules(config)),
+        source_fingerprint=source_fingerprint(verdict, slices),
     )
 
     pusher = Pusher(
@@ -167,7 +191,22 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         custom_config={"run_id": run_id},  # never from the cache: what is served may have changed since
     )
 
-    return _pipeline(config, places, [*data, trainer, *([baseline] if baseline else []), evaluator, verdict_node, pusher])
+    return _pipeline(
+        config, places, [*data, trainer, columns, *([baseline] if baseline else []), evaluator, bootstrap_node, verdict_node, pusher]
+    )
+
+
+def _slice_columns(config: PipelineConfig, examples: Channel, schema: Channel) -> BaseComponent:
+    """Only the columns that some slice asks for."""
+    asked = {name for features in config.evaluation.slice_features for name in features}
+    columns = {name: column for name, column in config.slice_columns.items() if name in asked}
+    return SliceColumns(
+        examples=examples,
+        schema=schema,
+        lengths=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
+        counted=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
+        source_fingerprint=source_fingerprint(slice_columns),
+    )
 
 
 def _import_baseline(folder: Path) -> Importer:

@@ -1,33 +1,22 @@
 """What is measured, on which slices, and which figures a model must reach: the TFMA EvalConfig, from the configuration.
 
-Models are judged on raw examples through their serving signature. Slice keys are raw features or columns computed here from raw features,
+Models are judged on raw examples through their serving signature. Slice keys are raw features or columns of the data (`SliceColumns`),
 never a model's own Transform: with a baseline TFMA would count an example in both models' slices.
 """
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
-import apache_beam as beam
-import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from din_trainer.features import LABEL
-from pipeline.config import LENGTH_SUFFIX, PipelineConfig, Threshold
-from pipeline.metrics import METRICS
+from din_trainer.features import LABEL, REQUEST_ID, USER_ID
+from pipeline.config import PipelineConfig, Threshold
+from pipeline.metrics import METRICS, REPORTED
+from pipeline.whole_users import whole_users_extractor
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-HISTORY_LENGTH_BOUNDS = (0, 2, 5, 10, 20, 50)  # the buckets 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51+
-
-
-def history_length_bucket(length: int) -> str:
-    """The slice that a history of `length` events belongs to, such as `3-5`."""
-    lower = 0
-    for upper in HISTORY_LENGTH_BOUNDS:
-        if length <= upper:
-            return str(upper) if lower == upper else f"{lower}-{upper}"
-        lower = upper + 1
-    return f"{lower}+"
+_KEYS = {"user": USER_ID, "request": REQUEST_ID}
 
 
 def _metric_threshold(threshold: Threshold, better: str | None) -> config_pb2.MetricThreshold:
@@ -44,55 +33,63 @@ def _metric_threshold(threshold: Threshold, better: str | None) -> config_pb2.Me
 
 
 def _metric_config(name: str, threshold: Threshold | None) -> config_pb2.MetricConfig:
-    metric = config_pb2.MetricConfig(class_name=METRICS[name].class_name, config=f'"name": "{name}"')
+    metric = METRICS[name]
+    settings = {"name": name, **({"key": _KEYS[metric.within]} if metric.within else {}), **dict(metric.settings)}
+    result = config_pb2.MetricConfig(class_name=metric.class_name, module=metric.module, config=json.dumps(settings)[1:-1])
     if threshold is not None:  # for the overall slice alone: a plain `threshold` would bind every slice
-        per_slice = metric.per_slice_thresholds.add(threshold=_metric_threshold(threshold, METRICS[name].better))
+        per_slice = result.per_slice_thresholds.add(threshold=_metric_threshold(threshold, metric.better))
         per_slice.slicing_specs.add()
-    return metric
+    return result
 
 
-def make_eval_config(config: PipelineConfig) -> config_pb2.EvalConfig:
-    """The EvalConfig of a run. TFX drops the baseline from it where there is none."""
+def _measured(config: PipelineConfig, requests: bool) -> list[str]:
+    """The metrics that the data has."""
+    known = {"user": USER_ID in config.features.user, "request": requests}
+    return [name for name, metric in METRICS.items() if metric.within is None or known[metric.within]]
+
+
+def make_eval_config(config: PipelineConfig, requests: bool) -> config_pb2.EvalConfig:
+    """The EvalConfig of a run. TFX drops the baseline from it where there is none.
+
+    Args:
+        config: Of the run.
+        requests: Whether the data tells which impressions were shown together.
+    """
     result = config_pb2.EvalConfig()
     for name in (CANDIDATE, BASELINE):
         result.model_specs.add(name=name, signature_name="serving_default", label_key=LABEL, is_baseline=name == BASELINE)
     result.slicing_specs.add()
-    for feature in config.evaluation.slices:
-        result.slicing_specs.add(feature_keys=[feature])
+    for features in config.evaluation.slice_features:
+        result.slicing_specs.add(feature_keys=features)
     thresholds = config.evaluation.thresholds
-    metrics = [_metric_config(name, thresholds.get(name)) for name in METRICS]
-    result.metrics_specs.add(metrics=[*metrics, config_pb2.MetricConfig(class_name="ExampleCount")])
+    result.metrics_specs.add(metrics=[_metric_config(name, thresholds.get(name)) for name in _measured(config, requests)])
     return result
 
 
-def _row_lengths(values: Any) -> np.ndarray:
-    """Values a row of a batch of lists, dense or sparse: (B,)."""
-    if hasattr(values, "dense_shape"):
-        return np.bincount(np.asarray(values.indices)[:, 0], minlength=int(values.dense_shape[0]))
-    return np.array([np.size(row) for row in values])
+def bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:
+    """The settings of UserBootstrap. A slice that tears requests apart has no metrics within them."""
+    reported = [name for name in _measured(config, requests) if name in REPORTED]
+    slices = []
+    for features in [(), *config.evaluation.slice_features]:
+        whole = set(features) <= config.user_level
+        slices.append({"features": features, "metrics": [name for name in reported if whole or METRICS[name].within != "request"]})
+    keys = {"label": LABEL, "user": USER_ID if USER_ID in config.features.user else "", "request": REQUEST_ID if requests else ""}
+    return {"slices": slices, **keys, **config.evaluation.bootstrap.model_dump()}
 
 
-class _AddLengths(beam.DoFn):
-    """Adds the bucketed length of each history that a slice asks for to a batch of extracts."""
-
-    def __init__(self, slice_keys: list[str]):
-        self._slice_keys = slice_keys
-
-    def process(self, extracts: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        features = dict(extracts[tfma.FEATURES_KEY])
-        for key in set(self._slice_keys) - set(features):
-            lengths = _row_lengths(features[key.removesuffix(LENGTH_SUFFIX)])
-            features[key] = np.array([history_length_bucket(int(length)) for length in lengths], dtype=object)
-        yield {**extracts, tfma.FEATURES_KEY: features}
+def rules(config: PipelineConfig) -> list[dict[str, Any]]:
+    """What the Verdict holds the metrics against, as `components.verdict.judge` takes it."""
+    evaluation = config.evaluation
+    overall = [{"metric": name, "slice": {}, "min_examples": 0, **t.model_dump()} for name, t in evaluation.thresholds.items()]
+    everything = [*overall, *(threshold.model_dump() for threshold in evaluation.slice_thresholds)]
+    return [{**rule, "better": METRICS[rule["metric"]].better} for rule in everything]
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any) -> list[Any]:
-    """TFMA's own extractors, with the computed slice columns added right behind the raw features. Called by TFX Evaluator."""
+    """TFMA's own extractors, those that part the examples replaced by one that keeps users whole. Called by TFX Evaluator."""
     extractors = tfma.default_extractors(
         eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
     )
-    keys = {key for spec in eval_config.slicing_specs for key in spec.feature_keys if key.endswith(LENGTH_SUFFIX)}
-    stages = [extractor.stage_name for extractor in extractors]
-    add_lengths = tfma.extractors.Extractor("AddHistoryLengths", beam.ParDo(_AddLengths(sorted(keys))))
-    extractors.insert(stages.index("ExtractFeatures") + 1, add_lengths)
-    return extractors
+    keys = {json.loads(f"{{{metric.config}}}").get("key") for spec in eval_config.metrics_specs for metric in spec.metrics}
+    whole_users = whole_users_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
+    return [*extractors[:-2], whole_users]

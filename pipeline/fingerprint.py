@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-_LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-data-validation")
+LIBRARIES = ("tfx", "tensorflow", "keras", "tensorflow-transform", "tensorflow-model-analysis", "tensorflow-data-validation")
 
 
 def file_fingerprint(file: str) -> str:
@@ -16,7 +16,7 @@ def file_fingerprint(file: str) -> str:
 
 def source_fingerprint(*modules: ModuleType) -> str:
     """SHA-256, shortened, over the Python files of modules and whole packages, and the versions of the libraries that they call."""
-    digest = hashlib.sha256(" ".join(version(library) for library in _LIBRARIES).encode())
+    digest = hashlib.sha256(" ".join(version(library) for library in LIBRARIES).encode())
     for module in modules:
         assert module.__file__ is not None
         file = Path(module.__file__)

@@ -13,22 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pipeline.datasets
-from din_trainer.features import LABEL
+from din_trainer.features import LABEL, REQUEST_ID
 from pipeline.config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, to_json_rows
 from pipeline.datasets.tfrecord import read_batches, read_records
 from pipeline.errors import DataError, InputError, causes, explain_place
+from pipeline.files import write_whole
 from pipeline.fingerprint import source_fingerprint
-from pipeline.metrics import PROBABILITY, REPORTED
+from pipeline.metrics import METRICS, PROBABILITY
 from pipeline.preflight import DataFacts, check_data, check_embeddings, check_workspace, split_files
-from pipeline.summary import Summary
+from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, EVALUATION_FILE, REPORT_FILE
+from pipeline.summary import Summary, read_summaries
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported when the data is known to be sound
     from pipeline.dag import Places
 
-LOG_FILE = "log.txt"
+LOG_FILE, METADATA_FILE = "log.txt", "metadata.sqlite"
 _SAMPLES = 5
 BAD_INPUT = 2  # exit status
 
@@ -71,6 +73,7 @@ class Run:
     def __init__(self, config: PipelineConfig, data: Path | None, folder: Path, progress: Progress):
         self._config = config
         self._given = data
+        self._folder = folder
         self._workspace = folder.parents[1]
         self._progress = progress
         self._started = time.monotonic()
@@ -97,6 +100,7 @@ class Run:
         finally:
             self._progress.stop()
             self._write()
+        self._report()
         return self.summary
 
     def _explain(self, error: Exception) -> None:
@@ -119,7 +123,34 @@ class Run:
         except InputError:  # what happened is still told on the terminal
             logging.exception("the summary could not be written")
 
+    def _report(self) -> None:
+        """The HTML file of a run that was evaluated. The verdict stands without it."""
+        if self.summary.metrics is None:
+            return
+        self._progress.start("report")
+        try:
+            self._write_json(DETAILS_FILE, self._details())
+            from pipeline.report.page import write_report
+
+            self.summary.report_path = str(write_report(self._folder, self._workspace, self._folder / REPORT_FILE))
+        except (Exception, KeyboardInterrupt):
+            logging.exception("no report")
+        self._progress.finish()
+        self._write()
+
+    def _details(self) -> dict[str, Any]:
+        """What the report tells beside the evaluation. Drift is against the last run on other data."""
+        from pipeline.report.details import gather_details
+
+        summary = self.summary
+        others = [run for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics and run.data != summary.data]
+        previous = others[-1].run_id if others else None
+        return gather_details(
+            self._workspace / METADATA_FILE, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data))
+        )
+
     def _execute(self) -> None:
+        self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
         data = self._given.absolute() if self._given else self._synthesise()
         self.summary.data = str(data)
         facts = self._check(data)
@@ -173,18 +204,24 @@ class Run:
     def _places(self, data: Path, facts: DataFacts) -> "Places":
         from pipeline.baseline import link_baseline
         from pipeline.dag import Places
-        from pipeline.schema import write_schema
+        from pipeline.schema import has_feature, write_schema
 
         name = self._config.name
+        schema = write_schema(self._config, data, facts, self._workspace / "schemas")
+        requests = has_feature(schema, REQUEST_ID)
+        unknown = sorted(metric for metric in self._config.evaluation.judged_metrics if METRICS[metric].within == "request")
+        if unknown and not requests:
+            raise InputError(f"{data} has no {REQUEST_ID}, within which {unknown[0]} ranks: take its threshold out, or add the feature.")
         serving = self._workspace / "serving" / name
         return Places(
             data=data,
-            schema=write_schema(self._config, data, facts, self._workspace / "schemas"),
+            schema=schema,
             artifacts=self._workspace / "artifacts" / name,
-            metadata=self._workspace / "metadata.sqlite",
+            metadata=self._workspace / METADATA_FILE,
             checkpoints=self._workspace / "checkpoints" / name,
             serving=serving,
             baseline=link_baseline(self._config, serving, self._workspace / "artifacts" / name / "baseline"),
+            requests=requests,
         )
 
     def _collect(self, places: "Places") -> None:
@@ -212,13 +249,22 @@ class Run:
             self.summary.end("refused", self.summary.refused_because)
 
     def _apply_verdict(self, verdict: dict[str, Any], places: "Places") -> None:
-        summary = self.summary
+        summary, overall = self.summary, verdict["slices"][0]["metrics"]
         summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
         summary.thresholds = verdict["thresholds"]
-        summary.metrics = {name: verdict["metrics"].get(name) for name in REPORTED}
+        summary.metrics = {name: metric["value"] for name, metric in overall.items()}
+        summary.intervals = {name: [metric["low"], metric["high"]] for name, metric in overall.items()}
         if places.baseline:
-            metrics = {name: verdict["baseline"].get(name) for name in REPORTED}
-            summary.baseline = {"version": int(places.baseline.name), "metrics": metrics}
+            summary.baseline = {
+                "version": int(places.baseline.name) if places.baseline.name.isdecimal() else None,
+                "path": str((places.baseline / "Format-Serving").resolve()),
+                "metrics": {name: metric["baseline"] for name, metric in overall.items()},
+                "changes": {name: metric["change"] for name, metric in overall.items()},
+            }
+        self._write_json(EVALUATION_FILE, {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")})
+
+    def _write_json(self, name: str, content: Any) -> None:
+        write_whole(self._folder / name, [json.dumps(content), "\n"])
 
     def _sample(self, data: Path) -> None:
         """Five evaluation impressions with their scores beside their labels."""
@@ -250,7 +296,12 @@ def read_oracle(data: Path) -> dict[str, float | None] | None:
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
     """Impressions that each node works on."""
     total, seen = sum(examples.values()), examples["train"] + examples["validation"]
-    return {"ImportExampleGen": total, "StatisticsGen": total, "Transform": seen, "Evaluator": examples["eval"]}
+    return {
+        "ImportExampleGen": total,
+        "StatisticsGen": total,
+        "Transform": seen,
+        **dict.fromkeys(("SliceColumns", "Evaluator", "UserBootstrap"), examples["eval"]),
+    }
 
 
 @contextlib.contextmanager

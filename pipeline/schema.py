@@ -75,3 +75,8 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
+
+
+def has_feature(schema: Path, name: str) -> bool:
+    """Whether a schema file has a feature of this name."""
+    return any(feature.name == name for feature in _read(schema).feature)

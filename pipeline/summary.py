@@ -1,15 +1,18 @@
 """What a run leaves behind: `summary.json`, and the table on the terminal."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.errors import InputError
 from pipeline.files import write_whole
-from pipeline.metrics import REPORTED
+from pipeline.metrics import OVERALL, REPORTED
 
 Status = Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"]
 
@@ -29,6 +32,7 @@ class Summary(BaseModel):
     data: str | None = None
     examples: dict[str, int] | None = None
     metrics: dict[str, float | None] | None = None
+    intervals: dict[str, list[float | None]] | None = None
     oracle: dict[str, float | None] | None = None
     baseline: dict[str, Any] | None = None
     thresholds: list[dict[str, Any]] | None = None
@@ -75,14 +79,23 @@ def _read_summary(path: Path) -> Summary:
 
 
 def runs_table(summaries: list[Summary]) -> Table:
-    """The runs of a workspace, one a line."""
-    table = Table("run", "status", "AUC", "log loss", "pushed", "seconds", "why not")
+    """The runs of a workspace, one a line; below it why those that were not pushed were not."""
+    reasons = [f"{run.run_id}: {_first_reason(run.refused_because)}" for run in summaries if run.refused_because]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, caption=Text("\n".join(reasons)), caption_justify="left")
+    for name in ("run", "time", "data", "AUC", "GAUC", "log loss", "verdict", "version"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("time", "data", "log loss"))
     for run in summaries:
-        metrics, seconds = run.metrics or {}, run.seconds or {}
-        figures = (number(metrics.get("auc")), number(metrics.get("log_loss")))
-        total = f"{seconds.get('total', 0):.0f}"
-        table.add_row(run.run_id, run.status, *figures, str(run.pushed_version or ""), total, run.refused_because or "")
+        metrics = run.metrics or {}
+        figures = (number(metrics.get(name)) for name in ("auc", "gauc", "log_loss"))
+        data, version = Path(run.data or "–").name, str(run.pushed_version) if run.status == "pushed" else ""
+        cells = (run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
+        table.add_row(*(Text(cell) for cell in cells))
     return table
+
+
+def _first_reason(refused_because: str) -> str:
+    first, *others = refused_because.split("; ")
+    return f"{first} (and {len(others)} more)" if others else first
 
 
 def number(value: float | None) -> str:
@@ -95,26 +108,62 @@ def share_of_oracle(auc: float | None, oracle: float | None) -> float | None:
     return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
 
 
+def _with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
+    """`0.7858 (0.7771 to 0.7945)`."""
+    return number(value) if not ends or None in ends else f"{number(value)} ({number(ends[0])} to {number(ends[1])})"
+
+
+def _change(change: dict[str, float | None] | None) -> str:
+    """`+0.0021 (−0.0004 to +0.0046)`."""
+    if not change or change["value"] is None:
+        return "–"
+    ends = "" if change["low"] is None else f" ({change['low']:+.4f} to {change['high']:+.4f})"
+    return f"{change['value']:+.4f}{ends}"
+
+
 def _metrics_table(summary: Summary) -> Table:
     table = Table(title=f"eval split, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
-    columns: dict[str, dict[str, Any]] = {"model": summary.metrics or {}}
-    if summary.baseline:
-        columns[f"baseline {summary.baseline['version']}"] = summary.baseline["metrics"]
-    if summary.oracle:
-        columns["oracle"] = summary.oracle
-    table.add_column("metric")
-    for name in columns:
-        table.add_column(name, justify="right")
-    table.add_column("thresholds")
+    metrics, oracle, baseline = summary.metrics or {}, summary.oracle or {}, summary.baseline
+    columns = {"metric": "left", "model (interval over users)": "right"}
+    columns |= {f"against baseline {baseline['version'] or ''}": "right"} if baseline else {}
+    columns |= {"oracle": "right"} if oracle else {}
+    for name, justify in {**columns, "thresholds": "left"}.items():
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for metric in REPORTED:
-        if any(values.get(metric) is not None for values in columns.values()):
-            rules = [_rule(row) for row in summary.thresholds or [] if row["metric"] == metric]
-            table.add_row(metric, *(number(values.get(metric)) for values in columns.values()), "; ".join(rules))
+        if metric in metrics:
+            rules = [_rule(row) for row in summary.thresholds or [] if row["metric"] == metric and row["slice"] == OVERALL]
+            cells = [_with_interval(metrics[metric], (summary.intervals or {}).get(metric))]
+            cells += [_change(baseline["changes"].get(metric))] if baseline else []
+            cells += [number(oracle.get(metric))] if oracle else []
+            table.add_row(metric.replace("_", " "), *cells, "; ".join(rules))
     return table
 
 
 def _rule(row: dict[str, Any]) -> str:
-    return f"{row['rule']}: {'ok' if row['passed'] else 'FAILED'}"
+    return f"{row['rule']}{', confident' if row['confident'] else ''}: {'ok' if row['passed'] else 'FAILED'}"
+
+
+def _slice_rules(summary: Summary) -> list[str]:
+    """How many thresholds on slices hold; those that do not are in the verdict."""
+    rows = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
+    judged = [row for row in rows if row["judged"]]
+    held = sum(row["passed"] for row in judged)
+    return [f"Thresholds on slices: {held} of {len(judged)} hold, {len(rows) - len(judged)} have too few impressions."] if rows else []
+
+
+_SLICE_METRICS = ("auc", "gauc", "log_loss", "calibration")
+
+
+def slices_table(evaluation: dict[str, Any]) -> Table:
+    """The slices of an evaluation, with some of its metrics; the report has all."""
+    table = Table("slice", title="slices", title_justify="left")
+    for name in ("impressions", *_SLICE_METRICS):
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in evaluation["slices"]:
+        found = [row["metrics"].get(name) for name in _SLICE_METRICS]
+        cells = [_with_interval(metric["value"], [metric["low"], metric["high"]]) if metric else "–" for metric in found]
+        table.add_row(row["slice"], f"{row['examples']:,}", *cells)
+    return table
 
 
 def _verdict(summary: Summary) -> str:
@@ -148,6 +197,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
         if share is not None:
             console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+        for line in _slice_rules(summary):
+            console.print(line, highlight=False)
     if summary.sample_predictions:
         console.print(_predictions_table(summary.sample_predictions))
     if summary.status not in TOLD_ON_STDERR:

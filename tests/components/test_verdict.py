@@ -1,66 +1,141 @@
 """The verdict's arithmetic, with the numbers worked out by hand."""
 
-import math
-
 import pytest
-from tensorflow_model_analysis.proto import config_pb2
 
-from components.verdict import explain_refusal, judge
+from components.verdict import explain_refusal, join, judge
 from pipeline.config import load_config
-from pipeline.evaluation import make_eval_config
-
-
-def eval_config(**thresholds):
-    settings = [f"evaluation.thresholds.{name}.{key}={value}" for name, rules in thresholds.items() for key, value in rules.items()]
-    return make_eval_config(load_config(None, settings))
-
+from pipeline.evaluation import rules
 
 CONFIG = {"auc": {"at_least": 0.6, "worse_by_at_most": 0.01}, "log_loss": {"at_most": 0.5, "worse_by_at_most": 0.02}}
 
 
-def passed(metrics, baseline):
-    return [(row["metric"], row["kind"], row["passed"]) for row in judge(eval_config(**CONFIG), metrics, baseline)]
+def made_rules(slice_thresholds="", **thresholds):
+    settings = [f"evaluation.thresholds.{name}.{key}={value}" for name, held in thresholds.items() for key, value in held.items()]
+    return rules(load_config(None, [*settings, *([f"evaluation.slice_thresholds={slice_thresholds}"] if slice_thresholds else [])]))
+
+
+def row(key=(), examples=1000, **metrics):
+    """A slice of `join`; a metric is a value, or value, low and high, and the same of the change."""
+    text = ", ".join(f"{feature}={value}" for feature, value in key) or "overall"
+    return {
+        "slice": text,
+        "key": [list(part) for part in key],
+        "examples": examples,
+        "metrics": {name: metric(v) for name, v in metrics.items()},
+    }
+
+
+def metric(given):
+    (value, low, high), change = given if isinstance(given, tuple) and isinstance(given[0], tuple) else ((given, None, None), None)
+    change = dict(zip(("value", "low", "high"), change, strict=True)) if change else None
+    return {"value": value, "low": low, "high": high, "baseline": None, "change": change}
+
+
+def against(value, baseline):
+    return (value, None, None), (value - baseline, None, None)
+
+
+def passed(rows):
+    return [(row["metric"], row["kind"], row["passed"]) for row in rows]
 
 
 def test_bounds_include_their_value():
-    assert passed({"auc": 0.6, "log_loss": 0.5}, None) == [("auc", "value", True), ("log_loss", "value", True)]
+    found = judge(made_rules(**CONFIG), [row(auc=0.6, log_loss=0.5)])
+    assert passed(found) == [("auc", "value", True), ("log_loss", "value", True)]
 
 
 def test_changes_are_held_against_the_baseline_in_the_right_direction():
-    worse = {"auc": 0.70, "log_loss": 0.45}
-    better = {"auc": 0.72, "log_loss": 0.40}
-    assert passed(worse, better) == [
+    worse = judge(made_rules(**CONFIG), [row(auc=against(0.70, 0.72), log_loss=against(0.45, 0.40))])
+    assert passed(worse) == [
         ("auc", "value", True), ("auc", "change", False), ("log_loss", "value", True), ("log_loss", "change", False)
     ]  # fmt: skip
-    assert all(ok for _, _, ok in passed(better, worse))
-    assert all(ok for _, _, ok in passed(worse, worse))
+    better = judge(made_rules(**CONFIG), [row(auc=against(0.72, 0.70), log_loss=against(0.40, 0.45))])
+    assert all(ok for _, _, ok in passed(better))
 
 
-def test_nan_and_missing_values_never_pass():
-    assert passed({"auc": math.nan, "log_loss": 0.1}, None)[0] == ("auc", "value", False)
-    assert passed({"log_loss": 0.1}, None)[0] == ("auc", "value", False)
+def test_what_is_not_defined_does_not_pass():
+    assert not judge(made_rules(**CONFIG), [row(auc=None, log_loss=0.1)])[0]["passed"]
+    assert not judge(made_rules(**CONFIG), [row(log_loss=0.1)])[0]["passed"]
+
+
+def test_confidence_takes_the_worse_end():
+    confident = {"auc": {"at_least": 0.6, "worse_by_at_most": 0.01, "confident": "true"}}
+    unsure = row(auc=((0.62, 0.59, 0.65), (0.0, -0.02, 0.02)))
+    sure = row(auc=((0.62, 0.61, 0.63), (0.0, -0.01, 0.01)))
+    unknown = row(auc=((0.62, None, None), (0.0, None, None)))
+    assert [ok for _, _, ok in passed(judge(made_rules(**confident), [unsure]))] == [False, False]
+    assert [ok for _, _, ok in passed(judge(made_rules(**confident), [sure]))] == [True, True]
+    assert [ok for _, _, ok in passed(judge(made_rules(**confident), [unknown]))] == [False, False]
+
+
+def test_confidence_in_a_loss_takes_the_upper_end():
+    held = made_rules(auc={"at_least": 0}, log_loss={"at_most": 0.5, "confident": "true"})[-1:]
+    assert not judge(held, [row(log_loss=((0.49, 0.4, 0.51), None))])[0]["passed"]
+    assert judge(held, [row(log_loss=((0.49, 0.4, 0.5), None))])[0]["passed"]
+
+
+SLICES = '[{metric="auc",slice={item_popularity="*"},at_least=0.7,min_examples=50},{metric="auc",slice={user_activity="0"},at_least=0.5}]'
+
+
+def test_slices_are_judged_if_they_have_enough_examples():
+    """A model that is good overall is refused for one slice; too small a slice, or one that is not there, says nothing."""
+    slices = [
+        row(auc=0.9),
+        row([("item_popularity", "0")], 50, auc=0.69),
+        row([("item_popularity", "1-2")], 49, auc=0.1),
+        row([("item_popularity", "3-5")], 500, auc=0.8),
+        row([("user_activity", "3-5"), ("item_popularity", "0")], 500, auc=0.1),
+    ]
+    found = judge(made_rules(SLICES), slices)
+    assert [(r["slice"], r["examples"], r["judged"], r["passed"]) for r in found if r["slice"] != "overall"] == [
+        ("item_popularity=0", 50, True, False),
+        ("item_popularity=1-2", 49, False, True),
+        ("item_popularity=3-5", 500, True, True),
+        ("user_activity=0", 0, False, True),
+    ]
+    assert explain_refusal(found, True, 0.95) == "auc of item_popularity=0 (50 impressions) is 0.6900, but at least 0.7 is asked for."
 
 
 def test_a_refusal_is_one_sentence_with_the_numbers():
-    rows = judge(eval_config(**CONFIG), {"auc": 0.55, "log_loss": 0.4}, {"auc": 0.58, "log_loss": 0.4})
-    assert explain_refusal(rows, False) == (
+    found = judge(made_rules(**CONFIG), [row(auc=against(0.55, 0.58), log_loss=against(0.4, 0.4))])
+    assert explain_refusal(found, False, 0.95) == (
         "auc is 0.5500, but at least 0.6 is asked for; "
         "auc is 0.0300 below the baseline's, but at most 0.01 below the baseline is asked for."
     )
-    assert explain_refusal(judge(eval_config(**CONFIG), {"auc": 0.9, "log_loss": 0.1}, None), True) is None
-    assert "Evaluator did not bless" in explain_refusal([], False)
+    assert explain_refusal(judge(made_rules(**CONFIG), [row(auc=0.9, log_loss=0.1)]), True, 0.95) is None
+    assert "Evaluator did not bless" in explain_refusal([], False, 0.95)
 
 
-def test_thresholds_bind_the_overall_slice_alone():
-    auc = next(m for m in eval_config(**CONFIG).metrics_specs[0].metrics if m.class_name == "AUC")
-    assert not auc.HasField("threshold")
-    assert [list(t.slicing_specs) for t in auc.per_slice_thresholds] == [[config_pb2.SlicingSpec()]]
+def test_a_refusal_for_want_of_confidence_has_the_interval():
+    confident = made_rules(auc={"at_least": 0.6, "worse_by_at_most": 0.01, "confident": "true"})
+    found = judge(confident, [row(auc=((0.62, 0.59, 0.65), (0.001, -0.02, 0.022)))])
+    assert explain_refusal(found, True, 0.9) == (
+        "auc is 0.6200 (90% interval over users: 0.5900 to 0.6500), but at least 0.6 is asked for with confidence; auc is 0.0010 above the "
+        "baseline's (90% interval over users: -0.0200 to +0.0220), but at most 0.01 below the baseline is asked for with confidence."
+    )
+    found = judge(confident, [row(auc=None)])
+    assert explain_refusal(found, True, 0.9) == "auc is not defined, but at least 0.6 is asked for."
 
 
-@pytest.mark.parametrize(
-    "length, bucket", [(0, "0"), (1, "1-2"), (2, "1-2"), (3, "3-5"), (10, "6-10"), (50, "21-50"), (51, "51+"), (9999, "51+")]
-)
-def test_history_length_buckets(length, bucket):
-    from pipeline.evaluation import history_length_bucket
+def test_values_are_joined_to_their_intervals():
+    intervals = [
+        {
+            "slice": "a=1",
+            "key": [["a", 1]],
+            "examples": 3,
+            "clicks": 1,
+            "metrics": {"auc": {"candidate": [0.5, 0.7], "baseline": [0.4, 0.6], "change": [0, 0.2]}},
+        }
+    ]
+    (joined,) = join(intervals, {"a=1": {"auc": 0.6}}, {"a=1": {"auc": 0.5}})
+    assert joined["metrics"]["auc"] == {
+        "value": 0.6, "low": 0.5, "high": 0.7, "baseline": 0.5, "change": {"value": pytest.approx(0.1), "low": 0, "high": 0.2}
+    }  # fmt: skip
+    assert join(intervals, {}, None)[0]["metrics"]["auc"] == {"value": None, "low": 0.5, "high": 0.7, "baseline": None, "change": None}
 
-    assert history_length_bucket(length) == bucket
+
+def test_one_class_has_no_auc():
+    """TFMA says 0."""
+    ends = {"candidate": [None, None]}
+    row = {"slice": "a=1", "key": [["a", 1]], "examples": 3, "clicks": 0, "metrics": {"auc": ends, "log_loss": ends}}
+    assert list(join([row], {"a=1": {"auc": 0.0, "log_loss": 0.3}}, None)[0]["metrics"]) == ["log_loss"]

@@ -9,6 +9,7 @@ from din_trainer.export import export
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.model import make_model
 from din_trainer.vocabularies import vocabulary_sizes
+from tests.din_trainer import textbook
 from tests.transforming import analyse, parse, to_example, with_large_weights
 
 FEATURES = FeatureConfig.model_validate(
@@ -170,3 +171,38 @@ def test_transform_features_signature(exported):
     outputs = exported.signatures["transform_features"](examples=tf.constant([to_example(row) for row in ROWS]))
     assert LABEL not in outputs
     np.testing.assert_array_equal(outputs["historical_item_ids"], EXPECTED["historical_item_ids"])
+
+
+def explain(exported, rows):
+    outputs = exported.signatures["explain"](examples=tf.constant([to_example(row) for row in rows]))
+    return {name: values.numpy() for name, values in outputs.items()}
+
+
+def test_explain_gives_the_weight_of_each_event(model, exported):
+    items, categories = (np.array(model.tables[name].embeddings) for name in ("item", "category"))
+    queries = np.concatenate([items[EXPECTED["candidate_item_id"]], categories[EXPECTED["candidate_category_id"]]], 1)
+    keys = np.concatenate([items[EXPECTED["historical_item_ids"]], categories[EXPECTED["historical_category_ids"]]], 2)
+    expected = np.zeros((3, 3))
+    for b in (0, 2):  # the second history is empty
+        expected[b] = [textbook.attention_weight(model.attention["clicks"], queries[b], key) for key in keys[b]]
+    outputs = explain(exported, ROWS)
+    assert set(outputs) == {"probability", "clicks_attention"} and outputs["clicks_attention"].dtype == np.float32
+    assert len(set(expected.round(3).flat)) == 6  # the first history holds one event twice
+    np.testing.assert_allclose(outputs["clicks_attention"], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(outputs["probability"], score(exported, ROWS), atol=1e-6)
+
+
+def test_explain_shows_the_most_recent_events_and_pads_behind_them(exported):
+    short = {**ROWS[2], "historical_item_ids": [7, 0], "historical_category_ids": ["a", "c"]}
+    long = {**ROWS[2], "historical_item_ids": [3] * 50 + [7, 0, 3], "historical_category_ids": ["c"] * 50 + ["a", "c", "b"]}
+    few, many, whole = explain(exported, [short, long, ROWS[2]])["clicks_attention"]
+    assert (whole != 0).all()
+    np.testing.assert_allclose(many, whole, rtol=1e-6)
+    np.testing.assert_allclose(few, [*whole[:2], 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"kind": "base"}, {"history": False}], ids=str)
+def test_a_model_without_attention_explains_nothing(settings, transform_output, tmp_path):
+    config = DINConfig.model_validate({"features": FEATURES, "model": settings})
+    export(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)), transform_output, str(tmp_path / "1"))
+    assert set(tf.saved_model.load(str(tmp_path / "1")).signatures) == {"serving_default", "predict", "transform_features"}

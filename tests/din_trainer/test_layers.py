@@ -123,15 +123,8 @@ def test_prelu_is_equation_8():
 def attention_by_loops(layer, query, keys, mask):
     """Equation 3, event by event, with the layer's own weights and inference statistics."""
     interest = np.zeros_like(query)
-    first = (np.array(layer.kernel), np.array(layer.bias))
-    kernels = [first, *((np.array(dense.kernel), np.array(dense.bias)) for dense in layer.dense)]
     for b, t in zip(*np.nonzero(mask), strict=True):
-        q, k = query[b], keys[b, t]
-        x = np.concatenate([q, k, q - k, q * k])
-        for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
-            mean, variance = (np.array(value) for value in activation.statistics())
-            x = dice(x @ kernel + bias, mean, variance, np.array(activation.alpha))
-        interest[b] += (x @ np.array(layer.score.kernel)[:, 0] + float(layer.score.bias[0])) * k
+        interest[b] += textbook.attention_weight(layer, query[b], keys[b, t]) * keys[b, t]
     return interest
 
 

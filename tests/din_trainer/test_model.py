@@ -7,6 +7,8 @@ import pytest
 from din_trainer.config import DINConfig
 from din_trainer.din import DIN
 from din_trainer.model import make_model as make_untrained
+from tests.din_trainer import textbook
+from tests.transforming import with_large_weights
 
 SIZES = {"item": 30, "category": 9, "user_id": 12}
 
@@ -113,6 +115,30 @@ def test_each_sequence_has_an_attention_unit_and_padding_of_its_own():
     np.testing.assert_array_equal(without["historical_item_ids"], interests(batch)["historical_item_ids"])
     np.testing.assert_array_equal(without["historical_category_ids"], np.zeros((20, 16)))
     assert [unit.kernel.shape[0] for unit in model.attention.values()] == [4 * 16, 4 * 16]
+
+
+def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
+    """Against NumPy, event by event: two sequences of other lengths, gaps at the first one's events, weights normalised by softmax."""
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
+    features = {"behaviours": {"item": item, "category": category}, "time_gap": True}
+    settings = {"features": features, "model": {"attention_softmax": True}}
+    model = with_large_weights(make_untrained(DINConfig.model_validate(settings), SIZES))
+    batch = make_batch(5, length=3)
+    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)
+    gaps = batch["historical_time_gaps"] = np.random.default_rng(4).normal(size=(5, 3)).astype(np.float32)
+    weights = model.attention_weights(batch)
+    assert set(weights) == {"clicks", "categories"}
+    for sequence, name, feature in (("clicks", "item", item), ("categories", "category", category)):
+        table, history = np.array(model.tables[name].embeddings), batch[feature["history"]]
+        assert history.any() and not history.all(1).all()
+        expected = np.zeros((5, 3))
+        for b, t in zip(*np.nonzero(history), strict=True):
+            query, key = table[batch[feature["candidate"]][b]], table[history[b, t]]
+            further = gaps[b, t : t + 1] if sequence == "clicks" else ()
+            expected[b, t] = np.exp(textbook.attention_weight(model.attention[sequence], query, key, further))
+        expected /= np.maximum(expected.sum(1, keepdims=True), 1e-9)
+        np.testing.assert_allclose(weights[sequence], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_shared_vocabulary_is_one_table():

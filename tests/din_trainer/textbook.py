@@ -1,5 +1,6 @@
 """The paper's equations as they stand: padded, tiled, concatenated, with automatic gradients. What the fast forms must agree with."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -25,3 +26,15 @@ def attention(layer, query, keys, mask, further=None):
         scores = tf.where(mask, scores, -1e30)
         scores = tf.where(tf.reduce_any(mask, 1, keepdims=True), tf.nn.softmax(scores), 0.0)
     return tf.einsum("bl,bld->bd", tf.where(mask, scores, 0.0), keys)
+
+
+def attention_weight(layer, query, key, further=()):
+    """Equation 3 at inference, in NumPy: the weight of one event, with a layer's weights; query (D,), key (D,), further (X,)."""
+    x = np.concatenate([query, key, query - key, query * key, further])
+    kernels = [(layer.kernel, layer.bias), *((dense.kernel, dense.bias) for dense in layer.dense)]
+    for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
+        x = x @ np.array(kernel) + np.array(bias)
+        mean, variance = (np.array(value) for value in activation.statistics())
+        p = 1 / (1 + np.exp(-(x - mean) / np.sqrt(variance + activation.epsilon)))
+        x = p * x + (1 - p) * np.array(activation.alpha) * x
+    return x @ np.array(layer.score.kernel)[:, 0] + float(layer.score.bias[0])

@@ -3,25 +3,34 @@
 import json
 import shutil
 import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import sklearn.metrics
 import tensorflow as tf
 
+from components.slice_columns import bucket
 from pipeline.datasets.tfrecord import read_batches, read_records
 from tests.conftest import ROOT
 from tests.e2e.conftest import din, run
+from tests.pipeline.test_gauc import user_by_user
 
 DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate"}
 NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
-NODES = DATA_NODES | {"Transform", "Trainer", "Evaluator", "Verdict", "Pusher"}
+NODES = DATA_NODES | {"Transform", "Trainer", "SliceColumns", "Evaluator", "UserBootstrap", "Verdict", "Pusher"}
+
+
+def column(data, name, split="eval"):
+    files = sorted((data / split).iterdir())
+    return np.concatenate([batch.column(name).flatten().to_numpy() for file in files for batch in read_batches(file)])
 
 
 def eval_scores(data, model):
     """Labels and scores of the eval split, through the pushed model's serving signature, without TFMA."""
     file = data / "eval" / "part-00000.tfrecord.gz"
-    labels = np.concatenate([batch.column("label").flatten().to_numpy() for batch in read_batches(file)])
+    labels = column(data, "label")
     scores = tf.saved_model.load(model).signatures["serving_default"](examples=tf.constant(list(read_records(file))))["probability"]
     return labels, scores.numpy()
 
@@ -42,6 +51,8 @@ def test_metrics_are_scikit_learn_s(two_runs):
     summary = two_runs.first.summary
     labels, scores = eval_scores(two_runs.data, summary["pushed_path"])
     metrics = summary["metrics"]
+    assert metrics["gauc"] == pytest.approx(user_by_user(column(two_runs.data, "user_id"), scores, labels), abs=1e-4)  # nearly equal scores
+    assert metrics["pr_auc"] == pytest.approx(sklearn.metrics.average_precision_score(labels, scores), abs=5e-3)  # TFMA interpolates
     assert metrics["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, scores), abs=1e-3)  # TFMA's has 10,000 thresholds
     assert metrics["log_loss"] == pytest.approx(sklearn.metrics.log_loss(labels, scores), abs=1e-6)
     assert metrics["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, scores >= 0.5), abs=1e-6)
@@ -60,22 +71,52 @@ def test_second_run_meets_the_first_as_its_baseline(two_runs):
     assert second["baseline"]["metrics"] == pytest.approx(first["metrics"], abs=1e-6)
     change = next(t for t in second["thresholds"] if t["kind"] == "change")
     assert change["value"] == pytest.approx(second["metrics"]["auc"] - first["metrics"]["auc"], abs=1e-6)
-    assert set(second["cached"]) == DATA_NODES | {"Transform"}
+    assert set(second["cached"]) == DATA_NODES | {"Transform", "SliceColumns"}
+    assert second["baseline"]["path"] == first["pushed_path"]
+    paired, (low, high) = second["baseline"]["changes"]["auc"], second["intervals"]["auc"]
+    assert paired["low"] <= paired["value"] <= paired["high"]
+    assert paired["high"] - paired["low"] < 1.4 * (high - low)  # the same users judge both; others would make it √2 as wide
+
+
+def test_slices_have_scikit_learn_s_metrics(two_runs):
+    """By item popularity, counted here in plain Python from train/."""
+    counts = Counter(column(two_runs.data, "candidate_item_id", "train").tolist())
+    buckets = np.array([bucket(counts[item]) for item in column(two_runs.data, "candidate_item_id").tolist()])
+    labels, scores = eval_scores(two_runs.data, two_runs.second.summary["pushed_path"])
+    user = column(two_runs.data, "user_id")
+    evaluation = json.loads((two_runs.workspace / "runs" / two_runs.second.summary["run_id"] / "evaluation.json").read_text())
+    found = {row["key"][0][1]: row for row in evaluation["slices"] if [name for name, _ in row["key"]] == ["item_popularity"]}
+    assert set(found) == set(buckets)
+    for name, row in found.items():
+        rows = buckets == name
+        assert row["examples"] == rows.sum() and row["clicks"] == labels[rows].sum()
+        assert row["metrics"]["log_loss"]["value"] == pytest.approx(
+            sklearn.metrics.log_loss(labels[rows], scores[rows], labels=[0, 1]), abs=1e-5
+        )
+        assert row["metrics"]["gauc"]["value"] == pytest.approx(user_by_user(user[rows], scores[rows], labels[rows]), abs=1e-3)
+
+
+def test_the_report_is_made(two_runs):
+    path = Path(two_runs.second.summary["report_path"])
+    assert path.parent == two_runs.workspace / "runs" / two_runs.second.summary["run_id"]
+    assert "auc" in path.read_text()
 
 
 def test_slices_count_each_impression_once(two_runs):
     """With a baseline too: the buckets' counts add up to the split, and are those of the raw histories."""
     import tensorflow_model_analysis as tfma
 
-    from pipeline.evaluation import history_length_bucket
-
     batches = read_batches(two_runs.data / "eval" / "part-00000.tfrecord.gz")
     lengths = [len(row or []) for batch in batches for row in batch.column("historical_item_ids").to_pylist()]
     expected = {}
     for length in lengths:
-        expected[history_length_bucket(length)] = expected.get(history_length_bucket(length), 0) + 1
+        expected[bucket(length)] = expected.get(bucket(length), 0) + 1
     result = tfma.load_eval_result(two_runs.second.summary["tfma_path"], model_name="candidate")
-    counts = {key[0][1]: metrics[""][""]["example_count"]["doubleValue"] for key, metrics in result.slicing_metrics if key}
+    counts = {
+        key[0][1]: metrics[""][""]["example_count"]["doubleValue"]
+        for key, metrics in result.slicing_metrics
+        if [name for name, _ in key] == ["historical_item_ids_length"]
+    }
     assert counts == expected and sum(expected.values()) == 500 and len(expected) > 2
 
 
@@ -136,7 +177,7 @@ def test_the_pushed_model_has_the_three_signatures(two_runs):
 def test_training_left_logs_and_a_keras_model(two_runs):
     import keras
 
-    import din_trainer.model  # noqa: F401  # registers DIN
+    import din_trainer.training  # noqa: F401  # registers DIN and its optimizer
 
     runs = sorted((two_runs.workspace / "artifacts" / "default" / "Trainer" / "model_run").iterdir())
     model = keras.models.load_model(runs[0] / "din.keras")

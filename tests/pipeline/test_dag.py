@@ -20,16 +20,19 @@ def compiled(places=PLACES, run_id="run"):
 def test_the_nodes_and_their_order():
     nodes, _ = compiled()
     names = list(nodes)
-    order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", "Evaluator", "Verdict", "Pusher"]
-    assert sorted(names) == sorted([*order, "ImportSchemaGen"])
+    gates = ["Evaluator", "UserBootstrap", "Verdict"]
+    order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", *gates, "Pusher"]
+    assert sorted(names) == sorted([*order, "ImportSchemaGen", "SliceColumns"])
     assert [name for name in names if name in order] == order
-    assert "DataGate" in nodes["Transform"].upstream_nodes  # nothing is learnt from data that the gate has not passed
+    assert all(
+        "DataGate" in nodes[name].upstream_nodes for name in ("Transform", "SliceColumns")
+    )  # nothing reads data that it has not passed
     assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict"}  # only the verdict pushes
 
 
-def test_a_baseline_is_imported_for_the_evaluator_alone():
+def test_a_baseline_is_imported_for_those_who_compare():
     nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
-    assert list(nodes["Baseline"].downstream_nodes) == ["Evaluator"]
+    assert set(nodes["Baseline"].downstream_nodes) == {"Evaluator", "UserBootstrap"}
 
 
 def test_pusher_is_never_cached():
@@ -43,7 +46,7 @@ def edited(monkeypatch):
     return before, compiled()
 
 
-@pytest.mark.parametrize("name", ["DataGate", "Transform", "Trainer", "Verdict"])
+@pytest.mark.parametrize("name", ["DataGate", "Transform", "Trainer", "SliceColumns", "UserBootstrap", "Verdict"])
 def test_edited_code_changes_the_cache_key(edited, name):
     (before, _), (after, _) = edited
     assert before[name].parameters != after[name].parameters

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.gauc import gauc
+from pipeline.gauc import gauc, user_aucs
 
 
 def user_by_user(user, score, label):
@@ -49,3 +49,10 @@ def test_one_user_is_the_plain_auc():
 
 def test_nobody_has_both_classes():
     assert gauc(np.array([1, 2]), np.array([0.5, 0.5]), np.array([0, 1])) is None
+
+
+def test_user_by_user():
+    users = user_aucs(np.array([7, 3, 7, 3]), np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 1, 1, 1]))
+    assert users.size.tolist() == [2, 2]
+    assert np.isnan(users.auc[0]) and users.auc[1] == 1
+    assert users.row[0] in (1, 3) and users.row[1] in (0, 2)

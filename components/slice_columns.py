@@ -1,0 +1,145 @@
+"""Columns to slice an evaluation by that no impression holds: lengths of lists, and how often a value occurs in training."""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.dsl.component.experimental.annotations import BeamComponentParameter, InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils, standard_artifacts
+from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
+from tfx_bsl.tfxio import dataset_options, tf_example_record
+
+SCHEMA_FILE = "schema.pbtxt"
+_RAW = "__raw__"
+
+
+def bucket(count: int) -> str:
+    """The bucket of a count: 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, 101-200, …"""
+    if count <= 0:
+        return "0"
+    below, bounds = 0, (step * 10**decade for decade in itertools.count() for step in (2, 5, 10))
+    while (bound := next(bounds)) < count:
+        below = bound
+    return f"{below + 1}-{bound}"
+
+
+class _Buckets:
+    """`bucket`, remembered."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bytes] = {}
+
+    def __call__(self, count: int) -> bytes:
+        if count not in self._known:
+            self._known[count] = bucket(count).encode()
+        return self._known[count]
+
+
+def _batches(file: str, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
+    tfxio = tf_example_record.TFExampleRecord(file, schema=schema, raw_record_column_name=_RAW)
+    return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=4096, num_epochs=1, shuffle=False))
+
+
+def count_values(file: str, schema: schema_pb2.Schema, features: list[str]) -> Iterator[tuple[tuple[str, Any], int]]:
+    """How often each value of some features occurs in a file, in parts: ((feature, value), count)."""
+    for batch in _batches(file, schema):
+        for feature in features:
+            counted = pc.value_counts(batch.column(feature).flatten())
+            for value, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
+                yield (feature, value), count
+
+
+def add_columns(
+    file: str, counts: Mapping[tuple[str, Any], int], schema: schema_pb2.Schema, lengths: dict[str, str], counted: dict[str, str]
+) -> Iterator[bytes]:
+    """Yields the tf.Examples of a file with the bucketed columns added.
+
+    Args:
+        file: TFRecords.
+        counts: From `count_values`, added up.
+        schema: Of the file.
+        lengths: The list that each length column is of, by column.
+        counted: The feature whose values each count column is of, by column. A missing value occurs 0 times.
+    """
+    encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
+    for batch in _batches(file, schema):
+        columns = {}
+        for column, feature in lengths.items():
+            columns[column] = [buckets(length or 0) for length in pc.list_value_length(batch.column(feature)).to_pylist()]
+        for column, feature in counted.items():
+            columns[column] = [buckets(counts.get((feature, row[0]), 0) if row else 0) for row in batch.column(feature).to_pylist()]
+        arrays = [pa.array([[value] for value in values], pa.list_(pa.binary())) for values in columns.values()]
+        added = encoder.encode(pa.RecordBatch.from_arrays(arrays, list(columns)))
+        # Concatenated messages are one merged message, so nothing of the original is lost or decoded.
+        yield from (raw + more for raw, more in zip(batch.column(_RAW).flatten().to_pylist(), added, strict=True))
+
+
+def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:
+    """The schema with the columns added: one text each, in every impression."""
+    result = schema_pb2.Schema()
+    result.CopyFrom(schema)
+    for name in columns:
+        feature = result.feature.add(name=name, type=schema_pb2.BYTES)
+        feature.presence.min_fraction = 1.0
+        feature.presence.min_count = 1
+        feature.shape.SetInParent()
+    return result
+
+
+def _files(examples: Any, split: str) -> list[str]:
+    return sorted(str(path) for path in Path(artifact_utils.get_split_uri([examples], split)).iterdir())
+
+
+@component(use_beam=True)
+def SliceColumns(
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    sliced_examples: OutputArtifact[standard_artifacts.Examples],
+    sliced_schema: OutputArtifact[standard_artifacts.Schema],
+    lengths: Parameter[str],
+    counted: Parameter[str],
+    source_fingerprint: Parameter[str],
+    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
+) -> None:
+    """Writes the eval split with columns to slice it by. They are the data's, never a model's, so any two models share them.
+
+    Args:
+        examples: tf.Examples with the splits `train` and `eval`.
+        schema: Theirs.
+        sliced_examples: The split `eval`, with the columns.
+        sliced_schema: The schema, with the columns.
+        lengths: JSON object: the list that each length column is of.
+        counted: JSON object: the feature whose values each count column counts in `train`. All of its distinct values are held in memory.
+        source_fingerprint: Changes with this code, so that no cached columns outlive it.
+        beam_pipeline: Given by TFX.
+    """
+    del source_fingerprint
+    by_length, by_count = json.loads(lengths), json.loads(counted)
+    known = text_format.Parse((Path(schema.uri) / SCHEMA_FILE).read_text(), schema_pb2.Schema())
+    Path(sliced_schema.uri).mkdir(parents=True, exist_ok=True)
+    (Path(sliced_schema.uri) / SCHEMA_FILE).write_text(text_format.MessageToString(extended_schema(known, [*by_length, *by_count])))
+    sliced_examples.split_names = artifact_utils.encode_split_names(["eval"])
+    for name in ("payload_format", "file_format"):
+        if examples.has_custom_property(name):
+            sliced_examples.set_string_custom_property(name, examples.get_string_custom_property(name))
+    with beam_pipeline as p:
+        counts = (
+            p
+            | "Train" >> beam.Create(_files(examples, "train") if by_count else [])
+            | "CountValues" >> beam.FlatMap(count_values, known, sorted(set(by_count.values())))
+            | "AddUp" >> beam.CombinePerKey(sum)
+        )
+        _ = (
+            p
+            | "Eval" >> beam.Create(_files(examples, "eval"))
+            | "AddColumns" >> beam.FlatMap(add_columns, beam.pvalue.AsDict(counts), known, by_length, by_count)
+            | "Write" >> beam.io.WriteToTFRecord(f"{artifact_utils.get_split_uri([sliced_examples], 'eval')}/part", file_name_suffix=".gz")
+        )

@@ -1,0 +1,154 @@
+"""How sure the metrics of a model are: confidence intervals over users, and against the baseline on the same users."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import path_utils
+from tfx_bsl.tfxio import dataset_options, tf_example_record
+
+from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
+from pipeline.bootstrap import Slice, intervals
+from pipeline.curves import curves
+from pipeline.slices import SliceKey, slice_rows, slice_text
+
+_RAW = "__raw__"
+_BATCH = 4096
+
+
+class Scored:
+    """The impressions of a split with the scores of the models.
+
+    Args:
+        files: TFRecords.
+        schema: Theirs.
+        names: Features that are kept.
+        models: SavedModels by name, with the signature `serving_default`.
+    """
+
+    def __init__(self, files: list[str], schema: schema_pb2.Schema, names: list[str], models: dict[str, str]):
+        loaded = {name: tf.saved_model.load(path) for name, path in models.items()}
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
+        for batch in _batches(files, schema):
+            for name in names:
+                columns[name].append(_values(batch.column(name)))
+            examples = tf.constant(batch.column(_RAW).flatten().to_pylist(), tf.string)
+            for name, model in loaded.items():
+                scores[name].append(next(iter(model.signatures["serving_default"](examples=examples).values())).numpy())
+        self.columns = {name: np.concatenate(parts) for name, parts in columns.items()}
+        self.scores = {name: np.concatenate(parts).astype(np.float64) for name, parts in scores.items()}
+
+
+def _batches(files: list[str], schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
+    tfxio = tf_example_record.TFExampleRecord(files, schema=schema, raw_record_column_name=_RAW)
+    return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, shuffle=False))
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    """A column of at most one value a row: (N,), None where it is missing."""
+    if len(column.flatten()) == len(column):
+        return column.flatten().to_numpy(zero_copy_only=False)
+    return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
+
+
+def _numbers(ids: np.ndarray) -> np.ndarray:
+    """Ids as numbers from 0; those that are missing are one."""
+    return np.unique(ids if ids.dtype != object else np.array([repr(value) for value in ids]), return_inverse=True)[1]
+
+
+def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:
+    """The slices that occur.
+
+    Args:
+        scored: The impressions.
+        slices: Dicts of `features`, none for the overall slice, and of the `metrics` asked for there.
+        label: Name of the label.
+        user: Name of the user's id; empty: every impression is one's own.
+        request: Name of the request's id; empty: there is none.
+    """
+    labels = scored.columns[label].astype(np.float64)
+    users = _numbers(scored.columns[user]) if user else np.arange(len(labels))
+    requests = _numbers(scored.columns[request]) if request else None
+    for asked in slices:
+        for key, rows in slice_rows({name: scored.columns[name] for name in asked["features"]}, len(labels)):
+            scores = {name: score[rows] for name, score in scored.scores.items()}
+            yield key, Slice(labels[rows], scores, users[rows], None if requests is None else requests[rows], asked["metrics"])
+
+
+def _natural(value: Any) -> tuple[float, str]:
+    """Orders numbers and buckets by number (`6-10` before `11-20`), other values by text."""
+    begin = str(value).partition("-")[0]
+    return (float(begin) if begin.isdecimal() else math.inf, str(value))
+
+
+def evaluate(scored: Scored, settings: dict[str, Any]) -> dict[str, Any]:
+    """What is written to `intervals.json`: the settings, the slices with their counts and intervals, and the overall curves."""
+    keys = {name: settings[name] for name in ("label", "user", "request")}
+    keyed = list(cut(scored, settings["slices"], **keys))
+    order = {tuple(asked["features"]): number for number, asked in enumerate(settings["slices"])}
+    keyed.sort(key=lambda pair: (order[tuple(feature for feature, _ in pair[0])], [_natural(value) for _, value in pair[0]]))
+    users = int(max((piece.user.max() for _, piece in keyed), default=-1)) + 1
+    found = intervals([piece for _, piece in keyed], users, settings["replicates"], settings["confidence"], settings["seed"])
+    rows = [
+        {
+            "slice": slice_text(key),
+            "key": [list(part) for part in key],
+            "examples": len(piece.label),
+            "clicks": int(piece.label.sum()),
+            "users": len(np.unique(piece.user)) if keys["user"] else None,
+            "metrics": metrics,
+        }
+        for (key, piece), metrics in zip(keyed, found, strict=True)
+    ]
+    label = scored.columns[keys["label"]]
+    return {
+        "confidence": settings["confidence"],
+        "replicates": settings["replicates"],
+        "slices": rows,
+        "curves": {name: curves(label, score) for name, score in scored.scores.items()},
+    }
+
+
+@component
+def UserBootstrap(
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    model: InputArtifact[standard_artifacts.Model],
+    intervals: OutputArtifact[ConfidenceIntervals],
+    settings: Parameter[str],
+    source_fingerprint: Parameter[str],
+    baseline_model: InputArtifact[standard_artifacts.Model] = None,
+) -> None:
+    """Scores the eval split with the model and the baseline, and draws its users again and again. What is kept of the split is in memory.
+
+    Args:
+        examples: tf.Examples with the split `eval`.
+        schema: Theirs.
+        model: SavedModel with the signature `serving_default`.
+        intervals: `intervals.json`.
+        settings: JSON object: `slices` (as `cut`), `label`, `user`, `request`, `replicates`, `confidence`, `seed`.
+        source_fingerprint: Changes with this code, so that no cached intervals outlive it.
+        baseline_model: As the model.
+    """
+    del source_fingerprint
+    asked = json.loads(settings)
+    files = sorted(str(path) for path in Path(artifact_utils.get_split_uri([examples], "eval")).iterdir())
+    known = text_format.Parse(next(Path(schema.uri).glob("*.pbtxt")).read_text(), schema_pb2.Schema())
+    models = {"candidate": model, **({"baseline": baseline_model} if baseline_model else {})}
+    features = {name for cut in asked["slices"] for name in cut["features"]}
+    names = sorted({*features, *(asked[key] for key in ("label", "user", "request") if asked[key])})
+    paths = {name: path_utils.serving_model_path(artifact.uri) for name, artifact in models.items()}
+    result = evaluate(Scored(files, known, names, paths), asked)
+    Path(intervals.uri).mkdir(parents=True, exist_ok=True)
+    (Path(intervals.uri) / INTERVALS_FILE).write_text(json.dumps(result))

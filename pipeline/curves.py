@@ -1,0 +1,42 @@
+"""What the figures of a report are drawn from: ROC, precision and recall, calibration and score distributions, by scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+_POINTS = 200  # of a curve: more than a screen shows
+_BINS = 50  # of the score distributions
+_CALIBRATION_BINS = 10
+
+
+def _thin(*columns: np.ndarray) -> list[list[float]]:
+    """Some points of a curve, its ends among them."""
+    keep = np.unique(np.linspace(0, len(columns[0]) - 1, _POINTS).round().astype(int))
+    return [[round(float(x), 6) for x in column[keep]] for column in columns]
+
+
+def _calibration(label: np.ndarray, score: np.ndarray) -> dict[str, list[Any]]:
+    """Mean prediction and share of clicks in bins of equal size."""
+    bins = [rows for rows in np.array_split(np.argsort(score, kind="stable"), _CALIBRATION_BINS) if len(rows)]
+    return {
+        "predicted": [float(score[rows].mean()) for rows in bins],
+        "observed": [float(label[rows].mean()) for rows in bins],
+        "examples": [len(rows) for rows in bins],
+    }
+
+
+def curves(label: np.ndarray, score: np.ndarray) -> dict[str, Any] | None:
+    """The curves of one model, (N,) each; None where one class alone occurs."""
+    if label.min() == label.max():
+        return None
+    fpr, tpr = _thin(*roc_curve(label, score)[:2])
+    precision, recall = _thin(*precision_recall_curve(label, score)[:2])
+    edges = np.linspace(0, 1, _BINS + 1)
+    clicked, others = (np.histogram(score[label == value], edges)[0].tolist() for value in (1, 0))
+    return {
+        "roc": {"fpr": fpr, "tpr": tpr},
+        "pr": {"recall": recall, "precision": precision},
+        "calibration": _calibration(label, score),
+        "scores": {"edges": edges.round(6).tolist(), "clicked": clicked, "not_clicked": others},
+    }

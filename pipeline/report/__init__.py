@@ -1,0 +1,1 @@
+"""The report of a run: what goes into it, and the page that shows it."""

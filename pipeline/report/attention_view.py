@@ -1,0 +1,39 @@
+"""Sample impressions as the page shows them: each history with its weights beside the candidate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def attention_view(samples: list[dict[str, Any]], config: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The samples with their events newest first, each with `share`, its weight over the largest of its sequence (-1..1).
+
+    Args:
+        samples: Of a run's details.
+        config: Tells which candidate's field a history belongs to, so that equal values can be marked.
+    """
+    behaviours = ((config or {}).get("features") or {}).get("behaviours") or {}
+    candidates = {behaviour["history"]: behaviour["candidate"] for behaviour in behaviours.values() if behaviour}
+    return [
+        {**sample, "sequences": [_sequence(part, sample["candidate"], candidates) for part in sample["sequences"]]} for sample in samples
+    ]
+
+
+def _sequence(sequence: dict[str, Any], candidate: Mapping[str, Any], candidates: Mapping[str, str]) -> dict[str, Any]:
+    events = sequence["events"][::-1]
+    largest = max((abs(event["weight"] or 0) for event in events), default=0) or 1
+    features = list(dict.fromkeys(name for event in events for name in event if name != "weight"))
+    rows = [
+        {
+            "weight": event["weight"],
+            "share": (event["weight"] or 0) / largest,
+            "values": [
+                {"text": event.get(name), "same": _same(event.get(name), candidate.get(candidates.get(name, "")))} for name in features
+            ],
+        }
+        for event in events
+    ]
+    return {"name": sequence["name"], "features": features, "events": rows}
+
+
+def _same(value: Any, other: Any) -> bool:
+    return value is not None and value == other

@@ -1,0 +1,84 @@
+"""What a report tells, read from the files that runs leave behind."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.summary import Summary, read_summaries
+
+EVALUATION_FILE, CONFIG_FILE, DETAILS_FILE, REPORT_FILE = "evaluation.json", "config.json", "details.json", "report.html"
+_OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_because", "pushed_version")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Plain JSON, without NaN: what a run did not reach is null.
+
+    Attributes:
+        summary: `summary.json`.
+        evaluation: Slices with intervals, and curves.
+        config: As it was resolved.
+        details: `attention`, `training`, `data` and `card`.
+        history: The runs of the same name, oldest first, this one included.
+    """
+
+    summary: dict[str, Any]
+    evaluation: dict[str, Any] | None
+    config: dict[str, Any] | None
+    details: dict[str, Any]
+    history: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_content(run_folder: Path, workspace: Path) -> Content:
+    """Reads all that is known of a run.
+
+    Raises:
+        InputError: There is no such run in the workspace, or a file of it cannot be read.
+    """
+    summaries = read_summaries(workspace)
+    summary = next((summary for summary in summaries if summary.run_id == run_folder.name), None)
+    if summary is None:
+        raise InputError(f"{run_folder.name} is no run of {workspace}: din runs lists them.")
+    return Content(
+        summary=_plain(summary),
+        evaluation=_read(run_folder / EVALUATION_FILE),
+        config=_read(run_folder / CONFIG_FILE),
+        details=_read(run_folder / DETAILS_FILE) or {},
+        history=[_past(run) for run in summaries if run.name == summary.name],
+    )
+
+
+def latest_evaluated(workspace: Path) -> str:
+    """The id of the last run that has metrics.
+
+    Raises:
+        InputError: There is none.
+    """
+    evaluated = [summary.run_id for summary in read_summaries(workspace) if summary.metrics]
+    if not evaluated:
+        raise InputError(f"{workspace} has no run that was evaluated: start one with din run, or name one of din runs with --run.")
+    return evaluated[-1]
+
+
+def _past(summary: Summary) -> dict[str, Any]:
+    run = _plain(summary)
+    return {name: run[name] for name in _OF_A_PAST_RUN}
+
+
+def _plain(summary: Summary) -> dict[str, Any]:
+    return json.loads(summary.model_dump_json())
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON file, NaN and infinities as null; None where there is no file."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): take it away, or run again.") from error

@@ -1,0 +1,120 @@
+"""The data of a run in figures: TFDV's statistics, anomalies and drift."""
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.utils.anomalies_util import load_anomalies_binary
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+
+from components.data_gate import ANOMALIES_FILE, describe_anomalies
+from din_trainer.features import HISTORICAL_TIMESTAMPS, REQUEST_ID, TIMESTAMP
+from pipeline.datasets.layout import SPLITS
+
+_STATISTICS_FILE = "FeatureStats.pb"
+_SCHEMA_FILE = "schema.pbtxt"
+_TOP = 5
+_EVER_NEW = {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}  # their distance from any earlier data says nothing
+_MEASURES = {
+    anomalies_pb2.DriftSkewInfo.Measurement.L_INFTY: "L-infinity",
+    anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE: "Jensen-Shannon",
+}
+
+
+def describe_data(
+    statistics: Path, anomalies: Path | None, schema: Path, previous_statistics: Path | None, previous_run: str | None
+) -> dict[str, Any]:
+    """Reads the artifacts of a run.
+
+    Args:
+        statistics: StatisticsGen's.
+        anomalies: ExampleValidator's; None if the run did not get there.
+        schema: ImportSchemaGen's.
+        previous_statistics: StatisticsGen's of the run to measure drift against, if any.
+        previous_run: Its id.
+
+    Returns:
+        `splits`: of each, `examples` and `features`. `anomalies`: sentences. `drift`: between the train splits, `against` which run, and
+        `distances`, 0 to 1; None without a previous run.
+    """
+    found = {split: _read_statistics(statistics, split) for split in SPLITS}
+    drift = None
+    if previous_statistics:
+        distances = _measure_drift(found["train"], _read_statistics(previous_statistics, "train"), _read_schema(schema))
+        drift = {"against": previous_run, "distances": distances}
+    return {
+        "splits": {split: _describe_split(statistics) for split, statistics in found.items()},
+        "anomalies": _read_anomalies(anomalies) if anomalies else [],
+        "drift": drift,
+    }
+
+
+def _read_statistics(folder: Path, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
+    return tfdv.load_stats_binary(str(folder / f"Split-{split}" / _STATISTICS_FILE))
+
+
+def _read_schema(folder: Path) -> schema_pb2.Schema:
+    return tfdv.load_schema_text(str(folder / _SCHEMA_FILE))
+
+
+def _read_anomalies(folder: Path) -> list[str]:
+    found = {split: load_anomalies_binary(str(folder / f"Split-{split}" / ANOMALIES_FILE)) for split in SPLITS}
+    return [sentence for split, anomalies in found.items() for sentence in describe_anomalies(anomalies, split)]
+
+
+def _describe_split(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Any]:
+    dataset = statistics.datasets[0]
+    return {
+        "examples": dataset.num_examples,
+        "features": [_describe_feature(feature, dataset.num_examples) for feature in dataset.features],
+    }
+
+
+def _describe_feature(feature: statistics_pb2.FeatureNameStatistics, examples: int) -> dict[str, Any]:
+    """Numbers have a mean, a standard deviation and a count of zeros; categories how many there are and the most frequent ones.
+
+    `presence` is the share of examples with a value, or, of histories, with a list, be it empty.
+    """
+    numeric = feature.num_stats if feature.HasField("num_stats") else None
+    categorical = feature.string_stats if feature.HasField("string_stats") else None
+    common = getattr(feature, feature.WhichOneof("stats")).common_stats
+    return {
+        "name": _name(feature),
+        "type": statistics_pb2.FeatureNameStatistics.Type.Name(feature.type).lower(),
+        "presence": min(common.num_non_missing, common.tot_num_values) / examples,
+        "mean": numeric.mean if numeric else None,
+        "std": numeric.std_dev if numeric else None,
+        "zeros": numeric.num_zeros if numeric else None,
+        "distinct": categorical.unique if categorical else None,
+        "top": [[top.value, int(top.frequency)] for top in categorical.top_values[:_TOP]] if categorical else [],
+    }
+
+
+def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:
+    return ".".join(feature.path.step)
+
+
+def _measure_drift(
+    statistics: statistics_pb2.DatasetFeatureStatisticsList,
+    previous: statistics_pb2.DatasetFeatureStatisticsList,
+    schema: schema_pb2.Schema,
+) -> list[dict[str, Any]]:
+    """The distance of each feature's distribution from the previous one, by the measure that TFDV has for its kind of statistics."""
+    compared = schema_pb2.Schema()
+    compared.CopyFrom(schema)
+    now, then = _kinds(statistics), _kinds(previous)
+    for feature in compared.feature:
+        if feature.name in now and now[feature.name] == then.get(feature.name) and feature.name not in _EVER_NEW:
+            comparator = feature.drift_comparator
+            (comparator.infinity_norm if now[feature.name] == "string_stats" else comparator.jensen_shannon_divergence).threshold = 1.0
+    found = tfdv.validate_statistics(statistics, compared, previous_statistics=previous)
+    return [
+        {"feature": ".".join(info.path.step), "measure": _MEASURES[measurement.type], "distance": measurement.value}
+        for info in found.drift_skew_info
+        for measurement in info.drift_measurements
+    ]
+
+
+def _kinds(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, str]:
+    """`num_stats` or `string_stats` by feature."""
+    return {_name(feature): feature.WhichOneof("stats") for feature in statistics.datasets[0].features}

@@ -1,0 +1,89 @@
+"""The report of one run: a single HTML file that asks nothing of any network."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.files import write_whole
+from pipeline.metrics import OVERALL
+from pipeline.report.activity_chart import activity_chart
+from pipeline.report.attention_view import attention_view
+from pipeline.report.charts import Chart
+from pipeline.report.configuration import flatten
+from pipeline.report.content import Content, read_content
+from pipeline.report.curve_charts import curve_charts, score_chart
+from pipeline.report.data_view import features_by_split
+from pipeline.report.history_charts import MOST_RUNS, history_charts
+from pipeline.report.metric_rows import metric_rows
+from pipeline.report.rendering import Section, render_page
+from pipeline.report.slice_table import slice_table
+from pipeline.report.training_charts import training_charts
+from pipeline.report.words import VERDICTS, verdict_reasons
+from pipeline.summary import share_of_oracle
+
+_SECTIONS = (
+    Section("metrics", "Metrics"),
+    Section("slices", "Slices"),
+    Section("curves", "Calibration and ranking"),
+    Section("activity", "GAUC by user activity"),
+    Section("attention", "What attention looks at"),
+    Section("training", "Training"),
+    Section("data", "The data"),
+    Section("card", "Model card"),
+    Section("history", "History"),
+)
+
+
+def write_report(run_folder: Path, workspace: Path, out: Path) -> Path:
+    """Writes the report of a run whose summary is written.
+
+    Returns:
+        `out`.
+
+    Raises:
+        InputError: There is no such run, a file of it cannot be read, or `out` cannot be written.
+    """
+    write_whole(out, [_render(read_content(run_folder, workspace))])
+    return out
+
+
+def _render(content: Content) -> str:
+    summary, evaluation, details = content.summary, content.evaluation or {}, content.details
+    baseline = f"baseline {(summary['baseline'] or {}).get('version') or ''}".strip()
+    slices, data = evaluation.get("slices"), details.get("data")
+    return render_page(
+        f"{summary['run_id']}: {VERDICTS[summary['status']]}",
+        "report",
+        _SECTIONS,
+        charts=_charts(content, baseline),
+        slices={**slice_table(slices), "against": "baseline"} if slices else None,
+        summary=summary,
+        baseline=baseline.capitalize(),
+        confidence=evaluation.get("confidence"),
+        replicates=evaluation.get("replicates"),
+        reasons=verdict_reasons(summary),
+        metrics=metric_rows(content),
+        slice_gates=sorted((gate for gate in summary["thresholds"] or [] if gate["slice"] != OVERALL), key=lambda gate: gate["passed"]),
+        oracle_share=share_of_oracle((summary["metrics"] or {}).get("auc"), (summary["oracle"] or {}).get("auc")),
+        attention=attention_view(details.get("attention") or [], content.config),
+        data_details=data,
+        data_features=features_by_split(data) if data else [],
+        card=details.get("card") or {},
+        config=sorted(flatten(content.config or {})),
+        runs=content.history[: -MOST_RUNS - 1 : -1],
+        verdicts=VERDICTS,
+    )
+
+
+def _charts(content: Content, baseline: str) -> dict[str, list[Chart]]:
+    evaluation: dict[str, Any] = content.evaluation or {}
+    curves = evaluation.get("curves") or {}
+    models = {"this model": curves.get("candidate"), baseline: curves.get("baseline")}
+    known = {name: model for name, model in models.items() if model}
+    activity = activity_chart(evaluation.get("slices") or [])
+    training = content.details.get("training")
+    return {
+        "curves": [*curve_charts(known), score_chart(curves["candidate"]["scores"])] if curves.get("candidate") else [],
+        "activity": [activity] if activity else [],
+        "training": training_charts(training) if training else [],
+        "history": history_charts(content.history, content.summary["run_id"]),
+    }

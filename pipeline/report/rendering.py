@@ -1,0 +1,60 @@
+"""HTML pages that hold all they need: styles, scripts and data. All that comes from data is escaped."""
+
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from pipeline.report import words
+from pipeline.report.charts import Chart
+
+_FILTERS = (
+    words.compact,
+    words.count,
+    words.interval,
+    words.metric_name,
+    words.number,
+    words.share,
+    words.short,
+    words.signed,
+    words.signed_interval,
+    words.size,
+    words.when,
+)
+
+
+class Section(NamedTuple):
+    """A part of a page: `templates/<folder>/<name>.html` under a heading."""
+
+    name: str
+    heading: str
+
+
+def render_page(
+    title: str, folder: str, sections: tuple[Section, ...], charts: dict[str, list[Chart]], slices: dict[str, Any] | None, **context: Any
+) -> str:
+    """A whole page.
+
+    Args:
+        title: Of the page.
+        folder: Of the sections' templates.
+        sections: From top to bottom.
+        charts: By section.
+        slices: From `slice_table`.
+        **context: What the templates show.
+    """
+    environment = Environment(
+        loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update({function.__name__: function for function in _FILTERS})
+    figures = {chart.name: chart.figure for group in charts.values() for chart in group}
+    return environment.get_template("page.html").render(
+        title=title,
+        folder=folder,
+        sections=sections,
+        charts=charts,
+        slices=slices,
+        data={"figures": figures, "slices": slices},
+        plotly=get_plotlyjs(),
+        **context,
+    )

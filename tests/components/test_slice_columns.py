@@ -1,0 +1,76 @@
+"""The columns that evaluations are sliced by, counted by hand."""
+
+import itertools
+
+import pyarrow as pa
+import pytest
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.slice_columns import add_columns, bucket, count_values, extended_schema
+from pipeline.datasets.tfrecord import TFRecordWriter, read_batches, read_records
+
+
+@pytest.mark.parametrize(
+    "count, text",
+    [(0, "0"), (1, "1-2"), (2, "1-2"), (3, "3-5"), (10, "6-10"), (11, "11-20"), (50, "21-50"), (51, "51-100"), (1000, "501-1000")],
+)
+def test_buckets(count, text):
+    assert bucket(count) == text
+
+
+def test_buckets_follow_each_other():
+    ends = [tuple(map(int, bucket(count).split("-"))) for count in range(1, 3000)]
+    assert all(low <= count <= high for count, (low, high) in enumerate(ends, start=1))
+    assert all(low == last + 1 for (_, last), (low, _) in itertools.pairwise(dict.fromkeys(ends)))
+
+
+SCHEMA = schema_pb2.Schema()
+for _name in ("user_id", "candidate_item_id", "historical_item_ids"):
+    SCHEMA.feature.add(name=_name, type=schema_pb2.INT)
+
+
+def write(path, user, item, history):
+    writer = TFRecordWriter(path)
+    columns = [
+        pa.array(column, pa.list_(pa.int64())) for column in ([[u] if u is not None else None for u in user], [[i] for i in item], history)
+    ]
+    writer.write(pa.RecordBatch.from_arrays(columns, ["user_id", "candidate_item_id", "historical_item_ids"]))
+    writer.close()
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    train = write(tmp_path / "train.tfrecord.gz", [1, 1, 2, 1], [7, 8, 7, 7], [[], [7], [], [7, 8]])
+    evaluated = write(tmp_path / "eval.tfrecord.gz", [1, 2, 3, None], [7, 8, 9, 7], [[7, 8, 7], [], [1], [1, 2]])
+    return train, evaluated, tmp_path
+
+
+def test_values_are_counted(files):
+    counts = {}
+    for key, count in count_values(files[0], SCHEMA, ["user_id", "candidate_item_id"]):
+        counts[key] = counts.get(key, 0) + count
+    assert counts == {("user_id", 1): 3, ("user_id", 2): 1, ("candidate_item_id", 7): 3, ("candidate_item_id", 8): 1}
+
+
+def test_columns_are_added_and_nothing_is_lost(files, tmp_path):
+    counts = dict(count_values(files[0], SCHEMA, ["user_id", "candidate_item_id"]))
+    lengths, counted = {"length": "historical_item_ids"}, {"activity": "user_id", "popularity": "candidate_item_id"}
+    examples = list(add_columns(files[1], counts, SCHEMA, lengths, counted))
+    assert all(new.startswith(old) for new, old in zip(examples, read_records(tmp_path / "eval.tfrecord.gz"), strict=True))
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(tmp_path / "new.tfrecord")) as writer:
+        for example in examples:
+            writer.write(example)
+    (batch,) = read_batches(tmp_path / "new.tfrecord")
+    assert batch.column("length").to_pylist() == [[b"3-5"], [b"0"], [b"1-2"], [b"1-2"]]
+    assert batch.column("activity").to_pylist() == [[b"3-5"], [b"1-2"], [b"0"], [b"0"]]  # the last has no user
+    assert batch.column("popularity").to_pylist() == [[b"3-5"], [b"1-2"], [b"0"], [b"3-5"]]
+    assert batch.column("historical_item_ids").to_pylist() == [[7, 8, 7], [], [1], [1, 2]]
+
+
+def test_the_schema_has_them_as_required_text():
+    feature = extended_schema(SCHEMA, ["activity"]).feature[-1]
+    assert (feature.name, feature.type, feature.presence.min_fraction, feature.HasField("shape")) == ("activity", schema_pb2.BYTES, 1, True)
+    assert len(SCHEMA.feature) == 3

@@ -1,0 +1,63 @@
+"""What UserBootstrap makes of scored impressions; the intervals themselves have tests of their own."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from components.user_bootstrap import evaluate
+from pipeline.curves import curves
+
+
+class Scored:
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        label = rng.integers(2, size=300)
+        self.columns = {
+            "label": label,
+            "user_id": rng.integers(30, size=300),
+            "popularity": np.array([b"11-20", b"3-5", None], dtype=object)[rng.integers(3, size=300)],
+        }
+        self.scores = {"candidate": np.clip(label * 0.3 + rng.random(300) * 0.7, 0, 1)}
+
+
+SETTINGS = {
+    "slices": [{"features": [], "metrics": ["auc", "gauc"]}, {"features": ["popularity"], "metrics": ["auc"]}],
+    "label": "label", "user": "user_id", "request": "", "replicates": 100, "confidence": 0.95, "seed": 0,
+}  # fmt: skip
+
+
+def test_slices_have_their_counts_in_the_order_of_their_numbers():
+    scored = Scored()
+    result = evaluate(scored, SETTINGS)
+    assert [row["slice"] for row in result["slices"]] == ["overall", "popularity=3-5", "popularity=11-20"]
+    assert result["slices"][0]["examples"] == 300 and result["slices"][0]["users"] == 30
+    rows = scored.columns["popularity"] == b"3-5"
+    assert result["slices"][1]["key"] == [["popularity", "3-5"]]
+    assert result["slices"][1]["clicks"] == scored.columns["label"][rows].sum()
+    assert [sorted(row["metrics"]) for row in result["slices"]] == [["auc", "gauc"], ["auc"], ["auc"]]
+
+
+def test_intervals_hold_the_value():
+    scored = Scored()
+    low, high = evaluate(scored, SETTINGS)["slices"][0]["metrics"]["auc"]["candidate"]
+    assert low < roc_auc_score(scored.columns["label"], scored.scores["candidate"]) < high
+
+
+def test_without_users_each_impression_is_one():
+    result = evaluate(Scored(), {**SETTINGS, "user": "", "slices": [{"features": [], "metrics": ["auc"]}]})
+    assert result["slices"][0]["users"] is None
+    assert result["slices"][0]["metrics"]["auc"]["candidate"][0] is not None
+
+
+def test_curves_are_scikit_learn_s():
+    scored = Scored()
+    label, score = scored.columns["label"], scored.scores["candidate"]
+    found = curves(label, score)
+    assert np.trapezoid(found["roc"]["tpr"], found["roc"]["fpr"]) == pytest.approx(roc_auc_score(label, score), abs=2e-3)
+    assert sum(found["scores"]["clicked"]) == label.sum() and sum(found["scores"]["not_clicked"]) == 300 - label.sum()
+    assert sum(found["calibration"]["examples"]) == 300
+    assert np.average(found["calibration"]["observed"], weights=found["calibration"]["examples"]) == pytest.approx(label.mean())
+
+
+def test_one_class_has_no_curves():
+    assert curves(np.zeros(3), np.array([0.1, 0.2, 0.3])) is None
