@@ -42,6 +42,8 @@ def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None)
         feature = _add(schema, column.name, column.dtype, column.presence)
         if _is_id(column, features):
             feature.int_domain.min = 0
+            if column.name not in (TIMESTAMP, HISTORICAL_TIMESTAMPS):
+                feature.int_domain.is_categorical = True  # so that statistics count its values
     known = {TIMESTAMP: "optional", REQUEST_ID: "optional", HISTORICAL_TIMESTAMPS: "sequence"}
     declared = {column.name for column in features.columns}
     for name, presence in known.items():

@@ -198,10 +198,16 @@ def _report(args: argparse.Namespace) -> int:
     if args.compare:
         return _compare(args)
     folder = args.workspace / "runs" / (args.run or latest_evaluated(args.workspace))
+    content = read_content(folder, args.workspace)
     if args.json:
-        print(json.dumps(read_content(folder, args.workspace).as_json()))
-    else:
-        print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
+        print(json.dumps(content.as_json()))
+        return 0
+    from rich.console import Console
+
+    from pipeline.summary import Summary, print_evaluation
+
+    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console())
+    print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
     return 0
 
 

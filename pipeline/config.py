@@ -13,13 +13,11 @@ from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
 from pipeline.datasets.synthetic import SyntheticConfig
 from pipeline.errors import InputError
-from pipeline.metrics import METRICS
+from pipeline.metrics import ITEM_POPULARITY, METRICS, USER_ACTIVITY
 
 T = TypeVar("T", bound=Frozen)
 
 LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bucketed number of events
-USER_ACTIVITY, ITEM_POPULARITY = "user_activity", "item_popularity"  # bucketed impressions of the user, of the candidate item, in train/
-EACH = "*"  # every value of a slice's feature
 
 
 class Threshold(Frozen):

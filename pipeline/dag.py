@@ -85,11 +85,11 @@ def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
     example_gen = ImportExampleGen(input_base=str(places.data), input_config=example_gen_pb2.Input(splits=splits))
     examples = example_gen.outputs["examples"]
 
-    statistics_gen = StatisticsGen(examples=examples)
-    statistics = statistics_gen.outputs["statistics"]
-
     schema_gen = ImportSchemaGen(schema_file=str(places.schema))
     schema = schema_gen.outputs["schema"]
+
+    statistics_gen = StatisticsGen(examples=examples, schema=schema)  # which tells ids from numbers
+    statistics = statistics_gen.outputs["statistics"]
 
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
     data_gate_node = DataGate(anomalies=example_validator.outputs["anomalies"], source_fingerprint=source_fingerprint(data_gate))

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 PROBABILITY = "probability"  # the model's output
 OVERALL = "overall"  # the slice of all impressions
+USER_ACTIVITY, ITEM_POPULARITY = "user_activity", "item_popularity"  # bucketed impressions of the user, of the candidate item, in train/
 
 
 class Metric(NamedTuple):

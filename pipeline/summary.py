@@ -1,6 +1,5 @@
 """What a run leaves behind: `summary.json`, and the table on the terminal."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,60 +107,64 @@ def share_of_oracle(auc: float | None, oracle: float | None) -> float | None:
     return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
 
 
-def _with_interval(value: float | None, ends: Sequence[float | None] | None) -> str:
-    """`0.7858 (0.7771 to 0.7945)`."""
-    return number(value) if not ends or None in ends else f"{number(value)} ({number(ends[0])} to {number(ends[1])})"
+def _spread(low: float | None, high: float | None) -> str:
+    """Half the width of an interval; the report has its ends."""
+    return "" if low is None or high is None else f" ± {(high - low) / 2:.4f}"
 
 
 def _change(change: dict[str, float | None] | None) -> str:
-    """`+0.0021 (−0.0004 to +0.0046)`."""
     if not change or change["value"] is None:
         return "–"
-    ends = "" if change["low"] is None else f" ({change['low']:+.4f} to {change['high']:+.4f})"
-    return f"{change['value']:+.4f}{ends}"
+    return f"{change['value']:+.4f}{_spread(change['low'], change['high'])}"
 
 
 def _metrics_table(summary: Summary) -> Table:
     table = Table(title=f"eval split, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
     metrics, oracle, baseline = summary.metrics or {}, summary.oracle or {}, summary.baseline
-    columns = {"metric": "left", "model (interval over users)": "right"}
-    columns |= {f"against baseline {baseline['version'] or ''}": "right"} if baseline else {}
-    columns |= {"oracle": "right"} if oracle else {}
-    for name, justify in {**columns, "thresholds": "left"}.items():
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for metric in REPORTED:
-        if metric in metrics:
-            rules = [_rule(row) for row in summary.thresholds or [] if row["metric"] == metric and row["slice"] == OVERALL]
-            cells = [_with_interval(metrics[metric], (summary.intervals or {}).get(metric))]
-            cells += [_change(baseline["changes"].get(metric))] if baseline else []
-            cells += [number(oracle.get(metric))] if oracle else []
-            table.add_row(metric.replace("_", " "), *cells, "; ".join(rules))
+    table.add_column("metric")
+    for name in ("model", *(["less baseline"] if baseline else []), *(["oracle"] if oracle else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for metric in (metric for metric in REPORTED if metric in metrics):
+        cells = [number(metrics[metric]) + _spread(*(summary.intervals or {}).get(metric, (None, None)))]
+        cells += [_change(baseline["changes"].get(metric))] if baseline else []
+        cells += [number(oracle.get(metric))] if oracle else []
+        table.add_row(metric, *cells)
     return table
 
 
-def _rule(row: dict[str, Any]) -> str:
-    return f"{row['rule']}{', confident' if row['confident'] else ''}: {'ok' if row['passed'] else 'FAILED'}"
+def _threshold_lines(summary: Summary) -> list[str]:
+    """How the thresholds of the whole split came out, a line each, and how many of those on slices hold; the verdict has the others."""
+    overall = [row for row in summary.thresholds or [] if row["slice"] == OVERALL]
+    lines = [f"{row['metric']} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
+    slices = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
+    judged = [row for row in slices if row["judged"]]
+    if slices:
+        held = sum(row["passed"] for row in judged)
+        lines.append(f"{held} of {len(judged)} thresholds on slices hold; {len(slices) - len(judged)} slices have too few impressions")
+    return lines
 
 
-def _slice_rules(summary: Summary) -> list[str]:
-    """How many thresholds on slices hold; those that do not are in the verdict."""
-    rows = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
-    judged = [row for row in rows if row["judged"]]
-    held = sum(row["passed"] for row in judged)
-    return [f"Thresholds on slices: {held} of {len(judged)} hold, {len(rows) - len(judged)} have too few impressions."] if rows else []
+def _confident(row: dict[str, Any]) -> str:
+    return " with confidence" if row["confident"] else ""
 
 
-_SLICE_METRICS = ("auc", "gauc", "log_loss", "calibration")
+_SLICE_METRICS = ("auc", "gauc")
+_TOLD = 100  # impressions of a slice that is shown here
 
 
-def slices_table(evaluation: dict[str, Any]) -> Table:
-    """The slices of an evaluation, with some of its metrics; the report has all."""
-    table = Table("slice", title="slices", title_justify="left")
+def _slices_table(evaluation: dict[str, Any]) -> Table:
+    """The slices that are not too small, with some of their metrics; the report has all."""
+    shown = [row for row in evaluation["slices"] if row["examples"] >= _TOLD]
+    rest = len(evaluation["slices"]) - len(shown)
+    table = Table(
+        title="slices", title_justify="left", caption=f"{rest} with fewer than {_TOLD} impressions are in the report" if rest else None
+    )
+    table.add_column("slice", overflow="fold")
     for name in ("impressions", *_SLICE_METRICS):
-        table.add_column(name.replace("_", " "), justify="right")
-    for row in evaluation["slices"]:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for row in shown:
         found = [row["metrics"].get(name) for name in _SLICE_METRICS]
-        cells = [_with_interval(metric["value"], [metric["low"], metric["high"]]) if metric else "–" for metric in found]
+        cells = [number(metric["value"]) + _spread(metric["low"], metric["high"]) if metric else "–" for metric in found]
         table.add_row(row["slice"], f"{row['examples']:,}", *cells)
     return table
 
@@ -173,6 +176,8 @@ def _verdict(summary: Summary) -> str:
         "unchanged": f"Unchanged: version {summary.pushed_version} already serves these very weights.",
         "refused": f"Refused, nothing was pushed: {reason}",
         "interrupted": "Interrupted: the next run goes on from what is done.",
+        "data_refused": f"Data refused: {reason}",
+        "failed": f"Failed: {reason}",
     }[summary.status]
 
 
@@ -189,16 +194,29 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def _print_metrics(summary: Summary, console: Console) -> None:
+    if not summary.metrics:
+        return
+    console.print(_metrics_table(summary))
+    for line in _threshold_lines(summary):
+        console.print(f"  {line}", highlight=False)
+    share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
+    if share is not None:
+        console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+
+
+def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, console: Console) -> None:
+    """Metrics and slices, and what became of the model."""
+    _print_metrics(summary, console)
+    if evaluation:
+        console.print(_slices_table(evaluation))
+    console.print(_verdict(summary), highlight=False, soft_wrap=True)
+
+
 def print_summary(summary: Summary, console: Console) -> None:
     """Metrics against thresholds, oracle and baseline; the verdict in words; where things are."""
     console.print()
-    if summary.metrics:
-        console.print(_metrics_table(summary))
-        share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
-        if share is not None:
-            console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
-        for line in _slice_rules(summary):
-            console.print(line, highlight=False)
+    _print_metrics(summary, console)
     if summary.sample_predictions:
         console.print(_predictions_table(summary.sample_predictions))
     if summary.status not in TOLD_ON_STDERR:

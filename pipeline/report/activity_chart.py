@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
+from pipeline.metrics import USER_ACTIVITY
 from pipeline.report.charts import COLOURS, MUTED, Chart, axis, layout, plain
 from pipeline.report.words import number
 
-_USER_ACTIVITY = "user_activity"  # as in pipeline.config, which takes pyarrow along
 _CHANCE = 0.5  # AUC of coin flips
 
 
@@ -19,7 +19,7 @@ def activity_chart(slices: list[dict[str, Any]]) -> Chart | None:
     groups = [
         (entry["key"][0][1], entry["examples"], entry["metrics"]["gauc"])
         for entry in slices
-        if [feature for feature, _ in entry["key"]] == [_USER_ACTIVITY] and (entry["metrics"].get("gauc") or {}).get("value") is not None
+        if [feature for feature, _ in entry["key"]] == [USER_ACTIVITY] and (entry["metrics"].get("gauc") or {}).get("value") is not None
     ]
     if not groups:
         return None

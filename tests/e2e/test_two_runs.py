@@ -161,9 +161,9 @@ def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
     assert not {"Trainer", "Evaluator"} & set(result.summary["cached"])
 
 
-def test_the_pushed_model_has_the_three_signatures(two_runs):
+def test_the_pushed_model_has_its_signatures(two_runs):
     model = tf.saved_model.load(two_runs.second.summary["pushed_path"])
-    assert {"serving_default", "predict", "transform_features"} <= set(model.signatures)
+    assert {"serving_default", "predict", "transform_features", "explain"} == set(model.signatures)
     predict = model.signatures["predict"].structured_input_signature[1]
     assert {name: (tuple(spec.shape), spec.dtype.name) for name, spec in predict.items()} == {
         "user_id": ((None,), "int64"),
