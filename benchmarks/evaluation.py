@@ -1,6 +1,7 @@
 """`din bench evaluation`: what evaluating costs, in a run of the demo and beside the ways that it replaces."""
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from pipeline.config import PipelineConfig, load_config
 from pipeline.gauc import gauc
 from pipeline.run import Run, run_folder
 from pipeline.summary import Summary
-from pipeline.terminal import Progress
+from pipeline.terminal import Progress, output_to
 
 NODES = ("SliceColumns", "Evaluator", "UserBootstrap", "report")
 _IMPRESSIONS, _USERS, _REPLICATES = 1_000_000, 50_000, 100
@@ -166,9 +167,10 @@ def _table(measured: dict[str, Any]) -> Table:
 
 def main(as_json: bool) -> int:
     """Prints the measurements; returns the exit status."""
-    measured = measure()
-    if as_json:
-        print(json.dumps(measured))
-    else:
-        Console().print(_table(measured))
+    with output_to(Path(os.devnull)) as terminal:
+        measured = measure()
+        if as_json:
+            print(json.dumps(measured), file=terminal)
+        else:
+            Console(file=terminal).print(_table(measured))
     return 0

@@ -71,15 +71,16 @@ def add_columns(
     """
     encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
     for batch in _batches(file, schema):
+        raw = batch.column(_RAW).flatten().to_pylist()
         columns = {}
         for column, feature in lengths.items():
             columns[column] = [buckets(length or 0) for length in pc.list_value_length(batch.column(feature)).to_pylist()]
         for column, feature in counted.items():
             columns[column] = [buckets(counts.get((feature, row[0]), 0) if row else 0) for row in batch.column(feature).to_pylist()]
         arrays = [pa.array([[value] for value in values], pa.list_(pa.binary())) for values in columns.values()]
-        added = encoder.encode(pa.RecordBatch.from_arrays(arrays, list(columns)))
+        added = encoder.encode(pa.RecordBatch.from_arrays(arrays, list(columns))) if columns else [b""] * len(raw)
         # Concatenated messages are one merged message, so nothing of the original is lost or decoded.
-        yield from (raw + more for raw, more in zip(batch.column(_RAW).flatten().to_pylist(), added, strict=True))
+        yield from (old + new for old, new in zip(raw, added, strict=True))
 
 
 def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:

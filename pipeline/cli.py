@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     speed = suites.add_parser("train", help="training and inference speed beside DeepCTR, DeepCTR-Torch and torch-rechub")
     speed.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
     speed.set_defaults(call=_bench_train)
+    evaluation = suites.add_parser("evaluation", help="what evaluating costs, in a run of the demo and beside the ways that it replaces")
+    evaluation.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
+    evaluation.set_defaults(call=_bench_evaluation)
 
     report = commands.add_parser("report", help="make one HTML file of a run, to open offline in any browser")
     report.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
@@ -114,7 +117,7 @@ def _run(args: argparse.Namespace) -> int:
     share_cores()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
-        console = Console(file=terminal, quiet=args.json)
+        console = Console(file=terminal, quiet=args.json, markup=False)
         console.print(f"Run {folder.name}", highlight=False)
         summary = Run(config, args.data, folder, Progress(console)).execute()
         if args.json:
@@ -191,6 +194,14 @@ def _bench_train(args: argparse.Namespace) -> int:
     return train.main(args.json)
 
 
+def _bench_evaluation(args: argparse.Namespace) -> int:
+    from benchmarks import evaluation
+    from din_trainer.threads import share_cores
+
+    share_cores()
+    return evaluation.main(args.json)
+
+
 def _report(args: argparse.Namespace) -> int:
     from pipeline.report.content import REPORT_FILE, latest_evaluated, read_content
     from pipeline.report.page import write_report
@@ -206,7 +217,7 @@ def _report(args: argparse.Namespace) -> int:
 
     from pipeline.summary import Summary, print_evaluation
 
-    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console())
+    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console(markup=False))
     print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
     return 0
 

@@ -126,7 +126,7 @@ def _metrics_table(summary: Summary) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for metric in (metric for metric in REPORTED if metric in metrics):
         cells = [number(metrics[metric]) + _spread(*(summary.intervals or {}).get(metric, (None, None)))]
-        cells += [_change(baseline["changes"].get(metric))] if baseline else []
+        cells += [_change(baseline.get("changes", {}).get(metric))] if baseline else []
         cells += [number(oracle.get(metric))] if oracle else []
         table.add_row(metric, *cells)
     return table
@@ -137,7 +137,7 @@ def _threshold_lines(summary: Summary) -> list[str]:
     overall = [row for row in summary.thresholds or [] if row["slice"] == OVERALL]
     lines = [f"{row['metric']} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
     slices = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
-    judged = [row for row in slices if row["judged"]]
+    judged = [row for row in slices if row.get("judged", True)]
     if slices:
         held = sum(row["passed"] for row in judged)
         lines.append(f"{held} of {len(judged)} thresholds on slices hold; {len(slices) - len(judged)} slices have too few impressions")
@@ -145,7 +145,7 @@ def _threshold_lines(summary: Summary) -> list[str]:
 
 
 def _confident(row: dict[str, Any]) -> str:
-    return " with confidence" if row["confident"] else ""
+    return " with confidence" if row.get("confident") else ""
 
 
 _SLICE_METRICS = ("auc", "gauc")

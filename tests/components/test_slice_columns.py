@@ -74,3 +74,7 @@ def test_the_schema_has_them_as_required_text():
     feature = extended_schema(SCHEMA, ["activity"]).feature[-1]
     assert (feature.name, feature.type, feature.presence.min_fraction, feature.HasField("shape")) == ("activity", schema_pb2.BYTES, 1, True)
     assert len(SCHEMA.feature) == 3
+
+
+def test_no_columns_leave_the_examples_as_they_are(files, tmp_path):
+    assert list(add_columns(files[1], {}, SCHEMA, {}, {})) == list(read_records(tmp_path / "eval.tfrecord.gz"))

@@ -17,7 +17,10 @@ def test_schema_by_hand():
     )
     expected = """
         feature { name: "user_id" type: BYTES presence { min_fraction: 1 min_count: 1 } shape {} }
-        feature { name: "candidate_item_id" type: INT presence { min_fraction: 1 min_count: 1 } shape {} int_domain { min: 0 is_categorical: true } }
+        feature {
+          name: "candidate_item_id" type: INT
+          presence { min_fraction: 1 min_count: 1 } shape {} int_domain { min: 0 is_categorical: true }
+        }
         feature { name: "historical_item_ids" type: INT value_count { min: 0 } int_domain { min: 0 is_categorical: true } }
         feature { name: "price" type: FLOAT value_count { max: 1 } }
         feature { name: "request_id" type: BYTES value_count { max: 1 } }

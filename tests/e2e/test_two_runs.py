@@ -148,6 +148,32 @@ def test_a_worse_model_is_refused_and_is_no_baseline(two_runs):
     assert summary["baseline"]["version"] == two_runs.second.summary["pushed_version"]
 
 
+def test_a_slice_can_refuse_a_model_that_is_good_enough_overall(two_runs):
+    """Only the verdict is made anew; slices with too few impressions are not judged, and the refusal is in the report."""
+    slice_threshold = 'evaluation.slice_thresholds=[{metric="auc",slice={item_popularity="*"},at_least=0.999,min_examples=200}]'
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", slice_threshold))
+    summary = result.summary
+    assert (result.code, summary["status"]) == (3, "refused")
+    assert {"Evaluator", "UserBootstrap"} <= set(summary["cached"])
+    overall = [row for row in summary["thresholds"] if row["slice"] == "overall"]
+    slices = [row for row in summary["thresholds"] if row["slice"] != "overall"]
+    assert all(row["passed"] for row in overall)
+    assert {row["judged"] for row in slices} == {True, False}
+    assert all(row["judged"] == (row["examples"] >= 200) == (not row["passed"]) for row in slices)
+    first = next(row for row in slices if row["judged"])
+    reason = f"auc of {first['slice']} ({first['examples']} impressions) is {first['value']:.4f}, but at least 0.999 is asked for"
+    assert summary["refused_because"].startswith(reason)
+    assert reason in Path(summary["report_path"]).read_text()
+
+
+def test_a_run_without_a_baseline_says_so(two_runs):
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "evaluation.baseline=none", NEVER_PUSHED))
+    assert (result.code, result.summary["baseline"]) == (3, None)
+    config = json.loads((two_runs.workspace / "runs" / result.summary["run_id"] / "config.json").read_text())
+    assert config["evaluation"]["baseline"] == "none"
+    assert [row["kind"] for row in result.summary["thresholds"]] == ["value"]
+
+
 def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
     for package in ("pipeline", "components", "din_trainer"):
         shutil.copytree(ROOT / package, tmp_path / package)

@@ -14,14 +14,16 @@ def test_reports_the_last_evaluated_run_and_says_where(tmp_path, capsys):
     folder = full_workspace(tmp_path)
     summary(28, "failed", None).write(tmp_path)
     assert main(["report", "--workspace", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == f"{folder / 'report.html'}\n" and (folder / "report.html").exists()
+    out = capsys.readouterr().out
+    assert out.endswith(f"{folder / 'report.html'}\n") and (folder / "report.html").exists()
+    assert "overall" in out and "0.7" in out and "<script>" in out  # metrics and slices, in the data's own words
 
 
 def test_reports_a_named_run_where_it_is_told(tmp_path, capsys):
     full_workspace(tmp_path)
     out = tmp_path / "elsewhere" / "r.html"
     assert main(["report", "--workspace", str(tmp_path), "--run", "20261104-090000-demo", "--out", str(out)]) == 0
-    assert capsys.readouterr().out == f"{out}\n" and "20261104-090000-demo: Failed" in out.read_text()
+    assert capsys.readouterr().out.endswith(f"{out}\n") and "20261104-090000-demo: Failed" in out.read_text()
 
 
 def test_compares_two_runs_beside_the_second(tmp_path, capsys):
