@@ -81,7 +81,6 @@ def _parted(config: PipelineConfig) -> Any:
     del result.metrics_specs[:]
     for key, metrics in by_key.items():
         result.metrics_specs.add(metrics=metrics, query_key=key)
-    del result.model_specs[1]
     return result
 
 
@@ -89,12 +88,14 @@ def _evaluate(eval_config: Any, files: str, schema: Any, model: str, whole_users
     import apache_beam as beam
     import tensorflow_model_analysis as tfma
     from apache_beam.options.pipeline_options import PipelineOptions
+    from tensorflow_model_analysis.utils import config_util
     from tfx_bsl.tfxio import tf_example_record
 
     from pipeline.beam import local_options
     from pipeline.evaluation import custom_extractors
 
     tfxio = tf_example_record.TFExampleRecord(files, schema=schema, raw_record_column_name=tfma.constants.ARROW_INPUT_COLUMN)
+    eval_config = config_util.update_eval_config_with_defaults(eval_config, has_baseline=False, rubber_stamp=True)
     shared = tfma.default_eval_shared_model(model, eval_config=eval_config)
     make = custom_extractors if whole_users else tfma.default_extractors
     extractors = make(eval_shared_model=shared, eval_config=eval_config, tensor_adapter_config=tfxio.TensorAdapterConfig())
@@ -121,7 +122,6 @@ def measure_tfma(config: PipelineConfig, summary: Summary, workspace: Path) -> d
     schema = text_format.Parse(schema_file.read_text(), schema_pb2.Schema())
     files = f"{outputs.uri('SliceColumns', 'sliced_examples')}/Split-eval/*"
     ours = make_eval_config(config, requests=True)
-    del ours.model_specs[1]
     whole, _ = _seconds(lambda: _evaluate(ours, files, schema, str(summary.pushed_path), whole_users=True))
     parted, _ = _seconds(lambda: _evaluate(_parted(config), files, schema, str(summary.pushed_path), whole_users=False))
     return {"whole_users": whole, "tfma_by_itself": parted}
