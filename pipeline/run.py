@@ -295,13 +295,9 @@ def read_oracle(data: Path) -> dict[str, float | None] | None:
 
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
     """Impressions that each node works on."""
-    total, seen = sum(examples.values()), examples["train"] + examples["validation"]
-    return {
-        "ImportExampleGen": total,
-        "StatisticsGen": total,
-        "Transform": seen,
-        **dict.fromkeys(("SliceColumns", "Evaluator", "UserBootstrap"), examples["eval"]),
-    }
+    whole = dict.fromkeys(("ImportExampleGen", "StatisticsGen", "SliceColumns"), sum(examples.values()))
+    judged = dict.fromkeys(("Evaluator", "UserBootstrap"), examples["eval"])
+    return {**whole, "Transform": examples["train"] + examples["validation"], **judged}
 
 
 @contextlib.contextmanager
