@@ -74,12 +74,13 @@ def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, req
         scored: The impressions.
         slices: Dicts of `features`, none for the overall slice, and of the `metrics` asked for there.
         label: Name of the label.
-        user: Name of the user's id; empty: every impression is one's own.
+        user: Name of the user's id; empty: there is none, so that requests are drawn, or impressions where there are none either.
         request: Name of the request's id; empty: there is none.
     """
     labels = scored.columns[label].astype(np.float64)
-    users = _numbers(scored.columns[user]) if user else np.arange(len(labels))
     requests = _numbers(scored.columns[request]) if request else None
+    without = np.arange(len(labels)) if requests is None else requests
+    users = _numbers(scored.columns[user]) if user else without
     for asked in slices:
         for key, rows in slice_rows({name: scored.columns[name] for name in asked["features"]}, len(labels)):
             scores = {name: score[rows] for name, score in scored.scores.items()}

@@ -36,13 +36,15 @@ def feature_column(values: Any, rows: int) -> np.ndarray:
 
 
 def _ids(column: np.ndarray) -> np.ndarray:
-    """Ids that can be compared: those that are missing are one."""
-    return column if column.dtype != object else np.array([b"" if value is None else str(value).encode() for value in column])
+    """Ids that can be compared and hashed: numbers as they are, all else as bytes; those that are missing are one."""
+    if column.dtype != object:
+        return column
+    return np.array([value if isinstance(value, bytes) else b"" if value is None else str(value).encode() for value in column], object)
 
 
 def _shards(user: np.ndarray) -> np.ndarray:
     """(N,) -> (N,), the same for a user in every process."""
-    return pd.util.hash_array(user if user.dtype == np.int64 else user.astype(object)) % _SHARDS
+    return pd.util.hash_array(user) % _SHARDS
 
 
 class _Shard(beam.DoFn):

@@ -49,6 +49,15 @@ def test_without_users_each_impression_is_one():
     assert result["slices"][0]["metrics"]["auc"]["candidate"][0] is not None
 
 
+def test_without_users_requests_are_drawn():
+    scored = Scored()
+    scored.columns["request_id"] = np.arange(300) // 10
+    settings = {**SETTINGS, "slices": [{"features": [], "metrics": ["auc"]}]}
+    by_request = evaluate(scored, {**settings, "user": "", "request": "request_id"})
+    assert by_request["slices"][0]["metrics"] == evaluate(scored, {**settings, "user": "request_id"})["slices"][0]["metrics"]
+    assert by_request["slices"][0]["metrics"] != evaluate(scored, {**settings, "user": ""})["slices"][0]["metrics"]
+
+
 def test_curves_are_scikit_learn_s():
     scored = Scored()
     label, score = scored.columns["label"], scored.scores["candidate"]

@@ -9,7 +9,7 @@ from apache_beam.testing.util import assert_that
 from tensorflow_model_analysis.api.types import VarLenTensorValue
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline.whole_users import feature_column, whole_users_extractor
+from pipeline.whole_users import _ids, _shards, feature_column, whole_users_extractor
 
 
 def batch(user, kind, label):
@@ -74,6 +74,13 @@ def test_data_without_users_is_one_shard():
         assert overall["features"] == {}
 
     extract(check, user_key=None)
+
+
+def test_a_user_has_one_shard_in_every_batch():
+    whole, gaps = np.array([b"anna", b"bob"], object), np.array([b"bob", None, b"anna"], object)
+    anna, bob = _shards(_ids(whole))
+    assert _shards(_ids(gaps))[[0, 2]].tolist() == [bob, anna]
+    assert set(_shards(_ids(np.arange(1000)))) == set(range(8))
 
 
 def test_a_feature_that_may_be_missing():
