@@ -1,6 +1,5 @@
 """Columns to slice an evaluation by that no impression holds: lengths of lists, and how often a value occurs in training."""
 
-import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,18 +16,10 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from tfx_bsl.tfxio import dataset_options, tf_example_record
 
+from pipeline.buckets import bucket
+
 SCHEMA_FILE = "schema.pbtxt"
 _RAW = "__raw__"
-
-
-def bucket(count: int) -> str:
-    """The bucket of a count: 0, 1-2, 3-5, 6-10, 11-20, 21-50, 51-100, 101-200, …"""
-    if count <= 0:
-        return "0"
-    below, bounds = 0, (step * 10**decade for decade in itertools.count() for step in (2, 5, 10))
-    while (bound := next(bounds)) < count:
-        below = bound
-    return f"{below + 1}-{bound}"
 
 
 class _Buckets:

@@ -20,6 +20,7 @@ from tfx_bsl.tfxio import dataset_options, tf_example_record
 from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
 from pipeline.bootstrap import Slice, intervals
 from pipeline.curves import curves
+from pipeline.ids import numbers, numbers_within
 from pipeline.slices import SliceKey, slice_rows, slice_text
 
 _RAW = "__raw__"
@@ -62,11 +63,6 @@ def _values(column: pa.Array) -> np.ndarray:
     return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
 
 
-def _numbers(ids: np.ndarray) -> np.ndarray:
-    """Ids as numbers from 0; those that are missing are one."""
-    return np.unique(ids if ids.dtype != object else np.array([repr(value) for value in ids]), return_inverse=True)[1]
-
-
 def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:
     """The slices that occur.
 
@@ -78,13 +74,13 @@ def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, req
         request: Name of the request's id; empty: there is none.
     """
     labels = scored.columns[label].astype(np.float64)
-    requests = _numbers(scored.columns[request]) if request else None
-    without = np.arange(len(labels)) if requests is None else requests
-    users = _numbers(scored.columns[user]) if user else without
+    users = numbers(scored.columns[user]) + 1 if user else None  # those without an id are one
+    requests = numbers_within(np.zeros(len(labels)) if users is None else users, scored.columns[request]) if request else None
+    drawn = users if users is not None else np.arange(len(labels)) if requests is None else requests + 1
     for asked in slices:
         for key, rows in slice_rows({name: scored.columns[name] for name in asked["features"]}, len(labels)):
             scores = {name: score[rows] for name, score in scored.scores.items()}
-            yield key, Slice(labels[rows], scores, users[rows], None if requests is None else requests[rows], asked["metrics"])
+            yield key, Slice(labels[rows], scores, drawn[rows], None if requests is None else requests[rows], asked["metrics"])
 
 
 def _natural(value: Any) -> tuple[float, str]:

@@ -17,8 +17,7 @@ from pipeline.metrics import OVERALL
 from pipeline.slices import slice_text
 
 VERDICT_FILE = "verdict.json"
-
-_OF_TWO_CLASSES = ("auc", "pr_auc")
+_TOLD = 20  # reasons in a sentence
 
 Metrics = dict[str, float | None]  # None where it is not defined
 
@@ -44,8 +43,6 @@ def join(intervals: list[dict[str, Any]], candidate: dict[str, Metrics], baselin
     """
     rows = []
     for row in intervals:
-        if row["clicks"] in (0, row["examples"]):  # TFMA says 0 for the areas under curves that are not there
-            row = {**row, "metrics": {name: ends for name, ends in row["metrics"].items() if name not in _OF_TWO_CLASSES}}
         before = baseline.get(row["slice"], {}) if baseline is not None else None
         metrics = {name: _measured(candidate.get(row["slice"], {}), before, name, ends) for name, ends in row["metrics"].items()}
         rows.append({**row, "metrics": metrics})
@@ -72,7 +69,7 @@ def _judge_end(rule: dict[str, Any], found: dict[str, Any], bound: float, at_lea
     return all(value is not None and (value >= bound if at_least else value <= bound) for value in asked)
 
 
-def _judge_metric(rule: dict[str, Any], metric: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _judge_metric(rule: dict[str, Any], metric: dict[str, Any], compared: bool) -> Iterator[dict[str, Any]]:
     """The bounds of a rule with what they were held against."""
     for name, at_least in (("at_least", True), ("at_most", False)):
         if rule[name] is not None:
@@ -84,7 +81,7 @@ def _judge_metric(rule: dict[str, Any], metric: dict[str, Any]) -> Iterator[dict
                 "found": metric,
                 "passed": _judge_end(rule, metric, rule[name], at_least),
             }
-    if rule["worse_by_at_most"] is not None and metric["change"] is not None:
+    if rule["worse_by_at_most"] is not None and compared:
         higher = rule["better"] == "higher"
         bound = -rule["worse_by_at_most"] if higher else rule["worse_by_at_most"]
         text = f"at most {rule['worse_by_at_most']:g} {'below' if higher else 'above'} the baseline"
@@ -92,7 +89,8 @@ def _judge_metric(rule: dict[str, Any], metric: dict[str, Any]) -> Iterator[dict
         yield {"kind": "change", "rule": text, "bound": bound, "found": metric["change"], "passed": passed}
 
 
-_UNKNOWN = {"value": None, "low": None, "high": None, "baseline": None, "change": None}
+_NOTHING = {"value": None, "low": None, "high": None}
+_UNKNOWN = {**_NOTHING, "baseline": None, "change": _NOTHING}
 
 
 def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,17 +104,20 @@ def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dic
     Returns:
         Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value, low, high, confident, examples, judged and
         passed. The value of a change is the difference to the baseline; without a baseline there is none to judge. What is not defined
-        does not pass. A slice with too few examples is not judged, and passes.
+        does not pass on the whole split; a slice where it is not defined, as the AUC of one class, is not judged, and passes, and so is
+        one with too few examples.
     """
+    compared = any(metric["change"] is not None for row in slices for metric in row["metrics"].values())
     rows = []
     for rule in rules:
         matching = [row for row in slices if _matches(row, rule["slice"])]
         if not matching and "*" not in rule["slice"].values():
             matching = [{"slice": slice_text(tuple(rule["slice"].items())), "examples": 0, "metrics": {}}]
         for row in matching:
-            judged = row["examples"] >= rule["min_examples"]
-            for result in _judge_metric(rule, row["metrics"].get(rule["metric"], _UNKNOWN)):
+            for result in _judge_metric(rule, row["metrics"].get(rule["metric"], _UNKNOWN), compared):
                 found = result.pop("found")
+                known = found["value"] is not None and not (rule["confident"] and found["low"] is None)
+                judged = row["slice"] == OVERALL or (row["examples"] >= rule["min_examples"] and known)
                 rows.append({
                     "metric": rule["metric"], "slice": row["slice"], **result, "value": found["value"], "low": found["low"],
                     "high": found["high"], "confident": rule["confident"], "examples": row["examples"], "judged": judged,
@@ -127,9 +128,10 @@ def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dic
 
 def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool, confidence: float) -> str | None:
     """Why the model is refused, in one sentence with the numbers; None if it is not."""
-    failed = [row for row in rows if not row["passed"]]
+    failed = [_reason(row, confidence) for row in rows if not row["passed"]]
     if failed:
-        return "; ".join(_reason(row, confidence) for row in failed) + "."
+        more = [f"and {len(failed) - _TOLD} more"] if len(failed) > _TOLD else []
+        return "; ".join([*failed[:_TOLD], *more]) + "."
     return None if blessed_by_evaluator else "the Evaluator did not bless the model (see its validation result under tfma_path)."
 
 

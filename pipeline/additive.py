@@ -21,7 +21,7 @@ class Impressions(NamedTuple):
         label: 0 or 1.
         score: Probability.
         user: Ids of any kind; None where the data has none.
-        request: Ids of the impressions that were shown together, unique over users; None where the data has none.
+        request: Numbers of those that were shown together, −1 where that is not known; None where the data has none.
     """
 
     label: np.ndarray
@@ -87,19 +87,24 @@ def _positions(x: Impressions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Impressions by request, the best score first, equal scores with the clicked one last, so that no model gains by ties.
 
     Returns:
-        The order (N,), the position of each within its request from 0 (N,), and where each request begins (R,).
+        Of the M impressions whose request is known: their order (M,), the position of each within its request from 0 (M,), and where each
+        request begins (R,).
     """
     assert x.request is not None
-    _, request = np.unique(x.request, return_inverse=True)
-    order = np.lexsort((x.label, -x.score, request))
-    start = np.flatnonzero(np.append(True, np.diff(request[order]) != 0))
+    order = np.lexsort((x.label, -x.score, x.request))
+    order = order[x.request[order] >= 0]
+    start = np.flatnonzero(np.append(True, np.diff(x.request[order]) != 0)) if len(order) else order
     return order, np.arange(len(order)) - np.repeat(start, np.diff(start, append=len(order))), start
+
+
+def _reduce(how: np.ufunc, values: np.ndarray, start: np.ndarray) -> np.ndarray:
+    return how.reduceat(values, start) if len(start) else np.zeros(0)
 
 
 def _at_requests(x: Impressions, order: np.ndarray, start: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Σ values and the count of the requests that have a click, at the first impression of each."""
-    clicked = np.add.reduceat(x.label[order], start) > 0
-    rows = np.zeros((len(order), 2))
+    clicked = _reduce(np.add, x.label[order], start) > 0
+    rows = np.zeros((len(x.label), 2))
     rows[order[start]] = np.stack([np.where(clicked, values, 0), clicked], axis=1)
     return rows
 
@@ -108,15 +113,15 @@ def _ndcg_rows(x: Impressions, k: int = 10) -> np.ndarray:
     """NDCG@k with clicks as gains (Järvelin & Kekäläinen, 2002)."""
     order, position, start = _positions(x)
     discount = np.where(position < k, 1 / np.log2(position + 2), 0)
-    clicks = np.add.reduceat(x.label[order], start)
+    clicks = _reduce(np.add, x.label[order], start)
     best = np.append(0, np.cumsum(1 / np.log2(np.arange(k) + 2)))[np.minimum(clicks, k).astype(int)]
-    return _at_requests(x, order, start, _ratio(np.add.reduceat(discount * x.label[order], start), best))
+    return _at_requests(x, order, start, _ratio(_reduce(np.add, discount * x.label[order], start), best))
 
 
 def _mrr_rows(x: Impressions) -> np.ndarray:
     """Reciprocal rank of the first click of each request."""
     order, position, start = _positions(x)
-    return _at_requests(x, order, start, np.maximum.reduceat(x.label[order] / (position + 1), start))
+    return _at_requests(x, order, start, _reduce(np.maximum, x.label[order] / (position + 1), start))
 
 
 ADDITIVE = {
@@ -135,3 +140,10 @@ ADDITIVE = {
     "ndcg_10": Additive(_ndcg_rows, lambda s: _ratio(s[..., 0], s[..., 1]), "request"),
     "mrr": Additive(_mrr_rows, lambda s: _ratio(s[..., 0], s[..., 1]), "request"),
 }  # fmt: skip
+
+
+def contributions(metric: str, x: Impressions) -> np.ndarray:
+    """`rows` of a metric, all NaN where a score is, so that no metric has a value then."""
+    unknown = np.isnan(x.score)
+    rows = ADDITIVE[metric].rows(x._replace(score=np.where(unknown, 0, x.score)))
+    return np.full_like(rows, np.nan) if unknown.any() else rows

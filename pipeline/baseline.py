@@ -10,6 +10,7 @@ from components.atomic_pusher import served_versions
 from pipeline.config import PipelineConfig
 from pipeline.errors import InputError
 from pipeline.exported import read_features
+from pipeline.fingerprint import file_fingerprint
 
 
 def _check_comparable(config: PipelineConfig, served: Path) -> None:
@@ -34,7 +35,17 @@ def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
         if int(choice) not in versions:
             raise InputError(f"{serving} has no version {choice}: evaluation.baseline can be {', '.join(map(str, versions)) or 'none'}.")
         return serving / choice
+    if not Path(choice).is_dir():
+        raise InputError(f"evaluation.baseline is {choice!r}: it can be served, none, a version of {serving}, or a SavedModel.")
     return Path(choice).absolute()
+
+
+def _content(model: Path) -> str:
+    """SHA-256, shortened, over the files of a model."""
+    digest = hashlib.sha256()
+    for file in sorted(path for path in model.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(model)} {file_fingerprint(str(file))} ".encode())
+    return digest.hexdigest()[:12]
 
 
 def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path | None:
@@ -55,8 +66,8 @@ def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path |
     if model is None:
         return None
     _check_comparable(config, model)
-    # Two folders of one name, outside of the serving folder, must not share a link that TFX's cache knows.
-    place = model.name if model.parent == serving else f"{model.name}-{hashlib.sha256(str(model).encode()).hexdigest()[:8]}"
+    # TFX's cache knows a baseline by its link's folder, and what lies elsewhere may be written anew.
+    place = model.name if model.parent == serving else f"{model.name}-{_content(model)}"
     link = Path(path_utils.serving_model_dir(str(folder / place)))
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.resolve() != model.resolve():

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from pipeline.additive import ADDITIVE, Impressions
+from pipeline.additive import ADDITIVE, Impressions, contributions
+from pipeline.ranked import RANKED, score_levels
 
-_LEVELS = 2000
+_FEWEST_USERS = 10  # of a slice: fewer say nothing of other users
+_DEFINED = 0.9  # share of the replicates in which a metric must be defined
 _CHUNK = 4_000_000  # weights that are worked on at a time
 
 
@@ -37,9 +39,7 @@ class Slice(NamedTuple):
 
 
 class _Ranking:
-    """The impressions of a slice by score, worst first, ready to be weighed again and again.
-
-    Scores are told apart up to 2,000 of them, as TFMA does; more are put into as many bins of equal size.
+    """The impressions of a slice by score, ready to be weighed again and again.
 
     Args:
         label: (N,).
@@ -48,34 +48,20 @@ class _Ranking:
     """
 
     def __init__(self, label: np.ndarray, score: np.ndarray, user: np.ndarray):
-        level = np.unique(score, return_inverse=True)[1]
-        if level.max() >= _LEVELS:
-            level = np.argsort(np.argsort(level, kind="stable")) * _LEVELS // len(level)
+        self._unknown = bool(np.isnan(score).any())
+        level = np.unique(score_levels(np.nan_to_num(score)), return_inverse=True)[1]
         self._users, column = np.unique(user, return_inverse=True)
         shape = (int(level.max()) + 1, len(self._users))
         self._clicks = sparse.csr_array((label.astype(np.float32), (level, column)), shape)  # (S, U)
         self._others = sparse.csr_array((1 - label.astype(np.float32), (level, column)), shape)
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """AUC, and area under the precision-recall curve as average precision.
-
-        Args:
-            weights: Of each user, (U, R).
-
-        Returns:
-            (R,) each; NaN where a replicate has one class only.
-        """
+        """The areas under curves: (U, R), how often each user is drawn -> (R,) each."""
+        if self._unknown:
+            return dict.fromkeys(RANKED, np.full(weights.shape[1], np.nan))
         drawn = weights[self._users].astype(np.float32)
-        clicks, others = (np.asarray(counts @ drawn, np.float64) for counts in (self._clicks, self._others))  # (S, R)
-        below = np.cumsum(others, axis=0)
-        positives, negatives = clicks.sum(axis=0), below[-1]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            auc = np.einsum("sr,sr->r", clicks, below - others / 2) / (positives * negatives)
-            clicked = positives - np.cumsum(clicks, axis=0) + clicks  # at this score or above
-            precision = clicked / (clicked + negatives - below + others)
-            average = np.einsum("sr,sr->r", clicks, np.where(clicks > 0, precision, 0)) / positives
-        defined = (positives > 0) & (negatives > 0)
-        return {"auc": np.where(defined, auc, np.nan), "pr_auc": np.where(defined, average, np.nan)}
+        others, clicks = (np.asarray(counts @ drawn, np.float64) for counts in (self._others, self._clicks))  # (S, R)
+        return {name: area(others, clicks) for name, area in RANKED.items()}
 
 
 class _Sums:
@@ -86,7 +72,7 @@ class _Sums:
         self._users, user = np.unique(impressions.user, return_inverse=True)
         self._by_user = {}
         for name in (name for name in metrics if name in ADDITIVE):
-            rows = ADDITIVE[name].rows(impressions)
+            rows = contributions(name, impressions)
             self._by_user[name] = np.stack([np.bincount(user, column) for column in rows.T], axis=1)  # (U, K)
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -96,6 +82,8 @@ class _Sums:
 
 def _replicates(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """Each metric of each model in each replicate: (R,)."""
+    if len(np.unique(cut.user)) < _FEWEST_USERS:
+        weights = []
     result = {}
     for model, score in cut.scores.items():
         sums = _Sums(Impressions(cut.label, score, cut.user, cut.request), cut.metrics)
@@ -114,10 +102,10 @@ def _weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
-    values = values[~np.isnan(values)]
-    if not len(values):
+    defined = values[~np.isnan(values)]
+    if not len(values) or len(defined) < _DEFINED * len(values):
         return None, None
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
@@ -130,12 +118,13 @@ def intervals(slices: list[Slice], users: int, replicates: int, confidence: floa
     Args:
         slices: All with the models `candidate` and, with a baseline, `baseline`.
         users: How many there are in all.
-        replicates: How many draws.
+        replicates: How many draws. They are held in memory, a byte a user and draw.
         confidence: Of the intervals, two-sided: 0.95 leaves out 2.5 % at each end.
         seed: Of the draws.
 
     Returns:
-        By metric, a slice: the ends for each model, and for the candidate less the baseline. None where no replicate has a value.
+        By metric, a slice: the ends for each model, and for the candidate less the baseline. None where a slice has fewer than ten users,
+        or a metric is undefined in a tenth of the replicates.
     """
     weights = list(_weights(users, replicates, seed))
     with ThreadPoolExecutor() as pool:

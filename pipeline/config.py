@@ -7,10 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
+from pipeline.buckets import is_bucket
 from pipeline.datasets.synthetic import SyntheticConfig
 from pipeline.errors import InputError
 from pipeline.metrics import ITEM_POPULARITY, METRICS, USER_ACTIVITY
@@ -54,6 +55,11 @@ class EvaluationConfig(Frozen):
     baseline: str = Field("served", description="What to compare with: the served version, another version, a folder, or none.")
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
 
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _version_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) else value
+
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
         named = [*self.thresholds.items(), *((threshold.metric, threshold) for threshold in self.slice_thresholds)]
@@ -70,6 +76,8 @@ class EvaluationConfig(Frozen):
             if len(set(features)) < len(features):
                 raise ValueError(f"evaluation.slices crosses {features[0]!r} with itself")
         known = {frozenset(features) for features in self.slice_features}
+        if len(known) < len(self.slices):
+            raise ValueError("evaluation.slices names a slice twice")
         for threshold in self.slice_thresholds:
             if frozenset(threshold.slice) not in known:
                 raise ValueError(
@@ -108,11 +116,19 @@ class PipelineConfig(DINConfig):
         known = self.slice_columns.keys() | {column.name for column in self.features.columns if column.presence != "sequence"}
         for name in (name for features in self.evaluation.slice_features for name in features):
             if name not in known:
-                raise ValueError(f"evaluation.slices names {name!r}, which is no declared feature; known are {', '.join(sorted(known))}")
+                hint = f" ({USER_ACTIVITY} counts {USER_ID}, which is not declared)" if name == USER_ACTIVITY else ""
+                raise ValueError(
+                    f"evaluation.slices names {name!r}, which is no declared feature{hint}: known are {', '.join(sorted(known))}"
+                )
+            if name in self.slice_columns and name in {column.name for column in self.features.columns}:
+                raise ValueError(f"evaluation.slices names {name!r}, which is computed, but a feature is declared by that name: rename it")
         for metric in self.evaluation.judged_metrics:
             if METRICS[metric].within == "user" and USER_ID not in self.features.user:
                 raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: take its threshold out, or declare it")
         for threshold in self.evaluation.slice_thresholds:
+            for name, value in threshold.slice.items():
+                if name in self.slice_columns and value != "*" and not is_bucket(value):
+                    raise ValueError(f"a slice threshold is for {name}={value}, but its slices are 0, 1-2, 3-5, 6-10, 11-20, 21-50, …")
             torn = [name for name in threshold.slice if name not in self.user_level]
             if METRICS[threshold.metric].within == "request" and torn:
                 raise ValueError(

@@ -27,8 +27,8 @@ def _calibration(label: np.ndarray, score: np.ndarray) -> dict[str, list[Any]]:
 
 
 def curves(label: np.ndarray, score: np.ndarray) -> dict[str, Any] | None:
-    """The curves of one model, (N,) each; None where one class alone occurs."""
-    if label.min() == label.max():
+    """The curves of one model, (N,) each; None where one class alone occurs, or a score is NaN."""
+    if label.min() == label.max() or np.isnan(score).any():
         return None
     fpr, tpr = _thin(*roc_curve(label, score)[:2])
     precision, recall = _thin(*precision_recall_curve(label, score)[:2])

@@ -36,13 +36,13 @@ from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
-from pipeline import additive, beam, bootstrap, curves, evaluation, gauc, metrics, slices, tfma_metrics, whole_users
+from pipeline import additive, beam, bootstrap, buckets, curves, evaluation, gauc, ids, metrics, ranked, slices, tfma_metrics, whole_users
 from pipeline.config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
 from pipeline.evaluation import bootstrap_settings, make_eval_config, rules
 from pipeline.fingerprint import file_fingerprint, source_fingerprint
 
-_METRICS = (additive, gauc, metrics, slices, tfma_metrics)  # what both evaluations are made of
+_METRICS = (additive, gauc, ids, metrics, ranked, slices, tfma_metrics)  # what both evaluations are made of
 
 
 class Places(NamedTuple):
@@ -205,7 +205,7 @@ def _slice_columns(config: PipelineConfig, examples: Channel, schema: Channel) -
         schema=schema,
         lengths=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
         counted=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
-        source_fingerprint=source_fingerprint(slice_columns),
+        source_fingerprint=source_fingerprint(slice_columns, buckets),
     )
 
 

@@ -34,8 +34,8 @@ def _metric_threshold(threshold: Threshold, better: str | None) -> config_pb2.Me
 
 def _metric_config(name: str, threshold: Threshold | None) -> config_pb2.MetricConfig:
     metric = METRICS[name]
-    settings = {"name": name, **({"key": _KEYS[metric.within]} if metric.within else {}), **dict(metric.settings)}
-    result = config_pb2.MetricConfig(class_name=metric.class_name, module=metric.module, config=json.dumps(settings)[1:-1])
+    settings = {"name": name, **({"key": _KEYS[metric.within]} if metric.within else {})}
+    result = config_pb2.MetricConfig(class_name=metric.class_name, module="pipeline.tfma_metrics", config=json.dumps(settings)[1:-1])
     if threshold is not None:  # for the overall slice alone: a plain `threshold` would bind every slice
         per_slice = result.per_slice_thresholds.add(threshold=_metric_threshold(threshold, metric.better))
         per_slice.slicing_specs.add()

@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # TFX is imported when the data is known to be sound
 
 LOG_FILE, METADATA_FILE = "log.txt", "metadata.sqlite"
 _SAMPLES = 5
+_EARLIER = 10  # runs among which other data is looked for, to tell drift
 BAD_INPUT = 2  # exit status
 
 
@@ -140,14 +141,15 @@ class Run:
 
     def _details(self) -> dict[str, Any]:
         """What the report tells beside the evaluation. Drift is against the last run on other data."""
+        from pipeline.metadata import RunOutputs
         from pipeline.report.details import gather_details
 
-        summary = self.summary
-        others = [run for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics and run.data != summary.data]
-        previous = others[-1].run_id if others else None
-        return gather_details(
-            self._workspace / METADATA_FILE, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data))
-        )
+        summary, metadata = self.summary, self._workspace / METADATA_FILE
+        earlier = [run.run_id for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics]
+        statistics = {run: RunOutputs(metadata, run).uri("StatisticsGen", "statistics") for run in [*earlier[-_EARLIER:], summary.run_id]}
+        others = [run for run, found in statistics.items() if found not in (None, statistics[summary.run_id])]
+        previous = others[-1] if others else None
+        return gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
 
     def _execute(self) -> None:
         self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
@@ -212,6 +214,10 @@ class Run:
         unknown = sorted(metric for metric in self._config.evaluation.judged_metrics if METRICS[metric].within == "request")
         if unknown and not requests:
             raise InputError(f"{data} has no {REQUEST_ID}, within which {unknown[0]} ranks: take its threshold out, or add the feature.")
+        asked = {feature for features in self._config.evaluation.slice_features for feature in features}
+        for column in asked & self._config.slice_columns.keys():
+            if has_feature(schema, column):
+                raise InputError(f"{schema} has a feature {column!r}, which slices are computed in: rename it there.")
         serving = self._workspace / "serving" / name
         return Places(
             data=data,

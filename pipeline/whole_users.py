@@ -16,6 +16,7 @@ from tensorflow_model_analysis.extractors import slice_key_extractor
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
+from pipeline.ids import numbers_within
 from pipeline.slices import SliceKey, slice_rows
 
 _SHARDS = 8  # each is held in memory as a whole
@@ -78,21 +79,28 @@ def _concatenate(parts: list[dict[str, Columns]]) -> dict[str, Columns]:
 class _Slice(beam.DoFn):
     """The columns of a shard -> one extract a slice."""
 
-    def __init__(self, slices: list[list[str]], keys: list[str]):
-        self._slices, self._keys = slices, keys
+    def __init__(self, slices: list[list[str]], user_key: str | None, request_key: str | None):
+        self._slices, self._user_key, self._request_key = slices, user_key, request_key
 
     def process(self, element: tuple[int, Iterable[dict[str, Columns]]]) -> Iterator[dict[str, Any]]:
         columns = _concatenate(list(element[1]))
+        columns["key"] = self._keys(columns["feature"], len(columns["label"][""]))
         for features in self._slices:
             for key, rows in slice_rows({name: columns["feature"][name] for name in features}, len(columns["label"][""])):
                 yield self._extract(columns, rows, key)
+
+    def _keys(self, features: Columns, rows: int) -> Columns:
+        """Ids of users, and numbers of their requests, −1 where an impression has none."""
+        users = {self._user_key: _ids(features[self._user_key])} if self._user_key else {}
+        outer = next(iter(users.values()), np.zeros(rows))
+        return users | ({self._request_key: numbers_within(outer, features[self._request_key])} if self._request_key else {})
 
     def _extract(self, columns: dict[str, Columns], rows: np.ndarray, key: SliceKey) -> dict[str, Any]:
         scores = {name: score[rows] for name, score in columns["score"].items()}
         return {
             constants.LABELS_KEY: columns["label"][""][rows],
             constants.PREDICTIONS_KEY: scores.get("", scores),
-            constants.FEATURES_KEY: {name: _ids(columns["feature"][name][rows]) for name in self._keys},
+            constants.FEATURES_KEY: {name: column[rows] for name, column in columns["key"].items()},
             constants.SLICE_KEY_TYPES_KEY: slicer_lib.slice_keys_to_numpy_array([key]),
         }
 
@@ -105,7 +113,7 @@ def _WholeUsers(extracts: Any, slices: list[list[str]], user_key: str | None, re
         extracts
         | "ShardByUser" >> beam.ParDo(_Shard(user_key, features))
         | "GroupShards" >> beam.GroupByKey()
-        | "Slice" >> beam.ParDo(_Slice(slices, keys))
+        | "Slice" >> beam.ParDo(_Slice(slices, user_key, request_key))
     )
 
 

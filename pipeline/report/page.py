@@ -20,6 +20,8 @@ from pipeline.report.training_charts import training_charts
 from pipeline.report.words import VERDICTS, verdict_reasons
 from pipeline.summary import share_of_oracle
 
+_MOST_GATES = 300  # on slices that a page shows, the failed ones first: it must stay small
+
 _SECTIONS = (
     Section("metrics", "Metrics"),
     Section("slices", "Slices"),
@@ -50,6 +52,7 @@ def _render(content: Content) -> str:
     summary, evaluation, details = content.summary, content.evaluation or {}, content.details
     baseline = f"baseline {(summary['baseline'] or {}).get('version') or ''}".strip()
     slices, data = evaluation.get("slices"), details.get("data")
+    slice_gates = sorted((gate for gate in summary["thresholds"] or [] if gate["slice"] != OVERALL), key=lambda gate: gate["passed"])
     return render_page(
         f"{summary['run_id']}: {VERDICTS[summary['status']]}",
         "report",
@@ -62,7 +65,8 @@ def _render(content: Content) -> str:
         replicates=evaluation.get("replicates"),
         reasons=verdict_reasons(summary),
         metrics=metric_rows(content),
-        slice_gates=sorted((gate for gate in summary["thresholds"] or [] if gate["slice"] != OVERALL), key=lambda gate: gate["passed"]),
+        slice_gates=slice_gates[:_MOST_GATES],
+        slice_gates_total=len(slice_gates),
         oracle_share=share_of_oracle((summary["metrics"] or {}).get("auc"), (summary["oracle"] or {}).get("auc")),
         attention=attention_view(details.get("attention") or [], content.config),
         data_details=data,

@@ -134,8 +134,27 @@ def test_values_are_joined_to_their_intervals():
     assert join(intervals, {}, None)[0]["metrics"]["auc"] == {"value": None, "low": 0.5, "high": 0.7, "baseline": None, "change": None}
 
 
-def test_one_class_has_no_auc():
-    """TFMA says 0."""
-    ends = {"candidate": [None, None]}
-    row = {"slice": "a=1", "key": [["a", 1]], "examples": 3, "clicks": 0, "metrics": {"auc": ends, "log_loss": ends}}
-    assert list(join([row], {"a=1": {"auc": 0.0, "log_loss": 0.3}}, None)[0]["metrics"]) == ["log_loss"]
+UNDEFINED = '[{metric="auc",slice={user_activity="*"},at_least=0.5,worse_by_at_most=0.1}]'
+
+
+def test_a_slice_where_a_metric_is_not_defined_is_not_judged():
+    """As the AUC of one class. There is a row for each bound all the same, so that nothing seems to have been judged."""
+    nothing = {"value": None, "low": None, "high": None, "baseline": None, "change": {"value": None, "low": None, "high": None}}
+    one_class = {**row([("user_activity", "0")]), "metrics": {"auc": nothing}}
+    found = judge(made_rules(UNDEFINED), [row(auc=against(0.7, 0.7)), one_class])
+    assert [(r["kind"], r["judged"], r["passed"]) for r in found if r["slice"] == "user_activity=0"] == [
+        ("value", False, True), ("change", False, True)
+    ]  # fmt: skip
+
+
+def test_a_slice_that_does_not_occur_is_not_judged():
+    found = judge(made_rules(UNDEFINED.replace("*", "0")), [row(auc=against(0.7, 0.7))])
+    assert [(r["kind"], r["examples"], r["judged"], r["passed"]) for r in found if r["slice"] != "overall"] == [
+        ("value", 0, False, True), ("change", 0, False, True)
+    ]  # fmt: skip
+
+
+def test_a_long_refusal_is_cut():
+    slices = [row([("user_activity", f"{n}-{n}")], auc=against(0.1, 0.7)) for n in range(30)]
+    reason = explain_refusal(judge(made_rules(UNDEFINED), [row(auc=against(0.7, 0.7)), *slices]), True, 0.95)
+    assert reason.endswith("; and 40 more.") and reason.count(";") == 20

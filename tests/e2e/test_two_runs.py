@@ -52,8 +52,8 @@ def test_metrics_are_scikit_learn_s(two_runs):
     labels, scores = eval_scores(two_runs.data, summary["pushed_path"])
     metrics = summary["metrics"]
     assert metrics["gauc"] == pytest.approx(user_by_user(column(two_runs.data, "user_id"), scores, labels), abs=1e-4)  # nearly equal scores
-    assert metrics["pr_auc"] == pytest.approx(sklearn.metrics.average_precision_score(labels, scores), abs=5e-3)  # TFMA interpolates
-    assert metrics["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, scores), abs=1e-3)  # TFMA's has 10,000 thresholds
+    assert metrics["pr_auc"] == pytest.approx(sklearn.metrics.average_precision_score(labels, scores), abs=5e-3)
+    assert metrics["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(labels, scores), abs=1e-3)  # nearly equal scores are ties
     assert metrics["log_loss"] == pytest.approx(sklearn.metrics.log_loss(labels, scores), abs=1e-6)
     assert metrics["accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, scores >= 0.5), abs=1e-6)
     assert metrics["calibration"] == pytest.approx(scores.sum() / labels.sum(), rel=1e-5)

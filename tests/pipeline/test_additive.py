@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from pipeline.additive import ADDITIVE, Impressions
+from pipeline.additive import ADDITIVE, Impressions, contributions
 from tests.pipeline.test_gauc import user_by_user
 
 
@@ -80,6 +80,23 @@ def test_parts_with_whole_users_add_up(name):
     parts = [Impressions(*(column[x.user % 4 == part] for column in x)) for part in range(4)]
     sums = sum(ADDITIVE[name].rows(part).sum(axis=0) for part in parts)
     assert float(ADDITIVE[name].value(sums)) == pytest.approx(value(name, x), abs=1e-12)
+
+
+def test_impressions_without_a_request_are_left_out():
+    x = impressions()
+    gone = x.request % 2 == 0
+    rest = Impressions(*(column[~gone] for column in x))
+    holes = x._replace(request=np.where(gone, -1, x.request))
+    for name in ("ndcg_10", "mrr"):
+        assert value(name, holes) == pytest.approx(value(name, rest), abs=1e-12)
+        assert np.isnan(value(name, x._replace(request=np.full(len(gone), -1))))
+
+
+@pytest.mark.parametrize("name", set(ADDITIVE) - {"example_count"})
+def test_a_score_that_is_nan_leaves_no_metric(name):
+    x = impressions()
+    x.score[7] = np.nan
+    assert np.isnan(ADDITIVE[name].value(contributions(name, x).sum(axis=0)))
 
 
 def test_nothing_to_rank_is_nan():

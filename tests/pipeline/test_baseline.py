@@ -53,10 +53,10 @@ def test_a_baseline_with_other_features_is_refused_before_training(tmp_path):
 def test_a_run_may_name_another_version_or_none(tmp_path):
     first = serve(tmp_path, 9)
     serve(tmp_path, 10)
-    assert (link(tmp_path, "evaluation.baseline='9'") / "Format-Serving").resolve() == first
+    assert (link(tmp_path, "evaluation.baseline=9") / "Format-Serving").resolve() == first
     assert link(tmp_path, "evaluation.baseline=none") is None
     with pytest.raises(InputError, match=r"has no version 8: evaluation\.baseline can be 9, 10\."):
-        link(tmp_path, "evaluation.baseline='8'")
+        link(tmp_path, "evaluation.baseline=8")
 
 
 def test_a_run_may_name_a_folder(tmp_path):
@@ -64,6 +64,8 @@ def test_a_run_may_name_a_folder(tmp_path):
     elsewhere = serve(tmp_path / "elsewhere", 9)
     linked = link(tmp_path, f"evaluation.baseline={elsewhere}")
     assert (linked / "Format-Serving").resolve() == elsewhere
-    assert linked != link(tmp_path)  # TFX's cache knows a baseline by its folder
-    with pytest.raises(InputError, match=r"holds no saved_model\.pb"):
+    assert linked != link(tmp_path)
+    (elsewhere / "saved_model.pb").write_text("trained anew")
+    assert link(tmp_path, f"evaluation.baseline={elsewhere}") != linked  # TFX's cache knows a baseline by its folder
+    with pytest.raises(InputError, match="it can be served, none, a version of"):
         link(tmp_path, f"evaluation.baseline={tmp_path / 'nowhere'}")

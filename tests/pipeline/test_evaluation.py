@@ -51,6 +51,7 @@ def test_a_slice_that_tears_requests_apart_has_no_metric_within_them():
     [
         ('{metric="mrr",slice={item_popularity="0"},at_least=0.1}', "of a request, which a slice by 'item_popularity' tears apart"),
         ('{metric="auc",slice={candidate_category_id="1"},at_least=0.1}', "by which nothing is sliced: add it to evaluation.slices"),
+        ('{metric="auc",slice={user_activity="1-3"},at_least=0.1}', "user_activity=1-3, but its slices are 0, 1-2, 3-5"),
         ('{metric="hits",slice={user_activity="0"},at_least=0.1}', "no metric is called 'hits'"),
         ('{metric="calibration",slice={user_activity="0"},worse_by_at_most=0.1}', "is best in between"),
     ],
@@ -68,6 +69,21 @@ def test_confidence_needs_replicates():
 def test_a_threshold_on_a_metric_that_the_data_lacks_is_refused():
     with pytest.raises(InputError, match="gauc ranks within users, but no user_id is declared"):
         load_config(None, ["features.user.user_id=false", "evaluation.slices=[]", "evaluation.thresholds.gauc.at_least=0.5"])
+
+
+def test_a_slice_is_named_once():
+    with pytest.raises(InputError, match="names a slice twice"):
+        load_config(None, ['evaluation.slices=[["user_activity", "item_popularity"], ["item_popularity", "user_activity"]]'])
+
+
+def test_a_declared_feature_is_not_overwritten_by_a_column():
+    with pytest.raises(InputError, match="names 'user_activity', which is computed, but a feature is declared by that name"):
+        load_config(None, ["features.user.user_activity.dtype=bytes"])
+
+
+def test_data_without_users_is_told_what_to_do():
+    with pytest.raises(InputError, match="user_activity counts user_id, which is not declared"):
+        load_config(None, ["features.user.user_id=false"])
 
 
 def test_a_cross_is_of_two_features():

@@ -89,7 +89,7 @@ function change(row, better) {
   }
   const decided = row.changeLow > 0 ? "higher" : row.changeHigh < 0 ? "lower" : null;
   const trend = decided && better ? (decided === better ? "better" : "worse") : "";
-  cell.append(element("span", signed(row.change), trend));
+  cell.append(element("span", trend ? `${signed(row.change)} ${trend}` : signed(row.change), trend));
   if (row.changeLow !== null && row.changeHigh !== null) cell.append(element("small", `${signed(row.changeLow)} to ${signed(row.changeHigh)}`));
   return cell;
 }
