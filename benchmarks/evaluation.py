@@ -67,8 +67,18 @@ def measure_metrics() -> dict[str, float]:
     return {"gauc": ours, "gauc_loop": loop, "interval": interval, "interval_loop": by_loop * _REPLICATES / _LOOP_REPLICATES}
 
 
+_OF_TFMA = {
+    "AUC": "AUC",
+    "AveragePrecision": "AUCPrecisionRecall",
+    "LogLoss": "BinaryCrossEntropy",
+    "Calibration": "Calibration",
+    "Accuracy": "BinaryAccuracy",
+    "ImpressionCount": "ExampleCount",
+}  # by our name
+
+
 def _parted(config: PipelineConfig) -> Any:
-    """The EvalConfig with the query metrics as TFMA itself takes them."""
+    """The EvalConfig as TFMA takes it by itself: its own metrics where it has them, ours with the query key that they need."""
     from pipeline.evaluation import make_eval_config
 
     result = make_eval_config(config, requests=True)
@@ -76,6 +86,8 @@ def _parted(config: PipelineConfig) -> Any:
     by_key: dict[str, list[Any]] = {}
     for metric in whole.metrics:
         settings = json.loads(f"{{{metric.config}}}")
+        if metric.class_name in _OF_TFMA:
+            metric.class_name, metric.module = _OF_TFMA[metric.class_name], ""
         metric.config = json.dumps({name: value for name, value in settings.items() if name != "key"})[1:-1]
         by_key.setdefault(settings.get("key", ""), []).append(metric)
     del result.metrics_specs[:]
