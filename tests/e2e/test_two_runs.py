@@ -203,7 +203,8 @@ def test_the_pushed_model_has_its_signatures(two_runs):
 def test_training_left_logs_and_a_keras_model(two_runs):
     import keras
 
-    import din_trainer.training  # noqa: F401  # registers DIN and its optimizer
+    import din_trainer.model  # registers DIN
+    import din_trainer.training  # noqa: F401  # and its optimizer
 
     runs = sorted((two_runs.workspace / "artifacts" / "default" / "Trainer" / "model_run").iterdir(), key=lambda path: int(path.name))
     model = keras.models.load_model(runs[0] / "din.keras")
