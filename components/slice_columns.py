@@ -14,12 +14,9 @@ from tfx.dsl.component.experimental.annotations import BeamComponentParameter, I
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
-from tfx_bsl.tfxio import dataset_options, tf_example_record
 
+from components.impressions import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
 from pipeline.buckets import bucket
-
-SCHEMA_FILE = "schema.pbtxt"
-_RAW = "__raw__"
 
 
 class _Buckets:
@@ -34,14 +31,9 @@ class _Buckets:
         return self._known[count]
 
 
-def _batches(file: str, schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
-    tfxio = tf_example_record.TFExampleRecord(file, schema=schema, raw_record_column_name=_RAW)
-    return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=4096, num_epochs=1, shuffle=False))
-
-
 def count_values(file: str, schema: schema_pb2.Schema, features: list[str]) -> Iterator[tuple[tuple[str, Any], int]]:
     """How often each value of some features occurs in a file, in parts: ((feature, value), count)."""
-    for batch in _batches(file, schema):
+    for batch in read_batches(file, schema):
         for feature in features:
             counted = pc.value_counts(batch.column(feature).flatten())
             for value, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
@@ -61,8 +53,8 @@ def add_columns(
         counted: The feature whose values each count column is of, by column. A missing value occurs 0 times.
     """
     encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
-    for batch in _batches(file, schema):
-        raw = batch.column(_RAW).flatten().to_pylist()
+    for batch in read_batches(file, schema):
+        raw = batch.column(RAW).flatten().to_pylist()
         columns = {}
         for column, feature in lengths.items():
             columns[column] = [buckets(length or 0) for length in pc.list_value_length(batch.column(feature)).to_pylist()]
@@ -84,10 +76,6 @@ def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema
         feature.presence.min_count = 1
         feature.shape.SetInParent()
     return result
-
-
-def _files(examples: Any, split: str) -> list[str]:
-    return sorted(str(path) for path in Path(artifact_utils.get_split_uri([examples], split)).iterdir())
 
 
 @component(use_beam=True)
@@ -115,7 +103,7 @@ def SliceColumns(
     """
     del source_fingerprint
     by_length, by_count = json.loads(lengths), json.loads(counted)
-    known = text_format.Parse((Path(schema.uri) / SCHEMA_FILE).read_text(), schema_pb2.Schema())
+    known = read_schema(schema)
     Path(sliced_schema.uri).mkdir(parents=True, exist_ok=True)
     (Path(sliced_schema.uri) / SCHEMA_FILE).write_text(text_format.MessageToString(extended_schema(known, [*by_length, *by_count])))
     sliced_examples.split_names = artifact_utils.encode_split_names(["eval"])
@@ -125,13 +113,13 @@ def SliceColumns(
     with beam_pipeline as p:
         counts = (
             p
-            | "Train" >> beam.Create(_files(examples, "train") if by_count else [])
+            | "Train" >> beam.Create(split_files(examples, "train") if by_count else [])
             | "CountValues" >> beam.FlatMap(count_values, known, sorted(set(by_count.values())))
             | "AddUp" >> beam.CombinePerKey(sum)
         )
         _ = (
             p
-            | "Eval" >> beam.Create(_files(examples, "eval"))
+            | "Eval" >> beam.Create(split_files(examples, "eval"))
             | "AddColumns" >> beam.FlatMap(add_columns, beam.pvalue.AsDict(counts), known, by_length, by_count)
             | "Write" >> beam.io.WriteToTFRecord(f"{artifact_utils.get_split_uri([sliced_examples], 'eval')}/part", file_name_suffix=".gz")
         )

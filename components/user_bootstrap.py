@@ -9,22 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import standard_artifacts
 from tfx.utils import path_utils
-from tfx_bsl.tfxio import dataset_options, tf_example_record
 
 from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
+from components.impressions import RAW, read_batches, read_schema, split_files
 from pipeline.bootstrap import Slice, intervals
 from pipeline.curves import curves
 from pipeline.ids import numbers, numbers_within
 from pipeline.slices import SliceKey, slice_rows, slice_text
-
-_RAW = "__raw__"
-_BATCH = 4096
 
 
 class Scored:
@@ -41,19 +37,14 @@ class Scored:
         loaded = {name: tf.saved_model.load(path) for name, path in models.items()}
         columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
         scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
-        for batch in _batches(files, schema):
+        for batch in read_batches(files, schema):
             for name in names:
                 columns[name].append(_values(batch.column(name)))
-            examples = tf.constant(batch.column(_RAW).flatten().to_pylist(), tf.string)
+            examples = tf.constant(batch.column(RAW).flatten().to_pylist(), tf.string)
             for name, model in loaded.items():
                 scores[name].append(next(iter(model.signatures["serving_default"](examples=examples).values())).numpy())
         self.columns = {name: np.concatenate(parts) for name, parts in columns.items()}
         self.scores = {name: np.concatenate(parts).astype(np.float64) for name, parts in scores.items()}
-
-
-def _batches(files: list[str], schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
-    tfxio = tf_example_record.TFExampleRecord(files, schema=schema, raw_record_column_name=_RAW)
-    return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, shuffle=False))
 
 
 def _values(column: pa.Array) -> np.ndarray:
@@ -140,12 +131,10 @@ def UserBootstrap(
     """
     del source_fingerprint
     asked = json.loads(settings)
-    files = sorted(str(path) for path in Path(artifact_utils.get_split_uri([examples], "eval")).iterdir())
-    known = text_format.Parse(next(Path(schema.uri).glob("*.pbtxt")).read_text(), schema_pb2.Schema())
     models = {"candidate": model, **({"baseline": baseline_model} if baseline_model else {})}
     features = {name for cut in asked["slices"] for name in cut["features"]}
     names = sorted({*features, *(asked[key] for key in ("label", "user", "request") if asked[key])})
     paths = {name: path_utils.serving_model_path(artifact.uri) for name, artifact in models.items()}
-    result = evaluate(Scored(files, known, names, paths), asked)
+    result = evaluate(Scored(split_files(examples, "eval"), read_schema(schema), names, paths), asked)
     Path(intervals.uri).mkdir(parents=True, exist_ok=True)
     (Path(intervals.uri) / INTERVALS_FILE).write_text(json.dumps(result))

@@ -2,7 +2,7 @@
 
 A user's impressions are no independent observations, so users are drawn, each with all of its impressions (the cluster bootstrap: Davison &
 Hinkley, 1997, section 3.8): how often a user is drawn is Poisson(1) (Chamandy et al., 2012). Both models and all slices see the same draws,
-so that a difference between models has an interval of its own, narrower than the two models' would suggest.
+so that a difference between models has an interval of its own, as narrow as the two are alike.
 """
 
 from collections.abc import Iterator

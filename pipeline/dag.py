@@ -30,7 +30,7 @@ import din_trainer
 import din_trainer.config
 import din_trainer.features
 import din_trainer.preprocessing
-from components import atomic_pusher, data_gate, slice_columns, user_bootstrap, verdict
+from components import atomic_pusher, data_gate, impressions, slice_columns, user_bootstrap, verdict
 from components.data_gate import DataGate
 from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
@@ -171,7 +171,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         model=model,
         **({"baseline_model": baseline_model} if baseline_model else {}),
         settings=json.dumps(bootstrap_settings(config, places.requests)),
-        source_fingerprint=source_fingerprint(user_bootstrap, bootstrap, curves, *_METRICS),
+        source_fingerprint=source_fingerprint(user_bootstrap, impressions, bootstrap, curves, *_METRICS),
     )
 
     verdict_node = Verdict(
@@ -205,7 +205,7 @@ def _slice_columns(config: PipelineConfig, examples: Channel, schema: Channel) -
         schema=schema,
         lengths=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
         counted=json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
-        source_fingerprint=source_fingerprint(slice_columns, buckets),
+        source_fingerprint=source_fingerprint(slice_columns, impressions, buckets),
     )
 
 

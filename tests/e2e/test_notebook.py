@@ -29,7 +29,7 @@ def test_shows_the_latest_run_s_evaluation(two_runs, monkeypatch):
     summary = json.loads((two_runs.workspace / "latest.json").read_text())
     (overall,) = shown["overall"]
     assert summary["tfma_path"] in shown["open"][0]
-    assert row(overall, "auc") == pytest.approx([summary["metrics"]["auc"], summary["baseline"]["metrics"]["auc"]], abs=1e-3)  # see METRICS
+    assert row(overall, "auc") == pytest.approx([summary["metrics"]["auc"], summary["baseline"]["metrics"]["auc"]], abs=1e-5)
     assert row(overall, "log_loss") == pytest.approx([summary["metrics"]["log_loss"], summary["baseline"]["metrics"]["log_loss"]], abs=1e-5)
     assert row(overall, "example_count") == [summary["examples"]["eval"]] * 2
     assert "historical_item_ids_length=6-10" in shown["slices"][0]
