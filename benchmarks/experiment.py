@@ -12,7 +12,6 @@ import tensorflow_transform as tft
 
 from components.data_gate import DataRefused
 from din_trainer.config import DINConfig
-from din_trainer.export import raw_feature_spec
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
 from din_trainer.fitting import fit
 from din_trainer.training import logits_of
@@ -93,7 +92,7 @@ class Experiment:
 def _transformed(files: list[Path], features: FeatureConfig, transform_output: tft.TFTransformOutput) -> tf.data.Dataset:
     """Batches of the model's inputs from raw impressions, in their order, made as in the exported model."""
     transform = transform_output.transform_features_layer()
-    spec = raw_feature_spec(features)
+    spec = {column.name: transform_output.raw_feature_spec()[column.name] for column in features.columns}
     records = tf.data.TFRecordDataset([str(file) for file in files], compression_type="GZIP")
     return records.batch(_BATCH).map(lambda serialized: transform(tf.io.parse_example(serialized, spec)))
 

@@ -22,6 +22,9 @@ REQUIREMENTS = (
     "deepctr==0.9.4",
     "deepctr-torch==0.3.0",
     "torch-rechub==0.9.0",
+    "onnx==1.23.2",
+    "onnxruntime==1.32.0",
+    "tf2onnx==1.17.0",
 )
 BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 _ROOT = Path(__file__).parents[1]

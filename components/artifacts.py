@@ -3,9 +3,21 @@
 from tfx.types.artifact import Artifact
 
 INTERVALS_FILE = "intervals.json"
+SAMPLE_FILE = "sample.json"
+SAMENESS_FILE = "sameness.json"
+LOADING_FILE = "loading.json"
 
 
 class ConfidenceIntervals(Artifact):
     """A folder with `intervals.json`."""
 
     TYPE_NAME = "ConfidenceIntervals"
+
+
+class ScoredSample(Artifact):
+    """A folder with `sample.json`: users with candidates, and the scores that the model gave them in training's own graph.
+
+    Beside it lies `sameness.json`: how far the export's scores are from those.
+    """
+
+    TYPE_NAME = "DinScoredSample"

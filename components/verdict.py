@@ -8,11 +8,12 @@ from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tfx.components.evaluator import constants
+from tfx.components.infra_validator import executor as infra_validator
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
+from components.artifacts import INTERVALS_FILE, LOADING_FILE, SAMENESS_FILE, ConfidenceIntervals, ScoredSample
 from pipeline.metrics import OVERALL
 from pipeline.slices import slice_text
 
@@ -127,12 +128,18 @@ def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dic
 
 
 def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool, confidence: float) -> str | None:
-    """Why the model is refused, in one sentence with the numbers; None if it is not."""
+    """Why the metrics refuse the model, in one sentence with the numbers; None if they do not."""
     failed = [_reason(row, confidence) for row in rows if not row["passed"]]
     if failed:
         more = [f"and {len(failed) - _TOLD} more"] if len(failed) > _TOLD else []
         return "; ".join([*failed[:_TOLD], *more]) + "."
     return None if blessed_by_evaluator else "the Evaluator did not bless the model (see its validation result under tfma_path)."
+
+
+def join_reasons(reasons: list[str | None]) -> str | None:
+    """What each gate says, in one sentence; None if all agree. What two say with the same words is said once."""
+    told = list(dict.fromkeys(reason.removesuffix(".") for reason in reasons if reason))
+    return "; ".join(told) + "." if told else None
 
 
 def _reason(row: dict[str, Any], confidence: float) -> str:
@@ -154,11 +161,22 @@ def _end(value: float | None, kind: str) -> str:
     return "not defined" if value is None else f"{value:.4f}" if kind == "value" else f"{value:+.4f}"
 
 
+def read_loading(folder: Path, blessed: bool) -> dict[str, Any]:
+    """What InfraGate found; of TFX's InfraValidator, whether it blessed the model."""
+    file = folder / LOADING_FILE
+    if file.is_file():
+        return json.loads(file.read_text())
+    reason = None if blessed else "TFX's InfraValidator could not serve the model (the log says why)."
+    return {"blessed": blessed, "refused_because": reason, "how": "TFX's InfraValidator"}
+
+
 @component
 def Verdict(
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
     evaluator_blessing: InputArtifact[standard_artifacts.ModelBlessing],
     intervals: InputArtifact[ConfidenceIntervals],
+    sample: InputArtifact[ScoredSample],
+    infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
     model: InputArtifact[standard_artifacts.Model],
     blessing: OutputArtifact[standard_artifacts.ModelBlessing],
     rules: Parameter[str],
@@ -170,6 +188,8 @@ def Verdict(
         evaluation: TFMA's output.
         evaluator_blessing: The Evaluator's own.
         intervals: UserBootstrap's.
+        sample: Sameness's.
+        infra_blessing: InfraGate's, or that of TFX's InfraValidator.
         model: The model that is judged.
         blessing: What Pusher asks: TFX's blessing properties and files, and `verdict.json`.
         rules: JSON array, as `judge`.
@@ -180,8 +200,12 @@ def Verdict(
     slices = join(found["slices"], *_load_metrics(evaluation.uri))
     rows = judge(json.loads(rules), slices)
     evaluator_agrees = bool(evaluator_blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY))
-    reason = explain_refusal(rows, evaluator_agrees, found["confidence"])
-    verdict = {**found, "blessed": reason is None, "refused_because": reason, "thresholds": rows, "slices": slices}
+    sameness = json.loads((Path(sample.uri) / SAMENESS_FILE).read_text())
+    loading = read_loading(Path(infra_blessing.uri), infra_blessing.get_int_custom_property(infra_validator._BLESSED_KEY) == 1)
+    refusal = explain_refusal(rows, evaluator_agrees, found["confidence"])
+    reason = join_reasons([refusal, sameness["refused_because"], loading["refused_because"]])
+    judged = {"blessed": reason is None, "refused_because": reason, "thresholds": rows, "slices": slices}
+    verdict = {**found, **judged, "sameness": sameness, "loading": loading}
     folder = Path(blessing.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / VERDICT_FILE).write_text(json.dumps(verdict) + "\n")

@@ -14,12 +14,15 @@ from keras import ops
 from din_trainer.config import DINConfig
 from din_trainer.embeddings import EmbeddingTable
 from din_trainer.frame import PACKAGE, Fields, Ids, RankingModel
-from din_trainer.layers import sum_by_row
+from din_trainer.layers import Chain, sum_by_row
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Linear(keras.layers.Layer):
-    """A weight for each value of each feature: the logit of logistic regression, (B,). Each event of a history counts."""
+    """A weight for each value of each feature: the logit of logistic regression, (B,), or (B · N,) for N candidates an impression.
+
+    Each event of a history counts.
+    """
 
     def __init__(self, sizes: dict[str, int], vocabulary_by_feature: dict[str, str], numbers: int, regularization: float, **kwargs: Any):
         super().__init__(**kwargs)
@@ -35,15 +38,18 @@ class Linear(keras.layers.Layer):
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
 
     def call(self, inputs: Ids, training: bool = False) -> Any:
+        by_candidate = [name for name, ids in inputs.ids.items() if len(ids.shape) == 2]
         count = ops.shape(next(ids for name, ids in inputs.ids.items() if name not in inputs.rows))[0]
         total = self.bias
         for vocabulary, table in self.tables.items():
             fed = [name for name in inputs.ids if self._by_feature[name] == vocabulary]
             for name, weights in zip(fed, table([inputs.ids[name] for name in fed], training=training), strict=True):
-                total += ops.squeeze(sum_by_row(weights, inputs.rows[name], count) if name in inputs.rows else weights, -1)
+                if name in by_candidate:
+                    weights = ops.squeeze(weights, -1)  # (B, N); all others are (B, 1)
+                total += sum_by_row(weights, inputs.rows[name], count) if name in inputs.rows else weights
         if self._numbers:
-            total += ops.squeeze(ops.matmul(ops.concatenate(inputs.numbers, axis=1), self.number_weights), -1)
-        return total
+            total += ops.matmul(ops.concatenate(inputs.numbers, axis=1), self.number_weights)
+        return ops.reshape(total, (-1,))
 
 
 def _linear(config: DINConfig, sizes: dict[str, int]) -> Linear:
@@ -89,8 +95,11 @@ class LogisticRegression(RankingModel):
     def build(self, input_shape: Any = None) -> None:
         self.linear.build()
 
-    def call(self, features: dict[str, Any], training: bool = False) -> Any:
-        return self.of_sampled_data(self.linear(self.read(features), training=training), training)
+    def score(self, inputs: Ids, training: bool = False) -> Any:
+        return self.linear(inputs, training=training)
+
+    def chains(self) -> list[Chain]:
+        return []
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -143,7 +152,7 @@ class PNN(RankingModel):
         return len(self._pairs)
 
     def cross(self, fields: Fields) -> list[Any]:
-        x = self.projection(fields.all)  # (B, F, D)
+        x = self.projection(fields.embedded)  # (B, F, D)
         left, right = (tf.gather(x, [pair[i] for pair in self._pairs], axis=1) for i in (0, 1))
         return [ops.sum(left * right, axis=-1)]  # (B, pairs)
 
@@ -166,6 +175,6 @@ class DeepFM(RankingModel):
         self.projection.build()
 
     def shallow(self, inputs: Ids, fields: Fields, training: bool) -> Any:
-        x = self.projection(fields.all)  # (B, F, D)
+        x = self.projection(fields.embedded)  # (B, F, D)
         pairs = ops.square(ops.sum(x, axis=1)) - ops.sum(ops.square(x), axis=1)  # twice the sum of the pairs' products, (B, D)
         return self.linear(inputs, training=training) + 0.5 * ops.sum(pairs, axis=-1)

@@ -3,10 +3,9 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from din_trainer.frame import PACKAGE, RankingModel
-from din_trainer.layers import AttentionUnit, flatten_events
+from din_trainer.frame import PACKAGE, Ids, RankingModel
+from din_trainer.layers import AttentionUnit, Chain
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -30,15 +29,13 @@ class DIN(RankingModel):
     def pool(self, sequence: str, query: Any, keys: Any, rows: Any, further: Any, training: bool) -> Any:
         return self.attention[sequence](query, keys, rows, further, training=training)
 
-    def attention_weights(self, features: dict[str, Any]) -> dict[str, Any]:
-        """What each event's embedding is multiplied by at inference, by sequence: (B, L), aligned with the histories, 0 on padding."""
-        inputs = self.read(features)
-        result = {}
-        for sequence, history in self.histories(inputs, self.look_up(inputs, training=False)).items():
-            padded = features[next(iter(self.sequences[sequence].values())).history]  # (B, L)
-            weights = self.attention[sequence].weights_of(*history)  # (E, 1)
-            result[sequence] = tf.scatter_nd(flatten_events(padded), weights[:, 0], tf.shape(padded, tf.int64))
-        return result
+    def chains(self) -> list[Chain]:
+        return [*super().chains(), *(unit.chain() for unit in self.attention.values())]
+
+    def attention_weights(self, inputs: Ids) -> dict[str, Any]:
+        """What each event's embedding is multiplied by at inference, by sequence: (E,)."""
+        histories = self.histories(inputs, self.look_up(inputs, training=False))
+        return {sequence: self.attention[sequence].weights_of(*history)[:, 0] for sequence, history in histories.items()}
 
     def build(self, input_shape: Any = None) -> None:
         super().build()

@@ -1,89 +1,133 @@
-"""A trained DIN as a SavedModel that TF Serving loads.
+"""A trained model as a SavedModel that TF Serving loads.
 
-| signature            | inputs                                             | outputs                                       |
-|----------------------|----------------------------------------------------|-----------------------------------------------|
-| `serving_default`    | `examples` (B,): serialised tf.Examples            | `probability` (B,)                            |
-| `predict`            | raw features by name: (B,), histories (B, any)     | `probability` (B,)                            |
-| `transform_features` | `examples` (B,): serialised tf.Examples            | transformed features by name                  |
-| `explain`            | `examples` (B,): serialised tf.Examples            | `probability` (B,), `<sequence>_attention`    |
+| signature            | inputs                                                      | outputs                                       |
+|----------------------|-------------------------------------------------------------|-----------------------------------------------|
+| `serving_default`    | `examples` (B,): serialised tf.Examples                     | `probability` (B,)                            |
+| `predict`            | raw features by name: (B,), histories (B, T)                | `probability` (B,)                            |
+| `rank`               | as `predict`, but the candidates' features are (B, N)       | `probability` (B, N)                          |
+| `transform_features` | `examples` (B,): serialised tf.Examples                     | transformed features by name                  |
+| `explain`            | `examples` (B,): serialised tf.Examples                     | `probability` (B,), `<sequence>_attention`    |
 
-`explain` is there if the model attends to histories: for each sequence, (B, L) float32, what the embedding of each event is multiplied by.
-The most recent L events stand oldest first and fill the row from the left; padding is 0.
+`rank` looks the history of each user up, and embeds it, once for all N candidates. `explain` is there if the model attends to histories:
+for each sequence, (B, L) float32, what the embedding of each event is multiplied by. The most recent L events stand oldest first and fill
+the row from the left; padding is 0.
 
 Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where the first
-behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are float32 in `predict`, NaN where missing.
+behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are floats in `predict` and `rank`, NaN where
+missing: float64 if the feature is int64, since float32 has no more than 24 bits of one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.din import DIN
-from din_trainer.features import HISTORICAL_TIMESTAMPS, Column, FeatureConfig
-from din_trainer.frame import RankingModel
-from din_trainer.preprocessing import missing_value
+from din_trainer.features import TIME_GAPS, FeatureConfig
+from din_trainer.folding import fold
+from din_trainer.frame import Ids, RankingModel
+from din_trainer.reading import DTYPES, Reader, is_number
 
-_DTYPES = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
+PROBABILITY = "probability"
 
-
-def raw_feature_spec(features: FeatureConfig) -> dict[str, Any]:
-    """How the signatures parse a tf.Example: required features must be there, the others may be missing."""
-    return {
-        column.name: tf.io.FixedLenFeature([], _DTYPES[column.dtype])
-        if column.presence == "required"
-        else tf.io.VarLenFeature(_DTYPES[column.dtype])
-        for column in features.columns
-    }
+_EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
+_NUMBER = {"int64": tf.float64, "float": tf.float32}
 
 
-def _is_number(column: Column, features: FeatureConfig) -> bool:
-    return column.name in features.side and features.side[column.name].kind == "numeric"
-
-
-def raw_tensor_spec(features: FeatureConfig) -> dict[str, tf.TensorSpec]:
-    """Inputs of `predict`: (B,) a feature, (B, any) a history."""
-    return {
-        column.name: tf.TensorSpec(
-            [None, None] if column.presence == "sequence" else [None],
-            tf.float32 if _is_number(column, features) else _DTYPES[column.dtype],
-            name=column.name,
-        )
-        for column in features.columns
-    }
-
-
-def _present(x: tf.Tensor) -> tf.Tensor:
-    """Where a raw tensor holds a value: bool, of the shape of `x`."""
-    if x.dtype == tf.float32:
-        return tf.logical_not(tf.math.is_nan(x))
-    return tf.not_equal(x, missing_value("bytes" if x.dtype == tf.string else "int64"))
-
-
-def _of_dtype(x: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    return x if x.dtype == dtype else tf.cast(x, dtype)  # numbers alone differ; strings cannot be cast
-
-
-def _as_parsed(raw: dict[str, tf.Tensor], features: FeatureConfig) -> dict[str, tf.Tensor | tf.SparseTensor]:
-    """Raw tensors in the form that parsing tf.Examples gives: padding and missing values taken out, the rest moved to the left."""
-    events: dict[str, tf.Tensor] = {}  # (B, any), one mask for all histories of a sequence, since they are aligned
-    for behaviours in features.sequences.values():
-        present = _present(raw[next(iter(behaviours.values())).history])
-        events |= {behaviour.history: present for behaviour in behaviours.values()}
-    if features.time_gap:
-        events[HISTORICAL_TIMESTAMPS] = next(iter(events.values()))
-    parsed: dict[str, tf.Tensor | tf.SparseTensor] = {}
+def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[str, tf.TensorSpec]:
+    """Inputs of `predict`, or of `rank` with `candidates`: (B,) a feature, (B, T) a history, (B, N) the candidates' features."""
+    spec = {}
     for column in features.columns:
-        x = raw[column.name]
-        if column.presence == "required":
-            parsed[column.name] = x
-        elif column.presence == "sequence":
-            parsed[column.name] = tf.ragged.boolean_mask(x, events[column.name]).to_sparse()
-        else:
-            value = _of_dtype(tf.expand_dims(x, 1), _DTYPES[column.dtype])
-            parsed[column.name] = tf.ragged.boolean_mask(value, tf.expand_dims(_present(x), 1)).to_sparse()
-    return parsed
+        two = column.presence == "sequence" or (candidates and column.role == "candidate")
+        dtype = _NUMBER[column.dtype] if is_number(column, features) else DTYPES[column.dtype]
+        spec[column.name] = tf.TensorSpec([None, None] if two else [None], dtype, name=column.name)
+    return spec
+
+
+class ServingModel:
+    """The graphs that are saved. In them the tables are variables and all other weights constants, which a server folds as it loads them.
+
+    Args:
+        model: A model with its weights made.
+        transform_output: The Transform graph that made its training data.
+    """
+
+    def __init__(self, model: RankingModel, transform_output: tft.TFTransformOutput):
+        self._model = model
+        self._features = model.din_config.features
+        self.reader = Reader(self._features, transform_output)
+        tables = {id(table.embeddings) for name in self._features.vocabularies for table in model.tables_of(name)}
+        self.tables = [weight.value for weight in model.weights if id(weight) in tables]
+        self._folded = fold(model.chains())
+        others = [weight for weight in model.weights if id(weight) not in tables]
+        self._constants = [(weight, self._folded.weights.get(id(weight), np.array(weight))) for weight in others]
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """While a graph is traced, the model's weights, tables excepted, are constants, folded where that saves operations."""
+        constants = [(weight, tf.constant(value)) for weight, value in self._constants]
+        with keras.StatelessScope(state_mapping=constants), self._folded.activations():
+            yield
+
+    def _probability(self, inputs: Ids) -> tf.Tensor:
+        return tf.sigmoid(self._model.score(inputs))
+
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        with self._frozen():
+            return {PROBABILITY: self._probability(self.reader.of_examples(examples)[0])}
+
+    def predict(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        with self._frozen():
+            return {PROBABILITY: self._probability(self.reader.of_tensors(raw))}
+
+    def rank(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        candidate = next(raw[column.name] for column in self._features.columns if column.role == "candidate")
+        with self._frozen():
+            return {PROBABILITY: tf.reshape(self._probability(self.reader.of_tensors(raw)), tf.shape(candidate))}
+
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        inputs, places = self.reader.of_examples(examples)
+        outputs = {name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}
+        for sequence, behaviours in self._features.sequences.items():
+            for behaviour in behaviours.values():
+                outputs[behaviour.history] = self._padded(inputs.ids[behaviour.history], places[sequence], examples)
+        if inputs.time_gaps is not None:
+            outputs[TIME_GAPS] = self._padded(inputs.time_gaps[:, 0], next(iter(places.values())), examples)
+        return outputs | {name: number[:, 0] for name, number in zip(self.reader.numbers, inputs.numbers, strict=True)}
+
+    def explain(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        assert isinstance(self._model, DIN)
+        inputs, places = self.reader.of_examples(examples)
+        with self._frozen():
+            weights = self._model.attention_weights(inputs)
+            padded = {f"{sequence}_attention": self._padded(x, places[sequence], examples) for sequence, x in weights.items()}
+            return {PROBABILITY: self._probability(inputs), **padded}
+
+    def _padded(self, x: tf.Tensor, places: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+        """Events (E,) where they stand in (B, L), padding elsewhere."""
+        return tf.scatter_nd(places, x, [tf.shape(examples, tf.int64)[0], self._features.history_length])
+
+    def resources(self) -> tf.Module:
+        """What the graphs need beside themselves, to be saved with them."""
+        module = tf.Module()
+        module.reader, module.tables = self.reader, self.tables
+        return module
+
+    def signatures(self) -> dict[str, Any]:
+        """A concrete function for each."""
+        traced = {
+            "serving_default": tf.function(self.serving_default).get_concrete_function(*_EXAMPLES),
+            "predict": tf.function(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),
+            "rank": tf.function(self.rank).get_concrete_function(**raw_tensor_spec(self._features, candidates=True)),
+            "transform_features": tf.function(self.transform_features).get_concrete_function(*_EXAMPLES),
+        }
+        if isinstance(self._model, DIN) and self._model.sequences:
+            traced["explain"] = tf.function(self.explain).get_concrete_function(*_EXAMPLES)
+        return traced
 
 
 def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: str) -> None:
@@ -94,34 +138,5 @@ def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: s
         transform_output: The Transform graph that made its training data.
         path: Folder to write.
     """
-    features = model.din_config.features
-    transform = transform_output.transform_features_layer()
-    spec = raw_feature_spec(features)
-
-    def probability(raw: dict[str, Any]) -> dict[str, tf.Tensor]:
-        return {"probability": tf.sigmoid(model(transform(raw), training=False))}
-
-    def serving_default(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return probability(tf.io.parse_example(examples, spec))
-
-    def predict(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return probability(_as_parsed(raw, features))
-
-    def transform_features(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        return transform(tf.io.parse_example(examples, spec))
-
-    def explain(examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        transformed = transform(tf.io.parse_example(examples, spec))
-        weights = {f"{sequence}_attention": x for sequence, x in model.attention_weights(transformed).items()}
-        return {"probability": tf.sigmoid(model(transformed, training=False)), **weights}
-
-    examples_spec = [tf.TensorSpec([None], tf.string, name="examples")]
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.track(transform)
-    archive.add_endpoint("serving_default", serving_default, examples_spec)
-    archive.add_endpoint("predict", predict, [raw_tensor_spec(features)])
-    archive.add_endpoint("transform_features", transform_features, examples_spec)
-    if isinstance(model, DIN) and model.sequences:
-        archive.add_endpoint("explain", explain, examples_spec)
-    archive.write_out(path, verbose=False)
+    serving = ServingModel(model, transform_output)
+    tf.saved_model.save(serving.resources(), path, signatures=serving.signatures())

@@ -12,7 +12,7 @@ from keras import ops
 from din_trainer.config import DINConfig
 from din_trainer.embeddings import EmbeddingTable
 from din_trainer.features import TIME_GAPS, Behaviour
-from din_trainer.layers import activate, flatten_events, make_activation, sum_by_row
+from din_trainer.layers import Chain, activate, flatten_events, make_activation, rows_of, sum_by_row
 
 PACKAGE = "din_trainer"
 
@@ -21,7 +21,7 @@ class Ids(NamedTuple):
     """Transformed features with the padding gone; all by raw name.
 
     Attributes:
-        ids: Categorical ones: (B,) int64, or (E,) for a history.
+        ids: Categorical ones: (B,) int64, or (E,) for a history. Those of the candidates may be (B, N): N candidates an impression.
         rows: Of histories: the impression that each event belongs to, (E,) int64.
         numbers: Numeric features, (B, 1) float32.
         time_gaps: Of the first sequence's events, (E, 1) float32, or None.
@@ -34,15 +34,19 @@ class Ids(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """What an impression is made of, each (B, D): candidate fields by raw name, interests by their history's, side features."""
+    """What an impression is made of, each (B, D): candidate fields by raw name, interests by their history's, side features, numbers.
+
+    Of N candidates an impression, each is (B · N, D), candidate by candidate.
+    """
 
     candidate: dict[str, Any]
     interest: dict[str, Any]
     side: list[Any]
+    numbers: list[Any]
 
     @property
-    def all(self) -> list[Any]:
-        """The fields in order."""
+    def embedded(self) -> list[Any]:
+        """The fields that are embeddings, in order."""
         return [*self.candidate.values(), *self.interest.values(), *self.side]
 
 
@@ -56,7 +60,7 @@ class MLP(keras.layers.Layer):
         self.dense = [keras.layers.Dense(units, name=f"dense_{i}") for i, units in enumerate(hidden)]
         self.activations = [make_activation(activation, f"activation_{i}") for i in range(len(hidden))]
         self.dropouts = [keras.layers.Dropout(dropout, name=f"dropout_{i}") for i in range(len(hidden))]
-        self.logit = keras.layers.Dense(1, name="logit")
+        self.logit = keras.layers.Dense(1, use_bias=False, name="logit")
 
     def build(self, input_shape: Any) -> None:
         width = input_shape[-1]
@@ -65,11 +69,17 @@ class MLP(keras.layers.Layer):
             width = dense.units
             activation.build((None, width))
         self.logit.build((None, width))
+        self.logit_bias = self.add_weight(name="logit_bias", shape=(), initializer="zeros")
 
     def call(self, x: Any, training: bool = False) -> Any:
         for dense, activation, dropout in zip(self.dense, self.activations, self.dropouts, strict=True):
             x = dropout(activate(activation, dense(x), training), training=training)  # (B, units)
-        return ops.squeeze(self.logit(x), -1)
+        return ops.squeeze(self.logit(x), -1) + self.logit_bias
+
+    def chain(self) -> Chain:
+        """Its linear layers and activations, for `din_trainer.folding`."""
+        hidden = [(dense.kernel, dense.bias, activation) for dense, activation in zip(self.dense, self.activations, strict=True)]
+        return Chain(hidden, self.logit.kernel)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[:-1]
@@ -122,15 +132,23 @@ class RankingModel(keras.Model):
         return [self.tables[vocabulary]]
 
     def pool(self, sequence: str, query: Any, keys: Any, rows: Any, further: Any, training: bool) -> Any:
-        """A history as one vector: (B, D), (E, D), (E,), (E, X) or None -> (B, D). Here the sum, zero for an empty history."""
-        return sum_by_row(keys, rows, ops.shape(query)[0])
+        """A history as one vector: (B, D), (E, D), (E,), (E, X) or None -> (B, D). Here the sum, zero for an empty history.
+
+        Where the query is (B, N, D), N candidates, so is the result.
+        """
+        interest = sum_by_row(keys, rows, rows_of(query))
+        return interest if len(query.shape) == 2 else tf.broadcast_to(interest[:, None], tf.shape(query))
 
     def cross(self, fields: Fields) -> list[Any]:
         """Further inputs of the MLP, each (B, any)."""
         return []
 
+    def chains(self) -> list[Chain]:
+        """Where an activation stands between two linear layers."""
+        return [self.mlp.chain()]
+
     def shallow(self, inputs: Ids, fields: Fields, training: bool) -> Any:
-        """What is added to the MLP's logit: (B,)."""
+        """What is added to the MLP's logit: (B,), or (B · N,) for N candidates."""
         return 0.0
 
     def cross_width(self) -> int:
@@ -138,7 +156,7 @@ class RankingModel(keras.Model):
         return 0
 
     def field_sizes(self) -> list[int]:
-        """D of each field, in the order of `Fields.all`."""
+        """D of each field, in the order of `Fields.embedded`."""
         features = self.din_config.features
         candidates = {b.candidate: features.vocabulary_of(name).dim for name, b in features.behaviours.items()}
         interests = [features.vocabulary_of(name).dim for behaviours in self.sequences.values() for name in behaviours]
@@ -152,10 +170,13 @@ class RankingModel(keras.Model):
         self.mlp.build((None, sum(self.field_sizes()) + numbers + self.cross_width()))
 
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
-        inputs = self.read(features)
+        return self.of_sampled_data(self.score(self.read(features), training), training)
+
+    def score(self, inputs: Ids, training: bool = False) -> Any:
+        """Logits: (B,), or (B · N,) for N candidates an impression, whose history is then looked up and embedded once."""
         fields = self.embed(inputs, training)
-        x = ops.concatenate([*fields.all, *inputs.numbers, *self.cross(fields)], axis=-1)
-        return self.of_sampled_data(self.mlp(x, training=training) + self.shallow(inputs, fields, training), training)
+        x = ops.concatenate([*fields.embedded, *fields.numbers, *self.cross(fields)], axis=-1)
+        return self.mlp(x, training=training) + self.shallow(inputs, fields, training)
 
     @tf.function(reduce_retracing=True)
     def infer(self, features: dict[str, Any]) -> Any:
@@ -193,15 +214,17 @@ class RankingModel(keras.Model):
         embedded = self.look_up(inputs, training)
         interests: dict[str, Any] = {}
         for sequence, history in self.histories(inputs, embedded).items():
-            interest = self.pool(sequence, *history, training)  # (B, D)
+            interest = self.pool(sequence, *history, training)  # (B, D) or (B, N, D)
             behaviours = self.sequences[sequence]
             sizes = [features.vocabulary_of(name).dim for name in behaviours]
-            interests |= zip((b.history for b in behaviours.values()), tf.split(interest, sizes, axis=1), strict=True)
+            interests |= zip((b.history for b in behaviours.values()), tf.split(interest, sizes, axis=-1), strict=True)
         candidates = {b.candidate: embedded[b.candidate] for b in features.behaviours.values()}
-        return Fields(candidates, interests, [embedded[name] for name in features.side if name in embedded])
+        fields = Fields(candidates, interests, [embedded[name] for name in features.side if name in embedded], inputs.numbers)
+        first = next(iter(candidates.values()))
+        return fields if len(first.shape) == 2 else _one_row_a_candidate(fields, tf.shape(first)[1])
 
     def look_up(self, inputs: Ids, training: bool) -> dict[str, Any]:
-        """The embeddings of all ids by raw name: (B, D), or (E, D) for a history."""
+        """The embeddings of all ids by raw name: of the ids' shape and D."""
         vocabulary_by_feature = self.din_config.features.vocabulary_by_feature
         embedded: dict[str, Any] = {}
         for name, table in self.tables.items():
@@ -213,7 +236,7 @@ class RankingModel(keras.Model):
         """What `pool` gets of each sequence: query, keys, rows and further."""
         result = {}
         for number, (sequence, behaviours) in enumerate(self.sequences.items()):
-            query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D)
+            query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D) or (B, N, D)
             keys = ops.concatenate([embedded[b.history] for b in behaviours.values()], axis=-1)  # (E, D)
             rows = inputs.rows[next(iter(behaviours.values())).history]
             result[sequence] = query, keys, rows, inputs.time_gaps if number == 0 else None
@@ -225,3 +248,16 @@ class RankingModel(keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
         return cls(**{**config, "config": DINConfig.model_validate(config["config"])})
+
+
+def _one_row_a_candidate(fields: Fields, count: Any) -> Fields:
+    """Candidates and interests (B, N, D), side features and numbers (B, D) -> each (B · N, D)."""
+
+    def flat(x: Any) -> Any:
+        return tf.reshape(x, [-1, x.shape[-1]])
+
+    return Fields(
+        {name: flat(x) for name, x in fields.candidate.items()},
+        {name: flat(x) for name, x in fields.interest.items()},
+        *([tf.repeat(x, count, axis=0) for x in values] for values in (fields.side, fields.numbers)),
+    )

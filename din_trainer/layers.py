@@ -5,7 +5,7 @@ row (the impression) that it belongs to. Padding then costs nothing and can shif
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -29,9 +29,15 @@ def flatten_events(history: Any) -> Any:
 
 
 def sum_by_row(x: Any, rows: Any, count: Any) -> Any:
-    """Sums the events of each row: (E, D), (E,) ascending -> (count, D); zero where there is none."""
+    """Sums the events of each row: (E, …), (E,) ascending -> (count, …); zero where there is none."""
     sums = tf.math.segment_sum(x, rows)  # up to the last row that has an event; many times faster than the unsorted kind
-    return tf.pad(sums, [[0, count - tf.shape(sums)[0]], [0, 0]])
+    behind = tf.constant([[0, 1], *[[0, 0]] * (len(x.shape) - 1)])
+    return tf.pad(sums, behind * (count - rows_of(sums)))
+
+
+def rows_of(x: Any) -> Any:
+    """The first dimension, int32. (`tf.shape(x)[0]` is three more operations, which count where a request is one impression.)"""
+    return tf.unstack(tf.shape(x), len(x.shape))[0]
 
 
 @tf.custom_gradient
@@ -74,6 +80,14 @@ def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
     return (x * slope, mean, variance), gradient
 
 
+class FoldedDice(NamedTuple):
+    """Dice on what `din_trainer.folding` leaves of the layer before it: (x + bias) · (σ(x + shift) + offset), each (D,)."""
+
+    bias: Any
+    shift: Any
+    offset: Any
+
+
 @keras.saving.register_keras_serializable(_PACKAGE)
 class Dice(keras.layers.Layer):
     """Data-adaptive activation: `p(s)·s + (1 − p(s))·α·s` with `p(s) = σ((s − E[s]) / √(Var[s] + ε))`, a channel at a time.
@@ -101,6 +115,7 @@ class Dice(keras.layers.Layer):
             raise ValueError(f"momentum must be in [0, 1); received {momentum}")
         self.momentum = momentum
         self.epsilon = epsilon
+        self.folded: FoldedDice | None = None  # set by din_trainer.folding while a serving graph is traced
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
@@ -115,6 +130,8 @@ class Dice(keras.layers.Layer):
             y, mean, variance = _dice_of_batch(x, tf.identity(self.alpha.value), self.epsilon)
             self._update(mean, variance, ops.shape(x)[0])
             return y
+        if self.folded is not None:
+            return (x + self.folded.bias) * (ops.sigmoid(x + self.folded.shift) + self.folded.offset)
         mean, variance = self.statistics()
         gate = ops.sigmoid((x - mean) * ops.rsqrt(variance + self.epsilon))
         return x * ((1.0 - self.alpha) * gate + self.alpha)
@@ -135,6 +152,18 @@ class Dice(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}
+
+
+class Chain(NamedTuple):
+    """Linear layers with activations, one after the other.
+
+    Attributes:
+        hidden: Kernel, bias and activation layer of each.
+        last: Kernel of the linear layer behind them.
+    """
+
+    hidden: list[tuple[Any, Any, keras.layers.Layer]]
+    last: Any
 
 
 def make_activation(name: str, layer_name: str) -> keras.layers.Layer:
@@ -165,12 +194,12 @@ class AttentionUnit(keras.layers.Layer):
         softmax: Normalises the weights of a history by softmax, as the paper advises against.
 
     Call arguments:
-        query: (B, D), the candidates.
+        query: (B, D), the candidates; or (B, N, D), N candidates for each history, at inference.
         keys: (E, D), the events of all histories, row by row.
         rows: (E,) int, the impression that each event belongs to, ascending.
         further: (E, X), numbers of the events, such as the time gap; optional.
 
-    Output shape: (B, D).
+    Output shape: that of the query.
 
     Example:
         positions = flatten_events(history_ids)                   # (B, L) -> (E, 2)
@@ -193,7 +222,7 @@ class AttentionUnit(keras.layers.Layer):
         self.softmax = softmax
         self.dense = [keras.layers.Dense(units, name=f"dense_{i}") for i, units in enumerate(self.hidden[1:], 1)]
         self.activations = [make_activation(activation, f"activation_{i}") for i in range(len(self.hidden))]
-        self.score = keras.layers.Dense(1, name="score")
+        self.score = keras.layers.Dense(1, use_bias=False, name="score")
 
     def build(self, query_shape: Any, keys_shape: Any, rows_shape: Any = None, further_shape: Any = None) -> None:
         if query_shape[-1] != keys_shape[-1]:
@@ -202,6 +231,7 @@ class AttentionUnit(keras.layers.Layer):
         width = 4 * self._size + (further_shape[-1] if further_shape else 0)
         self.kernel = self.add_weight(name="kernel", shape=(width, self.hidden[0]), initializer="glorot_uniform")
         self.bias = self.add_weight(name="bias", shape=(self.hidden[0],), initializer="zeros")
+        self.score_bias = self.add_weight(name="score_bias", shape=(), initializer="zeros")
         for units, dense in zip(self.hidden, [*self.dense, self.score], strict=True):
             dense.build((None, units))
         for units, activation in zip(self.hidden, self.activations, strict=True):
@@ -220,17 +250,43 @@ class AttentionUnit(keras.layers.Layer):
         each = ops.matmul(ops.concatenate(inputs, axis=1), ops.concatenate(blocks, axis=0))  # (E, 2D + X) × (2D + X, hidden[0])
         return each + repeat_by_row(once, rows)
 
+    def first_layer_of_candidates(self, query: Any, keys: Any, rows: Any, further: Any = None) -> Any:
+        """The same for N candidates a history: (B, N, D), … -> (E · N, hidden[0]), candidate by candidate.
+
+        What is linear in the candidate, (W_q + W_d) + diag(k) W_p, becomes one kernel an event, so that no pair is ever written out.
+        """
+        d = self._size
+        kernel = ops.convert_to_tensor(self.kernel)
+        of_query, of_key, of_difference, of_product = (kernel[i * d : (i + 1) * d] for i in range(4))  # (D, hidden[0])
+        kernels = (of_query + of_difference) + keys[:, :, None] * of_product  # (E, D, hidden[0])
+        once = ops.matmul(keys, of_key - of_difference) + self.bias  # (E, hidden[0])
+        if further is not None:
+            once += ops.matmul(further, kernel[4 * d :])
+        each = ops.matmul(tf.gather(query, rows), kernels) + once[:, None]  # (E, N, D) × (E, D, hidden[0])
+        return ops.reshape(each, (-1, self.hidden[0]))
+
     def weights_of(self, query: Any, keys: Any, rows: Any, further: Any = None, training: bool = False) -> Any:
-        """The weight of each event: (E, 1)."""
-        x = activate(self.activations[0], self.first_layer(query, keys, rows, further), training)
+        """The weight of each event: (E, 1), or (E, N) for N candidates."""
+        of_candidates = len(query.shape) == 3
+        first = self.first_layer_of_candidates if of_candidates else self.first_layer
+        x = activate(self.activations[0], first(query, keys, rows, further), training)
         for dense, activation in zip(self.dense, self.activations[1:], strict=True):
-            x = activate(activation, dense(x), training)  # (E, units)
-        scores = self.score(x)
+            x = activate(activation, dense(x), training)  # (E, units), or (E · N, units)
+        scores = self.score(x) + self.score_bias
+        if of_candidates:
+            scores = ops.reshape(scores, (ops.shape(keys)[0], ops.shape(query)[1]))
         return _softmax_by_row(scores, rows, ops.shape(query)[0]) if self.softmax else scores
 
     def call(self, query: Any, keys: Any, rows: Any, further: Any = None, training: bool = False) -> Any:
         weights = self.weights_of(query, keys, rows, further, training)
-        return sum_by_row(weights * keys, rows, ops.shape(query)[0])
+        weighted = weights * keys if len(query.shape) == 2 else weights[:, :, None] * keys[:, None]
+        return sum_by_row(weighted, rows, rows_of(query))
+
+    def chain(self) -> "Chain":
+        """Its linear layers and activations, for `din_trainer.folding`."""
+        kernels = [self.kernel, *(dense.kernel for dense in self.dense)]
+        biases = [self.bias, *(dense.bias for dense in self.dense)]
+        return Chain(list(zip(kernels, biases, self.activations, strict=True)), self.score.kernel)
 
     def compute_output_shape(self, query_shape: Any, keys_shape: Any = None, rows_shape: Any = None, further_shape: Any = None) -> Any:
         return query_shape
@@ -240,7 +296,7 @@ class AttentionUnit(keras.layers.Layer):
 
 
 def _softmax_by_row(scores: Any, rows: Any, count: Any) -> Any:
-    """Softmax over the events of each row: (E, 1) -> (E, 1)."""
+    """Softmax over the events of each row: (E, N) -> (E, N)."""
     highest = ops.stop_gradient(tf.gather(tf.math.unsorted_segment_max(scores, rows, count), rows))
     powers = ops.exp(scores - highest)
     return powers / repeat_by_row(sum_by_row(powers, rows, count), rows)

@@ -22,6 +22,7 @@ from din_trainer.features import (
 )
 
 _HOUR = 3600.0
+_MOST_DEVIATIONS = 1e4  # from the mean: no number, however wrong, drives a score out of what a float holds
 
 
 def missing_value(dtype: str) -> Any:
@@ -79,7 +80,7 @@ def _time_gaps(inputs: dict[str, Any], length: int) -> tf.Tensor:
     return _most_recent(tf.sparse.map_values(tf.cast, scaled, tf.float32), length)
 
 
-def _to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
+def to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
     """One value a row, `default` where there is none: (B,)."""
     if isinstance(x, tf.Tensor):
         return x
@@ -90,10 +91,12 @@ def _to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
 def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, with_counts: bool) -> tf.Tensor:
     if feature.kind == "numeric":
         # In double precision, so that the order in which Beam adds up does not show in the result.
-        scaled = tft.scale_to_z_score(tf.sparse.map_values(tf.cast, x, tf.float64))
-        return tf.cast(_to_dense(scaled, 0.0), tf.float32)  # a missing number is the mean
+        numbers = tf.sparse.map_values(tf.cast, x, tf.float64)
+        scaled = tft.scale_to_z_score(tf.sparse.retain(numbers, tf.math.is_finite(numbers.values)))
+        dense = to_dense(scaled, 0.0)  # a missing number is the mean
+        return tf.cast(tf.clip_by_value(dense, -_MOST_DEVIATIONS, _MOST_DEVIATIONS), tf.float32)
     values = x.values if isinstance(x, tf.SparseTensor) else x
-    return _ids(_to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature, with_counts), feature)
+    return _ids(to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature, with_counts), feature)
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:

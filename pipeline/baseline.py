@@ -6,11 +6,12 @@ from pathlib import Path
 
 from tfx.utils import path_utils
 
-from components.atomic_pusher import served_versions
 from pipeline.config import PipelineConfig
 from pipeline.errors import InputError
 from pipeline.exported import read_features
 from pipeline.fingerprint import file_fingerprint
+from pipeline.serving.models_config import STABLE
+from pipeline.serving.versions import read_rolled_back, served_model, served_versions
 
 
 def _check_comparable(config: PipelineConfig, served: Path) -> None:
@@ -23,6 +24,14 @@ def _check_comparable(config: PipelineConfig, served: Path) -> None:
         )
 
 
+def _stable_version(serving: Path) -> int | None:
+    """The version labelled stable; the newest sound one if that one was rolled back, by a rollback that was cut off before the labels."""
+    served, rolled_back = served_model(serving), read_rolled_back(serving)
+    if served is None or served.labels[STABLE] not in rolled_back:
+        return served.labels[STABLE] if served else None
+    return max(set(served_versions(serving)) - rolled_back, default=None)
+
+
 def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
     """The SavedModel that `evaluation.baseline` names."""
     choice = config.evaluation.baseline
@@ -30,7 +39,8 @@ def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
         return None
     versions = served_versions(serving)
     if choice == "served":
-        return serving / str(versions[-1]) if versions else None
+        stable = _stable_version(serving)
+        return None if stable is None else serving / str(stable)
     if choice.isdecimal():
         if int(choice) not in versions:
             raise InputError(f"{serving} has no version {choice}: evaluation.baseline can be {', '.join(map(str, versions)) or 'none'}.")
@@ -60,7 +70,8 @@ def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path |
         The folder of this baseline's link, named as the baseline's own; None if there is none.
 
     Raises:
-        InputError: There is no such model, or it reads features that the configuration lacks, so that the two cannot be compared.
+        InputError: There is no such model, or it reads features that the configuration lacks, so that the two cannot be compared; or what
+            is served cannot be told.
     """
     model = _chosen(config, serving)
     if model is None:

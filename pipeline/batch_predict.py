@@ -20,7 +20,7 @@ from pipeline.datasets.tfrecord import read_records
 from pipeline.errors import InputError
 from pipeline.exported import read_features
 from pipeline.metrics import PROBABILITY
-from pipeline.predict import Scorer, score_impressions
+from pipeline.predict import Scorer
 
 
 def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     for file in files:
         for record in read_records(file):
             if count == 0:
-                score_impressions(scorer, [record], str(file))
+                scorer.score([record], str(file))
             count += 1
     return files, count
 

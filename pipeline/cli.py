@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.errors import InputError, explain_place
 from pipeline.files import write_whole
+from pipeline.serving.models_config import POLL_SECONDS
 from pipeline.terminal import output_to
 
 DEFAULT_WORKSPACE = Path("workspace")
@@ -64,8 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--json", action="store_true", help="print the manifest")
     imports.set_defaults(call=_import)
 
-    predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported model")
-    predict.add_argument("--model", type=Path, required=True, metavar="DIR", help="a version folder, e.g. workspace/serving/demo/<version>")
+    predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported or a served model")
+    scorer = predict.add_mutually_exclusive_group(required=True)
+    scorer.add_argument("--model", type=Path, metavar="DIR", help="a version folder, e.g. workspace/serving/demo/<version>")
+    scorer.add_argument("--url", help="a served model, e.g. http://127.0.0.1:8501/v1/models/demo or grpc://127.0.0.1:8500/demo")
     predict.add_argument("input", type=Path, metavar="FILE.jsonl|DIR")
     predict.add_argument("--out", type=Path, metavar="FILE.jsonl", help="where the scores of a folder go (needed for a folder)")
     predict.set_defaults(call=_predict)
@@ -86,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluation = suites.add_parser("evaluation", help="what evaluating costs, in a run of the demo and beside the ways that it replaces")
     evaluation.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
     evaluation.set_defaults(call=_bench_evaluation)
+    requests = suites.add_parser("serve", help="what a request costs beside plain Keras, DeepCTR and ONNX Runtime")
+    requests.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
+    requests.set_defaults(call=_bench_serve)
 
     report = commands.add_parser("report", help="make one HTML file of a run, to open offline in any browser")
     report.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
@@ -96,6 +102,28 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--out", type=Path, metavar="FILE.html", help="default: beside the run's summary")
     form.add_argument("--json", action="store_true", help="print the content as one JSON object instead")
     report.set_defaults(call=_report)
+
+    serve = commands.add_parser("serve", help="serve the pushed models: TF Serving, or a development stand-in where there is none")
+    serve.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    serve.add_argument("--name", help="whose versions (default: the only name in the workspace)")
+    serve.add_argument("--rest-port", type=int, metavar="N", default=8501, help="0: any free one (default: 8501)")
+    serve.add_argument("--grpc-port", type=int, metavar="N", default=8500, help="0: any free one (default: 8500)")
+    serve.add_argument("--stand-in", action="store_true", help="the stand-in, even if there is a TF Serving")
+    serve.set_defaults(call=_serve)
+
+    back = commands.add_parser("rollback", help="have TF Serving serve an earlier version again")
+    back.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    back.add_argument("--name", help="whose versions (default: the only name in the workspace)")
+    back.add_argument("--to", type=int, metavar="VERSION", help="default: the newest before the stable one that was not rolled back")
+    seconds = "how often TF Serving reads models.config (default: 5), to have it load the version first; 0: nothing reads it"
+    back.add_argument("--poll-seconds", type=float, metavar="N", default=POLL_SECONDS, help=seconds)
+    back.add_argument("--json", action="store_true", help="print what is served as one JSON object")
+    back.set_defaults(call=_rollback)
+
+    promote = commands.add_parser("promote", help="make the canary the stable version")
+    promote.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
+    promote.add_argument("--name", help="whose versions (default: the only name in the workspace)")
+    promote.set_defaults(call=_promote)
 
     runs = commands.add_parser("runs", help="list what was run, evaluated and pushed")
     runs.add_argument("--workspace", type=Path, metavar="DIR", default=DEFAULT_WORKSPACE)
@@ -161,18 +189,22 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
 def _predict(args: argparse.Namespace) -> int:
     if args.input.is_dir() and args.out is None:
         raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
+    if args.url and args.input.is_dir():
+        raise InputError(f"{args.input} is a folder: its TFRecords are scored by a model that lies here, so name it with --model.")
     from pipeline.exported import read_features
 
-    read_features(args.model)  # before TensorFlow takes its seconds
+    if args.model:
+        read_features(args.model)  # before TensorFlow takes its seconds
     with output_to(Path(os.devnull)) as terminal:
         if args.input.is_dir():
             from pipeline.batch_predict import predict_folder
 
             print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored", file=terminal)
             return 0
-        from pipeline.predict import predict_jsonl
+        from pipeline.predict import Scorer, ServedScorer, predict_jsonl
 
-        lines = (json.dumps(row) + "\n" for row in predict_jsonl(args.model, args.input))
+        scorer = ServedScorer(args.url) if args.url else Scorer(args.model)
+        lines = (json.dumps(row) + "\n" for row in predict_jsonl(scorer, args.input))
         if args.out is None:
             terminal.writelines(lines)
         else:
@@ -200,6 +232,12 @@ def _bench_evaluation(args: argparse.Namespace) -> int:
 
     share_cores()
     return evaluation.main(args.json)
+
+
+def _bench_serve(args: argparse.Namespace) -> int:
+    from benchmarks import serve
+
+    return serve.main(args.json)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -231,6 +269,39 @@ def _compare(args: argparse.Namespace) -> int:
     else:
         print(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html"))
     return 0
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from pipeline.serving.labels import serving_folder
+    from pipeline.serving.serve import LOG_FILE, serve
+
+    folder = serving_folder(args.workspace, args.name)
+    with output_to(args.workspace / LOG_FILE) as terminal:
+        serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: print(line, file=terminal, flush=True))
+    return 0
+
+
+def _rollback(args: argparse.Namespace) -> int:
+    from pipeline.serving.labels import rollback, serving_folder
+
+    if not 0 <= args.poll_seconds < float("inf"):
+        raise InputError(f"--poll-seconds is {args.poll_seconds}: give seconds, or 0 if nothing reads models.config.")
+    folder = serving_folder(args.workspace, args.name)
+    served = rollback(folder, args.to, args.poll_seconds)
+    print(json.dumps({"name": folder.name, **served.labels}) if args.json else _labels_line(folder, served.labels))
+    return 0
+
+
+def _promote(args: argparse.Namespace) -> int:
+    from pipeline.serving.labels import promote, serving_folder
+
+    folder = serving_folder(args.workspace, args.name)
+    print(_labels_line(folder, promote(folder).labels))
+    return 0
+
+
+def _labels_line(folder: Path, labels: dict[str, int]) -> str:
+    return f"{folder}: " + ", ".join(f"{label} {version}" for label, version in sorted(labels.items(), reverse=True))
 
 
 def _runs(args: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from pipeline.buckets import is_bucket
 from pipeline.datasets.synthetic import SyntheticConfig
 from pipeline.errors import InputError
 from pipeline.metrics import ITEM_POPULARITY, METRICS, USER_ACTIVITY
+from pipeline.serving.models_config import POLL_SECONDS
 
 T = TypeVar("T", bound=Frozen)
 
@@ -103,6 +104,27 @@ class SchemaConfig(Frozen):
     infer: bool = Field(False, description="Infer it from train/ in this run, and write it out for review.")
 
 
+class ServingConfig(Frozen):
+    """How a model is brought to TF Serving."""
+
+    keep: int = Field(5, ge=1, description="How many of the newest versions stay; those that are served stay anyway.")
+    push_to: Literal["stable", "canary"] = Field("stable", description="The label that a pushed version gets; stable brings canary along.")
+    base_path: str = Field("", description="Where TF Serving sees the versions of this name; where they are, by default.")
+    tolerance: FiniteFloat = Field(1e-6, ge=0, description="The most that a served score may differ from the trained model's.")
+    latency_ms: FiniteFloat = Field(50.0, gt=0, description="Of a scoring signature at batch 1, rank with four candidates: p99.")
+    memory_mb: FiniteFloat = Field(4096.0, gt=0, description="Of the model once it is loaded and was asked, at its peak.")
+    gate: Literal["loader", "docker"] = Field("loader", description="Who loads it: this project, or TFX's InfraValidator with Docker.")
+    model_server: str = Field("", description="A tensorflow_model_server to ask instead of the C++ loader; the one on PATH if any.")
+    poll_seconds: float = Field(POLL_SECONDS, ge=0, allow_inf_nan=False, description="How often TF Serving reads models.config; 0: never.")
+
+    @field_validator("base_path")
+    @classmethod
+    def _check_base_path(cls, value: str) -> str:
+        if value and not (value.startswith("/") or "://" in value):
+            raise ValueError("it is to be an absolute path or a URI, since TF Serving has a working folder of its own")
+        return value
+
+
 class PipelineConfig(DINConfig):
     """Everything that a run depends on, beside its data."""
 
@@ -110,6 +132,7 @@ class PipelineConfig(DINConfig):
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
     data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
     evaluation: EvaluationConfig
+    serving: ServingConfig = Field(default_factory=ServingConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineConfig":

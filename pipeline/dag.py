@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.infra_validator.component import InfraValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.statistics_gen.component import StatisticsGen
@@ -20,7 +21,7 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
-from tfx.proto import example_gen_pb2, pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2, transform_pb2
 from tfx.types import standard_artifacts
 from tfx.types.channel import Channel
 from tfx.types.standard_artifact_utils import ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY
@@ -30,17 +31,38 @@ import din_trainer
 import din_trainer.config
 import din_trainer.features
 import din_trainer.preprocessing
-from components import atomic_pusher, data_gate, impressions, slice_columns, user_bootstrap, verdict
+from components import artifacts, atomic_pusher, data_gate, impressions, infra_gate, sameness, slice_columns, user_bootstrap, verdict
 from components.data_gate import DataGate
+from components.infra_gate import InfraGate
+from components.sameness import Sameness
 from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
-from pipeline import additive, beam, bootstrap, buckets, curves, evaluation, gauc, ids, metrics, ranked, slices, tfma_metrics, whole_users
+from pipeline import (
+    additive,
+    beam,
+    bootstrap,
+    buckets,
+    curves,
+    evaluation,
+    gauc,
+    ids,
+    metrics,
+    ranked,
+    serving,
+    slices,
+    tfma_metrics,
+    whole_users,
+)
 from pipeline.config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
 from pipeline.evaluation import bootstrap_settings, make_eval_config, rules
 from pipeline.fingerprint import file_fingerprint, source_fingerprint
+from pipeline.serving import requests
+from pipeline.serving.model_server import find_model_server
+
+TF_SERVING = "2.19.1"  # the tag of the image that TFX's InfraValidator starts
 
 _METRICS = (additive, gauc, ids, metrics, ranked, slices, tfma_metrics)  # what both evaluations are made of
 
@@ -174,10 +196,23 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         source_fingerprint=source_fingerprint(user_bootstrap, impressions, bootstrap, curves, *_METRICS),
     )
 
+    sameness_node = Sameness(
+        examples=examples,
+        schema=schema,
+        transform_graph=data.transform.outputs["transform_graph"],
+        model=model,
+        model_run=trainer.outputs["model_run"],
+        tolerance=config.serving.tolerance,
+        source_fingerprint=source_fingerprint(sameness, impressions, artifacts, requests),
+    )
+    loading = _loading_gate(config, examples, model, sameness_node.outputs["sample"])
+
     verdict_node = Verdict(
         evaluation=evaluator.outputs["evaluation"],
         evaluator_blessing=evaluator.outputs["blessing"],
         intervals=bootstrap_node.outputs["intervals"],
+        sample=sameness_node.outputs["sample"],
+        infra_blessing=loading.outputs["blessing"],
         model=model,
         rules=json.dumps(rules(config)),
         source_fingerprint=source_fingerprint(verdict, slices),
@@ -186,14 +221,42 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     pusher = Pusher(
         model=model,
         model_blessing=verdict_node.outputs["blessing"],
+        infra_blessing=loading.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(places.serving))),
         custom_executor_spec=ExecutorClassSpec(atomic_pusher.Executor),
-        custom_config={"run_id": run_id},  # never from the cache: what is served may have changed since
+        custom_config={
+            "run_id": run_id,  # never from the cache: what is served may have changed since
+            atomic_pusher.SETTINGS_KEY: json.dumps(_push_settings(config)),
+        },
     )
 
-    return _pipeline(
-        config, places, [*data, trainer, columns, *([baseline] if baseline else []), evaluator, bootstrap_node, verdict_node, pusher]
-    )
+    gates = [evaluator, bootstrap_node, sameness_node, loading, verdict_node]
+    return _pipeline(config, places, [*data, trainer, columns, *([baseline] if baseline else []), *gates, pusher])
+
+
+def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sample: Channel) -> BaseComponent:
+    """What finds out whether a server can load and ask the model."""
+    if config.serving.gate == "docker":
+        image = infra_validator_pb2.TensorFlowServing(tags=[TF_SERVING])
+        asked = infra_validator_pb2.TensorFlowServingRequestSpec(signature_names=["serving_default"])
+        return InfraValidator(
+            model=model,
+            examples=examples,
+            serving_spec=infra_validator_pb2.ServingSpec(tensorflow_serving=image, local_docker=infra_validator_pb2.LocalDockerConfig()),
+            request_spec=infra_validator_pb2.RequestSpec(tensorflow_serving=asked, split_name="eval"),
+        )
+    server = find_model_server(config.serving.model_server)  # told, so that no cached blessing outlives a change of it
+    settings = {**config.serving.model_dump(include=set(infra_gate.Settings._fields)), "model_server": server or ""}
+    return InfraGate(model=model, sample=sample, settings=json.dumps(settings), source_fingerprint=source_fingerprint(infra_gate, serving))
+
+
+def _push_settings(config: PipelineConfig) -> dict[str, Any]:
+    """How `pipeline.serving.push` is to push. A version that the configuration names as the baseline stays."""
+    baseline = config.evaluation.baseline
+    return {
+        **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds"}),
+        "pinned": [int(baseline)] if baseline.isdecimal() else [],
+    }
 
 
 def _slice_columns(config: PipelineConfig, examples: Channel, schema: Channel) -> BaseComponent:

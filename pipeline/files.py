@@ -23,3 +23,28 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}): name another place, or free some space.") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Has the disk hold a file, or the names in a folder, before anything else happens."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, text: str) -> None:
+    """Writes a text file as `write_whole`, and has it on the disk, so that not even a loss of power leaves half of it.
+
+    Raises:
+        OSError: The file cannot be written; the old one stands.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        sync(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync(path.parent)

@@ -1,28 +1,48 @@
-"""Scoring with an exported model: JSON lines, or a folder of TFRecords in Beam."""
+"""Scoring JSON lines with an exported model, or with one that is served."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import tensorflow as tf
+from typing import Any, Protocol
 
 from pipeline.errors import InputError
 from pipeline.exported import read_features
 from pipeline.metrics import PROBABILITY
+from pipeline.serving.client import Client, InvalidRequest, ServingError
+from pipeline.serving.requests import Impression, predict_tensors, to_example
 
 _BATCH = 1024
 
 
+class ImpressionScorer(Protocol):
+    """What scores impressions."""
+
+    def prepare(self, row: Impression) -> Any:
+        """An impression in the form that `score` takes.
+
+        Raises:
+            ValueError: It is not what the model reads.
+        """
+
+    def score(self, prepared: list[Any], where: str) -> list[float]:
+        """Click probabilities.
+
+        Raises:
+            InputError: The impressions cannot be scored; the sentence begins with `where` if they are at fault.
+        """
+
+
 class Scorer:
-    """A SavedModel with the signatures of `din_trainer.export`.
+    """A SavedModel with the signatures of `din_trainer.export`; its impressions are serialised tf.Examples.
 
     Raises:
         InputError: The folder holds no such model.
     """
 
     def __init__(self, model: Path):
-        self._columns = read_features(model).columns
+        import tensorflow as tf
+
+        self._features = read_features(model)
         try:
             self._model = tf.saved_model.load(str(model))  # kept, since the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -30,34 +50,51 @@ class Scorer:
 
     def score_examples(self, serialized: list[bytes]) -> list[float]:
         """Click probabilities of serialised tf.Examples."""
+        import tensorflow as tf
+
         return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
 
-    def to_example(self, row: dict[str, Any]) -> bytes:
-        """A JSON object as a serialised tf.Example; features that the model does not read are left out.
+    def prepare(self, row: Impression) -> bytes:
+        return to_example(row, self._features)
 
-        Raises:
-            ValueError: A value is not of the feature's type.
-        """
-        example = tf.train.Example()
-        for column in self._columns:
-            values = row.get(column.name, [])
-            values = values if isinstance(values, list) else [values]
-            if not values:
-                continue
-            feature = example.features.feature[column.name]
-            try:
-                if column.dtype == "int64":
-                    feature.int64_list.value.extend(values)
-                elif column.dtype == "bytes":
-                    feature.bytes_list.value.extend(value.encode() for value in values)
-                else:
-                    feature.float_list.value.extend(values)
-            except (TypeError, AttributeError, ValueError) as error:
-                raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name])}, but {column.dtype} is needed") from error
-        return example.SerializeToString()
+    def score(self, prepared: list[bytes], where: str) -> list[float]:
+        import tensorflow as tf
+
+        try:
+            return self.score_examples(prepared)
+        except tf.errors.InvalidArgumentError as error:
+            reason = " ".join(str(error.message).split(" [[")[0].split())
+            raise InputError(f"{where}: the model cannot read an impression ({reason}): add what is missing.") from error
 
 
-def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+class ServedScorer:
+    """A served model, by its URL.
+
+    Raises:
+        InputError: It does not answer, or is none of this project's.
+    """
+
+    def __init__(self, url: str):
+        try:
+            self._client = Client(url)
+            self._features = self._client.features()
+        except (ValueError, ServingError) as error:
+            raise InputError(str(error)) from error
+
+    def prepare(self, row: Impression) -> Impression:
+        predict_tensors([row], self._features)
+        return row
+
+    def score(self, prepared: list[Impression], where: str) -> list[float]:
+        try:
+            return self._client.predict(prepared)
+        except InvalidRequest as error:
+            raise InputError(f"{where}: {error}") from error
+        except ServingError as error:
+            raise InputError(str(error)) from error
+
+
+def _read_rows(file: Path) -> Iterator[tuple[int, Impression]]:
     try:
         with open(file, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
@@ -72,38 +109,24 @@ def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(f"{file} is not JSON lines ({error}): write one JSON object a line.") from error
 
 
-def score_impressions(scorer: Scorer, serialized: list[bytes], where: str) -> list[float]:
-    """Scores impressions that come from a user.
-
-    Raises:
-        InputError: A feature is missing or mistyped; the sentence begins with `where`.
-    """
-    try:
-        return scorer.score_examples(serialized)
-    except tf.errors.InvalidArgumentError as error:
-        reason = " ".join(str(error.message).split(" [[")[0].split())
-        raise InputError(f"{where}: the model cannot read an impression ({reason}): add what is missing.") from error
-
-
-def predict_jsonl(model: Path, file: Path) -> Iterator[dict[str, Any]]:
+def predict_jsonl(scorer: ImpressionScorer, file: Path) -> Iterator[dict[str, Any]]:
     """Yields each row of a JSONL file with its click probability added, in order.
 
     Raises:
-        InputError: No such model or file, broken JSON, a missing or mistyped feature (with its line).
+        InputError: No such file, broken JSON, a missing or mistyped feature (with its line), or the model does not answer.
     """
-    scorer = Scorer(model)
-    batch: list[tuple[int, dict[str, Any], bytes]] = []
+    batch: list[tuple[int, Impression, Any]] = []
 
     def flush() -> Iterator[dict[str, Any]]:
         where = f"{file}, line {batch[0][0]}" if len(batch) == 1 else f"{file}, lines {batch[0][0]} to {batch[-1][0]}"
-        scores = score_impressions(scorer, [example for _, _, example in batch], where)
+        scores = scorer.score([prepared for _, _, prepared in batch], where)
         for (_, row, _), score in zip(batch, scores, strict=True):
             yield {**row, PROBABILITY: score}
         batch.clear()
 
     for number, row in _read_rows(file):
         try:
-            batch.append((number, row, scorer.to_example(row)))
+            batch.append((number, row, scorer.prepare(row)))
         except ValueError as error:
             raise InputError(f"{file}, line {number}: {error}.") from error
         if len(batch) == _BATCH:

@@ -5,6 +5,8 @@ here is what a schema cannot say: labels of one class, misaligned histories, eve
 """
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +17,12 @@ import pyarrow.compute as pc
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
 from din_trainer.pretrained import read_embeddings
+from pipeline.config import ServingConfig
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.tfrecord import read_batches
 from pipeline.errors import DataError, InputError
+
+_DOCKER_SECONDS = 30
 
 
 class DataFacts(NamedTuple):
@@ -219,3 +224,25 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
                 f"{data}: no impression has a value of feature {column.name!r}: add it to the data, or take it out of [features]."
             )
     return DataFacts(examples, columns)
+
+
+def check_gate(serving: ServingConfig) -> None:
+    """Whether what is to load the model before it is pushed is there.
+
+    Raises:
+        InputError: There is no such `tensorflow_model_server`, or Docker does not answer.
+    """
+    if serving.model_server and not os.access(serving.model_server, os.X_OK):
+        raise InputError(f"serving.model_server is {serving.model_server!r}, which is no program: name one, or leave it out.")
+    if serving.gate == "docker" and not docker_answers():
+        raise InputError("serving.gate is 'docker', but Docker does not answer: start it, or take serving.gate = 'loader'.")
+
+
+def docker_answers() -> bool:
+    """Whether `docker info` finds a running engine."""
+    if shutil.which("docker") is None:
+        return False
+    try:
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=_DOCKER_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

@@ -22,7 +22,7 @@ from pipeline.errors import DataError, InputError, causes, explain_place
 from pipeline.files import write_whole
 from pipeline.fingerprint import source_fingerprint
 from pipeline.metrics import METRICS, PROBABILITY
-from pipeline.preflight import DataFacts, check_data, check_embeddings, check_workspace, split_files
+from pipeline.preflight import DataFacts, check_data, check_embeddings, check_gate, check_workspace, split_files
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, EVALUATION_FILE, REPORT_FILE
 from pipeline.summary import Summary, read_summaries
 from pipeline.terminal import Progress
@@ -111,6 +111,8 @@ class Run:
         for cause in causes(error):
             if isinstance(cause, DataRefused):
                 return self.summary.end("data_refused", str(cause))
+            if isinstance(cause, InputError):
+                return self.summary.end("failed", str(cause), BAD_INPUT)
             if isinstance(cause, OSError) and (sentence := explain_place(cause)):
                 return self.summary.end("failed", sentence, BAD_INPUT)
         lines = str(error).strip().splitlines() or ["no message"]
@@ -197,6 +199,7 @@ class Run:
 
     def _check(self, data: Path) -> DataFacts:
         self._progress.start("check data")
+        check_gate(self._config.serving)
         check_embeddings(self._config.features)
         facts = check_data(data, self._config.features)
         self._progress.examples["check data"] = sum(facts.examples.values())
@@ -234,7 +237,7 @@ class Run:
         """Fills the summary from what the nodes put out."""
         from tfx.utils import path_utils
 
-        from components.atomic_pusher import UNCHANGED_KEY
+        from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
         from components.verdict import VERDICT_FILE
         from pipeline.metadata import RunOutputs
 
@@ -253,11 +256,13 @@ class Run:
             self.summary.end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
         elif not self.summary.blessed:
             self.summary.end("refused", self.summary.refused_because)
+        elif refusal := outputs.property("Pusher", "pushed_model", REFUSED_KEY):
+            self.summary.end("refused", str(refusal))
 
     def _apply_verdict(self, verdict: dict[str, Any], places: "Places") -> None:
         summary, overall = self.summary, verdict["slices"][0]["metrics"]
         summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
-        summary.thresholds = verdict["thresholds"]
+        summary.thresholds, summary.sameness, summary.loading = verdict["thresholds"], verdict["sameness"], verdict["loading"]
         summary.metrics = {name: metric["value"] for name, metric in overall.items()}
         summary.intervals = {name: [metric["low"], metric["high"]] for name, metric in overall.items()}
         if places.baseline:

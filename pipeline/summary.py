@@ -35,6 +35,8 @@ class Summary(BaseModel):
     oracle: dict[str, float | None] | None = None
     baseline: dict[str, Any] | None = None
     thresholds: list[dict[str, Any]] | None = None
+    sameness: dict[str, Any] | None = None
+    loading: dict[str, Any] | None = None
     blessed: bool | None = None
     refused_because: str | None = None
     pushed_version: int | None = None
@@ -169,6 +171,18 @@ def _slices_table(evaluation: dict[str, Any]) -> Table:
     return table
 
 
+def _serving_lines(summary: Summary) -> list[str]:
+    """How the export did that would be served, a line each."""
+    lines = []
+    if summary.sameness and summary.sameness["largest_difference"] is not None:
+        scores = f"{summary.sameness['examples']} scores of the export"
+        lines.append(f"{scores}: at most {summary.sameness['largest_difference']:.1e} off the trained model's")
+    if summary.loading and summary.loading.get("latency_ms"):
+        took = ", ".join(f"{name} {figures['p50']:.2f} ms" for name, figures in summary.loading["latency_ms"].items())
+        lines.append(f"in {summary.loading['how']}: {took} (p50, batch 1); {summary.loading['memory_mb']:.0f} MB")
+    return lines
+
+
 def _verdict(summary: Summary) -> str:
     reason = summary.refused_because or ""
     return {
@@ -200,6 +214,8 @@ def _print_metrics(summary: Summary, console: Console) -> None:
     console.print(_metrics_table(summary))
     for line in _threshold_lines(summary):
         console.print(f"  {line}", highlight=False)
+    for line in _serving_lines(summary):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
     if share is not None:
         console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)

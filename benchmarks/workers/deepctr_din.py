@@ -4,27 +4,37 @@ The legacy Adam, the one that DeepCTR was written for, is as fast as the newer o
 """
 
 import os
+from typing import Any
 from unittest import mock
 
 import numpy as np
 from harness import Data, Model, serve
 
 
-def build(data: Data) -> Model:
-    """The model with Dice in both its parts and no L2 term, so that the loss is the log loss alone."""
+def make_din(sizes: dict[str, int], behaviours: list[str], history: int) -> Any:
+    """The model with Dice in both its parts and no L2 term, so that the loss is the log loss alone.
+
+    Args:
+        sizes: Ids of each feature, 0 for padding not counted.
+        behaviours: The features of which `hist_<feature>` is a history.
+        history: L.
+    """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     mock.patch("requests.get").start()  # importing it asks the package index for a newer version, in a thread of its own
-    import deepctr
-    import tf_keras
     from deepctr.feature_column import SparseFeat, VarLenSparseFeat
     from deepctr.models import DIN
 
-    columns = [
-        SparseFeat("user", data.n_users + 1, 16),
-        SparseFeat("item", data.n_items + 1, 16),
-        VarLenSparseFeat(SparseFeat("hist_item", data.n_items + 1, 16, embedding_name="item"), data.historical_item_ids.shape[1]),
-    ]
-    din = DIN(columns, ["item"], dnn_hidden_units=(128, 64, 32), dnn_activation="dice", att_hidden_size=(80, 40), l2_reg_embedding=0)
+    columns = [SparseFeat(name, size + 1, 16) for name, size in sizes.items()]
+    columns += [VarLenSparseFeat(SparseFeat(f"hist_{name}", sizes[name] + 1, 16, embedding_name=name), history) for name in behaviours]
+    return DIN(columns, behaviours, dnn_hidden_units=(128, 64, 32), dnn_activation="dice", att_hidden_size=(80, 40), l2_reg_embedding=0)
+
+
+def build(data: Data) -> Model:
+    """The model on the users and items of `data`."""
+    din = make_din({"user": data.n_users, "item": data.n_items}, ["item"], data.historical_item_ids.shape[1])
+    import deepctr
+    import tf_keras
+
     din.compile(tf_keras.optimizers.legacy.Adam(1e-3), "binary_crossentropy", metrics=["binary_crossentropy"])
     features = {
         name: values.astype(np.int32)

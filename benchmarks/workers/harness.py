@@ -10,6 +10,10 @@ name, as Python puts a script's own folder on its path.
     {"do": "stop"}                                  ends it, as does the end of standard input
 
 The first line says {"ready": true, "version": …}. A failure ends the process with a traceback on standard error.
+
+Where calls are timed instead of a model (`serve_calls`), there is one command:
+
+    {"call": "predict_32", "repeat": 100}           {"seconds": […]}: of each of the calls
 """
 
 import json
@@ -109,15 +113,40 @@ def _take_stdout() -> IO[str]:
     return answers
 
 
-def serve(build: Callable[[Data], Model]) -> None:
-    """The main function of a script that is given the .npz file: builds the model (imports included) and answers until told to stop."""
+def _answer(build: Callable[[], tuple[str, Callable[..., dict[str, Any]]]]) -> None:
+    """Builds (imports included) a version and what carries out a command, and answers until told to stop."""
     answers = _take_stdout()
-    data = load(sys.argv[1])
-    model = build(data)
-    session = Session(data, model)
-    print(json.dumps({"ready": True, "version": model.version}), file=answers, flush=True)
+    version, carry_out = build()
+    print(json.dumps({"ready": True, "version": version}), file=answers, flush=True)
     for line in sys.stdin:
         command = json.loads(line)
-        if command["do"] == "stop":
+        if command.get("do") == "stop":
             break
-        print(json.dumps(session.answer(**command)), file=answers, flush=True)
+        print(json.dumps(carry_out(**command)), file=answers, flush=True)
+
+
+def serve_calls(build: Callable[[], tuple[str, dict[str, Callable[[], object]]]]) -> None:
+    """The main function of a script that times calls: `build` gives a version and the calls by name."""
+
+    def timed() -> tuple[str, Callable[..., dict[str, Any]]]:
+        version, calls = build()
+        return version, lambda call, repeat: {"seconds": [_seconds(calls[call]) for _ in range(repeat)]}
+
+    _answer(timed)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def serve(build: Callable[[Data], Model]) -> None:
+    """The main function of a script that is given the .npz file and measures a model."""
+
+    def session() -> tuple[str, Callable[..., dict[str, Any]]]:
+        data = load(sys.argv[1])
+        model = build(data)
+        return model.version, Session(data, model).answer
+
+    _answer(session)

@@ -7,7 +7,7 @@ are left out, and None, an empty list or no key at all is a missing value.
 import base64
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,37 @@ _NUMPY: dict[str, Any] = {"int64": np.int64, "float": np.float32, "bytes": objec
 _MISSING: dict[str, Any] = {"int64": -1, "float": float("nan"), "bytes": b""}
 
 
+class Input(NamedTuple):
+    """A raw feature as `predict` and `rank` take it.
+
+    Attributes:
+        column: The feature.
+        number: Whether it is a float for them, NaN where missing: float64 if the feature is int64, else float32.
+    """
+
+    column: Column
+    number: bool
+
+    @property
+    def numpy(self) -> Any:
+        return np.float64 if self.number and self.column.dtype == "int64" else _NUMPY[self.column.dtype]
+
+    @property
+    def missing(self) -> Any:
+        return _MISSING["float"] if self.number else _MISSING[self.column.dtype]
+
+
+Features = FeatureConfig | Sequence[Input]  # of a model: as configured, or as a served one tells
+
+
+def inputs_of(features: Features) -> Sequence[Input]:
+    """What a model reads, in the order of its columns."""
+    if not isinstance(features, FeatureConfig):
+        return features
+    numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"}
+    return [Input(column, column.name in numbers) for column in features.columns]
+
+
 def _values(row: Impression, column: Column) -> list[Any]:
     """The values of a feature, text as UTF-8.
 
@@ -30,13 +61,13 @@ def _values(row: Impression, column: Column) -> list[Any]:
     values = values if isinstance(values, list) else [] if values is None else [values]
     if column.dtype == "bytes":
         values = [value.encode() if isinstance(value, str) else value for value in values]
-    kinds = {"int64": int, "bytes": bytes, "float": (int, float)}[column.dtype]
+    kinds: Any = {"int64": int, "bytes": bytes, "float": (int, float)}[column.dtype]
     if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
         raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name], default=repr)}, but {column.dtype} is needed")
     return values
 
 
-def to_example(row: Impression, features: FeatureConfig) -> bytes:
+def to_example(row: Impression, features: Features) -> bytes:
     """An impression as a serialised tf.Example, for `serving_default`.
 
     Raises:
@@ -45,7 +76,7 @@ def to_example(row: Impression, features: FeatureConfig) -> bytes:
     from tensorflow.core.example.example_pb2 import Example
 
     example = Example()
-    for column in features.columns:
+    for column, _ in inputs_of(features):
         values = _values(row, column)
         if values:
             feature = example.features.feature[column.name]
@@ -57,41 +88,39 @@ def to_example(row: Impression, features: FeatureConfig) -> bytes:
     return example.SerializeToString()
 
 
-def _column(rows: Sequence[Impression], column: Column) -> np.ndarray:
+def _column(rows: Sequence[Impression], read: Input) -> np.ndarray:
     """One value a row, −1, "" or NaN where it is missing: (B,)."""
-    found = [_values(row, column) for row in rows]
-    if any(len(values) > 1 or (not values and column.presence == "required") for values in found):
-        raise ValueError(f"feature {column.name!r} needs one value an impression")
-    return _array([values[0] if values else _MISSING[column.dtype] for values in found], column)
+    found = [_values(row, read.column) for row in rows]
+    if any(len(values) > 1 or (not values and read.column.presence == "required") for values in found):
+        raise ValueError(f"feature {read.column.name!r} needs one value an impression")
+    return _array([values[0] if values else read.missing for values in found], read)
 
 
-def _array(values: list[Any], column: Column) -> np.ndarray:
+def _array(values: list[Any], read: Input) -> np.ndarray:
     try:
-        return np.array(values, _NUMPY[column.dtype])
+        return np.array(values, read.numpy)
     except OverflowError as error:
-        raise ValueError(f"feature {column.name!r} has a value beyond 64 bits") from error
+        raise ValueError(f"feature {read.column.name!r} has a value beyond 64 bits") from error
 
 
-def _history(rows: Sequence[Impression], column: Column) -> np.ndarray:
+def _history(rows: Sequence[Impression], read: Input) -> np.ndarray:
     """The events of each row, padded on the right with −1 or "": (B, T), T the most events of a row and at least 1."""
-    found = [_values(row, column) for row in rows]
+    found = [_values(row, read.column) for row in rows]
     width = max([1, *map(len, found)])
-    padded = [values + [_MISSING[column.dtype]] * (width - len(values)) for values in found]
-    return _array(padded, column).reshape(len(rows), width)
+    padded = [values + [read.missing] * (width - len(values)) for values in found]
+    return _array(padded, read).reshape(len(rows), width)
 
 
-def predict_tensors(rows: Sequence[Impression], features: FeatureConfig) -> Tensors:
-    """Impressions as the inputs of `predict`: (B,) a feature, (B, T) a history; int64, float32, or bytes as objects.
+def predict_tensors(rows: Sequence[Impression], features: Features) -> Tensors:
+    """Impressions as the inputs of `predict`: (B,) a feature, (B, T) a history; int64, floats, or bytes as objects.
 
     Raises:
         ValueError: A value is not of the feature's type, or a required one is missing.
     """
-    numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"}  # float32, whatever their column
-    columns = [column._replace(dtype="float") if column.name in numbers else column for column in features.columns]
-    return {column.name: (_history if column.presence == "sequence" else _column)(rows, column) for column in columns}
+    return {read.column.name: (_history if read.column.presence == "sequence" else _column)(rows, read) for read in inputs_of(features)}
 
 
-def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: FeatureConfig) -> Tensors:
+def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features) -> Tensors:
     """Users and the candidates of each as the inputs of `rank`: those of `predict`, but the candidates' features are (B, N).
 
     Args:
@@ -103,10 +132,10 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
     """
     width = max([1, *map(len, candidates)])
     tensors = {}
-    for column in features.columns:
-        if column.role == "candidate":
-            padded = [[*row, *[{column.name: _MISSING[column.dtype]}] * (width - len(row))] for row in candidates]
-            tensors[column.name] = _column([row for rows in padded for row in rows], column).reshape(len(candidates), width)
+    for read in inputs_of(features):
+        if read.column.role == "candidate":
+            padded = [[*row, *[{read.column.name: read.missing}] * (width - len(row))] for row in candidates]
+            tensors[read.column.name] = _column([row for rows in padded for row in rows], read).reshape(len(candidates), width)
     blank = {name: values[0, 0] for name, values in tensors.items()} if users else {}
     blank = {name: value.item() if isinstance(value, np.generic) else value for name, value in blank.items()}
     return {**predict_tensors([{**user, **blank} for user in users], features), **tensors}
@@ -115,6 +144,11 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
 def as_impressions(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[Impression]:
     """The impressions whose scores `rank` gives, user by user: each user with each of their candidates."""
     return [{**user, **candidate} for user, row in zip(users, candidates, strict=True) for candidate in row]
+
+
+def json_inputs(tensors: Tensors) -> dict[str, Any]:
+    """Tensors of `predict` or `rank` as the `inputs` of a REST request: as `json_instances`, by column."""
+    return {name: _to_json(values) for name, values in tensors.items()}
 
 
 def json_instances(tensors: Tensors) -> list[dict[str, Any]]:

@@ -1,75 +1,95 @@
-"""A version is whole or not there, grows, and is never pushed twice."""
+"""The executor: blessings and settings in, a push and its outcome out."""
 
-import errno
-import shutil
+import json
 
 import pytest
-import tensorflow as tf
+from google.protobuf import json_format
+from tfx.proto import pusher_pb2
+from tfx.types import standard_artifacts
+from tfx.utils import json_utils, path_utils
+from tfx.version import __version__ as tfx_version
 
-from components import atomic_pusher
-from components.atomic_pusher import model_digest, push, served_versions
+from components.atomic_pusher import REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
+from pipeline.serving.labels import rollback
+from pipeline.serving.models_config import read_models_config
+from pipeline.serving.versions import served_versions
+from tests.serving.saved_models import save_model
 
 
-def save_model(folder, weight):
-    module = tf.Module()
-    module.weight = tf.Variable([float(weight)])
-    asset = folder.parent / "vocabulary"
-    asset.write_text("a\nb\n")
-    module.asset = tf.saved_model.Asset(str(asset))
-    call = tf.function(lambda x: {"y": x * module.weight}, input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
-    tf.saved_model.save(module, str(folder), signatures=call)
-    return folder
+class Node:
+    """The inputs of a Pusher, and what it is run with."""
+
+    def __init__(self, folder):
+        self.folder, self.base = folder, folder / "serving" / "demo"
+        self.blessing, self.infra = standard_artifacts.ModelBlessing(), standard_artifacts.InfraBlessing()
+        self.infra.uri = str(folder / "infra")
+        for blessing in (self.blessing, self.infra):
+            blessing.set_int_custom_property("blessed", 1)
+
+    def run(self, weight, **settings):
+        model = standard_artifacts.Model()
+        model.uri = str(self.folder / f"model{weight}")
+        model.set_string_custom_property("tfx_version", tfx_version)
+        save_model(self.folder / path_utils.serving_model_dir(model.uri), weight)
+        pushed = standard_artifacts.PushedModel()
+        destination = pusher_pb2.PushDestination.Filesystem(base_directory=str(self.base))
+        exec_properties = {
+            "push_destination": json_format.MessageToJson(pusher_pb2.PushDestination(filesystem=destination)),
+            "custom_config": json_utils.dumps({"run_id": "run", SETTINGS_KEY: json.dumps(settings)} if settings else None),
+        }
+        inputs = {"model": [model], "model_blessing": [self.blessing], "infra_blessing": [self.infra]}
+        Executor().Do(inputs, {"pushed_model": [pushed]}, exec_properties)
+        return pushed
 
 
 @pytest.fixture
-def model(tmp_path):
-    return save_model(tmp_path / "model", 1)
+def node(tmp_path):
+    return Node(tmp_path)
 
 
-def test_the_same_weights_are_not_pushed_twice(model, tmp_path):
-    base = tmp_path / "serving" / "demo"
-    version, new = push(model, base)
-    assert new and served_versions(base) == [version]
-    again = save_model(tmp_path / "again", 1)
-    assert push(again, base) == (version, False)
-    assert tf.saved_model.load(str(base / str(version))).signatures["serving_default"](tf.constant([3.0]))["y"].numpy() == [3.0]
+def test_a_blessed_model_is_pushed(node):
+    pushed = node.run(1)
+    (version,) = served_versions(node.base)
+    assert pushed.get_int_custom_property("pushed") == 1
+    assert pushed.get_string_custom_property("pushed_version") == str(version)
+    assert pushed.get_string_custom_property("pushed_destination") == str(node.base / str(version))
+    assert pushed.get_int_custom_property(UNCHANGED_KEY) == 0
+    assert not (node.base / str(version) / "assets.extra").exists()  # the gate left no requests
 
 
-def test_versions_always_grow(model, tmp_path):
-    base = tmp_path / "serving"
-    future = 99_999_999_999
-    shutil.copytree(save_model(tmp_path / "other", 2), base / str(future))
-    assert push(model, base) == (future + 1, True)
-    assert served_versions(base) == [future, future + 1]
+def test_the_gate_s_requests_warm_the_version_up(node, tmp_path):
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "tf_serving_warmup_requests").write_bytes(b"warm")
+    node.run(1)
+    (version,) = served_versions(node.base)
+    assert (node.base / str(version) / "assets.extra" / "tf_serving_warmup_requests").read_bytes() == b"warm"
 
 
-def test_digest_sees_weights_assets_and_signatures(model, tmp_path):
-    digest = model_digest(model)
-    assert model_digest(save_model(tmp_path / "same", 1)) == digest
-    assert model_digest(save_model(tmp_path / "other", 2)) != digest
-    next((model / "assets").iterdir()).write_text("a\nc\n")
-    assert model_digest(model) != digest
+@pytest.mark.parametrize("which", ["blessing", "infra"])
+def test_an_unblessed_model_is_not_pushed(node, which):
+    getattr(node, which).set_int_custom_property("blessed", 0)
+    pushed = node.run(1)
+    assert pushed.get_int_custom_property("pushed") == 0 and not node.base.exists()
 
 
-def test_a_full_disk_leaves_no_version(model, tmp_path, monkeypatch):
-    base = tmp_path / "serving"
-    copied = []
-
-    def copy_half(source, target):
-        target.mkdir()
-        shutil.copy(source / "saved_model.pb", target)
-        copied.append(target)
-        raise OSError(errno.ENOSPC, "No space left on device", str(target))
-
-    monkeypatch.setattr(atomic_pusher.shutil, "copytree", copy_half)
-    with pytest.raises(OSError, match="No space left"):
-        push(model, base)
-    assert len(copied) == 1
-    assert list(base.iterdir()) == []
+def test_served_weights_are_unchanged(node):
+    first = node.run(1)
+    again = node.run(1)
+    assert again.get_int_custom_property("pushed") == 1 and again.get_int_custom_property(UNCHANGED_KEY) == 1
+    assert again.get_string_custom_property("pushed_version") == first.get_string_custom_property("pushed_version")
 
 
-def test_what_a_killed_push_left_is_cleared(model, tmp_path):
-    base = tmp_path / "serving"
-    (base / ".pushing-123" / "variables").mkdir(parents=True)
-    version, _ = push(model, base)
-    assert [path.name for path in base.iterdir()] == [str(version)]
+def test_settings_are_the_push_s(node):
+    first = int(node.run(1).get_string_custom_property("pushed_version"))
+    canary = int(node.run(2, push_to="canary", keep=1, base_path="/models/demo", pinned=[]).get_string_custom_property("pushed_version"))
+    served = read_models_config(node.base)
+    assert (served.labels, served.base_path) == ({"stable": first, "canary": canary}, "/models/demo")
+
+
+def test_weights_that_were_rolled_back_are_refused_with_the_reason(node):
+    node.run(1)
+    bad = node.run(2).get_string_custom_property("pushed_version")
+    rollback(node.base)
+    pushed = node.run(2)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_string_custom_property(REFUSED_KEY).startswith(f"these very weights are version {bad}, which was rolled back")

@@ -47,7 +47,7 @@ def mlp(model, x):
     h = x @ dense.kernel.numpy() + dense.bias.numpy()
     gate = 1 / (1 + np.exp(-h))
     h = gate * h + (1 - gate) * dice.alpha.numpy() * h
-    return (h @ logit.kernel.numpy() + logit.bias.numpy())[:, 0]
+    return (h @ logit.kernel.numpy())[:, 0] + float(model.mlp.logit_bias)
 
 
 def linear(model, batch):

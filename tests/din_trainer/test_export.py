@@ -9,6 +9,7 @@ from din_trainer.export import export
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.model import make_model
 from din_trainer.vocabularies import vocabulary_sizes
+from pipeline.serving.requests import as_impressions, predict_tensors, rank_tensors
 from tests.din_trainer import textbook
 from tests.transforming import analyse, parse, to_example, with_large_weights
 
@@ -101,23 +102,17 @@ def score(exported, rows):
     return exported.signatures["serving_default"](examples=tf.constant([to_example(row) for row in rows]))["probability"].numpy()
 
 
-def raw_tensors(rows, pad_to=5):
-    def scalar(name, missing):
-        return [missing if row[name] is None else row[name] for row in rows]
+def as_tensors(arrays):
+    return {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
 
-    def history(name, padding):
-        return [row[name] + [padding] * (pad_to - len(row[name])) for row in rows]
 
-    return {
-        "user_id": tf.constant(scalar("user_id", -1), tf.int64),
-        "age_group": tf.constant(scalar("age_group", "")),
-        "candidate_item_id": tf.constant(scalar("candidate_item_id", -1), tf.int64),
-        "candidate_category_id": tf.constant(scalar("candidate_category_id", "")),
-        "historical_item_ids": tf.constant(history("historical_item_ids", -1), tf.int64),
-        "historical_category_ids": tf.constant(history("historical_category_ids", "")),
-        "hour": tf.constant(scalar("hour", float("nan")), tf.float32),
-        "price": tf.constant(scalar("price", float("nan"))),
-    }
+def raw_tensors(rows, pad_to=0):
+    """Inputs of `predict`, histories padded to `pad_to` at least."""
+    tensors = predict_tensors(rows, FEATURES)
+    for name in ("historical_item_ids", "historical_category_ids"):
+        missing, short = (-1 if name == "historical_item_ids" else b""), max(0, pad_to - tensors[name].shape[1])
+        tensors[name] = np.pad(tensors[name], [(0, 0), (0, short)], constant_values=missing)
+    return as_tensors(tensors)
 
 
 def test_serving_scores_are_the_model_s_own(model, transform_output, exported):
@@ -127,7 +122,7 @@ def test_serving_scores_are_the_model_s_own(model, transform_output, exported):
     np.testing.assert_allclose(score(exported, ROWS), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("pad_to", [4, 5, 40])
+@pytest.mark.parametrize("pad_to", [0, 5, 40])
 def test_raw_tensors_score_as_examples_do(exported, pad_to):
     np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(ROWS, pad_to))["probability"], score(exported, ROWS), atol=1e-6)
 
@@ -161,6 +156,32 @@ def test_a_score_does_not_depend_on_batch_mates(exported):
 def test_older_events_than_the_model_keeps_do_not_matter(exported):
     long = {**ROWS[0], "historical_item_ids": [3] * 50 + [7, 0, 7], "historical_category_ids": ["c"] * 50 + ["a", "a", "a"]}
     np.testing.assert_allclose(score(exported, [long]), score(exported, ROWS[:1]), atol=1e-6)
+
+
+CANDIDATES = [
+    {"candidate_item_id": item, "candidate_category_id": category} for item, category in ((7, "a"), (3, "c"), (999, "?"), (9, "b"))
+]
+
+
+def rank(exported, users, candidates):
+    return exported.signatures["rank"](**as_tensors(rank_tensors(users, candidates, FEATURES)))["probability"].numpy()
+
+
+def test_rank_scores_each_candidate_of_each_user(exported):
+    users, candidates = ROWS, [CANDIDATES, CANDIDATES[::-1], CANDIDATES]
+    scores = rank(exported, users, candidates)
+    assert scores.shape == (3, 4) and len(set(scores.round(4).flat)) == 12
+    np.testing.assert_allclose(scores.ravel(), score(exported, as_impressions(users, candidates)), atol=1e-6)
+
+
+def test_rank_of_fewer_candidates_is_padded(exported):
+    scores = rank(exported, ROWS[:2], [CANDIDATES, CANDIDATES[:1]])
+    assert scores.shape == (2, 4) and np.isfinite(scores).all()
+    np.testing.assert_allclose(scores[1, 0], rank(exported, ROWS[1:2], [CANDIDATES[:1]])[0, 0], atol=1e-6)
+
+
+def test_rank_of_nobody_gives_no_scores(exported):
+    assert rank(exported, [], []).shape == (0, 1)
 
 
 def test_an_empty_batch_gives_no_scores(exported):
@@ -205,4 +226,59 @@ def test_explain_shows_the_most_recent_events_and_pads_behind_them(exported):
 def test_a_model_without_attention_explains_nothing(settings, transform_output, tmp_path):
     config = DINConfig.model_validate({"features": FEATURES, "model": settings})
     export(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)), transform_output, str(tmp_path / "1"))
-    assert set(tf.saved_model.load(str(tmp_path / "1")).signatures) == {"serving_default", "predict", "transform_features"}
+    assert set(tf.saved_model.load(str(tmp_path / "1")).signatures) == {"serving_default", "predict", "rank", "transform_features"}
+
+
+@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
+def test_every_kind_of_model_ranks_as_it_scores(kind, transform_output, tmp_path):
+    config = DINConfig.model_validate({"features": FEATURES, "model": {"kind": kind}})
+    export(
+        with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))), transform_output, str(tmp_path)
+    )
+    loaded = tf.saved_model.load(str(tmp_path))
+    scores = rank(loaded, ROWS, [CANDIDATES] * 3)
+    np.testing.assert_allclose(scores.ravel(), score(loaded, as_impressions(ROWS, [CANDIDATES] * 3)), atol=1e-6)
+    np.testing.assert_allclose(loaded.signatures["predict"](**raw_tensors(ROWS))["probability"], score(loaded, ROWS), atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"activation": "prelu"}, {"attention_softmax": True}, {"hidden": []}], ids=str)
+def test_every_attention_ranks_as_the_model_scores(settings, transform_output, tmp_path):
+    config = DINConfig.model_validate({"features": FEATURES, "model": settings})
+    model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
+    export(model, transform_output, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    rows = as_impressions(ROWS, [CANDIDATES] * 3)
+    transformed = transform_output.transform_raw_features(parse([{**row, "label": 0} for row in rows], FEATURES))
+    expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
+    np.testing.assert_allclose(rank(loaded, ROWS, [CANDIDATES] * 3).ravel(), expected, atol=1e-6)
+    np.testing.assert_allclose(score(loaded, rows), expected, atol=1e-6)
+
+
+def test_a_dice_that_cannot_be_folded_is_left_alone(model, transform_output, tmp_path):
+    """α = 1 makes it the identity, which no division by 1 − α gives."""
+    dice = model.mlp.activations[0]
+    before = np.array(dice.alpha)
+    dice.alpha.assign(np.ones_like(before))
+    try:
+        export(model, transform_output, str(tmp_path))
+        transformed = transform_output.transform_raw_features(parse(ROWS, FEATURES))
+        expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
+        np.testing.assert_allclose(score(tf.saved_model.load(str(tmp_path)), ROWS), expected, atol=1e-6)
+    finally:
+        dice.alpha.assign(before)
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf"), 3e38])
+def test_no_number_drives_a_score_out_of_range(exported, price):
+    rows = [{**ROWS[0], "price": price}]
+    missing = [{**ROWS[0], "price": None}]
+    scores = score(exported, rows)
+    assert 0 <= scores[0] <= 1
+    np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], scores, atol=1e-6)
+    if not np.isfinite(price):
+        np.testing.assert_allclose(scores, score(exported, missing), atol=1e-6)
+
+
+def test_an_integer_beyond_float32_scores_alike_by_both_ways(exported):
+    rows = [{**ROWS[0], "hour": 2**24 + 1}]
+    np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)

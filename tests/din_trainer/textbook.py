@@ -21,7 +21,7 @@ def attention(layer, query, keys, mask, further=None):
     kernels = [(layer.kernel.value, layer.bias.value), *((d.kernel.value, d.bias.value) for d in layer.dense)]
     for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
         x = dice(tf.einsum("blx,xh->blh", x, kernel) + bias, activation.alpha.value, mask)
-    scores = tf.einsum("blx,xh->blh", x, layer.score.kernel.value)[..., 0] + layer.score.bias.value
+    scores = tf.einsum("blx,xh->blh", x, layer.score.kernel.value)[..., 0] + layer.score_bias.value
     if layer.softmax:
         scores = tf.where(mask, scores, -1e30)
         scores = tf.where(tf.reduce_any(mask, 1, keepdims=True), tf.nn.softmax(scores), 0.0)
@@ -37,4 +37,4 @@ def attention_weight(layer, query, key, further=()):
         mean, variance = (np.array(value) for value in activation.statistics())
         p = 1 / (1 + np.exp(-(x - mean) / np.sqrt(variance + activation.epsilon)))
         x = p * x + (1 - p) * np.array(activation.alpha) * x
-    return x @ np.array(layer.score.kernel)[:, 0] + float(layer.score.bias[0])
+    return x @ np.array(layer.score.kernel)[:, 0] + float(layer.score_bias)

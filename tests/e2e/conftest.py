@@ -10,7 +10,7 @@ import pytest
 
 DIN = Path(sys.executable).parent / "din"
 AUC = "evaluation.thresholds.auc"
-TINY = ["training.epochs=2", "training.batch_size=128", f"{AUC}.at_least=0.5", f"{AUC}.worse_by_at_most=0.5"]
+TINY = ["training.epochs=2", "training.batch_size=128", f"{AUC}.at_least=0.5", f"{AUC}.worse_by_at_most=0.5", "serving.poll_seconds=0"]
 
 
 class Result(NamedTuple):
@@ -49,6 +49,10 @@ class TwoRuns(NamedTuple):
     data: Path
     first: Result
     second: Result
+
+    @property
+    def serving(self) -> Path:
+        return self.workspace / "serving" / "default"
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 import din_trainer.trainer  # noqa: F401  # registers models and optimizer
-from components.atomic_pusher import model_digest
 from pipeline.datasets.layout import SPLITS, DatasetWriter
 from pipeline.datasets.tfrecord import read_batches
+from pipeline.serving.versions import model_digest
 from tests.e2e.conftest import run
 from tests.impressions import make_column
 

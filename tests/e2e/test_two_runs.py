@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from components.slice_columns import bucket
 from pipeline.datasets.tfrecord import read_batches, read_records
+from pipeline.serving.models_config import ServedModel, read_models_config
+from pipeline.serving.versions import served_versions
 from tests.conftest import ROOT
 from tests.e2e.conftest import din, run
 from tests.pipeline.test_gauc import user_by_user
@@ -125,8 +127,28 @@ def test_unchanged_weights_are_not_pushed_again(two_runs):
     assert (again.code, again.summary["status"]) == (0, "unchanged")
     assert again.summary["pushed_version"] == two_runs.second.summary["pushed_version"]
     assert "Trainer" in again.summary["cached"]
-    versions = [path.name for path in (two_runs.workspace / "serving" / "default").iterdir()]
-    assert sorted(map(int, versions)) == [two_runs.first.summary["pushed_version"], two_runs.second.summary["pushed_version"]]
+    assert served_versions(two_runs.serving) == [two_runs.first.summary["pushed_version"], two_runs.second.summary["pushed_version"]]
+
+
+def test_tf_serving_is_told_of_the_second_model(two_runs):
+    version = two_runs.second.summary["pushed_version"]
+    assert read_models_config(two_runs.serving) == ServedModel("default", str(two_runs.serving), {"canary": version, "stable": version})
+    assert "models/default:predict" in (two_runs.serving / str(version) / "signatures.md").read_text()
+
+
+def test_what_was_rolled_back_is_neither_a_baseline_nor_pushed_again(two_runs):
+    first, second = (result.summary["pushed_version"] for result in (two_runs.first, two_runs.second))
+    back = din("rollback", "--workspace", two_runs.workspace, "--poll-seconds", 0, "--json")
+    assert (back.code, back.summary) == (0, {"name": "default", "stable": first, "canary": first})
+    again = run(two_runs.workspace, two_runs.data, ("training.seed=1",))
+    assert (again.code, again.summary["status"], again.summary["pushed_version"]) == (3, "refused", None)
+    assert again.summary["baseline"]["version"] == first
+    command = f"din rollback --name default --to {second}"
+    assert again.summary["refused_because"] == (
+        f"these very weights are version {second}, which was rolled back: {command} serves it again."
+    )
+    assert din(*command.split()[1:], "--workspace", two_runs.workspace, "--poll-seconds", 0).code == 0
+    assert read_models_config(two_runs.serving).labels == {"canary": second, "stable": second}
 
 
 def test_deleted_artifacts_are_made_again(two_runs):
@@ -144,7 +166,7 @@ def test_a_worse_model_is_refused_and_is_no_baseline(two_runs):
     assert (result.code, summary["status"], summary["blessed"], summary["pushed_version"]) == (3, "refused", False, None)
     assert summary["refused_because"] == f"auc is {summary['metrics']['auc']:.4f}, but at least 0.999 is asked for."
     assert result.err == f"din: {summary['refused_because']}\n"
-    assert len(list((two_runs.workspace / "serving" / "default").iterdir())) == 2
+    assert len(served_versions(two_runs.serving)) == 2
     assert summary["baseline"]["version"] == two_runs.second.summary["pushed_version"]
 
 

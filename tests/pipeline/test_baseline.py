@@ -8,6 +8,8 @@ from din_trainer.config import DINConfig
 from pipeline.baseline import link_baseline
 from pipeline.config import load_config
 from pipeline.errors import InputError
+from pipeline.serving.models_config import ServedModel, write_models_config
+from pipeline.serving.versions import write_rolled_back
 
 
 def serve(workspace, version, config=None):
@@ -28,10 +30,39 @@ def test_nothing_served_is_no_baseline(tmp_path):
     assert link(tmp_path) is None
 
 
-def test_the_highest_version_is_the_baseline(tmp_path):
+def label(workspace, stable, canary):
+    write_models_config(workspace / "serving" / "default", ServedModel("default", "/models", {"canary": canary, "stable": stable}))
+
+
+def test_the_stable_version_is_the_baseline(tmp_path):
+    stable = serve(tmp_path, 9)
+    serve(tmp_path, 10)
+    label(tmp_path, stable=9, canary=10)
+    assert (link(tmp_path) / "Format-Serving").resolve() == stable
+
+
+def test_the_highest_version_is_the_baseline_where_none_has_a_label(tmp_path):
     serve(tmp_path, 9)
     newest = serve(tmp_path, 10)
     assert (link(tmp_path) / "Format-Serving").resolve() == newest
+
+
+def test_what_was_rolled_back_is_no_baseline_unless_named(tmp_path):
+    """As a rollback leaves it that is cut off before the labels."""
+    first, bad = serve(tmp_path, 9), serve(tmp_path, 10)
+    label(tmp_path, stable=10, canary=10)
+    write_rolled_back(tmp_path / "serving" / "default", {10})
+    assert (link(tmp_path) / "Format-Serving").resolve() == first
+    assert (link(tmp_path, "evaluation.baseline=10") / "Format-Serving").resolve() == bad
+    write_rolled_back(tmp_path / "serving" / "default", {9, 10})
+    assert link(tmp_path) is None
+
+
+def test_what_is_served_must_be_known_before_training(tmp_path):
+    serve(tmp_path, 9)
+    label(tmp_path, stable=8, canary=8)
+    with pytest.raises(InputError, match="names version 8, which is not there"):
+        link(tmp_path)
 
 
 def test_a_workspace_may_move(tmp_path):

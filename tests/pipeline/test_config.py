@@ -66,6 +66,8 @@ def test_bad_values_are_named():
     assert "vocabularies need names of their own" in refused(None, ["features.context.category.dim=4"])
     for setting in ("model.hidden=[0]", "training.seed=-1", "training.learning_rate=inf", "evaluation.thresholds.auc.at_least=nan"):
         assert setting.split("=")[0] in refused(None, [setting])
+    assert "serving.base_path: it is to be an absolute path or a URI" in refused(None, ["serving.base_path=models/demo"])
+    assert "serving.keep" in refused(None, ["serving.keep=0"])
     assert "declared twice or reserved" in refused(None, ["features.context.label.kind=numeric"])
 
 

@@ -1,5 +1,6 @@
 """The DAG as TFX compiles it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def test_a_baseline_is_imported_for_those_who_compare():
 
 def test_pusher_is_never_cached():
     assert compiled(run_id="a")[0]["Pusher"] != compiled(run_id="b")[0]["Pusher"]
+
+
+def push_settings(*settings):
+    pusher = next(node for node in create_pipeline(load_config(None, settings), PLACES, "run").components if node.id == "Pusher")
+    return json.loads(json.loads(pusher.exec_properties["custom_config"])["serving"])
+
+
+def test_pusher_is_told_how_to_push():
+    assert push_settings() == {"keep": 5, "push_to": "stable", "base_path": "", "poll_seconds": 5, "pinned": []}
+    serving = ("keep=2", "push_to=canary", "base_path=/models/demo", "poll_seconds=1")
+    chosen = push_settings(*(f"serving.{setting}" for setting in serving), "evaluation.baseline=17")
+    assert chosen == {"keep": 2, "push_to": "canary", "base_path": "/models/demo", "poll_seconds": 1, "pinned": [17]}
 
 
 @pytest.fixture

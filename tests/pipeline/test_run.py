@@ -51,6 +51,12 @@ def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["refused_because"] == summary.refused_because
 
 
+def test_a_serving_folder_that_cannot_be_read_is_a_sentence_and_exit_2(run, monkeypatch):
+    fail_with(monkeypatch, InputError("/serving/models.config cannot be read: mend it."))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 2, "/serving/models.config cannot be read: mend it.")
+
+
 def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog):
     fail_with(monkeypatch, ValueError("inner"))
     summary = run.execute()

@@ -1,0 +1,196 @@
+"""Whether an export scores as the model does that was trained: the same impressions, one by one and together, through every signature."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
+from components.impressions import RAW, read_batches, read_schema, split_files
+from din_trainer.features import LABEL, FeatureConfig
+from din_trainer.trainer import KERAS_FILE
+from pipeline.serving.requests import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
+
+_USERS, _CANDIDATES, _ALONE = 64, 4, 8
+_UNKNOWN = {"int64": 2**62, "bytes": "never seen"}
+
+
+class Sample(NamedTuple):
+    """Users, and N candidates for each, with all raw columns that Transform reads."""
+
+    users: list[Impression]
+    candidates: list[list[Impression]]
+
+
+def read_impressions(files: list[str], schema: Any, features: FeatureConfig) -> Iterator[Impression]:
+    """Real impressions. Those with bytes that are no text are passed over, since the sample is kept as JSON."""
+    sequences = {column.name for column in features.columns if column.presence == "sequence"}
+    for batch in read_batches(files, schema):
+        names = [name for name in batch.schema.names if name != RAW]
+        for row in batch.select(names).to_pylist():
+            try:
+                yield {name: _plain(values or [], name in sequences) for name, values in row.items()}
+            except UnicodeDecodeError:
+                continue
+
+
+def _plain(values: list[Any], sequence: bool) -> Any:
+    texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+    return texts if sequence else texts[0] if texts else None
+
+
+def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
+    """Each impression's user with its own candidate and the next ones'; then users that are seldom met among so few.
+
+    Those are, made from the first one: no history, more events than the model keeps, and candidates that nobody has seen.
+    """
+    columns = [column for column in features.columns if column.role == "candidate"]
+    own = [{column.name: row[column.name] for column in columns} for row in rows]
+    candidates = [[own[(i + k) % len(rows)] for k in range(_CANDIDATES)] for i in range(len(rows))]
+    histories = [column.name for column in features.columns if column.presence == "sequence"]
+    longest = max(rows, key=lambda row: len(row[histories[0]]))
+    short = {**rows[0], **{name: [] for name in histories}}
+    long = {**longest, **{name: longest[name] * (features.history_length + 1) for name in histories}}
+    unknown = {column.name: _UNKNOWN[column.dtype] for column in columns}
+    return Sample([*rows, short, long, rows[0]], [*candidates, candidates[0], candidates[0], [unknown] * _CANDIDATES])
+
+
+def trained_scores(model: Any, transform_output: tft.TFTransformOutput, rows: list[Impression]) -> tuple[np.ndarray, dict[str, Any]]:
+    """What training has: Transform's own graph, then the Keras model.
+
+    Returns:
+        Probabilities (B,), and the transformed features by name.
+    """
+    spec = transform_output.raw_feature_spec()
+    schema = transform_output.raw_metadata.schema
+    coder = tft.coders.ExampleProtoCoder(schema)
+    scalars = {name for name, feature in spec.items() if isinstance(feature, tf.io.FixedLenFeature)}
+    instances = [{name: _instance(row.get(name), name in scalars) for name in spec} for row in rows]
+    transformed = transform_output.transform_raw_features(tf.io.parse_example([coder.encode(row) for row in instances], spec))
+    features = {name: values for name, values in transformed.items() if name != LABEL}
+    return tf.sigmoid(model(features)).numpy(), features
+
+
+def _instance(value: Any, scalar: bool) -> Any:
+    if scalar:
+        return value
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> dict[str, np.ndarray]:
+    """The probabilities (B,) of all users with all candidates, by the way in which the export was asked."""
+    rows = as_impressions(sample.users, sample.candidates)
+    examples = [to_example(row, features) for row in rows]
+
+    def ask(signature: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return signatures[signature](**{name: _tensor(values) for name, values in inputs.items()})["probability"].numpy().ravel()
+
+    def ask_examples(part: list[bytes]) -> np.ndarray:
+        return ask("serving_default", {"examples": np.array(part, object)})
+
+    return {
+        "serving_default": ask_examples(examples),
+        "one by one": np.concatenate([ask_examples([example]) for example in examples[:_ALONE]]),
+        "predict": ask("predict", predict_tensors(rows, features)),
+        "rank": ask("rank", rank_tensors(sample.users, sample.candidates, features)),
+    }
+
+
+def _tensor(values: np.ndarray) -> tf.Tensor:
+    return tf.constant(values.tolist(), tf.string, values.shape) if values.dtype == object else tf.constant(values)
+
+
+def furthest(scores: np.ndarray, expected: np.ndarray) -> float:
+    """The largest absolute difference; infinite if a number is not finite."""
+    difference = np.abs(np.asarray(scores, np.float64) - expected[: len(scores)])
+    return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
+
+
+def judge(differences: dict[str, float], tolerance: float) -> str | None:
+    """Why the export is refused, in one sentence; None if it is not."""
+    worst = max(differences, key=lambda way: differences[way])
+    if differences[worst] <= tolerance:
+        return None
+    if not np.isfinite(differences[worst]):
+        return f"the export's scores by {worst} are not finite, or the trained model's are not."
+    return f"the export's scores by {worst} are up to {differences[worst]:.2g} off the trained model's, {tolerance:g} is allowed."
+
+
+def compare(
+    saved_model: Path, model: Any, transform_output: tft.TFTransformOutput, sample: Sample, tolerance: float
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Scores the sample by training's way and by the export's.
+
+    Returns:
+        Training-time probabilities (B,), and what `sameness.json` holds: examples, tolerance, differences by way, largest_difference (None
+        if it is not finite) and refused_because.
+    """
+    features: FeatureConfig = model.din_config.features
+    rows = as_impressions(sample.users, sample.candidates)
+    expected, transformed = trained_scores(model, transform_output, rows)
+    found: dict[str, Any] = {"examples": len(rows), "tolerance": tolerance, "differences": {}, "largest_difference": None}
+    try:
+        loaded = tf.saved_model.load(str(saved_model))
+        scores = served_scores(loaded.signatures, sample, features)
+        examples = np.array([to_example(row, features) for row in rows], object)
+        seen = loaded.signatures["transform_features"](examples=_tensor(examples))
+    except Exception as error:  # whatever an export does, it is refused, and the run goes on to say so
+        lines = str(error).strip().splitlines() or [""]
+        return expected, {**found, "refused_because": f"the export cannot be asked ({type(error).__name__}: {lines[0][:300]})."}
+    differences = {way: furthest(probabilities, expected) for way, probabilities in scores.items()}
+    read = {read.column.name for read in inputs_of(features)} & transformed.keys()
+    features_off = [furthest(np.ravel(seen[name]), np.ravel(transformed[name])) for name in sorted(read)]
+    differences["transform_features"] = max(features_off)
+    largest = max(differences.values())
+    found |= {
+        "differences": {way: value if np.isfinite(value) else None for way, value in differences.items()},
+        "largest_difference": largest if np.isfinite(largest) else None,
+    }
+    return expected, {**found, "refused_because": judge(differences, tolerance)}
+
+
+@component
+def Sameness(
+    examples: InputArtifact[standard_artifacts.Examples],
+    schema: InputArtifact[standard_artifacts.Schema],
+    transform_graph: InputArtifact[standard_artifacts.TransformGraph],
+    model: InputArtifact[standard_artifacts.Model],
+    model_run: InputArtifact[standard_artifacts.ModelRun],
+    sample: OutputArtifact[ScoredSample],
+    tolerance: Parameter[float],
+    source_fingerprint: Parameter[str],
+) -> None:
+    """Compares an export with its model on impressions of the eval split. A difference is told, not raised.
+
+    Args:
+        examples: The impressions.
+        schema: Theirs.
+        transform_graph: What made the training data.
+        model: The export.
+        model_run: Trainer's, with the Keras model.
+        sample: What was asked and what training answers (`sample.json`: users, candidates, probability), and `sameness.json`, as `compare`.
+        tolerance: The most that a score may differ.
+        source_fingerprint: Changes with this code, so that no cached result outlives it.
+    """
+    del source_fingerprint
+    trained = keras.models.load_model(Path(model_run.uri) / KERAS_FILE, compile=False)
+    features: FeatureConfig = trained.din_config.features
+    rows = list(islice(read_impressions(split_files(examples, "eval"), read_schema(schema), features), _USERS))
+    asked = make_sample(rows, features)
+    transform_output = tft.TFTransformOutput(transform_graph.uri)
+    expected, found = compare(Path(path_utils.serving_model_dir(model.uri)), trained, transform_output, asked, tolerance)
+    folder = Path(sample.uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    probability = expected.astype(float).reshape(len(asked.users), _CANDIDATES).tolist()
+    (folder / SAMPLE_FILE).write_text(json.dumps({"users": asked.users, "candidates": asked.candidates, "probability": probability}) + "\n")
+    (folder / SAMENESS_FILE).write_text(json.dumps(found) + "\n")

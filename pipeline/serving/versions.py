@@ -1,0 +1,132 @@
+"""The folder of a model's versions, `<workspace>/serving/<name>/`, as TF Serving reads it.
+
+| there                       | is                                                                                 |
+|-----------------------------|------------------------------------------------------------------------------------|
+| `<version>/`                | a SavedModel, whole; its name is an integer, and a newer one's is higher           |
+| `models.config`             | which of them TF Serving loads, as `pipeline.serving.models_config`                |
+| `rolled_back`               | the versions that were rolled back, one a line                                     |
+| `.lock`                     | held by whoever changes any of it                                                  |
+| `.pushing-*`, `.removing-*` | what is no version yet, or no longer: TF Serving skips names that are no integer   |
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.files import write_durably
+from pipeline.serving.models_config import CANARY, STABLE, ServedModel, read_models_config
+
+PUSHING = ".pushing-"
+WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # of a SavedModel, where TF Serving looks for it
+_REMOVING = ".removing-"
+_ROLLED_BACK = "rolled_back"
+
+
+@contextlib.contextmanager
+def locked(base: Path) -> Iterator[None]:
+    """Waits until nobody else changes the folder, then keeps others from it; the lock of a process that was killed is free."""
+    with open(base / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def served_versions(base: Path) -> list[int]:
+    """Version numbers below a model's serving folder, in order, as TF Serving counts them."""
+    return sorted(int(path.name) for path in base.iterdir() if path.is_dir() and path.name.isdecimal()) if base.is_dir() else []
+
+
+def read_rolled_back(base: Path) -> set[int]:
+    """The versions that were rolled back.
+
+    Raises:
+        InputError: The file that has them holds something else.
+    """
+    file = base / _ROLLED_BACK
+    try:
+        return {int(line) for line in file.read_text().split()}
+    except FileNotFoundError:
+        return set()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} is to hold a version a line ({error}): mend it, or delete it.") from error
+
+
+def write_rolled_back(base: Path, versions: set[int]) -> None:
+    """Records the versions that were rolled back, as far as they are still there.
+
+    Raises:
+        OSError: The file cannot be written; the old one stands.
+    """
+    write_durably(base / _ROLLED_BACK, "".join(f"{version}\n" for version in sorted(versions & set(served_versions(base)))))
+
+
+def served_model(base: Path) -> ServedModel | None:
+    """What TF Serving is told to serve; without a `models.config`, as in older workspaces, the highest version; None if there is none.
+
+    Raises:
+        InputError: `models.config` cannot be read, or names a version that is not there.
+    """
+    if (configured := read_models_config(base)) is not None:
+        return configured
+    kept = set(served_versions(base)) - read_rolled_back(base)
+    return ServedModel(base.name, str(base.absolute()), dict.fromkeys((CANARY, STABLE), max(kept))) if kept else None
+
+
+def clear_leftovers(base: Path) -> None:
+    """Deletes what a push or a removal left that was killed."""
+    for leftover in [*base.glob(f"{PUSHING}*"), *base.glob(f"{_REMOVING}*")]:
+        shutil.rmtree(leftover)
+    for leftover in base.glob(".*.part"):
+        leftover.unlink()
+
+
+def remove_version(base: Path, version: int) -> None:
+    """Deletes a version: to whoever looks it is there whole, or not at all."""
+    gone = base / f"{_REMOVING}{version}"
+    (base / str(version)).rename(gone)
+    shutil.rmtree(gone)
+
+
+def model_digest(saved_model: Path) -> str:
+    """SHA-256 over a SavedModel's weights, assets (extra ones too) and signatures: what it answers, not when it was written.
+
+    Weights are variables, or floats that the graph holds as constants. They enter in the order of their contents, because they are
+    numbered and named anew in each export. Else the graph does not enter, for the same reason: whoever trains writes what it follows from
+    into `assets.extra/`. Warm-up requests, which lie there too, change no answer.
+    """
+    import tensorflow as tf
+    from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
+
+    digest = hashlib.sha256()
+    checkpoint = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
+    names = [name for name in checkpoint.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
+    meta_graph = saved_model_utils.get_meta_graph_def(str(saved_model), "serve")
+    variables = sorted(_tensor_digest(checkpoint.get_tensor(name)) for name in names)
+    constants = sorted({_tensor_digest(tf.make_ndarray(tensor)) for tensor in _float_constants(meta_graph.graph_def)})
+    for weight in (*variables, *constants):
+        digest.update(weight)
+    for asset in sorted({*saved_model.glob("assets/*"), *saved_model.glob("assets.extra/*")} - {saved_model / WARM_UP_FILE}):
+        digest.update(asset.name.encode())
+        digest.update(asset.read_bytes())
+    for name, signature in sorted(meta_graph.signature_def.items()):
+        tensors = [sorted((key, info.dtype) for key, info in side.items()) for side in (signature.inputs, signature.outputs)]
+        digest.update(f"{name} {tensors}".encode())
+    return digest.hexdigest()
+
+
+def _float_constants(graph: Any) -> Iterator[Any]:
+    """The TensorProtos of a GraphDef's constants that are numbers and no counts, its functions' included."""
+    from tensorflow.core.framework.types_pb2 import DT_DOUBLE, DT_FLOAT
+
+    for node in chain(graph.node, *(function.node_def for function in graph.library.function)):
+        if node.op == "Const" and node.attr["dtype"].type in (DT_FLOAT, DT_DOUBLE):
+            yield node.attr["value"].tensor
+
+
+def _tensor_digest(tensor: Any) -> bytes:
+    return hashlib.sha256(f"{tensor.shape} {tensor.dtype}".encode() + tensor.tobytes()).digest()

@@ -1,0 +1,381 @@
+"""The gate: a good export passes with its measures, each known-bad one is refused in a sentence that names the cause."""
+
+import json
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components.artifacts import SAMPLE_FILE, ScoredSample
+from components.infra_gate import LOADING_FILE, InfraGate
+from din_trainer.config import ORIGIN_FILE, DINConfig
+from din_trainer.export import export
+from din_trainer.features import LABEL, FeatureConfig
+from din_trainer.model import make_model
+from din_trainer.vocabularies import vocabulary_sizes
+from pipeline.serving import loaded_model
+from pipeline.serving.requests import as_impressions
+from pipeline.serving.warm_up import read_warm_up
+from tests.conftest import ROOT
+from tests.serving import toy
+from tests.transforming import analyse, parse, with_large_weights
+
+WARM_UP = "tf_serving_warmup_requests"
+
+FEATURES = FeatureConfig.model_validate(
+    {
+        "history_length": 3,
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4},
+            "brand": {"candidate": "candidate_brand", "history": "historical_brands", "dtype": "bytes", "dim": 2},
+        },
+        "user": {"user_id": {"dim": 2}},
+        "context": {"hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
+    }
+)
+ROWS = [
+    {
+        "user_id": 0, "candidate_item_id": 7, "candidate_brand": "a", "historical_item_ids": [9, 7, 0, 7],
+        "historical_brands": ["b", "a", "ü", "a"], "hour": 2, "price": 1.5, "label": 1,
+    },
+    {
+        "user_id": 5, "candidate_item_id": 0, "candidate_brand": "ü", "historical_item_ids": [], "historical_brands": [],
+        "hour": 6, "price": None, "label": 0,
+    },
+    {
+        "user_id": 6, "candidate_item_id": 3, "candidate_brand": "b", "historical_item_ids": [7],
+        "historical_brands": ["a"], "hour": None, "price": 3.0, "label": 0,
+    },
+]  # fmt: skip
+CANDIDATES = [
+    [{"candidate_item_id": item, "candidate_brand": brand} for item, brand in row]
+    for row in ([(7, "a"), (3, "b")], [(0, "ü"), (9, "a")], [(12345, "none of them"), (3, "b")])
+]
+
+
+class Good:
+    """A model with its export and its training-time scores."""
+
+    def __init__(self, folder):
+        transform_output = analyse(ROWS, FEATURES, folder / "transform")
+        config = DINConfig(features=FEATURES)
+        model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
+        self.export = folder / "good"
+        transformed = transform_output.transform_raw_features(
+            parse([{**row, LABEL: 0} for row in as_impressions(ROWS, CANDIDATES)], FEATURES)
+        )
+        scores = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL})).numpy()
+        self.sample = {"users": ROWS, "candidates": CANDIDATES, "probability": scores.reshape(3, 2).tolist()}
+        export(model, transform_output, str(self.export))
+        (self.export / ORIGIN_FILE).parent.mkdir(exist_ok=True)
+        (self.export / ORIGIN_FILE).write_text(json.dumps({"config": config.model_dump(mode="json"), "source": "test"}))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return Good(tmp_path_factory.mktemp("good"))
+
+
+@pytest.fixture(autouse=True)
+def no_model_server_on_the_path_and_short_measurements(monkeypatch):
+    monkeypatch.setattr("components.infra_gate._RUNS", 20)
+    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", lambda name: None)
+
+
+class Outcome:
+    """What the gate left."""
+
+    def __init__(self, blessing):
+        self.folder = Path(blessing.uri)
+        self.loading = json.loads((self.folder / LOADING_FILE).read_text())
+        self.blessed = blessing.get_int_custom_property("blessed")
+        self.refused_because = self.loading["refused_because"]
+        names = {path.name for path in self.folder.iterdir()} - {WARM_UP}
+        assert names == {LOADING_FILE, "INFRA_BLESSED" if self.blessed else "INFRA_NOT_BLESSED"}
+        assert self.loading["blessed"] is bool(self.blessed) is (self.refused_because is None)
+
+
+@pytest.fixture
+def gate(good, tmp_path):
+    """Runs the gate on a copy of an export, damaged before."""
+
+    def run(damage=lambda path: None, of=None, sample=None, **settings):
+        model, scored, blessing = standard_artifacts.Model(), ScoredSample(), standard_artifacts.InfraBlessing()
+        model.uri, scored.uri, blessing.uri = (str(tmp_path / name) for name in ("model", "sample", "blessing"))
+        saved_model = Path(path_utils.serving_model_dir(model.uri))
+        shutil.copytree(of or good.export, saved_model)
+        damage(saved_model)
+        Path(scored.uri).mkdir()
+        Path(scored.uri, SAMPLE_FILE).write_text(json.dumps(sample or good.sample))
+        InfraGate.EXECUTOR_SPEC.executor_class._FUNCTION(
+            model=model, sample=scored, blessing=blessing, settings=json.dumps(settings), source_fingerprint=""
+        )
+        return Outcome(blessing)
+
+    return run
+
+
+def edit(change):
+    """Damage to the proto of a SavedModel."""
+
+    def damage(path):
+        proto = SavedModel.FromString((path / "saved_model.pb").read_bytes())
+        change(proto.meta_graphs[0])
+        (path / "saved_model.pb").write_bytes(proto.SerializeToString())
+
+    return damage
+
+
+def test_a_good_export_is_blessed_with_its_measures_and_warm_up_requests(gate):
+    outcome = gate(latency_ms=10_000, memory_mb=10_000)
+    assert outcome.blessed == 1, outcome.refused_because
+    loading = outcome.loading
+    assert loading["how"] == "TensorFlow's C++ loader" and loading["requests"] == 6
+    assert 0 <= loading["largest_difference"] <= 1e-6
+    assert set(loading["latency_ms"]) == {"serving_default", "predict", "rank"}
+    assert all(0 < latency["p50"] <= latency["p99"] for latency in loading["latency_ms"].values())
+    assert 0 < loading["memory_mb"] < 10_000
+    requests = read_warm_up(outcome.folder / WARM_UP)
+    sizes = [(request.signature, len(next(iter(request.tensors.values())))) for request in requests]
+    assert sizes == [("serving_default", 1), ("predict", 1), ("serving_default", 6), ("predict", 6), ("rank", 1), ("rank", 3)]
+    assert requests[-1].tensors["candidate_item_id"].tolist() == [[7, 3], [0, 9], [12345, 3]]
+    assert requests[-1].tensors["historical_brands"][0].tolist() == [b"b", b"a", "ü".encode(), b"a"]
+
+
+def one(paths):
+    (path,) = paths
+    return path
+
+
+def truncate(path):
+    data = one(path.glob("variables/variables.data*"))
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+
+
+def corrupt(path):
+    data = one(path.glob("variables/variables.data*"))
+    data.write_bytes(bytes(byte ^ 1 for byte in data.read_bytes()))
+
+
+def reverse(path):
+    path.write_text("".join(reversed(path.read_text().splitlines(keepends=True))))
+
+
+@edit
+def rename_op(graph):
+    for function in graph.graph_def.library.function:
+        for node in function.node_def:
+            node.op = "DinNoSuchOp" if node.op == "Sigmoid" else node.op
+
+
+@edit
+def drop_input(graph):
+    del graph.signature_def["predict"].inputs["hour"]
+
+
+@edit
+def add_input(graph):
+    graph.signature_def["rank"].inputs["colour"].CopyFrom(graph.signature_def["rank"].inputs["hour"])
+
+
+@edit
+def retype_input(graph):
+    graph.signature_def["predict"].inputs["historical_item_ids"].dtype = tf.int32.as_datatype_enum
+
+
+@edit
+def flatten_input(graph):
+    del graph.signature_def["rank"].inputs["candidate_brand"].tensor_shape.dim[1]
+
+
+@edit
+def rename_output(graph):
+    outputs = graph.signature_def["serving_default"].outputs
+    outputs["score"].CopyFrom(outputs["probability"])
+    del outputs["probability"]
+
+
+@edit
+def drop_rank(graph):
+    del graph.signature_def["rank"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: (path / "assets" / "item").unlink(), r"cannot be loaded: .*assets/item"),
+        (truncate, "cannot be loaded, since a file of its variables is cut short: "),
+        (corrupt, "cannot be loaded, since a file of its variables is damaged: "),
+        (rename_op, "cannot be loaded: Op type not registered 'DinNoSuchOp'"),
+        (lambda path: reverse(path / "assets" / "item"), r"scores of signature '.*' are up to 0\.\d+ off the training-time ones, 1e-06"),
+        (lambda path: (path / "saved_model.pb").unlink(), "holds no saved_model.pb"),
+        (lambda path: (path / "saved_model.pb").write_bytes(b"no proto"), "cannot be loaded"),
+        (lambda path: (path / ORIGIN_FILE).write_text("{}"), "din.json cannot be read"),
+        (drop_input, "signature 'predict' lacks the input 'hour'"),
+        (add_input, "signature 'rank' asks for an input 'colour' that no feature is"),
+        (retype_input, "input 'historical_item_ids' of signature 'predict' is int32, but int64 is needed"),
+        (flatten_input, "the rank of input 'candidate_brand' of signature 'rank' is 1, but 2 is needed"),
+        (rename_output, "signature 'serving_default' lacks the output 'probability': it gives 'score'"),
+        (drop_rank, "the export has no signature 'rank'"),
+    ],
+    ids=[
+        "missing asset", "truncated variables", "damaged variables", "unregistered op", "wrong vocabulary", "no proto", "broken proto",
+        "no features", "input missing", "input too many", "input of another type", "input of another rank", "output renamed", "no rank",
+    ],
+)  # fmt: skip
+def test_a_bad_export_is_refused_by_its_cause(gate, damage, reason):
+    assert_refused(gate(damage), reason)
+
+
+def assert_refused(outcome, reason):
+    assert outcome.blessed == 0
+    told = outcome.refused_because
+    assert told.endswith(".") and "\n" not in told
+    assert re.search(reason, told), told
+
+
+def overwrite_weights(path):
+    prefix = str(path / "variables" / "variables")
+    saved = tf.train.load_checkpoint(prefix)
+    names = sorted(saved.get_variable_to_shape_map())
+    values = [saved.get_tensor(name) for name in names]
+    tensors = [np.full_like(value, np.nan) if isinstance(value, np.ndarray) and value.dtype == np.float32 else value for value in values]
+    tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
+
+
+def test_weights_that_are_no_numbers_are_refused(gate):
+    assert_refused(gate(overwrite_weights), r"signature 'serving_default' gives scores that are not finite \(1 of 1\)")
+
+
+def test_training_time_scores_that_are_no_numbers_are_refused(gate, good):
+    broken = {**good.sample, "probability": [[None, None]] * 3}
+    assert_refused(gate(sample=broken), "training-time scores of the sample are not finite")
+
+
+def test_an_empty_sample_proves_nothing(gate):
+    assert_refused(gate(sample={"users": [], "candidates": [], "probability": []}), "the sample is empty")
+
+
+def test_python_in_the_graph_is_refused(gate, tmp_path, monkeypatch):
+    graph_score = toy._Toy.score
+    monkeypatch.setattr(toy._Toy, "score", lambda self, **raw: {"probability": python_identity(graph_score(self, **raw)["probability"])})
+
+    def python_identity(x):
+        y = tf.py_function(lambda value: value, [x], tf.float32)
+        y.set_shape(x.shape)
+        return y
+
+    toy.save(tmp_path / "toy")
+    candidates = toy.CANDIDATES[:1]
+    sample = {"users": toy.ROWS[:1], "candidates": candidates}
+    sample["probability"] = [[toy.probability(row) for row in as_impressions(sample["users"], candidates)]]
+    reason = "signature 'serving_default' fails on one impression of the sample, since its graph calls Python, .*: .* Op 'EagerPyFunc'.$"
+    assert_refused(gate(of=tmp_path / "toy", sample=sample), reason)
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [
+        ({"latency_ms": 0}, r"takes \d+\.\d\d ms \(p99 at batch 1\), but at most 0 ms are asked for"),
+        ({"memory_mb": 0.5}, r"takes \d+ MB of memory, but at most 0.5 MB are asked for"),
+    ],
+)
+def test_bounds_are_held(gate, bound, reason):
+    assert_refused(gate(**bound), reason)
+
+
+def test_an_export_that_ends_its_process_is_refused(gate, tmp_path, monkeypatch):
+    program = tmp_path / "loader.py"
+    program.write_text(
+        f"import pickle, os, sys\nsys.path.insert(0, {str(Path(loaded_model.__file__).parent)!r})\nimport loader\n"
+        "loader.Session.run = lambda *_: os.abort()\nloader.main()\n"
+    )
+    monkeypatch.setattr(loaded_model, "_LOADER", program)
+    assert_refused(gate(), "the export ended the process that held it: the process was ended by signal 6.")
+
+
+def test_an_export_that_fails_later_is_refused(gate, monkeypatch):
+    def fail(self, signature, inputs, repeat):
+        raise loaded_model.RunError(8, "no memory is left")
+
+    monkeypatch.setattr(loaded_model.LoadedModel, "time", fail)
+    assert_refused(gate(), "fails on a request that it answered before: no memory is left.$")
+
+
+@pytest.fixture
+def executable(tmp_path):
+    """A `tensorflow_model_server` of a few lines."""
+
+    def write(*words):
+        path = tmp_path / "tensorflow_model_server"
+        path.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, *words])} "$@"\n')
+        path.chmod(0o755)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def server(executable):
+    """An executable that takes TF Serving's flags and answers as it does."""
+    return executable(str(ROOT / "tests" / "serving" / "fake_model_server.py"))
+
+
+def test_a_model_server_is_asked_over_grpc_and_rest(gate, server):
+    outcome = gate(model_server=server)
+    assert outcome.blessed == 1, outcome.refused_because
+    loading = outcome.loading
+    assert loading["how"] == "tensorflow_model_server" and loading["requests"] == 12
+    assert 0 <= loading["largest_difference"] <= 1e-6
+    assert set(loading["latency_ms"]) == {"serving_default", "predict", "rank"} and loading["memory_mb"] > 0
+
+
+def test_a_model_server_on_the_path_is_found(gate, server, monkeypatch):
+    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", {"tensorflow_model_server": server}.get)
+    monkeypatch.setenv("FAKE_REST_SHIFT", "0.25")
+    assert_refused(gate(), "scores of signature 'serving_default' over REST are up to 0.25 off the training-time ones")
+
+
+def test_a_model_server_that_cannot_load_says_why(gate, executable):
+    program = "import sys; sys.exit('Failed to start server. Error: Unknown: 1 servable(s) did not become available: {no such asset}')"
+    reason = r"cannot be loaded: tensorflow_model_server ended with exit code 1 \(1 servable\(s\) .*: \{no such asset\}\)\.$"
+    assert_refused(gate(model_server=executable("-c", program)), reason)
+
+
+def test_a_model_server_that_fails_to_load_but_stays_is_told(gate, executable):
+    status = {"state": "END", "status": {"error_code": "NOT_FOUND", "error_message": "no such asset"}}
+    assert_refused(gate(model_server=executable("-c", STATUS_SERVER, json.dumps(status), "stay")), "cannot be loaded: no such asset.$")
+
+
+def test_a_model_server_that_dies_is_told(gate, executable):
+    server = executable("-c", STATUS_SERVER, '{"state": "AVAILABLE"}', "die")
+    assert_refused(gate(model_server=server), "ended the process that held it: tensorflow_model_server was ended by signal 9")
+
+
+STATUS_SERVER = """
+import http.server, json, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        content = json.dumps({"model_version_status": [json.loads(sys.argv[1])]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        if sys.argv[2] == "die":
+            os.kill(os.getpid(), 9)
+port = next(word.split("=")[1] for word in sys.argv if word.startswith("--rest_api_port="))
+http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
+"""
+
+
+def test_a_model_server_that_is_not_there_is_told(gate):
+    server = "/nowhere/tensorflow_model_server"
+    assert_refused(gate(model_server=server), f"cannot be loaded: {server} cannot be started: No such file or directory.$")
