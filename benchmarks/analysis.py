@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata
+from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
 from din_trainer.config import COUNTS_KEY, FEATURES_KEY
 from din_trainer.features import FeatureConfig
@@ -37,14 +37,15 @@ def analyse(impressions: Iterable[dict[str, Any]], features: FeatureConfig, fold
         data = (pipeline | beam.Create(instances), dataset_metadata.DatasetMetadata(schema))
         graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, settings))
         _ = graph | tft_beam.WriteTransformFn(str(folder))
+    metadata_io.write_metadata(dataset_metadata.DatasetMetadata(schema), str(folder / tft.TFTransformOutput.RAW_METADATA_DIR))
     return tft.TFTransformOutput(str(folder))
 
 
-def randomise(model: keras.Model) -> None:
-    """Random weights, no two alike: what starts at 0 or 1 would be simplified away in a graph of constants."""
+def randomise(model: keras.Model, size: float = 0.1) -> None:
+    """Random weights of a standard deviation, no two alike: what starts at 0 or 1 would be simplified away in a graph of constants."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
-        values = rng.normal(size=weight.shape) * 0.1
+        values = rng.normal(size=weight.shape) * size
         weight.assign(values if weight.trainable else 1 + abs(values))  # variances are positive
 
 

@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
             if options.model is None:
                 from benchmarks.small_export import make_small_export
 
-                saved_model = make_small_export(Path(folder))
+                saved_model = make_small_export(Path(folder)).saved_model
             else:
                 saved_model = options.model
             features = read_features(saved_model)

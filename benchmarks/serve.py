@@ -13,6 +13,7 @@ Every history is full, which is when padding costs the others nothing.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -27,9 +28,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from benchmarks import peer_environment
-from benchmarks.train import Worker
+from benchmarks.train import ATTENTION, DIM, MLP, Worker, peak_flops
 from din_trainer.features import FeatureConfig
 from pipeline.errors import InputError
 from pipeline.serving.loaded_model import LoadedModel
@@ -251,6 +253,22 @@ def rank_cases(model: LoadedModel, history: int) -> dict[str, Case]:
     return {name: Case(CANDIDATES, RANK_REPEATS, _loader_call(model, name, tensors)) for name, tensors in inputs.items()}
 
 
+def flops_of_rank(history: int) -> float:
+    """Floating-point operations of `rank`'s matrix products for all candidates that no sharing can save, two a multiply-add.
+
+    The attention unit's product block and second layer for each candidate and event, and the MLP for each candidate.
+    """
+    pair = 2 * DIM * ATTENTION[0] + ATTENTION[0] * ATTENTION[1] + ATTENTION[1]  # an event is item and category
+    widths = (5 * DIM, *MLP, 1)  # user, candidate and interest come in, the latter two as item and category
+    return 2 * CANDIDATES * (history * pair + sum(a * b for a, b in itertools.pairwise(widths)))
+
+
+def one_thread_peak() -> float:
+    """Floating-point operations a second of large single-precision matrix products on one thread."""
+    with threadpool_limits(THREADS):
+        return peak_flops()
+
+
 def ratios(ours: dict[str, dict[str, Figures]], peers: dict[str, dict[str, Figures]], rank: dict[str, dict[str, Figures]]) -> Figures:
     """Of the times of a request (p50); the smaller the better for us."""
     result = {
@@ -265,6 +283,16 @@ def ratios(ours: dict[str, dict[str, Figures]], peers: dict[str, dict[str, Figur
             f"predict_{rows}_vs_python": p50["predict"] / p50["python_predict"],
         }
     return result
+
+
+def rank_floors(rank: dict[str, dict[str, Figures]], peak: float) -> Figures:
+    """What the ratio of `rank` would be if its matrix products ran at the machine's peak and all else took no time."""
+    return {
+        f"rank_{CANDIDATES}_{history}_floor": flops_of_rank(int(history.removeprefix("history_")))
+        / peak
+        / (found["serving_default"]["p50_ms"] / 1e3)
+        for history, found in rank.items()
+    }
 
 
 def measure(console: Console) -> dict[str, Any]:
@@ -287,6 +315,7 @@ def measure(console: Console) -> dict[str, Any]:
                 cases |= {(f"history_{history}", subject): case for subject, case in rank_cases(model, history).items()}
             console.print("requests", highlight=False)
             best = alternate(cases, console)
+    peak = one_thread_peak()
     found: dict[str, dict[str, Figures]] = {}
     for (group, key), value in best.items():
         found.setdefault(group, {})[key] = value
@@ -296,7 +325,8 @@ def measure(console: Console) -> dict[str, Any]:
         "ours": ours,
         "peers": peers,
         "rank": rank,
-        "ratios": ratios(ours, peers, rank),
+        "ratios": {**ratios(ours, peers, rank), **rank_floors(rank, peak)},
+        "peak_gflops": peak / 1e9,
         "threads": THREADS,
         "versions": versions,
     }

@@ -2,22 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import apache_beam as beam
-import numpy as np
 import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata
 
-from din_trainer.config import COUNTS_KEY, FEATURES_KEY, ORIGIN_FILE, DINConfig
+from benchmarks.analysis import analyse, randomise
+from din_trainer.config import ORIGIN_FILE, DINConfig
 from din_trainer.export import export
 from din_trainer.features import FeatureConfig
+from din_trainer.frame import RankingModel
 from din_trainer.model import make_model
-from din_trainer.preprocessing import preprocessing_fn
-from din_trainer.schema import make_schema
 from din_trainer.vocabularies import vocabulary_sizes
-from pipeline.beam import local_options
 
 FEATURES = FeatureConfig.model_validate(
     {
@@ -51,43 +46,22 @@ IMPRESSIONS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def _instance(impression: dict[str, Any], scalars: set[str], names: list[str]) -> dict[str, Any]:
-    """An impression as Transform's batches take it: optional features and histories as lists."""
-    instance: dict[str, Any] = {}
-    for name in names:
-        value = impression.get(name)
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        instance[name] = values[0] if name in scalars else values
-    return instance
+class SmallExport(NamedTuple):
+    """The SavedModel's folder, the Keras model that it was made of, and Transform's output."""
+
+    saved_model: Path
+    model: RankingModel
+    transform_output: tft.TFTransformOutput
 
 
-def make_small_export(folder: Path) -> Path:
-    """Writes the SavedModel, with random weights.
-
-    Args:
-        folder: Where it and Transform's graph go.
-
-    Returns:
-        The SavedModel.
-    """
-    schema = make_schema(FEATURES)
-    scalars = {feature.name for feature in schema.feature if feature.HasField("shape")}
-    instances = [_instance(impression, scalars, [feature.name for feature in schema.feature]) for impression in IMPRESSIONS]
-    settings = {FEATURES_KEY: FEATURES.model_dump_json(), COUNTS_KEY: False}
-    with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(folder / "temp")):
-        data = (pipeline | beam.Create(instances), dataset_metadata.DatasetMetadata(schema))
-        graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, settings))
-        _ = graph | tft_beam.WriteTransformFn(str(folder / "transform"))
-    transform_output = tft.TFTransformOutput(str(folder / "transform"))
-
+def make_small_export(folder: Path) -> SmallExport:
+    """Writes the SavedModel, with random weights, and Transform's graph into a folder."""
+    transform_output = analyse(IMPRESSIONS, FEATURES, folder / "transform")
     config = DINConfig(features=FEATURES)
     model = make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        values = rng.normal(size=weight.shape)
-        weight.assign(values * 0.3 if weight.trainable else values**2 + 0.1)  # averages of variances are positive
+    randomise(model, 0.3)
     saved_model = folder / "model"
     export(model, transform_output, str(saved_model))
     (saved_model / ORIGIN_FILE).parent.mkdir(exist_ok=True)
     (saved_model / ORIGIN_FILE).write_text(json.dumps({"config": config.model_dump(mode="json"), "source": ""}))
-    return saved_model
+    return SmallExport(saved_model, model, transform_output)

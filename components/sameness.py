@@ -19,6 +19,7 @@ from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
 from components.impressions import RAW, read_batches, read_schema, split_files
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.trainer import KERAS_FILE
+from pipeline.errors import InputError
 from pipeline.serving.requests import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
 
 _USERS, _CANDIDATES, _ALONE = 64, 4, 8
@@ -58,9 +59,9 @@ def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
     own = [{column.name: row[column.name] for column in columns} for row in rows]
     candidates = [[own[(i + k) % len(rows)] for k in range(_CANDIDATES)] for i in range(len(rows))]
     histories = [column.name for column in features.columns if column.presence == "sequence"]
-    longest = max(rows, key=lambda row: len(row[histories[0]]))
+    longest = max(rows, key=lambda row: len(row.get(histories[0]) or []))
     short = {**rows[0], **{name: [] for name in histories}}
-    long = {**longest, **{name: longest[name] * (features.history_length + 1) for name in histories}}
+    long = {**longest, **{name: (longest.get(name) or []) * (features.history_length + 1) for name in histories}}
     unknown = {column.name: _UNKNOWN[column.dtype] for column in columns}
     return Sample([*rows, short, long, rows[0]], [*candidates, candidates[0], candidates[0], [unknown] * _CANDIDATES])
 
@@ -186,6 +187,8 @@ def Sameness(
     trained = keras.models.load_model(Path(model_run.uri) / KERAS_FILE, compile=False)
     features: FeatureConfig = trained.din_config.features
     rows = list(islice(read_impressions(split_files(examples, "eval"), read_schema(schema), features), _USERS))
+    if not rows:
+        raise InputError("No impression of the eval split is all text: write its bytes features in UTF-8.")
     asked = make_sample(rows, features)
     transform_output = tft.TFTransformOutput(transform_graph.uri)
     expected, found = compare(Path(path_utils.serving_model_dir(model.uri)), trained, transform_output, asked, tolerance)

@@ -17,3 +17,11 @@ def shared_data() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no real data in {SHARED / 'data'} (set DIN_SHARED)")
     return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory):
+    """An export with every kind of feature, its model and Transform's output; not to be written to."""
+    from benchmarks.small_export import make_small_export
+
+    return make_small_export(tmp_path_factory.mktemp("small"))

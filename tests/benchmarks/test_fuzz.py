@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import fuzz
 from benchmarks.hostile import Case, make_case
-from benchmarks.small_export import FEATURES, make_small_export
+from benchmarks.small_export import FEATURES
 from pipeline.exported import read_features
 from pipeline.serving.loaded_model import Crashed, LoadedModel, RunError
 
@@ -120,9 +120,9 @@ def test_a_case_is_made_again_by_its_number():
             np.testing.assert_array_equal(array, other.inputs[name])
 
 
-@pytest.fixture(scope="module")
-def saved_model(tmp_path_factory):
-    return make_small_export(tmp_path_factory.mktemp("export"))
+@pytest.fixture
+def saved_model(small_export):
+    return small_export.saved_model
 
 
 def test_an_export_withstands_hostile_requests(saved_model):

@@ -192,3 +192,11 @@ def test_plain_keras_looks_raw_ids_up(core, ids):
         for name, values in ids.items()
     }
     np.testing.assert_allclose(plain_keras_din.make_model(core, vocabularies)(raw), core(ids), atol=1e-7)
+
+
+def test_the_floor_of_rank_is_its_matrix_products_at_the_peak():
+    # a candidate and event: 32 x 80 of the product block, 80 x 40, 40; a candidate: 80 x 128, 128 x 64, 64 x 32, 32
+    by_hand = 2 * 500 * (10 * (2_560 + 3_200 + 40) + 10_240 + 8_192 + 2_048 + 32)
+    assert serve.flops_of_rank(10) == by_hand == 78_512_000
+    found = serve.rank_floors({"history_10": {"rank": _found(1), "serving_default": _found(4)}}, peak=by_hand * 1e3)
+    assert found == pytest.approx({"rank_500_history_10_floor": 0.25})

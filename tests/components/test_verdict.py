@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.verdict import explain_refusal, join, judge
+from components.verdict import explain_refusal, join, join_reasons, judge, read_loading
 from pipeline.config import load_config
 from pipeline.evaluation import rules
 
@@ -158,3 +158,16 @@ def test_a_long_refusal_is_cut():
     slices = [row([("user_activity", f"{n}-{n}")], auc=against(0.1, 0.7)) for n in range(30)]
     reason = explain_refusal(judge(made_rules(UNDEFINED), [row(auc=against(0.7, 0.7)), *slices]), True, 0.95)
     assert reason.endswith("; and 40 more.") and reason.count(";") == 20
+
+
+def test_every_gate_s_reason_is_told_once():
+    assert join_reasons([None, None, None]) is None
+    assert join_reasons(["auc is low.", None, "it cannot be loaded."]) == "auc is low; it cannot be loaded."
+    assert join_reasons([None, "it cannot be loaded.", "it cannot be loaded."]) == "it cannot be loaded."
+
+
+def test_tfx_s_own_blessing_is_read_too(tmp_path):
+    assert read_loading(tmp_path, blessed=True)["refused_because"] is None
+    assert "InfraValidator could not serve" in read_loading(tmp_path, blessed=False)["refused_because"]
+    (tmp_path / "loading.json").write_text('{"blessed": false, "refused_because": "it is broken."}')
+    assert read_loading(tmp_path, blessed=False)["refused_because"] == "it is broken."

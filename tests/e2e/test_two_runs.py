@@ -1,6 +1,7 @@
 """The main road: train, evaluate, push; then again against a baseline; then the same once more."""
 
 import json
+import re
 import shutil
 import sys
 from collections import Counter
@@ -211,7 +212,7 @@ def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
 
 def test_the_pushed_model_has_its_signatures(two_runs):
     model = tf.saved_model.load(two_runs.second.summary["pushed_path"])
-    assert {"serving_default", "predict", "transform_features", "explain"} == set(model.signatures)
+    assert {"serving_default", "predict", "rank", "transform_features", "explain"} == set(model.signatures)
     predict = model.signatures["predict"].structured_input_signature[1]
     assert {name: (tuple(spec.shape), spec.dtype.name) for name, spec in predict.items()} == {
         "user_id": ((None,), "int64"),
@@ -220,6 +221,29 @@ def test_the_pushed_model_has_its_signatures(two_runs):
         "historical_item_ids": ((None, None), "int64"),
         "historical_category_ids": ((None, None), "int64"),
     }
+
+
+def test_the_export_was_compared_with_the_trained_model(two_runs):
+    for summary in (two_runs.first.summary, two_runs.second.summary):
+        sameness = summary["sameness"]
+        assert sameness["examples"] == 67 * 4 and sameness["refused_because"] is None
+        assert set(sameness["differences"]) == {"serving_default", "one by one", "predict", "rank", "transform_features"}
+        assert sameness["largest_difference"] == max(sameness["differences"].values()) <= 1e-6
+
+
+def test_the_export_was_loaded_and_asked_before_it_was_pushed(two_runs):
+    summary = two_runs.second.summary
+    loading = summary["loading"]
+    assert loading["blessed"] and loading["largest_difference"] <= 1e-6
+    assert set(loading["latency_ms"]) == {"serving_default", "predict", "rank"} and loading["memory_mb"] > 0
+    assert (Path(summary["pushed_path"]) / "assets.extra" / "tf_serving_warmup_requests").is_file()
+
+
+def test_an_export_that_is_too_slow_is_refused(two_runs):
+    result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "serving.latency_ms=0.001"))
+    assert result.code == 3, result.err
+    assert re.search(r"signature '\w+' takes [0-9.]+ ms \(p99 at batch 1\), but at most 0.001 ms", result.summary["refused_because"])
+    assert result.summary["loading"]["blessed"] is False and result.summary["pushed_version"] is None
 
 
 def test_training_left_logs_and_a_keras_model(two_runs):

@@ -13,22 +13,23 @@ from pipeline.dag import Places, create_pipeline
 PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)
 
 
-def compiled(places=PLACES, run_id="run"):
-    ir = compiler.Compiler().compile(create_pipeline(load_config(), places, run_id))
+def compiled(places=PLACES, run_id="run", config=None):
+    ir = compiler.Compiler().compile(create_pipeline(config or load_config(), places, run_id))
     return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}, ir.deployment_config
 
 
 def test_the_nodes_and_their_order():
     nodes, _ = compiled()
     names = list(nodes)
-    gates = ["Evaluator", "UserBootstrap", "Verdict"]
+    gates = ["Evaluator", "Sameness", "UserBootstrap", "InfraGate", "Verdict"]
     order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", *gates, "Pusher"]
     assert sorted(names) == sorted([*order, "ImportSchemaGen", "SliceColumns"])
     assert [name for name in names if name in order] == order
     assert all(
         "DataGate" in nodes[name].upstream_nodes for name in ("Transform", "SliceColumns")
     )  # nothing reads data that it has not passed
-    assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict"}  # only the verdict pushes
+    assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict", "InfraGate"}  # only the verdict pushes, InfraGate warms up
+    assert {"Evaluator", "UserBootstrap", "Sameness", "InfraGate"} <= set(nodes["Verdict"].upstream_nodes)
 
 
 def test_a_baseline_is_imported_for_those_who_compare():
@@ -52,6 +53,25 @@ def test_pusher_is_told_how_to_push():
     assert chosen == {"keep": 2, "push_to": "canary", "base_path": "/models/demo", "poll_seconds": 1, "pinned": [17]}
 
 
+def gate_settings(*settings):
+    nodes = {node.id: node for node in create_pipeline(load_config(None, settings), PLACES, "run").components}
+    return json.loads(nodes["InfraGate"].exec_properties["settings"])
+
+
+def test_the_gate_is_told_its_bounds_and_who_is_asked(monkeypatch):
+    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", lambda name: None)
+    assert gate_settings() == {"tolerance": 1e-6, "latency_ms": 50, "memory_mb": 4096, "model_server": ""}
+    assert gate_settings("serving.latency_ms=3", "serving.model_server=/opt/server")["model_server"] == "/opt/server"
+    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", lambda name: f"/usr/bin/{name}")
+    assert gate_settings()["model_server"] == "/usr/bin/tensorflow_model_server"
+
+
+def test_tfx_s_own_infra_validator_can_be_chosen():
+    nodes, _ = compiled(config=load_config(None, ["serving.gate=docker"]))
+    assert "InfraGate" not in nodes and "InfraValidator" in nodes["Verdict"].upstream_nodes
+    assert "InfraValidator" in nodes["Pusher"].upstream_nodes
+
+
 @pytest.fixture
 def edited(monkeypatch):
     before = compiled()
@@ -59,7 +79,7 @@ def edited(monkeypatch):
     return before, compiled()
 
 
-@pytest.mark.parametrize("name", ["DataGate", "Transform", "Trainer", "SliceColumns", "UserBootstrap", "Verdict"])
+@pytest.mark.parametrize("name", ["DataGate", "Transform", "Trainer", "SliceColumns", "UserBootstrap", "Sameness", "InfraGate", "Verdict"])
 def test_edited_code_changes_the_cache_key(edited, name):
     (before, _), (after, _) = edited
     assert before[name].parameters != after[name].parameters

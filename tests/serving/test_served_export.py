@@ -1,9 +1,11 @@
 """An exported model with every kind of feature: scored here, over REST and over gRPC, it gives the same."""
 
+import shutil
+
 import numpy as np
 import pytest
 
-from benchmarks.small_export import FEATURES, IMPRESSIONS, make_small_export
+from benchmarks.small_export import FEATURES, IMPRESSIONS
 from pipeline.predict import Scorer
 from pipeline.serving.client import Client
 from pipeline.serving.requests import as_impressions, to_example
@@ -18,9 +20,9 @@ CANDIDATES = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(small_export, tmp_path_factory):
     result = tmp_path_factory.mktemp("demo")
-    make_small_export(tmp_path_factory.mktemp("export")).rename(result / "1")
+    shutil.copytree(small_export.saved_model, result / "1")
     toy.serve(result, stable=1)
     return result
 

@@ -1,0 +1,129 @@
+"""An export is held against the model that it was made of, on an export with every kind of feature."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from benchmarks.small_export import FEATURES, IMPRESSIONS
+from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
+from components.sameness import Sameness, compare, judge, make_sample, trained_scores
+from din_trainer.schema import make_schema
+from din_trainer.trainer import KERAS_FILE
+from pipeline.serving.loaded_model import LoadedModel
+from pipeline.serving.requests import as_impressions, predict_tensors, rank_tensors, to_example
+from tests import transforming
+
+SAMPLE = make_sample(IMPRESSIONS, FEATURES)
+ROWS = as_impressions(SAMPLE.users, SAMPLE.candidates)
+
+
+@pytest.fixture(scope="module")
+def compared(small_export):
+    return compare(small_export.saved_model, small_export.model, small_export.transform_output, SAMPLE, 1e-6)
+
+
+def test_the_sample_has_real_users_and_rare_ones():
+    empty, long, unknown = SAMPLE.users[-3:]
+    assert SAMPLE.users[:3] == IMPRESSIONS and [len(row) for row in SAMPLE.candidates] == [4] * 6
+    assert SAMPLE.candidates[1][0] == {"candidate_item_id": 0, "candidate_category_id": "a"}
+    assert empty["historical_item_ids"] == empty["cart_item_ids"] == empty["historical_timestamps"] == []
+    assert len(long["historical_item_ids"]) == len(long["historical_category_ids"]) == 25 > FEATURES.history_length
+    assert unknown == IMPRESSIONS[0] and SAMPLE.candidates[-1] == [{"candidate_item_id": 2**62, "candidate_category_id": "never seen"}] * 4
+
+
+def test_a_good_export_scores_as_its_model(compared):
+    expected, found = compared
+    assert found["refused_because"] is None and found["examples"] == len(expected) == 24
+    assert len(set(expected.round(4))) > 15
+    assert set(found["differences"]) == {"serving_default", "one by one", "predict", "rank", "transform_features"}
+    assert 0 < found["largest_difference"] <= 1e-6
+
+
+def test_another_model_is_refused(small_export):
+    bias = small_export.model.mlp.logit_bias
+    before = float(bias)
+    bias.assign(before + 0.01)
+    try:
+        _, found = compare(small_export.saved_model, small_export.model, small_export.transform_output, SAMPLE, 1e-6)
+    finally:
+        bias.assign(before)
+    assert 1e-4 < found["largest_difference"] < 0.0025  # a logit that is 0.01 off moves a probability by a quarter of that at most
+    assert "off the trained model's, 1e-06 is allowed" in found["refused_because"]
+
+
+def test_another_vocabulary_is_refused(small_export, tmp_path):
+    shutil.copytree(small_export.saved_model, tmp_path / "model")
+    item = tmp_path / "model" / "assets" / "item"
+    first, *others = item.read_text().splitlines()
+    item.write_text("".join(f"{line}\n" for line in [*others, first]))
+    _, found = compare(tmp_path / "model", small_export.model, small_export.transform_output, SAMPLE, 1e-6)
+    assert found["differences"]["transform_features"] >= 1 and "transform_features" in found["refused_because"]
+
+
+def test_an_export_that_cannot_be_loaded_is_refused_and_the_sample_is_scored(small_export, tmp_path):
+    expected, found = compare(tmp_path, small_export.model, small_export.transform_output, SAMPLE, 1e-6)
+    assert len(expected) == 24 and found["refused_because"].startswith("the export cannot be asked (OSError: ")
+
+
+def test_a_score_that_is_no_number_is_refused():
+    assert "are not finite" in judge({"predict": 0.0, "rank": float("inf")}, 1e-6)
+    assert judge({"predict": 1e-6, "rank": 0.0}, 1e-6) is None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_served_score_depends_on_its_own_impression_alone(small_export, compared, threads):
+    """In TensorFlow's C++ loader, with other batch mates, in another order, with more padding, on other numbers of threads."""
+    expected, _ = compared
+    order = np.random.default_rng(0).permutation(len(ROWS))
+    shuffled = [ROWS[i] for i in order]
+    with LoadedModel(small_export.saved_model, threads=threads) as model:
+        examples = np.array([to_example(row, FEATURES) for row in shuffled], object)
+        scores = [model.run("serving_default", {"examples": part})["probability"] for part in np.split(examples, [1, 5, 6, 20])]
+        np.testing.assert_allclose(np.concatenate(scores), expected[order], rtol=0, atol=1e-6)
+        tensors = predict_tensors(shuffled, FEATURES)
+        wide = {name: np.pad(x, [(0, 0), (0, 30)], constant_values=_padding(x)) if x.ndim == 2 else x for name, x in tensors.items()}
+        np.testing.assert_allclose(model.run("predict", wide)["probability"], expected[order], rtol=0, atol=1e-6)
+        ranked = rank_tensors(SAMPLE.users[::-1], SAMPLE.candidates[::-1], FEATURES)
+        np.testing.assert_allclose(model.run("rank", ranked)["probability"][::-1].ravel(), expected, rtol=0, atol=1e-6)
+
+
+def _padding(x):
+    return b"" if x.dtype == object else -1
+
+
+def test_the_component_reads_the_eval_split(small_export, tmp_path):
+    artifacts = {
+        "examples": standard_artifacts.Examples(),
+        "schema": standard_artifacts.Schema(),
+        "transform_graph": standard_artifacts.TransformGraph(),
+        "model": standard_artifacts.Model(),
+        "model_run": standard_artifacts.ModelRun(),
+        "sample": ScoredSample(),
+    }
+    for name, artifact in artifacts.items():
+        artifact.uri = str(tmp_path / name)
+    artifacts["examples"].split_names = '["train", "eval"]'
+    eval_split = tmp_path / "examples" / "Split-eval"
+    eval_split.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(eval_split / "data.gz"), "GZIP") as writer:
+        for row in IMPRESSIONS:
+            writer.write(transforming.to_example(row))
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema" / "schema.pbtxt").write_text(str(make_schema(FEATURES)))
+    artifacts["transform_graph"].uri = str(small_export.saved_model.parent / "transform")
+    shutil.copytree(small_export.saved_model, path_utils.serving_model_dir(artifacts["model"].uri))
+    (tmp_path / "model_run").mkdir()
+    small_export.model.save(tmp_path / "model_run" / KERAS_FILE)
+
+    Sameness.EXECUTOR_SPEC.executor_class._FUNCTION(tolerance=1e-6, source_fingerprint="", **artifacts)
+    sample = json.loads((tmp_path / "sample" / SAMPLE_FILE).read_text())
+    found = json.loads((tmp_path / "sample" / SAMENESS_FILE).read_text())
+    assert found["refused_because"] is None and found["examples"] == 24
+    assert [user["candidate_item_id"] for user in sample["users"]] == [7, 0, 3, 7, 7, 7]
+    probability, _ = trained_scores(small_export.model, small_export.transform_output, ROWS)
+    np.testing.assert_allclose(np.ravel(sample["probability"]), probability, rtol=0, atol=1e-6)
