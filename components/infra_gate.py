@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.artifacts import LOADING_FILE, SAMPLE_FILE, ScoredSample
+from components.tolerance import allowed_difference
 from din_trainer.features import FeatureConfig
 from pipeline.errors import InputError
 from pipeline.exported import read_features
@@ -57,7 +58,7 @@ class Settings(NamedTuple):
     """What the export is held against.
 
     Attributes:
-        tolerance: Largest absolute difference of a score to the training-time one.
+        tolerance: Of a score's difference to the training-time one, as `allowed_difference` takes it.
         latency_ms: Bound of the p99 of each scoring signature at batch 1; None for none.
         memory_mb: Bound of the memory, in 10⁶ bytes; None for none.
         model_server: Path of `tensorflow_model_server`; empty takes the one on PATH, and the C++ loader if there is none.
@@ -225,18 +226,17 @@ def examine(saved_model: Path, sample: Sample, settings: Settings, warm_up: Path
         raise _not_loaded(error) from error
     except ValueError as error:
         raise Refused(f"the sample does not fit the export's features: {error}.") from error
-    requests = read_warm_up(warm_up)
+    requests, allowed = read_warm_up(warm_up), allowed_difference(settings.tolerance, sample.probability)
     with _loaded(saved_model, warm_up, server) as (served, ways):
         for request in requests:
             for way, run in ways.items():
                 difference = compare(run, request, _expected(request, sample.probability), way)
                 found["requests"] += 1
                 found["largest_difference"] = max(found["largest_difference"] or 0.0, difference)
-                if difference > settings.tolerance:
+                if difference > allowed:
                     where = f"signature {request.signature!r}" + (f" over {way}" if way else "")
-                    raise Refused(
-                        f"scores of {where} are up to {difference:.2g} off the training-time ones, {settings.tolerance:g} is allowed."
-                    )
+                    off = f"up to {difference:.2g} off the training-time ones, {allowed:.2g} is allowed (serving.tolerance)"
+                    raise Refused(f"scores of {where} are {off}.")
         for request in requests:
             if request.signature not in found["latency_ms"]:  # the first of each is that of batch 1
                 found["latency_ms"][request.signature] = measure_latency(served, request)
@@ -248,10 +248,12 @@ def _check_bounds(found: dict[str, Any], settings: Settings) -> None:
     signature, slowest = max(found["latency_ms"].items(), key=lambda item: item[1]["p99"])
     if settings.latency_ms is not None and slowest["p99"] > settings.latency_ms:
         raise Refused(
-            f"signature {signature!r} takes {slowest['p99']:.2f} ms (p99 at batch 1), but at most {settings.latency_ms:g} ms are asked for."
+            f"signature {signature!r} takes {slowest['p99']:.2f} ms (p99 at batch 1), but at most {settings.latency_ms:g} ms are asked for (serving.latency_ms)."
         )
     if settings.memory_mb is not None and found["memory_mb"] > settings.memory_mb:
-        raise Refused(f"the export takes {found['memory_mb']:.0f} MB of memory, but at most {settings.memory_mb:g} MB are asked for.")
+        raise Refused(
+            f"the export takes {found['memory_mb']:.0f} MB of memory, but at most {settings.memory_mb:g} MB are asked for (serving.memory_mb)."
+        )
 
 
 @component
@@ -260,7 +262,7 @@ def InfraGate(
     sample: InputArtifact[ScoredSample],
     blessing: OutputArtifact[standard_artifacts.InfraBlessing],
     settings: Parameter[str],
-    source_fingerprint: Parameter[str],
+    run_id: Parameter[str],
 ) -> None:
     """Blesses the export if it can be served as it was trained. A bad export is refused in one sentence, and raises nothing.
 
@@ -270,9 +272,9 @@ def InfraGate(
         blessing: What Pusher asks: TFX's property and file, `loading.json` (what `examine` found, `blessed` and `refused_because`), and
             `tf_serving_warmup_requests`, for the version that is pushed.
         settings: JSON object, as `Settings`.
-        source_fingerprint: Changes with this code, so that no cached blessing outlives it.
+        run_id: Of this run: what was measured in another hour, or by another server, says nothing of now.
     """
-    del source_fingerprint
+    del run_id
     folder = Path(blessing.uri)
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {"how": None, "largest_difference": None, "latency_ms": {}, "memory_mb": None, "requests": 0}

@@ -17,12 +17,13 @@ from tfx.utils import path_utils
 
 from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
 from components.impressions import RAW, read_batches, read_schema, split_files
+from components.tolerance import allowed_difference
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.trainer import KERAS_FILE
-from pipeline.errors import InputError
 from pipeline.serving.requests import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
 
 _USERS, _CANDIDATES, _ALONE = 64, 4, 8
+ALONE = "one by one"  # the first few, each in a request of its own
 _UNKNOWN = {"int64": 2**62, "bytes": "never seen"}
 
 
@@ -34,19 +35,16 @@ class Sample(NamedTuple):
 
 
 def read_impressions(files: list[str], schema: Any, features: FeatureConfig) -> Iterator[Impression]:
-    """Real impressions. Those with bytes that are no text are passed over, since the sample is kept as JSON."""
+    """Real impressions, bytes as text; what is no UTF-8 in them as Python's surrogates, which JSON keeps."""
     sequences = {column.name for column in features.columns if column.presence == "sequence"}
     for batch in read_batches(files, schema):
         names = [name for name in batch.schema.names if name != RAW]
         for row in batch.select(names).to_pylist():
-            try:
-                yield {name: _plain(values or [], name in sequences) for name, values in row.items()}
-            except UnicodeDecodeError:
-                continue
+            yield {name: _plain(values or [], name in sequences) for name, values in row.items()}
 
 
 def _plain(values: list[Any], sequence: bool) -> Any:
-    texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+    texts = [value.decode(errors="surrogateescape") if isinstance(value, bytes) else value for value in values]
     return texts if sequence else texts[0] if texts else None
 
 
@@ -83,9 +81,9 @@ def trained_scores(model: Any, transform_output: tft.TFTransformOutput, rows: li
 
 
 def _instance(value: Any, scalar: bool) -> Any:
-    if scalar:
-        return value
-    return value if isinstance(value, list) else [] if value is None else [value]
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    values = [x.encode(errors="surrogateescape") if isinstance(x, str) else x for x in values]
+    return values[0] if scalar else values
 
 
 def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> dict[str, np.ndarray]:
@@ -101,7 +99,7 @@ def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> d
 
     return {
         "serving_default": ask_examples(examples),
-        "one by one": np.concatenate([ask_examples([example]) for example in examples[:_ALONE]]),
+        ALONE: np.concatenate([ask_examples([example]) for example in examples[:_ALONE]]),
         "predict": ask("predict", predict_tensors(rows, features)),
         "rank": ask("rank", rank_tensors(sample.users, sample.candidates, features)),
     }
@@ -111,20 +109,24 @@ def _tensor(values: np.ndarray) -> tf.Tensor:
     return tf.constant(values.tolist(), tf.string, values.shape) if values.dtype == object else tf.constant(values)
 
 
-def furthest(scores: np.ndarray, expected: np.ndarray) -> float:
-    """The largest absolute difference; infinite if a number is not finite."""
-    difference = np.abs(np.asarray(scores, np.float64) - expected[: len(scores)])
+def furthest(found: Any, expected: Any) -> float:
+    """The largest absolute difference of two arrays; infinite if they are not of one shape, or a number is not finite."""
+    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    if found.shape != expected.shape:
+        return float("inf")
+    difference = np.abs(found - expected)
     return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
 
 
-def judge(differences: dict[str, float], tolerance: float) -> str | None:
+def judge(differences: dict[str, float], allowed: float) -> str | None:
     """Why the export is refused, in one sentence; None if it is not."""
     worst = max(differences, key=lambda way: differences[way])
-    if differences[worst] <= tolerance:
+    if differences[worst] <= allowed:
         return None
     if not np.isfinite(differences[worst]):
-        return f"the export's scores by {worst} are not finite, or the trained model's are not."
-    return f"the export's scores by {worst} are up to {differences[worst]:.2g} off the trained model's, {tolerance:g} is allowed."
+        return f"the export's numbers by {worst} are not finite or too few, or the trained model's are not finite."
+    off = f"up to {differences[worst]:.2g} off the trained model's, {allowed:.2g} is allowed (serving.tolerance)"
+    return f"the export's numbers by {worst} are {off}."
 
 
 def compare(
@@ -133,31 +135,32 @@ def compare(
     """Scores the sample by training's way and by the export's.
 
     Returns:
-        Training-time probabilities (B,), and what `sameness.json` holds: examples, tolerance, differences by way, largest_difference (None
+        Training-time probabilities (B,), and what `sameness.json` holds: examples, allowed, differences by way, largest_difference (None
         if it is not finite) and refused_because.
     """
     features: FeatureConfig = model.din_config.features
     rows = as_impressions(sample.users, sample.candidates)
     expected, transformed = trained_scores(model, transform_output, rows)
-    found: dict[str, Any] = {"examples": len(rows), "tolerance": tolerance, "differences": {}, "largest_difference": None}
+    allowed = allowed_difference(tolerance, expected)
+    found: dict[str, Any] = {"examples": len(rows), "allowed": allowed, "differences": {}, "largest_difference": None}
+    read = sorted({read.column.name for read in inputs_of(features)} & transformed.keys())
     try:
         loaded = tf.saved_model.load(str(saved_model))
         scores = served_scores(loaded.signatures, sample, features)
         examples = np.array([to_example(row, features) for row in rows], object)
-        seen = loaded.signatures["transform_features"](examples=_tensor(examples))
+        outputs = loaded.signatures["transform_features"](examples=_tensor(examples))
+        seen = {name: np.asarray(outputs[name]) for name in read}
     except Exception as error:  # whatever an export does, it is refused, and the run goes on to say so
         lines = str(error).strip().splitlines() or [""]
         return expected, {**found, "refused_because": f"the export cannot be asked ({type(error).__name__}: {lines[0][:300]})."}
-    differences = {way: furthest(probabilities, expected) for way, probabilities in scores.items()}
-    read = {read.column.name for read in inputs_of(features)} & transformed.keys()
-    features_off = [furthest(np.ravel(seen[name]), np.ravel(transformed[name])) for name in sorted(read)]
-    differences["transform_features"] = max(features_off)
+    differences = {way: furthest(found, expected[:_ALONE] if way == ALONE else expected) for way, found in scores.items()}
+    differences["transform_features"] = max(furthest(seen[name], transformed[name]) for name in read)
     largest = max(differences.values())
     found |= {
         "differences": {way: value if np.isfinite(value) else None for way, value in differences.items()},
         "largest_difference": largest if np.isfinite(largest) else None,
     }
-    return expected, {**found, "refused_because": judge(differences, tolerance)}
+    return expected, {**found, "refused_because": judge(differences, allowed)}
 
 
 @component
@@ -187,8 +190,6 @@ def Sameness(
     trained = keras.models.load_model(Path(model_run.uri) / KERAS_FILE, compile=False)
     features: FeatureConfig = trained.din_config.features
     rows = list(islice(read_impressions(split_files(examples, "eval"), read_schema(schema), features), _USERS))
-    if not rows:
-        raise InputError("No impression of the eval split is all text: write its bytes features in UTF-8.")
     asked = make_sample(rows, features)
     transform_output = tft.TFTransformOutput(transform_graph.uri)
     expected, found = compare(Path(path_utils.serving_model_dir(model.uri)), trained, transform_output, asked, tolerance)

@@ -74,6 +74,8 @@ class ServingModel:
             yield
 
     def _probability(self, inputs: Ids) -> tf.Tensor:
+        if not self._model.sequences:  # the histories are known, but not this model's to see
+            inputs = Ids({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
         return tf.sigmoid(self._model.score(inputs))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -16,6 +16,7 @@ slices all follow from it, so that adding a feature is one edit:
     sequence = "cart"
 """
 
+import re
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -29,6 +30,8 @@ TIME_GAPS = "historical_time_gaps"  # after Transform: how long before the impre
 SAMPLE_WEIGHT = "sample_weight"  # after Transform: what the impression counts in the loss
 
 PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids follow them.
+
+_NAME = "[A-Za-z][A-Za-z0-9_]*"  # what TensorFlow keeps as it is in the name of a signature's input
 
 DType = Literal["int64", "bytes", "float"]
 Role = Literal["user", "candidate", "behaviour", "context"]
@@ -138,6 +141,13 @@ class FeatureConfig(Frozen):
             if self.vocabulary_of(twin) is not self.vocabulary_of(name):
                 raise ValueError(f"behaviours {twin!r} and {name!r} share {behaviour.candidate!r}, so give one the other's vocabulary")
         names = [column.name for column in self.columns] + [self.weight] * bool(self.weight)
+        for name in names:
+            if not re.fullmatch(_NAME, name) or name == "self":
+                raise ValueError(f"feature {name!r} cannot be an input of a signature: use letters, digits and _, a letter first")
+        folded = [name.lower() for name in names]
+        alike = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
+        if alike:
+            raise ValueError(f"features {', '.join(map(repr, alike))} differ in case alone, which a signature's inputs may not: rename one")
         reserved = ({LABEL, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
         twice = sorted({name for name in names if names.count(name) > 1} | reserved)
         if twice:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, PADDING_ID, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
 from din_trainer.frame import Ids
 from din_trainer.lookups import Lookups
 from din_trainer.preprocessing import missing_value, to_dense
@@ -74,10 +74,9 @@ class Reader(tf.Module):
             recent = _recent(raw[first], length)
             places[sequence] = _places(recent)
             ids[first] = self.lookups.ids(first, recent.values)
-            for name in others:  # aligned with the first; an event that lacks its value here has the padding's embedding, as in training
-                own = _recent(raw[name], length)
-                dense = own.with_values(self.lookups.ids(name, own.values)).to_tensor(PADDING_ID, shape=[None, length])
-                ids[name] = tf.gather_nd(dense, places[sequence])
+            for name in others:  # aligned with the first: an event that lacks its value here has the missing one
+                dense = _recent(raw[name], length).to_tensor(missing_value(self._dtype(name)), shape=[None, length])
+                ids[name] = self.lookups.ids(name, tf.gather_nd(dense, places[sequence]))
             rows |= dict.fromkeys((first, *others), tf.unstack(places[sequence], 2, axis=1)[0])
             if number == 0 and self._features.time_gap:
                 gaps = self._time_gaps(raw[HISTORICAL_TIMESTAMPS].to_sparse(), raw[TIMESTAMP], places[sequence])

@@ -31,7 +31,18 @@ import din_trainer
 import din_trainer.config
 import din_trainer.features
 import din_trainer.preprocessing
-from components import artifacts, atomic_pusher, data_gate, impressions, infra_gate, sameness, slice_columns, user_bootstrap, verdict
+from components import (
+    artifacts,
+    atomic_pusher,
+    data_gate,
+    impressions,
+    infra_gate,
+    sameness,
+    slice_columns,
+    tolerance,
+    user_bootstrap,
+    verdict,
+)
 from components.data_gate import DataGate
 from components.infra_gate import InfraGate
 from components.sameness import Sameness
@@ -50,7 +61,6 @@ from pipeline import (
     ids,
     metrics,
     ranked,
-    serving,
     slices,
     tfma_metrics,
     whole_users,
@@ -60,7 +70,6 @@ from pipeline.datasets.layout import SPLITS
 from pipeline.evaluation import bootstrap_settings, make_eval_config, rules
 from pipeline.fingerprint import file_fingerprint, source_fingerprint
 from pipeline.serving import requests
-from pipeline.serving.model_server import find_model_server
 
 TF_SERVING = "2.19.1"  # the tag of the image that TFX's InfraValidator starts
 
@@ -203,9 +212,9 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         model=model,
         model_run=trainer.outputs["model_run"],
         tolerance=config.serving.tolerance,
-        source_fingerprint=source_fingerprint(sameness, impressions, artifacts, requests),
+        source_fingerprint=source_fingerprint(sameness, impressions, artifacts, tolerance, requests),
     )
-    loading = _loading_gate(config, examples, model, sameness_node.outputs["sample"])
+    loading = _loading_gate(config, examples, model, sameness_node.outputs["sample"], run_id)
 
     verdict_node = Verdict(
         evaluation=evaluator.outputs["evaluation"],
@@ -234,7 +243,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     return _pipeline(config, places, [*data, trainer, columns, *([baseline] if baseline else []), *gates, pusher])
 
 
-def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sample: Channel) -> BaseComponent:
+def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sample: Channel, run_id: str) -> BaseComponent:
     """What finds out whether a server can load and ask the model."""
     if config.serving.gate == "docker":
         image = infra_validator_pb2.TensorFlowServing(tags=[TF_SERVING])
@@ -245,9 +254,8 @@ def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sam
             serving_spec=infra_validator_pb2.ServingSpec(tensorflow_serving=image, local_docker=infra_validator_pb2.LocalDockerConfig()),
             request_spec=infra_validator_pb2.RequestSpec(tensorflow_serving=asked, split_name="eval"),
         )
-    server = find_model_server(config.serving.model_server)  # told, so that no cached blessing outlives a change of it
-    settings = {**config.serving.model_dump(include=set(infra_gate.Settings._fields)), "model_server": server or ""}
-    return InfraGate(model=model, sample=sample, settings=json.dumps(settings), source_fingerprint=source_fingerprint(infra_gate, serving))
+    settings = config.serving.model_dump(include=set(infra_gate.Settings._fields))
+    return InfraGate(model=model, sample=sample, settings=json.dumps(settings), run_id=run_id)
 
 
 def _push_settings(config: PipelineConfig) -> dict[str, Any]:

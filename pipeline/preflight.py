@@ -232,7 +232,8 @@ def check_gate(serving: ServingConfig) -> None:
     Raises:
         InputError: There is no such `tensorflow_model_server`, or Docker does not answer.
     """
-    if serving.model_server and not os.access(serving.model_server, os.X_OK):
+    server = Path(serving.model_server)
+    if serving.model_server and not (server.is_file() and os.access(server, os.X_OK)):
         raise InputError(f"serving.model_server is {serving.model_server!r}, which is no program: name one, or leave it out.")
     if serving.gate == "docker" and not docker_answers():
         raise InputError("serving.gate is 'docker', but Docker does not answer: start it, or take serving.gate = 'loader'.")

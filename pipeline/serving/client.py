@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import numpy as np
 import requests
@@ -49,7 +50,7 @@ class InvalidRequest(ServingError):
 
 
 class NotFound(ServingError):
-    """It does not serve this model, version or label."""
+    """It does not serve this model or version. (Of a label that is not there TF Serving says that the request is invalid.)"""
 
 
 _NUMBERS = ("DT_DOUBLE", "DT_FLOAT")
@@ -97,6 +98,10 @@ def parse_url(url: str) -> Target:
             f"{url} names no served model: give http://HOST:PORT/v1/models/NAME or grpc://HOST:PORT/NAME, "
             "and behind it /versions/N or /labels/LABEL if another than the latest is meant."
         )
+    try:
+        urlsplit(url).port  # noqa: B018  # which is checked as it is read
+    except ValueError as error:
+        raise ValueError(f"{url}: {str(error)[0].lower()}{str(error)[1:]}.") from error
     return Target(url.rstrip("/"), **found.groupdict())
 
 
@@ -169,15 +174,21 @@ class _Rest(_Transport):
         raise kind(f"{self._shown} answered {response.status_code}: {_one_line(what or response.text or response.reason)}")
 
     def signatures(self) -> dict[str, _Inputs]:
-        found = self._ask("GET", "/metadata", "metadata")["signature_def"]["signature_def"]
-        return {
-            name: {key: (info["dtype"], len(info["tensor_shape"]["dim"])) for key, info in signature["inputs"].items()}
-            for name, signature in found.items()
-        }
+        found = self._ask("GET", "/metadata", "metadata")
+        try:
+            return {
+                name: {key: (info["dtype"], len(info["tensor_shape"]["dim"])) for key, info in signature["inputs"].items()}
+                for name, signature in found["signature_def"]["signature_def"].items()
+            }
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ServingError(f"{self._shown} answered metadata in which no signatures are: is it TF Serving?") from error
 
     def run(self, signature: str, tensors: Tensors) -> np.ndarray:
         outputs = self._ask("POST", ":predict", "outputs", {"signature_name": signature, "inputs": json_inputs(tensors)})
-        return np.array(outputs[PROBABILITY] if isinstance(outputs, dict) else outputs, np.float32)
+        try:
+            return np.array(outputs[PROBABILITY] if isinstance(outputs, dict) else outputs, np.float32)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServingError(f"{self._shown} answered without probabilities: does it serve a model of this pipeline?") from error
 
     def close(self) -> None:
         self._session.close()
@@ -282,7 +293,7 @@ class Client:
         features: What the model reads; None asks the server, whose signatures tell.
         signature: By which `predict` scores; `serving_default` gets tf.Examples, for which TensorFlow is imported.
         batch_size: The most impressions a request; batches go one after another.
-        timeout: Seconds for a request; over gRPC, for all of its tries together.
+        timeout: Seconds; over REST, in which the server may be silent, and over gRPC, for a request with all of its tries.
         retries: Of a request that finds no connection or an overloaded server, with doubling pauses; over gRPC, 4 at most.
 
     Raises:

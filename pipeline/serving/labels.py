@@ -28,14 +28,14 @@ def serving_folder(workspace: Path, name: str | None) -> Path:
 
 
 def rollback(base: Path, to: int | None = None, poll_seconds: float = 0) -> ServedModel:
-    """Has a kept version served again, as stable and as canary.
+    """Has a kept version served again, as stable and as canary: while a canary is out, the stable one, so that the canary is withdrawn.
 
     What had a label and is newer counts as rolled back from then on: it is no baseline, and its weights are not pushed again. The version
     that is returned to no longer counts so. Killed in between, the same call brings it to the same end.
 
     Args:
         base: Folder of the versions.
-        to: The version; None takes the newest before the stable one that was not rolled back.
+        to: The version; None takes the stable one if there is a canary beside it, else the newest before it that was not rolled back.
         poll_seconds: How often a TF Serving reads `models.config`; twice that long the version is loaded before the labels move.
 
     Raises:
@@ -44,8 +44,10 @@ def rollback(base: Path, to: int | None = None, poll_seconds: float = 0) -> Serv
     with locked(base):
         versions, rolled_back = served_versions(base), read_rolled_back(base)
         served = _served(base)
-        if to is None:
-            stable = served.labels.get(STABLE, 0)
+        stable = served.labels.get(STABLE, 0)
+        if to is None and served.labels.get(CANARY, 0) > stable:
+            to = stable
+        elif to is None:
             earlier = [version for version in versions if version < stable and version not in rolled_back]
             if not earlier:
                 there = ", ".join(map(str, versions))

@@ -46,7 +46,8 @@ def read_models_config(folder: Path) -> ServedModel | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, text_format.ParseError) as error:
-        raise InputError(f"{file} cannot be read ({' '.join(str(error).split())}): mend it, or delete it.") from error
+        reason = " ".join(str(error).split()) or "it is no text"
+        raise InputError(f"{file} cannot be read ({reason}): mend it, or delete it.") from error
     models = parsed.model_config_list.config
     if len(models) != 1 or STABLE not in models[0].version_labels:
         raise InputError(f"{file} is to name one model with a version labelled {STABLE}: mend it, or delete it.")

@@ -61,7 +61,7 @@ def push(
         saved_model: What to push.
         base: Folder of the versions; its name is the model's.
         warm_up: Requests (TFRecord of PredictionLog) that TF Serving runs before it serves the version.
-        keep: How many of the newest versions stay.
+        keep: How many of the newest versions stay, and how many of the newest that were rolled back.
         push_to: `stable` labels it stable and canary, `canary` as canary alone unless it is the first.
         base_path: Where TF Serving sees `base`, if not at its absolute path.
         pinned: Further versions that stay.
@@ -87,8 +87,10 @@ def push(
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         move_labels(base, served, poll_seconds)
-        stay = {*served_versions(base)[-keep:], *served.labels.values(), *pinned}
-        for old in served_versions(base):
+        versions, rolled_back = served_versions(base), read_rolled_back(base)
+        sound, bad = ([v for v in versions if (v in rolled_back) == is_bad] for is_bad in (False, True))
+        stay = {*sound[-keep:], *bad[-keep:], *served.labels.values(), *pinned}  # the bad ones so that they are known again
+        for old in versions:
             if old not in stay:
                 remove_version(base, old)
     return Pushed(version, unchanged)

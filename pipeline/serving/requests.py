@@ -60,7 +60,7 @@ def _values(row: Impression, column: Column) -> list[Any]:
     values = row.get(column.name)
     values = values if isinstance(values, list) else [] if values is None else [values]
     if column.dtype == "bytes":
-        values = [value.encode() if isinstance(value, str) else value for value in values]
+        values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
     kinds: Any = {"int64": int, "bytes": bytes, "float": (int, float)}[column.dtype]
     if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
         raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name], default=repr)}, but {column.dtype} is needed")
@@ -103,21 +103,30 @@ def _array(values: list[Any], read: Input) -> np.ndarray:
         raise ValueError(f"feature {read.column.name!r} has a value beyond 64 bits") from error
 
 
-def _history(rows: Sequence[Impression], read: Input) -> np.ndarray:
-    """The events of each row, padded on the right with −1 or "": (B, T), T the most events of a row and at least 1."""
+def _width(rows: Sequence[Impression], features: Features) -> int:
+    """T: the most events that a row has in any of its histories, and at least 1."""
+    histories = [read.column for read in inputs_of(features) if read.column.presence == "sequence"]
+    return max([1, *(len(_values(row, column)) for row in rows for column in histories)])
+
+
+def _history(rows: Sequence[Impression], read: Input, width: int) -> np.ndarray:
+    """The events of each row, padded on the right with −1 or "": (B, T)."""
     found = [_values(row, read.column) for row in rows]
-    width = max([1, *map(len, found)])
     padded = [values + [read.missing] * (width - len(values)) for values in found]
     return _array(padded, read).reshape(len(rows), width)
 
 
 def predict_tensors(rows: Sequence[Impression], features: Features) -> Tensors:
-    """Impressions as the inputs of `predict`: (B,) a feature, (B, T) a history; int64, floats, or bytes as objects.
+    """Impressions as the inputs of `predict`: (B,) a feature, (B, T) each history; int64, floats, or bytes as objects.
 
     Raises:
         ValueError: A value is not of the feature's type, or a required one is missing.
     """
-    return {read.column.name: (_history if read.column.presence == "sequence" else _column)(rows, read) for read in inputs_of(features)}
+    width = _width(rows, features)
+    return {
+        read.column.name: _history(rows, read, width) if read.column.presence == "sequence" else _column(rows, read)
+        for read in inputs_of(features)
+    }
 
 
 def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features) -> Tensors:

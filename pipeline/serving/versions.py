@@ -37,8 +37,9 @@ def locked(base: Path) -> Iterator[None]:
 
 
 def served_versions(base: Path) -> list[int]:
-    """Version numbers below a model's serving folder, in order, as TF Serving counts them."""
-    return sorted(int(path.name) for path in base.iterdir() if path.is_dir() and path.name.isdecimal()) if base.is_dir() else []
+    """Version numbers below a model's serving folder, in order. Names that are not written as push writes numbers are none of ours."""
+    names = [path.name for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and str(int(name)) == name)
 
 
 def read_rolled_back(base: Path) -> set[int]:

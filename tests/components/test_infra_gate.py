@@ -116,7 +116,7 @@ def gate(good, tmp_path):
         Path(scored.uri).mkdir()
         Path(scored.uri, SAMPLE_FILE).write_text(json.dumps(sample or good.sample))
         InfraGate.EXECUTOR_SPEC.executor_class._FUNCTION(
-            model=model, sample=scored, blessing=blessing, settings=json.dumps(settings), source_fingerprint=""
+            model=model, sample=scored, blessing=blessing, settings=json.dumps(settings), run_id=""
         )
         return Outcome(blessing)
 

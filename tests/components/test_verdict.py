@@ -1,7 +1,12 @@
 """The verdict's arithmetic, with the numbers worked out by hand."""
 
-import pytest
+import json
 
+import pytest
+from tfx.types import standard_artifacts
+
+from components import verdict
+from components.artifacts import ConfidenceIntervals, ScoredSample
 from components.verdict import explain_refusal, join, join_reasons, judge, read_loading
 from pipeline.config import load_config
 from pipeline.evaluation import rules
@@ -164,6 +169,44 @@ def test_every_gate_s_reason_is_told_once():
     assert join_reasons([None, None, None]) is None
     assert join_reasons(["auc is low.", None, "it cannot be loaded."]) == "auc is low; it cannot be loaded."
     assert join_reasons([None, "it cannot be loaded.", "it cannot be loaded."]) == "it cannot be loaded."
+
+
+def run_verdict(tmp_path, monkeypatch, sameness=None, loading=None):
+    """The component, on metrics that pass, with what the other gates say."""
+    given = {
+        "evaluation": standard_artifacts.ModelEvaluation(),
+        "evaluator_blessing": standard_artifacts.ModelBlessing(),
+        "intervals": ConfidenceIntervals(),
+        "sample": ScoredSample(),
+        "infra_blessing": standard_artifacts.InfraBlessing(),
+        "model": standard_artifacts.Model(),
+        "blessing": standard_artifacts.ModelBlessing(),
+    }
+    for name, artifact in given.items():
+        artifact.uri = str(tmp_path / name)
+        (tmp_path / name).mkdir()
+    given["evaluator_blessing"].set_int_custom_property("blessed", 1)
+    given["infra_blessing"].set_int_custom_property("blessed", int(loading is None))
+    rows = [{"slice": "overall", "key": [], "examples": 9, "metrics": {"auc": {"candidate": [0.7, 0.9], "change": None}}}]
+    (tmp_path / "intervals" / "intervals.json").write_text(json.dumps({"confidence": 0.95, "slices": rows}))
+    (tmp_path / "sample" / "sameness.json").write_text(json.dumps({"refused_because": sameness}))
+    (tmp_path / "infra_blessing" / "loading.json").write_text(json.dumps({"refused_because": loading}))
+    monkeypatch.setattr(verdict, "_load_metrics", lambda uri: ({"overall": {"auc": 0.8}}, None))
+    rules = json.dumps(made_rules(auc={"at_least": 0.6}))
+    verdict.Verdict.EXECUTOR_SPEC.executor_class._FUNCTION(**given, rules=rules, source_fingerprint="")
+    written = json.loads((tmp_path / "blessing" / "verdict.json").read_text())
+    assert written["blessed"] is bool(given["blessing"].get_int_custom_property("blessed"))
+    return written
+
+
+def test_a_model_that_all_gates_pass_is_blessed(tmp_path, monkeypatch):
+    assert run_verdict(tmp_path, monkeypatch)["blessed"]
+
+
+@pytest.mark.parametrize("said", [{"sameness": "it differs."}, {"loading": "it is broken."}], ids=str)
+def test_each_gate_can_refuse_a_model_of_good_metrics(said, tmp_path, monkeypatch):
+    written = run_verdict(tmp_path, monkeypatch, **said)
+    assert (written["blessed"], written["refused_because"]) == (False, *said.values())
 
 
 def test_tfx_s_own_blessing_is_read_too(tmp_path):

@@ -134,6 +134,14 @@ def test_a_negative_number_is_a_number(exported):
     assert abs(score(exported, rows) - score(exported, ROWS[:1])) > 1e-4
 
 
+def test_an_event_that_nothing_is_paired_with_has_the_missing_value(exported):
+    rows = [{**ROWS[2], "historical_category_ids": ["a", "c"]}, ROWS[0]]
+    named = [{**ROWS[2], "historical_category_ids": ["a", "c", ""]}, ROWS[0]]
+    np.testing.assert_allclose(score(exported, rows), score(exported, named), atol=1e-6)
+    for part in (rows, rows[:1]):
+        np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(part))["probability"], score(exported, part), atol=1e-6)
+
+
 def test_an_event_without_a_category_keeps_its_place(exported):
     rows = [{**ROWS[2], "historical_category_ids": ["a", "", "b"]}]
     np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)
@@ -229,16 +237,20 @@ def test_a_model_without_attention_explains_nothing(settings, transform_output, 
     assert set(tf.saved_model.load(str(tmp_path / "1")).signatures) == {"serving_default", "predict", "rank", "transform_features"}
 
 
+@pytest.mark.parametrize("history", [True, False])
 @pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
-def test_every_kind_of_model_ranks_as_it_scores(kind, transform_output, tmp_path):
-    config = DINConfig.model_validate({"features": FEATURES, "model": {"kind": kind}})
+def test_every_kind_of_model_is_served_as_it_is(kind, history, transform_output, tmp_path):
+    config = DINConfig.model_validate({"features": FEATURES, "model": {"kind": kind, "history": history}})
     export(
         with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))), transform_output, str(tmp_path)
     )
     loaded = tf.saved_model.load(str(tmp_path))
-    scores = rank(loaded, ROWS, [CANDIDATES] * 3)
-    np.testing.assert_allclose(scores.ravel(), score(loaded, as_impressions(ROWS, [CANDIDATES] * 3)), atol=1e-6)
-    np.testing.assert_allclose(loaded.signatures["predict"](**raw_tensors(ROWS))["probability"], score(loaded, ROWS), atol=1e-6)
+    rows = as_impressions(ROWS, [CANDIDATES] * 3)
+    transformed = transform_output.transform_raw_features(parse(rows, FEATURES))
+    expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
+    np.testing.assert_allclose(rank(loaded, ROWS, [CANDIDATES] * 3).ravel(), expected, atol=1e-6)
+    np.testing.assert_allclose(score(loaded, rows), expected, atol=1e-6)
+    np.testing.assert_allclose(loaded.signatures["predict"](**raw_tensors(rows))["probability"], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{"activation": "prelu"}, {"attention_softmax": True}, {"hidden": []}], ids=str)

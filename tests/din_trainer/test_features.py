@@ -83,3 +83,14 @@ def test_the_weight_is_no_input_of_the_model():
 def test_behaviours_of_several_sequences_survive_json():
     features = configure({"item": {**ITEM, "dim": 8}, "cart": {**CART, "vocabulary": "item"}}, time_gap=True, weight="importance")
     assert FeatureConfig.model_validate_json(features.model_dump_json()) == features
+
+
+@pytest.mark.parametrize("name", ["a-b", "cart.n", "1st", "_x", "user age", "ü", "self"])
+def test_a_name_that_no_signature_can_have_is_refused_before_anything_runs(name):
+    with pytest.raises(ValueError, match="cannot be an input of a signature"):
+        FeatureConfig.model_validate({"context": {name: {}}})
+
+
+def test_names_that_differ_in_case_alone_are_refused():
+    with pytest.raises(ValueError, match="'Hour', 'hour' differ in case alone"):
+        FeatureConfig.model_validate({"context": {"hour": {}, "Hour": {}}})

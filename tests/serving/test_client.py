@@ -304,3 +304,8 @@ def test_din_predict_says_what_is_wrong_with_a_url(url, reason, jsonl, capfd):
 def test_din_predict_wants_a_model_for_a_folder(tmp_path, capfd):
     assert main(["predict", "--url", "grpc://x/demo", str(tmp_path), "--out", "x"]) == 2
     assert "name it with --model" in capfd.readouterr().err
+
+
+def test_a_port_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"grpc://127.0.0.1:99999/demo: port out of range 0-65535\."):
+        Client("grpc://127.0.0.1:99999/demo")

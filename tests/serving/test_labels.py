@@ -10,7 +10,7 @@ from pipeline.cli import main
 from pipeline.errors import InputError
 from pipeline.serving.labels import promote, rollback, serving_folder
 from pipeline.serving.models_config import ServedModel, read_models_config, write_models_config
-from pipeline.serving.versions import read_rolled_back, write_rolled_back
+from pipeline.serving.versions import read_rolled_back, served_versions, write_rolled_back
 
 
 def make_folder(workspace, name="demo", versions=(1, 2, 3)):
@@ -61,10 +61,18 @@ def test_a_canary_is_rolled_back_to_the_stable_version(base):
     assert read_rolled_back(base) == {3}
 
 
-def test_a_rollback_takes_a_canary_along(base):
+def test_a_rollback_withdraws_a_canary_first(base):
     serve(base, 2, 3)
+    assert rollback(base).labels == {"canary": 2, "stable": 2}
+    assert read_rolled_back(base) == {3}
     assert rollback(base).labels == {"canary": 1, "stable": 1}
     assert read_rolled_back(base) == {2, 3}
+
+
+def test_only_names_that_a_push_writes_are_versions(base):
+    for name in ("007", "\u0664", "-5", "5x"):
+        (base / name).mkdir()
+    assert served_versions(base) == [1, 2, 3]
 
 
 def test_a_workspace_without_models_config_serves_its_highest_version(base):

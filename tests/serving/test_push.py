@@ -121,7 +121,15 @@ def test_the_newest_versions_stay_and_those_that_are_needed(models, base):
     stable, canary = labels(base)
     assert stable == versions[2] and served_versions(base) == [stable, newest, canary]
     push(models[1], base, keep=1, push_to="canary")
-    assert served_versions(base) == [stable, canary]
+    assert served_versions(base) == [stable, newest, canary]  # the newest that was rolled back is known by its weights
+
+
+def test_what_was_rolled_back_takes_no_room_from_sound_versions(models, base):
+    first, bad = (push(models[number], base, keep=2).version for number in (0, 1))
+    rollback(base)
+    third = push(models[2], base, keep=2).version
+    assert served_versions(base) == [first, bad, third]
+    assert rollback(base).labels["stable"] == first
 
 
 def test_weights_of_a_version_that_was_removed_are_new(models, base):
