@@ -247,13 +247,11 @@ def examine(saved_model: Path, sample: Sample, settings: Settings, warm_up: Path
 def _check_bounds(found: dict[str, Any], settings: Settings) -> None:
     signature, slowest = max(found["latency_ms"].items(), key=lambda item: item[1]["p99"])
     if settings.latency_ms is not None and slowest["p99"] > settings.latency_ms:
-        raise Refused(
-            f"signature {signature!r} takes {slowest['p99']:.2f} ms (p99 at batch 1), but at most {settings.latency_ms:g} ms are asked for (serving.latency_ms)."
-        )
+        took = f"signature {signature!r} takes {slowest['p99']:.2f} ms (p99 at batch 1)"
+        raise Refused(f"{took}, but at most {settings.latency_ms:g} ms are asked for (serving.latency_ms).")
     if settings.memory_mb is not None and found["memory_mb"] > settings.memory_mb:
-        raise Refused(
-            f"the export takes {found['memory_mb']:.0f} MB of memory, but at most {settings.memory_mb:g} MB are asked for (serving.memory_mb)."
-        )
+        took = f"the export takes {found['memory_mb']:.0f} MB of memory"
+        raise Refused(f"{took}, but at most {settings.memory_mb:g} MB are asked for (serving.memory_mb).")
 
 
 @component

@@ -110,14 +110,10 @@ class ServingConfig(Frozen):
     keep: int = Field(5, ge=1, description="How many of the newest versions stay; those that are served stay anyway.")
     push_to: Literal["stable", "canary"] = Field("stable", description="The label that a pushed version gets; stable brings canary along.")
     base_path: str = Field("", description="Where TF Serving sees the versions of this name; where they are, by default.")
-    tolerance: FiniteFloat = Field(
-        1e-6, ge=0, description="The most that a served score may differ from the trained model's; times the largest logit beyond 1."
-    )
+    tolerance: FiniteFloat = Field(1e-6, ge=0, description="The most that a served score may be off the trained one; more at large logits.")
     latency_ms: FiniteFloat = Field(50.0, gt=0, description="Of a scoring signature at batch 1, rank with four candidates: p99.")
     memory_mb: FiniteFloat = Field(4096.0, gt=0, description="Of the model once it is loaded and was asked, at its peak.")
-    gate: Literal["loader", "docker"] = Field(
-        "loader", description="Who loads it: this project, or TFX's InfraValidator, which knows no bounds."
-    )
+    gate: Literal["loader", "docker"] = Field("loader", description="Who loads it: we, or TFX's InfraValidator, which knows no bounds.")
     model_server: str = Field("", description="A tensorflow_model_server to ask instead of the C++ loader; the one on PATH if any.")
     poll_seconds: float = Field(POLL_SECONDS, ge=0, allow_inf_nan=False, description="How often TF Serving reads models.config; 0: never.")
 

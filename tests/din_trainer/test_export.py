@@ -241,9 +241,8 @@ def test_a_model_without_attention_explains_nothing(settings, transform_output, 
 @pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
 def test_every_kind_of_model_is_served_as_it_is(kind, history, transform_output, tmp_path):
     config = DINConfig.model_validate({"features": FEATURES, "model": {"kind": kind, "history": history}})
-    export(
-        with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))), transform_output, str(tmp_path)
-    )
+    model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
+    export(model, transform_output, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     rows = as_impressions(ROWS, [CANDIDATES] * 3)
     transformed = transform_output.transform_raw_features(parse(rows, FEATURES))

@@ -101,10 +101,6 @@ def test_errors_are_typed_and_name_the_url(stand_in):
         assert str(raised.value).startswith(f"{url}/versions/9 answered ")
         with pytest.raises(InvalidRequest, match="Unrecognized servable version label: old"):
             Client(f"{url}/labels/old").predict(toy.ROWS)
-        misaligned = [{**toy.ROWS[0], "historical_item_ids": [1, 2]}]
-        with pytest.raises(InvalidRequest) as raised:
-            Client(url).predict(misaligned)
-        assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("scheme", ["http://127.0.0.1:{}/v1/models/demo", "grpc://127.0.0.1:{}/demo"])
@@ -278,7 +274,6 @@ def test_din_predict_gives_the_same_from_a_folder_and_from_a_url(url, toy_folder
     [
         ({"user_id": "x"}, ", line 2: feature 'user_id' is \"x\", but int64 is needed."),
         ({"candidate_item_id": None}, ", line 2: feature 'candidate_item_id' needs one value an impression."),
-        ({"historical_item_ids": [1, 2, 3, 4]}, ", lines 1 to 3: http://127.0.0.1:"),
     ],
 )
 def test_din_predict_names_the_line(stand_in, jsonl, capfd, change, reason):
@@ -286,6 +281,16 @@ def test_din_predict_names_the_line(stand_in, jsonl, capfd, change, reason):
     assert main(["predict", "--url", stand_in.rest_url, file]) == 2
     out, err = capfd.readouterr()
     assert out == "" and reason in err and err.count("\n") == 1
+
+
+def test_din_predict_names_the_lines_that_a_server_refuses(stand_in, jsonl, capfd, monkeypatch):
+    def refuse(self, rows):
+        raise InvalidRequest("http://127.0.0.1:1/v1/models/demo answered 400: no.")
+
+    monkeypatch.setattr(Client, "predict", refuse)
+    assert main(["predict", "--url", stand_in.rest_url, jsonl(toy.ROWS)]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and ", lines 1 to 3: http://127.0.0.1:1/v1/models/demo answered 400" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
