@@ -1,8 +1,8 @@
 """What a request costs, beside other ways to serve the same network: `din bench serve`.
 
 Every SavedModel is called by the same caller, TensorFlow's C++ loader, which TF Serving has too, in a process of its own; time is measured
-around the call of its session alone. All runtimes get the same size of thread pools. In each round all of them are measured one after the
-other; figures are the best over the rounds: what else runs on a shared machine only ever slows a round down.
+around the call of its session alone. All runtimes get one thread a pool and the same core. In each round all of them are measured one after
+the other; figures are the best over the rounds: what else runs on a shared machine only ever slows a round down.
 
 * Requests of 1 to 2,048 impressions: our signatures, the same network exported from plain Keras, DeepCTR's, and its dense core in ONNX
   Runtime, beside what our graph needs to get to that core: parsing and lookups.
@@ -174,6 +174,13 @@ def make_exports(folder: Path, peers_python: Path) -> Exports:
     )
 
 
+def pin(pid: int) -> None:
+    """Keeps a process and its threads on one core, so that what a thread hands to another does not wait for a core to wake up."""
+    core = {min(os.sched_getaffinity(0))}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), core)
+
+
 def _worker_call(worker: Worker, call: str) -> Callable[[int], np.ndarray]:
     return lambda repeat: np.array(worker.ask(call=call, repeat=repeat)["seconds"])
 
@@ -210,6 +217,9 @@ class Contestants(contextlib.ExitStack):
             loaded.callback(self._python.close)
             self._onnx = self._start("onnx_calls.py", str(peers_python), exports.onnx_core, core, folder)
             loaded.callback(self._onnx.close)
+            loaders = [*self.ours.values(), self._keras, self._deepctr]
+            for pid in [*(loader.pid for loader in loaders), self._python.pid, self._onnx.pid]:
+                pin(pid)
             self.push(loaded.pop_all())
 
     @staticmethod
@@ -361,7 +371,10 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     )
     console.print(_table("", {name: [f"{ratio:.2f}"] for name, ratio in result["ratios"].items()}, ["ratio of medians"]))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    console.print(f"{result['threads']} thread a runtime; histories of {HISTORY} where no length is given; {versions}", highlight=False)
+    console.print(
+        f"{result['threads']} thread a pool and one core a runtime; histories of {HISTORY} where no length is given; {versions}",
+        highlight=False,
+    )
 
 
 def main(as_json: bool) -> int:

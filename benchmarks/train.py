@@ -86,6 +86,7 @@ class Worker:
         self._name = name
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True)
+        self.pid = self._process.pid
         self.version = self._read()["version"]
 
     def ask(self, **command: Any) -> dict[str, Any]:

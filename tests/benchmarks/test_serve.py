@@ -1,6 +1,7 @@
 """`din bench serve`: its arithmetic, its requests, and that the plain Keras network is the same as ours."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +201,13 @@ def test_the_floor_of_rank_is_its_matrix_products_at_the_peak():
     assert serve.flops_of_rank(10) == by_hand == 78_512_000
     found = serve.rank_floors({"history_10": {"rank": _found(1), "serving_default": _found(4)}}, peak=by_hand * 1e3)
     assert found == pytest.approx({"rank_500_history_10_floor": 0.25})
+
+
+def test_all_threads_of_a_process_are_kept_on_one_core():
+    process = subprocess.Popen([sys.executable, "-c", "import threading; threading.Thread(target=input).start(); print(flush=True); input()"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    process.stdout.readline()
+    serve.pin(process.pid)
+    tasks = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    assert len(tasks) == 2 and all(len(os.sched_getaffinity(task)) == 1 for task in tasks)
+    process.communicate(b"\n\n")

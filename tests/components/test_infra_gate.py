@@ -215,7 +215,7 @@ def drop_rank(graph):
         (truncate, "cannot be loaded, since a file of its variables is cut short: "),
         (corrupt, "cannot be loaded, since a file of its variables is damaged: "),
         (rename_op, "cannot be loaded: Op type not registered 'DinNoSuchOp'"),
-        (lambda path: reverse(path / "assets" / "item"), r"scores of signature '.*' are up to 0\.\d+ off the training-time ones, [0-9.]+e-"),
+        (lambda path: reverse(path / "assets" / "item"), r"scores of signature '.*' are up to 0\.\d+ off the training-time ones, .*e-"),
         (lambda path: (path / "saved_model.pb").unlink(), "holds no saved_model.pb"),
         (lambda path: (path / "saved_model.pb").write_bytes(b"no proto"), "cannot be loaded"),
         (lambda path: (path / ORIGIN_FILE).write_text("{}"), "din.json cannot be read"),
