@@ -372,7 +372,7 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     console.print(_table("", {name: [f"{ratio:.2f}"] for name, ratio in result["ratios"].items()}, ["ratio of medians"]))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     console.print(
-        f"{result['threads']} thread a pool and one core a runtime; histories of {HISTORY} where no length is given; {versions}",
+        f"{result['threads']} thread a pool, one core; histories of {HISTORY} where no length is given; {versions}",
         highlight=False,
     )
 

@@ -36,11 +36,13 @@ class Ids(NamedTuple):
 class Fields(NamedTuple):
     """What an impression is made of, each (B, D): candidate fields by raw name, interests by their history's, side features, numbers.
 
-    Of N candidates an impression, each is (B · N, D), candidate by candidate.
+    `pooled` are the interests again, a sequence each, not split into its behaviours. Of N candidates an impression, each is (B · N, D),
+    candidate by candidate.
     """
 
     candidate: dict[str, Any]
     interest: dict[str, Any]
+    pooled: list[Any]
     side: list[Any]
     numbers: list[Any]
 
@@ -175,7 +177,7 @@ class RankingModel(keras.Model):
     def score(self, inputs: Ids, training: bool = False) -> Any:
         """Logits: (B,), or (B · N,) for N candidates an impression, whose history is then looked up and embedded once."""
         fields = self.embed(inputs, training)
-        x = ops.concatenate([*fields.embedded, *fields.numbers, *self.cross(fields)], axis=-1)
+        x = ops.concatenate([*fields.candidate.values(), *fields.pooled, *fields.side, *fields.numbers, *self.cross(fields)], axis=-1)
         return self.mlp(x, training=training) + self.shallow(inputs, fields, training)
 
     @tf.function(reduce_retracing=True)
@@ -213,13 +215,15 @@ class RankingModel(keras.Model):
         features = self.din_config.features
         embedded = self.look_up(inputs, training)
         interests: dict[str, Any] = {}
+        pooled = []
         for sequence, history in self.histories(inputs, embedded).items():
             interest = self.pool(sequence, *history, training)  # (B, D) or (B, N, D)
+            pooled.append(interest)
             behaviours = self.sequences[sequence]
             sizes = [features.vocabulary_of(name).dim for name in behaviours]
             interests |= zip((b.history for b in behaviours.values()), tf.split(interest, sizes, axis=-1), strict=True)
         candidates = {b.candidate: embedded[b.candidate] for b in features.behaviours.values()}
-        fields = Fields(candidates, interests, [embedded[name] for name in features.side if name in embedded], inputs.numbers)
+        fields = Fields(candidates, interests, pooled, [embedded[name] for name in features.side if name in embedded], inputs.numbers)
         first = next(iter(candidates.values()))
         return fields if len(first.shape) == 2 else _one_row_a_candidate(fields, tf.shape(first)[1])
 
@@ -259,5 +263,6 @@ def _one_row_a_candidate(fields: Fields, count: Any) -> Fields:
     return Fields(
         {name: flat(x) for name, x in fields.candidate.items()},
         {name: flat(x) for name, x in fields.interest.items()},
+        [flat(x) for x in fields.pooled],
         *([tf.repeat(x, count, axis=0) for x in values] for values in (fields.side, fields.numbers)),
     )

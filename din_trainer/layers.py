@@ -32,7 +32,9 @@ def sum_by_row(x: Any, rows: Any, count: Any) -> Any:
     """Sums the events of each row: (E, …), (E,) ascending -> (count, …); zero where there is none."""
     sums = tf.math.segment_sum(x, rows)  # up to the last row that has an event; many times faster than the unsorted kind
     behind = tf.constant([[0, 1], *[[0, 0]] * (len(x.shape) - 1)])
-    return tf.pad(sums, behind * (count - rows_of(sums)))
+    padded = tf.pad(sums, behind * (count - rows_of(sums)))
+    padded.set_shape([None, *x.shape[1:]])
+    return padded
 
 
 def rows_of(x: Any) -> Any:

@@ -204,8 +204,8 @@ def test_the_floor_of_rank_is_its_matrix_products_at_the_peak():
 
 
 def test_all_threads_of_a_process_are_kept_on_one_core():
-    process = subprocess.Popen([sys.executable, "-c", "import threading; threading.Thread(target=input).start(); print(flush=True); input()"],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    script = "import threading; threading.Thread(target=input).start(); print(flush=True); input()"
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdout.readline()
     serve.pin(process.pid)
     tasks = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
