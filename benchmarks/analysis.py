@@ -18,13 +18,16 @@ from din_trainer.schema import make_schema
 from pipeline.beam import local_options
 
 
-def analyse(impressions: Iterable[dict[str, Any]], features: FeatureConfig, folder: Path) -> tft.TFTransformOutput:
+def analyse(
+    impressions: Iterable[dict[str, Any]], features: FeatureConfig, folder: Path, with_counts: bool = False
+) -> tft.TFTransformOutput:
     """What Transform learns from raw impressions with labels.
 
     Args:
         impressions: As `sample.jsonl` has them; a feature without a value may be left out.
         features: Theirs.
         folder: Where Transform's graph goes.
+        with_counts: Whether to write the vocabularies' counts.
     """
     schema = make_schema(features)
     scalars = {feature.name: feature.HasField("shape") for feature in schema.feature}
@@ -32,7 +35,7 @@ def analyse(impressions: Iterable[dict[str, Any]], features: FeatureConfig, fold
         {name: impression[name] if scalar else _as_list(impression.get(name)) for name, scalar in scalars.items()}
         for impression in impressions
     ]
-    settings = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: False}
+    settings = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: with_counts}
     with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(folder / "temp")):
         data = (pipeline | beam.Create(instances), dataset_metadata.DatasetMetadata(schema))
         graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, settings))

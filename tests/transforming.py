@@ -1,16 +1,10 @@
 """Transform on a few impressions, as TFX runs it."""
 
-import apache_beam as beam
 import numpy as np
 import tensorflow as tf
-import tensorflow_transform as tft
-import tensorflow_transform.beam as tft_beam
-from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tensorflow_transform.tf_metadata import schema_utils
 
-from din_trainer.config import COUNTS_KEY, FEATURES_KEY
-from din_trainer.preprocessing import preprocessing_fn
 from din_trainer.schema import make_schema
-from pipeline.beam import local_options
 
 
 def to_example(row):
@@ -33,25 +27,6 @@ def parse(rows, features):
     """Impressions as Transform gets them, label and weight included."""
     spec = schema_utils.schema_as_feature_spec(make_schema(features)).feature_spec
     return tf.io.parse_example([to_example(row) for row in rows], spec)
-
-
-def analyse(rows, features, out, with_counts=False):
-    """What Transform learns from impressions, written to the folder `out`."""
-    schema = make_schema(features)
-    scalars = {feature.name for feature in schema.feature if feature.HasField("shape")}
-    instances = [
-        {
-            name: value if name in scalars else np.array(value if isinstance(value, list) else [] if value is None else [value])
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
-    config = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: with_counts}
-    with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(out / "temp")):
-        data = (pipeline | beam.Create(instances), dataset_metadata.DatasetMetadata(schema))
-        graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
-        _ = graph | tft_beam.WriteTransformFn(str(out))
-    return tft.TFTransformOutput(str(out))
 
 
 def with_large_weights(model):

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
+from benchmarks.analysis import analyse
 from components.artifacts import SAMPLE_FILE, ScoredSample
 from components.infra_gate import LOADING_FILE, InfraGate
 from din_trainer.config import ORIGIN_FILE, DINConfig
@@ -26,7 +27,7 @@ from pipeline.serving.requests import as_impressions
 from pipeline.serving.warm_up import read_warm_up
 from tests.conftest import ROOT
 from tests.serving import toy
-from tests.transforming import analyse, parse, with_large_weights
+from tests.transforming import parse, with_large_weights
 
 WARM_UP = "tf_serving_warmup_requests"
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.analysis import analyse
 from din_trainer.config import DINConfig
 from din_trainer.export import export
 from din_trainer.features import LABEL, FeatureConfig
@@ -11,7 +12,7 @@ from din_trainer.model import make_model
 from din_trainer.vocabularies import vocabulary_sizes
 from pipeline.serving.requests import as_impressions, predict_tensors, rank_tensors
 from tests.din_trainer import textbook
-from tests.transforming import analyse, parse, to_example, with_large_weights
+from tests.transforming import parse, to_example, with_large_weights
 
 FEATURES = FeatureConfig.model_validate(
     {

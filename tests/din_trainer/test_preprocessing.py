@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.analysis import analyse
 from din_trainer.config import DINConfig
 from din_trainer.export import export
 from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIME_GAPS, FeatureConfig
 from din_trainer.model import make_model
 from din_trainer.vocabularies import initialise_tables, read_counts, vocabulary_sizes
-from tests.transforming import analyse, parse, to_example, with_large_weights
+from tests.transforming import parse, to_example, with_large_weights
 
 HOUR = 3600
 
