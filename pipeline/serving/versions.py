@@ -96,9 +96,10 @@ def remove_version(base: Path, version: int) -> None:
 def model_digest(saved_model: Path) -> str:
     """SHA-256 over a SavedModel's weights, assets (extra ones too) and signatures: what it answers, not when it was written.
 
-    Weights are variables, or floats that the graph holds as constants. They enter in the order of their contents, because they are
-    numbered and named anew in each export. Else the graph does not enter, for the same reason: whoever trains writes what it follows from
-    into `assets.extra/`. Warm-up requests, which lie there too, change no answer.
+    Weights are variables, or floats that the graph holds as constants, in single precision: the last bits of Transform's doubles depend on
+    the order in which Beam adds up. They enter in the order of their contents, because they are numbered and named anew in each export. Else
+    the graph does not enter, for the same reason: whoever trains writes what it follows from into `assets.extra/`. Warm-up requests, which
+    lie there too, change no answer.
     """
     import tensorflow as tf
     from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
@@ -108,7 +109,7 @@ def model_digest(saved_model: Path) -> str:
     names = [name for name in checkpoint.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
     meta_graph = saved_model_utils.get_meta_graph_def(str(saved_model), "serve")
     variables = sorted(_tensor_digest(checkpoint.get_tensor(name)) for name in names)
-    constants = sorted({_tensor_digest(tf.make_ndarray(tensor)) for tensor in _float_constants(meta_graph.graph_def)})
+    constants = sorted({_tensor_digest(tf.make_ndarray(tensor).astype("float32")) for tensor in _float_constants(meta_graph.graph_def)})
     for weight in (*variables, *constants):
         digest.update(weight)
     for asset in sorted({*saved_model.glob("assets/*"), *saved_model.glob("assets.extra/*")} - {saved_model / WARM_UP_FILE}):

@@ -88,7 +88,7 @@ def test_they_are_in_the_schema(summaries):
 def test_they_are_in_model_and_signature(summaries):
     model = tf.saved_model.load(summaries[0]["pushed_path"])
     inputs = model.signatures["predict"].structured_input_signature[1]
-    assert inputs["age_group"].dtype == tf.string and inputs["hour"].dtype == tf.float32
+    assert inputs["age_group"].dtype == tf.string and inputs["hour"].dtype == tf.float64
     assert {"cart_item_ids", "historical_timestamps", "timestamp"} < set(inputs) and "importance" not in inputs
     row = {"user_id": [1], "candidate_item_id": [2], "candidate_category_id": [1], "timestamp": [9000]}
     row |= {"historical_item_ids": [[1, 2]], "historical_category_ids": [[1, 1]], "historical_timestamps": [[10, 8000]]}
