@@ -97,9 +97,9 @@ def model_digest(saved_model: Path) -> str:
     """SHA-256 over a SavedModel's weights, assets (extra ones too) and signatures: what it answers, not when it was written.
 
     Weights are variables, or floats that the graph holds as constants, in single precision: the last bits of Transform's doubles depend on
-    the order in which Beam adds up. They enter in the order of their contents, because they are numbered and named anew in each export. Else
-    the graph does not enter, for the same reason: whoever trains writes what it follows from into `assets.extra/`. Warm-up requests, which
-    lie there too, change no answer.
+    the order in which Beam adds up. They enter in the order of their contents, because they are numbered and named anew in each export.
+    Else the graph does not enter, for the same reason: whoever trains writes what it follows from into `assets.extra/`. Warm-up requests,
+    which lie there too, change no answer.
     """
     import tensorflow as tf
     from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
