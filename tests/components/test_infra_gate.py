@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from benchmarks.analysis import analyse
+from components import infra_gate
 from components.artifacts import SAMPLE_FILE, ScoredSample
 from components.infra_gate import LOADING_FILE, InfraGate
 from din_trainer.config import ORIGIN_FILE, DINConfig
@@ -24,7 +25,7 @@ from din_trainer.model import make_model
 from din_trainer.vocabularies import vocabulary_sizes
 from pipeline.serving import loaded_model
 from pipeline.serving.requests import as_impressions
-from pipeline.serving.warm_up import read_warm_up
+from pipeline.serving.warm_up import Request, read_warm_up
 from tests.conftest import ROOT
 from tests.serving import toy
 from tests.transforming import parse, with_large_weights
@@ -380,3 +381,27 @@ http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
 def test_a_model_server_that_is_not_there_is_told(gate):
     server = "/nowhere/tensorflow_model_server"
     assert_refused(gate(model_server=server), f"cannot be loaded: {server} cannot be started: No such file or directory.$")
+
+
+def test_each_signature_is_held_against_the_tolerance(gate, monkeypatch):
+    """An export of which `rank` alone is off."""
+    run = loaded_model.LoadedModel.run
+
+    def off(self, signature, inputs, timeout=60.0):
+        outputs = run(self, signature, inputs, timeout)
+        return {name: x + 1e-4 for name, x in outputs.items()} if signature == "rank" else outputs
+
+    monkeypatch.setattr(loaded_model.LoadedModel, "run", off)
+    outcome = gate()
+    assert outcome.blessed == 0 and "scores of signature 'rank' are up to 0.0001 off" in outcome.refused_because
+
+
+def test_the_latency_is_that_of_the_calmest_round():
+    rounds = iter([np.full(10, 0.001), np.full(200, 0.005), np.full(200, 0.002), np.full(200, 0.009)])  # the first tells how long one takes
+
+    class Served:
+        def time(self, signature, tensors, repeat):
+            return next(rounds)
+
+    found = infra_gate.measure_latency(Served(), Request("predict", {}))
+    assert found == pytest.approx({"p50": 2.0, "p99": 2.0})
