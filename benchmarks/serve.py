@@ -16,7 +16,6 @@ import contextlib
 import itertools
 import json
 import os
-import pickle
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from benchmarks import peer_environment
 from benchmarks.train import ATTENTION, DIM, MLP, Worker, peak_flops
 from din_trainer.features import FeatureConfig
 from pipeline.errors import InputError
+from pipeline.serving.frames import write_frame
 from pipeline.serving.loaded_model import LoadedModel
 from pipeline.serving.requests import Impression, Tensors, as_impressions, predict_tensors, rank_tensors, to_example
 from pipeline.terminal import output_to
@@ -212,7 +212,7 @@ class Contestants(contextlib.ExitStack):
                 for rows, request in requests.items()
                 for signature, inputs in (("serving_default", request.examples), ("predict", request.raw))
             }
-            core = {f"core_{rows}": request.core for rows, request in requests.items()}
+            core = {f"core_{rows}": ("", request.core) for rows, request in requests.items()}
             self._python = self._start("python_calls.py", sys.executable, exports.ours[HISTORY], in_python, folder)
             loaded.callback(self._python.close)
             self._onnx = self._start("onnx_calls.py", str(peers_python), exports.onnx_core, core, folder)
@@ -224,8 +224,10 @@ class Contestants(contextlib.ExitStack):
 
     @staticmethod
     def _start(script: str, python: str, model: Path, requests: dict[str, Any], folder: Path) -> Worker:
-        file = folder / f"{script}.pickle"
-        file.write_bytes(pickle.dumps(requests))
+        file = folder / f"{script}.frames"
+        with open(file, "wb") as frames:
+            for name, (signature, inputs) in requests.items():
+                write_frame(frames, [name, signature, list(inputs)], list(inputs.values()))
         return Worker(script, [python, str(WORKERS / script), str(model), str(file), str(THREADS)])
 
     @property

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -123,6 +124,19 @@ def _answer(build: Callable[[], tuple[str, Callable[..., dict[str, Any]]]]) -> N
         if command.get("do") == "stop":
             break
         print(json.dumps(carry_out(**command)), file=answers, flush=True)
+
+
+def read_requests(path: str) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
+    """Signature and inputs by the name of the call, from frames of [name, signature, inputs' names] with the inputs behind them."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from pipeline.serving.frames import read_frame  # which needs NumPy alone
+
+    requests = {}
+    with open(path, "rb") as file:
+        while file.peek(1):
+            (name, signature, names), arrays = read_frame(file)
+            requests[name] = signature, dict(zip(names, arrays, strict=True))
+    return requests
 
 
 def serve_calls(build: Callable[[], tuple[str, dict[str, Callable[[], object]]]]) -> None:

@@ -1,15 +1,13 @@
 """An ONNX model called by ONNX Runtime.
 
-Called with the model, a pickle of {name: {input: array}} and the size of ONNX Runtime's thread pools.
+Called with the model, a file of requests (`harness.read_requests`) and the size of ONNX Runtime's thread pools.
 """
 
-import pickle
 import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from harness import serve_calls
+from harness import read_requests, serve_calls
 
 
 def build() -> tuple[str, dict[str, Callable[[], object]]]:
@@ -19,8 +17,8 @@ def build() -> tuple[str, dict[str, Callable[[], object]]]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = int(sys.argv[3])
     session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-    requests = pickle.loads(Path(sys.argv[2]).read_bytes())
-    return onnxruntime.__version__, {name: partial(session.run, None, inputs) for name, inputs in requests.items()}
+    requests = read_requests(sys.argv[2])
+    return onnxruntime.__version__, {name: partial(session.run, None, inputs) for name, (_, inputs) in requests.items()}
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ A crash or a hang of the model ends that process, not its caller's.
 
 import contextlib
 import os
-import pickle
 import re
 import resource
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from pipeline.serving.frames import read_frame, write_frame
 
 _LOADER = Path(__file__).with_name("loader.py")
 _LOAD_SECONDS = 300.0
@@ -157,8 +158,8 @@ class LoadedModel:
         )
         self.pid = self._process.pid
         try:
-            self.idle_bytes: int = self._exchange(None, _LOAD_SECONDS)
-            self._exchange(("load", str(saved_model), _config(threads)), _LOAD_SECONDS)
+            self.idle_bytes: int = self._exchange(None, _LOAD_SECONDS)[0]
+            self._exchange(["load", str(saved_model), _config(threads).hex()], _LOAD_SECONDS)
         except RunError as error:
             self.close()
             raise LoadError(error.code, str(error)) from error
@@ -184,8 +185,8 @@ class LoadedModel:
             RunError: TensorFlow's own, or TF Serving's where signature or inputs are not the model's.
             Crashed: The process died, or was killed since it did not answer in time.
         """
-        feeds, outputs = self._resolve(signature, inputs)
-        arrays = self._exchange(("run", feeds, [tensor.name for tensor in outputs.values()]), timeout)
+        names, feeds, outputs = self._resolve(signature, inputs)
+        _, arrays = self._exchange(["run", names, [tensor.name for tensor in outputs.values()]], timeout, feeds)
         return dict(zip(outputs, arrays, strict=True))
 
     def time(self, signature: str, inputs: Arrays, repeat: int, timeout: float = 600.0) -> np.ndarray:
@@ -194,13 +195,13 @@ class LoadedModel:
         Raises:
             RunError, Crashed: As `run`.
         """
-        feeds, outputs = self._resolve(signature, inputs)
-        seconds: np.ndarray = self._exchange(("time", feeds, [tensor.name for tensor in outputs.values()], repeat), timeout)
+        names, feeds, outputs = self._resolve(signature, inputs)
+        _, (seconds,) = self._exchange(["time", names, [tensor.name for tensor in outputs.values()], repeat], timeout, feeds)
         return seconds
 
     def modules(self) -> list[str]:
         """Names of the Python modules in the process."""
-        names: list[str] = self._exchange(("modules",), _CLOSE_SECONDS)
+        names: list[str] = self._exchange(["modules"], _CLOSE_SECONDS)[0]
         return names
 
     def resident_bytes(self) -> int:
@@ -229,8 +230,8 @@ class LoadedModel:
             self._process.wait()
         self._stderr.close()
 
-    def _resolve(self, signature: str, inputs: Arrays) -> tuple[list[tuple[str, np.ndarray]], dict[str, Tensor]]:
-        """Feeds and outputs, refused with TF Serving's codes and, roughly, words."""
+    def _resolve(self, signature: str, inputs: Arrays) -> tuple[list[str], list[np.ndarray], dict[str, Tensor]]:
+        """Names and arrays to feed, and the outputs; refused with TF Serving's codes and, roughly, words."""
         found = self.signatures.get(signature)
         if found is None:
             raise RunError(_FAILED_PRECONDITION, f'Serving signature key "{signature}" not found.')
@@ -241,12 +242,14 @@ class LoadedModel:
                 f"input size does not match signature: {len(inputs)}!={len(found.inputs)}. "
                 f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}.",
             )
-        return [(found.inputs[key].name, np.asarray(array)) for key, array in inputs.items()], found.outputs
+        arrays = [np.asarray(array) for array in inputs.values()]
+        if not all(isinstance(value, bytes) for array in arrays if array.dtype == object for value in array.flat):
+            raise RunError(_INVALID_ARGUMENT, "strings are needed as bytes")
+        return [found.inputs[key].name for key in inputs], arrays, found.outputs
 
-    def _exchange(self, request: Sequence[Any] | None, timeout: float) -> Any:
+    def _exchange(self, request: Sequence[Any] | None, timeout: float, arrays: Sequence[np.ndarray] = ()) -> tuple[Any, list[np.ndarray]]:
         """Sends a request, if there is one, and awaits the next answer. Killing the process when the time is over ends the waiting."""
         assert self._process.stdin is not None and self._process.stdout is not None
-        message = b"" if request is None else pickle.dumps(request, pickle.HIGHEST_PROTOCOL)
         late = threading.Event()
 
         def give_up() -> None:
@@ -257,10 +260,10 @@ class LoadedModel:
             watch = threading.Timer(timeout, give_up)
             watch.start()
             try:
-                self._process.stdin.write(message)
-                self._process.stdin.flush()
-                status, *result = pickle.load(self._process.stdout)
-            except (EOFError, pickle.UnpicklingError, OSError) as error:
+                if request is not None:
+                    write_frame(self._process.stdin, request, arrays)
+                (status, *result), answered = read_frame(self._process.stdout)
+            except (EOFError, OSError, ValueError) as error:
                 raise Crashed(self._last_words(timeout if late.is_set() else None)) from error
             except BaseException:  # Ctrl-C: the answer still to come would be taken for that of the next request
                 self._process.kill()
@@ -272,7 +275,7 @@ class LoadedModel:
         if status == "error":
             code, message = result
             raise RunError(code, one_line(message))
-        return result[0]
+        return result[0], answered
 
     def _last_words(self, timeout: float | None) -> str:
         """How the process ended, with the last that it printed."""

@@ -1,15 +1,15 @@
 """The child process of `pipeline.serving.loaded_model`: TensorFlow's C++ loader, the one of TF Serving, without Python TensorFlow.
 
-Run by its path. It reads pickled requests from stdin and answers each on stdout with `("ok", result)` or `("error", code, message)`, code
-being TensorFlow's (https://grpc.io/docs/guides/status-codes/); what libraries print goes to stderr. It ends with its stdin. The first
-answer comes unasked when the library is loaded: its resident bytes, still without a model.
+Run by its path. It reads requests from stdin as `pipeline.serving.frames` and answers each on stdout with `["ok", result]` or
+`["error", code, message]`, code being TensorFlow's (https://grpc.io/docs/guides/status-codes/); what libraries print goes to stderr. It
+ends with its stdin. The first answer comes unasked when the library is loaded: its resident bytes, still without a model.
 
-| request                            | result                                                         |
-|------------------------------------|----------------------------------------------------------------|
-| `("load", folder, config)`         | None; config is a serialised ConfigProto                       |
-| `("run", feeds, fetches)`          | arrays in the order of fetches; feeds are (tensor name, array) |
-| `("time", feeds, fetches, repeat)` | seconds of each TF_SessionRun: (repeat,) float64               |
-| `("modules",)`                     | names of the Python modules loaded                             |
+| request                          | arrays        | result                                                      |
+|----------------------------------|---------------|-------------------------------------------------------------|
+| `["load", folder, config]`       |               | none; config is a serialised ConfigProto in hexadecimals    |
+| `["run", feeds, fetches]`        | one a feed    | arrays in the order of fetches; both are tensors' names     |
+| `["time", feeds, fetches, n]`    | one a feed    | an array: seconds of each of n TF_SessionRuns, (n,) float64 |
+| `["modules"]`                    |               | names of the Python modules loaded                          |
 
 Source of the calls: tensorflow/c/c_api.h, tf_tensor.h, tf_tstring.h and tf_status.h.
 """
@@ -17,7 +17,6 @@ Source of the calls: tensorflow/c/c_api.h, tf_tensor.h, tf_tstring.h and tf_stat
 import ctypes
 import importlib.util
 import os
-import pickle
 import resource
 import sys
 import time
@@ -28,7 +27,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from pipeline.serving.frames import read_frame, write_frame
+
 Feeds = list[tuple[str, np.ndarray]]
+Arrays = list[np.ndarray]
+Result = tuple[Any, Arrays]
 
 _STRING = 7  # TF_STRING
 _TSTRING_BYTES = 24  # of a TF_TString
@@ -165,8 +168,6 @@ class Session:
             raise Failed(_INVALID_ARGUMENT, f"arrays of {array.dtype} are not supported")
         shape = (c_int64 * array.ndim)(*array.shape)
         size = array.size * _TSTRING_BYTES if code == _STRING else array.nbytes
-        if code == _STRING and not all(isinstance(value, bytes) for value in array.flat):
-            raise Failed(_INVALID_ARGUMENT, "strings are needed as bytes")
         tensor: int | None = self._tf.TF_AllocateTensor(code, shape, array.ndim, size)
         if tensor is None:
             raise MemoryError
@@ -247,31 +248,36 @@ class _Call:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answers until the requests end."""
 
-    def answer(*message: Any) -> None:
-        pickle.dump(message, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
-
     session = Session(load_library())
-    does: dict[str, Callable[..., Any]] = {
-        "load": session.load,
-        "run": session.run,
-        "time": session.time,
-        "modules": lambda: sorted(sys.modules),
-    }
-    answer("ok", resident_bytes())
+
+    def load(_: Arrays, folder: str, config: str) -> Result:
+        session.load(folder, bytes.fromhex(config))
+        return None, []
+
+    def run(arrays: Arrays, names: list[str], fetches: list[str]) -> Result:
+        return None, session.run(list(zip(names, arrays, strict=True)), fetches)
+
+    def time(arrays: Arrays, names: list[str], fetches: list[str], repeat: int) -> Result:
+        return None, [session.time(list(zip(names, arrays, strict=True)), fetches, repeat)]
+
+    def modules(_: Arrays) -> Result:
+        return sorted(sys.modules), []
+
+    does: dict[str, Callable[..., Result]] = {"load": load, "run": run, "time": time, "modules": modules}
+    write_frame(answers, ["ok", resident_bytes()])
     while True:
         try:
-            kind, *arguments = pickle.load(requests)
+            (kind, *arguments), arrays = read_frame(requests)
         except EOFError:
             return
         try:
-            result = does[kind](*arguments)
+            result, results = does[kind](arrays, *arguments)
         except Failed as error:
-            answer("error", *error.args)
+            write_frame(answers, ["error", *error.args])
         except MemoryError:
-            answer("error", _RESOURCE_EXHAUSTED, "memory is exhausted")
+            write_frame(answers, ["error", _RESOURCE_EXHAUSTED, "memory is exhausted"])
         else:
-            answer("ok", result)
+            write_frame(answers, ["ok", result], results)
 
 
 def main() -> None:

@@ -297,7 +297,7 @@ def test_bounds_are_held(gate, bound, reason):
 def test_an_export_that_ends_its_process_is_refused(gate, tmp_path, monkeypatch):
     program = tmp_path / "loader.py"
     program.write_text(
-        f"import pickle, os, sys\nsys.path.insert(0, {str(Path(loaded_model.__file__).parent)!r})\nimport loader\n"
+        f"import os, sys\nsys.path.insert(0, {str(Path(loaded_model.__file__).parent)!r})\nimport loader\n"
         "loader.Session.run = lambda *_: os.abort()\nloader.main()\n"
     )
     monkeypatch.setattr(loaded_model, "_LOADER", program)
