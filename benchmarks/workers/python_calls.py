@@ -18,7 +18,7 @@ def build() -> tuple[str, dict[str, Callable[[], object]]]:
     tf.config.threading.set_inter_op_parallelism_threads(int(sys.argv[3]))
     signatures = tf.saved_model.load(sys.argv[1]).signatures
     requests = read_requests(sys.argv[2])
-    calls = {}
+    calls: dict[str, Callable[[], object]] = {}
     for name, (signature, inputs) in requests.items():
         tensors = {key: tf.constant(array.tolist() if array.dtype == object else array) for key, array in inputs.items()}
         calls[name] = partial(signatures[signature], **tensors)
