@@ -6,20 +6,19 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import sklearn.metrics
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from benchmarks.judging import Trial, read_eval
 from components.data_gate import DataRefused
 from din_trainer.config import DINConfig
-from din_trainer.features import LABEL, USER_ID, FeatureConfig
+from din_trainer.features import USER_ID, FeatureConfig
 from din_trainer.fitting import fit
 from din_trainer.training import logits_of
+from din_trainer.vocabularies import vocabulary_sizes
 from pipeline.config import PipelineConfig
 from pipeline.dag import Places, create_data_pipeline
-from pipeline.datasets.tfrecord import read_batches
 from pipeline.errors import DataError
-from pipeline.gauc import gauc
 from pipeline.metadata import RunOutputs
 from pipeline.preflight import split_files
 from pipeline.runners.local import run_locally
@@ -71,22 +70,36 @@ class Experiment:
         examples = Path(str(outputs.uri("Transform", "transformed_examples")))
         self._train, self._validation = (sorted(map(str, (examples / f"Split-{s}").iterdir())) for s in ("train", "validation"))
         self._eval_batches = _transformed(split_files(data, "eval"), config.features, self._transform_output)
-        self._label = _column(data, LABEL)
-        self._user = _column(data, USER_ID) if USER_ID in config.features.user else None
+        self._judge = read_eval(data, with_users=USER_ID in config.features.user)
+        self.vocabulary_sizes = vocabulary_sizes(config.features.vocabularies, self._transform_output)
 
-    def measure(self, config: DINConfig) -> Measurement:
-        """Trains a model as TFX Trainer does, selecting on validation/, and judges it on eval/."""
+    def train(self, config: DINConfig) -> Trial:
+        """Trains a model as TFX Trainer does, selecting on validation/."""
         keras.backend.clear_session()  # the last model's graphs
         started = time.monotonic()
-        model = fit(config, self._transform_output, self._train, self._validation).model
+        trained = fit(config, self._transform_output, self._train, self._validation)
         seconds = time.monotonic() - started
-        logits = np.concatenate(list(logits_of(model, self._eval_batches).as_numpy_iterator())).astype(np.float64)
-        return Measurement(
-            auc=float(sklearn.metrics.roc_auc_score(self._label, logits)),
-            gauc=None if self._user is None else gauc(self._user, logits, self._label),
-            log_loss=float(sklearn.metrics.log_loss(self._label, 1 / (1 + np.exp(-logits)))),
-            seconds=seconds,
-        )
+        logits = np.concatenate(list(logits_of(trained.model, self._eval_batches).as_numpy_iterator())).astype(np.float64)
+        return Trial(logits, [epoch["val_auc"] for epoch in trained.epochs], seconds)
+
+    def measure(self, config: DINConfig) -> Measurement:
+        """Trains a model and judges it on eval/."""
+        trial = self.train(config)
+        return Measurement(*self._judge.judge(trial.logits), trial.seconds)
+
+    def write_arrays(self, file: Path) -> None:
+        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for those who read no TFRecords; eval/ in its order."""
+        spec = self._transform_output.transformed_feature_spec()
+        splits = {
+            name: tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH).map(lambda x: tf.io.parse_example(x, spec))
+            for name, files in (("train", self._train), ("validation", self._validation))
+        }
+        splits["eval"] = self._eval_batches
+        arrays: dict[str, np.ndarray] = {}
+        for split, batches in splits.items():
+            parsed = list(batches.as_numpy_iterator())
+            arrays |= {f"{split}/{name}": np.concatenate([batch[name] for batch in parsed]) for name in parsed[0]}
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _transformed(files: list[Path], features: FeatureConfig, transform_output: tft.TFTransformOutput) -> tf.data.Dataset:
@@ -95,9 +108,3 @@ def _transformed(files: list[Path], features: FeatureConfig, transform_output: t
     spec = {column.name: transform_output.raw_feature_spec()[column.name] for column in features.columns}
     records = tf.data.TFRecordDataset([str(file) for file in files], compression_type="GZIP")
     return records.batch(_BATCH).map(lambda serialized: transform(tf.io.parse_example(serialized, spec)))
-
-
-def _column(data: Path, name: str) -> np.ndarray:
-    """A feature with one value an impression, over eval/ in the order of its impressions."""
-    batches = (batch for file in split_files(data, "eval") for batch in read_batches(file))
-    return np.concatenate([batch.column(name).flatten().to_numpy(zero_copy_only=False) for batch in batches])

@@ -30,45 +30,84 @@ BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys
 _ROOT = Path(__file__).parents[1]
 
 
-def _run(*command: str | Path, folder: Path) -> None:
-    """Runs a step of the installation, away from our pyproject.toml, which uv would read."""
+def _run(purpose: str, *command: str | Path, folder: Path) -> None:
+    """Runs a step of an installation, away from our pyproject.toml, which uv would read."""
     process = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if process.returncode:
         reason = "\n".join(process.stdout.strip().splitlines()[-8:])
-        raise InputError(f"The peers' environment cannot be made: `{' '.join(map(str, command))}` failed:\n{reason}")
+        raise InputError(f"{purpose}: `{' '.join(map(str, command))}` failed:\n{reason}")
+
+
+def _uv() -> str | Path | None:
+    """The one on PATH, else the one that deploy/setup.sh put into .runtime."""
+    return shutil.which("uv") or next(_ROOT.glob(".runtime/uv-*/bin/uv"), None)
 
 
 def install(folder: Path) -> None:
-    """Makes the environment: by uv (the one on PATH, else the one that deploy/setup.sh put into .runtime), else by venv and pip."""
-    uv = shutil.which("uv") or next(_ROOT.glob(".runtime/uv-*/bin/uv"), None)
+    """Makes the environment: by uv if it is at hand, else by venv and pip."""
+    uv, purpose = _uv(), "The peers' environment cannot be made"
     python = folder / "bin" / "python"
     if uv:
-        _run(uv, "venv", "--no-project", "--no-python-downloads", "--python", BASE_PYTHON, folder, folder=folder.parent)
-        _run(uv, "pip", "install", "--python", python, *REQUIREMENTS, folder=folder.parent)
+        _run(purpose, uv, "venv", "--no-project", "--no-python-downloads", "--python", BASE_PYTHON, folder, folder=folder.parent)
+        _run(purpose, uv, "pip", "install", "--python", python, *REQUIREMENTS, folder=folder.parent)
     else:
-        _run(BASE_PYTHON, "-m", "venv", folder, folder=folder.parent)
-        _run(python, "-m", "pip", "install", *REQUIREMENTS, folder=folder.parent)
+        _run(purpose, BASE_PYTHON, "-m", "venv", folder, folder=folder.parent)
+        _run(purpose, python, "-m", "pip", "install", *REQUIREMENTS, folder=folder.parent)
+
+
+def _unpack(requirement: str, folder: Path) -> None:
+    """Puts the files of a wheel into a folder, without what it depends on."""
+    uv = _uv()
+    pip = [uv, "pip", "install", "--python", BASE_PYTHON] if uv else [BASE_PYTHON, "-m", "pip", "install"]
+    options = ("--no-deps", "--only-binary", ":all:", "--target", folder)
+    _run(
+        f"{requirement} cannot be fetched, which takes a connection to the package index", *pip, *options, requirement, folder=folder.parent
+    )
+
+
+def cache_root() -> Path:
+    """Where all that is fetched is kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "din-tfx"
 
 
 def cache_folder() -> Path:
     """Where environments are kept: one for each set of requirements and base Python."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256("\n".join([*REQUIREMENTS, str(BASE_PYTHON)]).encode()).hexdigest()[:12]
-    return cache / "din-tfx" / f"peers-{key}"
+    return cache_root() / f"peers-{key}"
 
 
-def prepare(folder: Path, install: Callable[[Path], None] = install) -> Path:
-    """Returns the environment's Python, after making it if its stamp, which is written last, is not there.
-
-    Raises:
-        InputError: it cannot be installed; the message names the step that failed.
-    """
+def _once(folder: Path, install: Callable[[Path], None]) -> None:
+    """Makes a folder by `install` if its stamp, which is written last, is not there."""
     stamp = folder / ".complete"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # a second caller waits for the first one's installation
         if not stamp.exists():
             shutil.rmtree(folder, ignore_errors=True)
             install(folder)
             stamp.touch()
+
+
+def prepare(folder: Path, install: Callable[[Path], None] = install) -> Path:
+    """Returns the environment's Python, after making it if it is not there.
+
+    Raises:
+        InputError: it cannot be installed; the message names the step that failed.
+    """
+    _once(folder, install)
     return folder / "bin" / "python"
+
+
+def package_files(requirement: str, unpack: Callable[[str, Path], None] = _unpack) -> Path:
+    """The folder in the cache that holds the files of a package, which are fetched the first time; they stay there.
+
+    Args:
+        requirement: One version of it, e.g. "recbole==1.2.1".
+        unpack: What fetches them.
+
+    Raises:
+        InputError: The package index cannot be reached, or has no such wheel.
+    """
+    folder = cache_root() / "packages" / requirement.replace("==", "-")
+    _once(folder, lambda folder: unpack(requirement, folder))
+    return folder

@@ -6,7 +6,7 @@ All are trained on the same data, with the same settings but those of their row,
 import json
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +23,7 @@ from pipeline.summary import number, share_of_oracle
 from pipeline.terminal import Progress, output_to
 
 if TYPE_CHECKING:  # TensorFlow is imported when the data is known to be sound
-    from benchmarks.experiment import Measurement
+    from benchmarks.experiment import Experiment, Measurement
 
 WIDTH = 120  # of the table: figures cut in two are no use, not even on a narrow terminal
 
@@ -50,20 +50,23 @@ MODELS = {
     "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
 }
 
+PEERS = {"deepctr": Model("DeepCTR's DIN", (_DIN,))}  # in a suite alone: they need an environment of their own
+ROWS = {**MODELS, **PEERS}
+
 Oracle = dict[str, float | None] | None
 
 
-def choose_models(names: str | None) -> list[str]:
+def choose_models(names: str | None, known: Sequence[str] = tuple(MODELS)) -> list[str]:
     """The models that a comma-separated list names, in the table's order; all without a list.
 
     Raises:
         InputError: There is no such model.
     """
-    asked = list(MODELS) if names is None else names.split(",")
+    asked = known if names is None else names.split(",")
     for name in asked:
-        if name not in MODELS:
-            raise InputError(f"--models: no model is called {name!r}: there are {', '.join(MODELS)}.")
-    return [name for name in MODELS if name in asked]
+        if name not in known:
+            raise InputError(f"--models: no model is called {name!r}: there are {', '.join(known)}.")
+    return [name for name in known if name in asked]
 
 
 def choose_seeds(first: int, count: int) -> list[int]:
@@ -77,7 +80,7 @@ def choose_seeds(first: int, count: int) -> list[int]:
     return list(range(first, first + count))
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
     """Mean, standard deviation of the sample (None from one value), and values; None where a figure is not known."""
     known = [value for value in values if value is not None]
     if len(known) < len(values):
@@ -85,7 +88,7 @@ def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
     return {"mean": statistics.mean(known), "sd": statistics.stdev(known) if len(known) > 1 else None, "values": known}
 
 
-def _relative_improvement(auc: float, base: float | None) -> float | None:
+def relative_improvement(auc: float, base: float | None) -> float | None:
     """RelaImpr (equation 11 of the paper), as a fraction; None where the base model has no lift to compare with, or was not measured."""
     return None if base is None or base <= 0.5 else (auc - 0.5) / (base - 0.5) - 1
 
@@ -97,10 +100,10 @@ def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[di
         {
             "name": name,
             "settings": list(MODELS[name].settings),
-            "auc": _spread([m.auc for m in measurements]),
-            "gauc": _spread([m.gauc for m in measurements]),
-            "log_loss": _spread([m.log_loss for m in measurements]),
-            "rela_impr": _relative_improvement(auc[name], auc.get("base")),
+            "auc": spread([m.auc for m in measurements]),
+            "gauc": spread([m.gauc for m in measurements]),
+            "log_loss": spread([m.log_loss for m in measurements]),
+            "rela_impr": relative_improvement(auc[name], auc.get("base")),
             "share_of_oracle": share_of_oracle(auc[name], (oracle or {}).get("auc")),
             "seconds": statistics.mean(m.seconds for m in measurements),
         }
@@ -108,7 +111,7 @@ def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[di
     ]
 
 
-def _figure(spread: dict[str, Any] | None) -> str:
+def figure(spread: dict[str, Any] | None) -> str:
     if spread is None:
         return "–"
     return number(spread["mean"]) + (f" ± {spread['sd']:.4f}" if spread["sd"] is not None else "")
@@ -124,11 +127,41 @@ def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Ta
     for row in rows:
         improvement = "–" if row["rela_impr"] is None else f"{row['rela_impr']:+.2%}"
         share = "–" if row["share_of_oracle"] is None else f"{row['share_of_oracle']:.1%}"
-        figures = [_figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
+        figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
         table.add_row(MODELS[row["name"]].title, *figures, improvement, share, f"{row['seconds']:.1f} s")
     if oracle:
         table.add_row("oracle", *(number(oracle[metric]) for metric in ("auc", "gauc", "log_loss")), "", "100.0%", "")
     return table
+
+
+def open_experiment(config: PipelineConfig, data: Path, workspace: Path, progress: Progress) -> "Experiment":
+    """Checks a data set and brings it through the DAG up to Transform.
+
+    Args:
+        config: Whose features are prepared, and the vocabularies' counts if it has regularisation.
+        data: The data set.
+        workspace: Where everything goes.
+        progress: Told of each step.
+
+    Raises:
+        DataError: The data is refused.
+    """
+    progress.start("check data")
+    check_embeddings(config.features)
+    facts = check_data(data, config.features)
+    schema = write_schema(config, data, facts, workspace / "schemas")
+    progress.finish()
+
+    progress.start("start TensorFlow")
+    from benchmarks.experiment import Experiment
+
+    progress.finish()
+    return Experiment(config, data, schema, workspace, progress)
+
+
+def most_regularised(configs: Iterable[PipelineConfig]) -> PipelineConfig:
+    """Of configurations that differ in how they learn, the one that needs most of the data: the values' counts."""
+    return max(configs, key=lambda config: config.training.regularization)
 
 
 def measure(
@@ -145,24 +178,14 @@ def measure(
     Raises:
         DataError: The data is refused.
     """
-    config = max((c for row in configs.values() for c in row), key=lambda c: c.training.regularization)  # it needs the values' counts
+    config = most_regularised(config for row in configs.values() for config in row)
     if data is None:
         data = workspace / "data"
         progress.start("synthetic data")
         synthetic.generate(config.synthetic, data, command="din bench quality")
         progress.finish()
-    progress.start("check data")
-    check_embeddings(config.features)
-    facts = check_data(data, config.features)
     oracle = read_oracle(data)
-    schema = write_schema(config, data, facts, workspace / "schemas")
-    progress.finish()
-
-    progress.start("start TensorFlow")
-    from benchmarks.experiment import Experiment
-
-    progress.finish()
-    experiment = Experiment(config, data, schema, workspace, progress)
+    experiment = open_experiment(config, data, workspace, progress)
     measured: dict[str, list[Measurement]] = {}
     for name, row in configs.items():
         for config in row:

@@ -57,13 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     synth.add_argument("--json", action="store_true", help="print the manifest")
     synth.set_defaults(call=_synth)
 
-    imports = commands.add_parser("import", help="bring real data into the same layout")
-    imports.add_argument("name", choices=("movielens",))
-    imports.add_argument("source", type=Path, metavar="DIR")
-    imports.add_argument("--out", type=Path, required=True, metavar="DIR")
-    imports.add_argument("--split", choices=("last", "time"), default="last", help="a user's last impressions, or a cut in time")
-    imports.add_argument("--json", action="store_true", help="print the manifest")
-    imports.set_defaults(call=_import)
+    _add_import(commands.add_parser("import", help="bring real data into the same layout"))
 
     predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported or a served model")
     scorer = predict.add_mutually_exclusive_group(required=True)
@@ -74,12 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(call=_predict)
 
     bench = commands.add_parser("bench", help="measure; prints a table")
-    suites = bench.add_subparsers(dest="suite", metavar="SUITE", required=True)
+    suites = bench.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     quality = suites.add_parser("quality", help="DIN, its variants and the paper's base models on the same data")
-    quality.add_argument("--config", metavar="FILE|NAME", default="demo")
+    quality.add_argument(
+        "--suite", metavar="NAME|FILE", help="several data sets, and DeepCTR's DIN beside ours; goes on where it was cut off"
+    )
+    quality.add_argument("--sources", type=Path, metavar="DIR", help="of a suite: the folder of its sources")
+    quality.add_argument("--out", type=Path, metavar="DIR", help="of a suite (default: workspace/quality/NAME)")
+    quality.add_argument("--config", metavar="FILE|NAME", help="without a suite (default: demo)")
     quality.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="settings")
-    quality.add_argument("--data", type=Path, metavar="DIR", help="default: the configuration's synthetic data")
-    quality.add_argument("--seeds", type=int, metavar="N", default=3, help="trainings a model (default: 3)")
+    quality.add_argument("--data", type=Path, metavar="DIR", help="without a suite (default: the configuration's synthetic data)")
+    quality.add_argument("--seeds", type=int, metavar="N", help="trainings a model (default: the suite's, or 3)")
     quality.add_argument("--models", metavar="NAME,NAME…", help="e.g. base,din (default: all)")
     quality.add_argument("--json", action="store_true", help="print the measurements as one JSON object")
     quality.set_defaults(call=_bench_quality)
@@ -132,6 +131,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_import(imports: argparse.ArgumentParser) -> None:
+    from pipeline.datasets.sources import SOURCES
+
+    imports.add_argument("name", choices=SOURCES)
+    imports.add_argument("source", type=Path, metavar="SOURCE", help="its file or folder")
+    imports.add_argument("--out", type=Path, required=True, metavar="DIR")
+    imports.add_argument("--mapping", type=Path, metavar="FILE.toml", help="which column of a click log is what")
+    imports.add_argument(
+        "--metadata", type=Path, metavar="FILE", help="what is known of the items (amazon, sequences; default: beside SOURCE)"
+    )
+    splits = "a user's last impressions or items, a cut in time, users, or as the source is split"
+    imports.add_argument("--split", choices=("last", "last-items", "time", "user", "given"), help=splits)
+    imports.add_argument("--eval-share", type=float, metavar="N", help="of last, time and user (default: 0.2)")
+    imports.add_argument("--validation-share", type=float, metavar="N", help="of last, time, user and given (default: 0.1)")
+    imports.add_argument("--last", type=int, metavar="N", help="items a user of last-items in eval, and in validation (default: 1)")
+    imports.add_argument("--negatives", choices=("observed", "uniform", "popularity"), help="default: observed where there are any")
+    imports.add_argument("--negatives-per-positive", type=int, metavar="N", help="of sampled ones (default: 1)")
+    imports.add_argument("--history", type=int, metavar="N", dest="history_length", help="most recent clicks kept (default: 50)")
+    imports.add_argument("--seed", type=int, metavar="N", help="of sampled negatives and users (default: 0)")
+    imports.add_argument(
+        "--skip-broken", action="store_true", default=None, help="drop and count broken lines, in place of ending at the first"
+    )
+    imports.add_argument("--json", action="store_true", help="print the manifest")
+    imports.set_defaults(call=_import)
+
+
 def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
@@ -168,9 +193,28 @@ def _synth(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from pipeline.datasets.movielens import import_movielens
+    from pipeline.config import parse_section
+    from pipeline.datasets.import_settings import ImportSettings
+    from pipeline.datasets.importing import import_source
+    from pipeline.datasets.sources import open_source
 
-    _print_manifest(import_movielens(args.source, args.out, split=args.split, command=_command_line()), args)
+    given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
+    settings = parse_section(ImportSettings, given, "din import")
+    source = open_source(args.name, args.source, args.mapping, args.metadata)
+    from rich.console import Console
+
+    from pipeline.terminal import Progress
+
+    progress = Progress(Console(quiet=args.json, markup=False))
+    try:
+        manifest = import_source(source, args.out, settings, _command_line(), progress)
+    finally:
+        progress.stop()
+    if not args.json:
+        from pipeline.datasets.import_report import lines
+
+        print("\n".join(lines(manifest)))
+    _print_manifest(manifest, args)
     return 0
 
 
@@ -213,11 +257,22 @@ def _predict(args: argparse.Namespace) -> int:
 
 
 def _bench_quality(args: argparse.Namespace) -> int:
-    from benchmarks import quality
     from din_trainer.threads import share_cores
 
+    refused = ("config", "data") if args.suite else ("sources", "out")
+    for name in refused:
+        if getattr(args, name) is not None:
+            raise InputError(f"--{name} does not go {'with' if args.suite else 'without'} --suite: leave one out.")
     share_cores()
-    return quality.main(args.config, args.settings, args.data, args.seeds, args.models, args.json)
+    if args.suite:
+        from benchmarks import suite_run
+
+        return suite_run.main(
+            args.suite, args.sources, args.out, args.settings, args.seeds, args.models, as_json=args.json, command=_command_line()
+        )
+    from benchmarks import quality
+
+    return quality.main(args.config or "demo", args.settings, args.data, 3 if args.seeds is None else args.seeds, args.models, args.json)
 
 
 def _bench_train(args: argparse.Namespace) -> int:

@@ -31,9 +31,9 @@ def scalar_column(values: np.ndarray) -> pa.Array:
     return list_column(values, np.arange(len(values) + 1))
 
 
-def list_column(values: np.ndarray, offsets: np.ndarray) -> pa.Array:
+def list_column(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.Array:
     """A column of lists: row i holds `values[offsets[i]:offsets[i + 1]]`."""
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values if isinstance(values, pa.Array) else pa.array(values))
 
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
@@ -52,6 +52,11 @@ class DatasetWriter:
     Args:
         out: Folder to make; it must not exist or be empty.
         shard_size: Impressions a file; a new file is begun once this many are in the last.
+
+    Attributes:
+        manifest: What `manifest.json` is to say; the counts are added.
+        counts: Impressions written, by split.
+        scratch: A folder for intermediate files, which is gone in the end.
 
     Raises:
         InputError: `out` holds something already, or its parent cannot be written.
@@ -78,6 +83,8 @@ class DatasetWriter:
             raise InputError(f"{out} cannot be written ({error.strerror}): name another folder with --out.") from error
         for split in SPLITS:
             (self._part / split).mkdir()
+        self.scratch = self._part / ".scratch"
+        self.scratch.mkdir()
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -107,6 +114,7 @@ class DatasetWriter:
             shutil.rmtree(self._part, ignore_errors=True)
 
     def _move_into_place(self) -> None:
+        shutil.rmtree(self.scratch)
         manifest = {**self.manifest, "examples": self.counts}
         (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))

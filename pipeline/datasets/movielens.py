@@ -1,252 +1,201 @@
-"""MovieLens, as GroupLens ships its recent releases (ratings.csv and movies.csv), in the one TFRecord layout."""
+"""MovieLens in every form that it is passed around in: GroupLens' releases from 100K to the latest, and RecBole's atomic files."""
 
-import csv
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 
-from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column, scalar_column
+from pipeline.datasets.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.text_lines import Column, Row, find, header_of, read_lines, read_rows, require_rows, time_column, typed
 from pipeline.errors import InputError
 
-BATCH_SIZE = 50_000
 UNKNOWN = "(unknown)"
-_INT64_MAX = 2**63 - 1
-_YEAR_2100 = 4_102_444_800  # unix seconds; what lies beyond is in milliseconds
-_RULES = {
-    "label": "rating >= 4 is 1, else 0; each rating is one impression",
-    "history": "the user's positives strictly earlier than the impression (same second: not in it), oldest first, the most recent {length}",
-    "category": f'the first genre that movies.csv lists ("(no genres listed)" is one too); {UNKNOWN} where it lists none',
-    "duplicates": "of several ratings of one item by one user only the latest counts (same second: the later line)",
-}
-_SPLIT_RULES = {
-    "last": "per user, by time then item: the last floor(20 %) are eval, the floor(10 %) before them validation, the rest train",
-    "time": "cuts in time over all users: the last floor(20 %) are eval, the floor(10 %) before them validation, the rest train; "
-    "impressions of the very second of a cut go to the earlier split",
-}
+_NO_GENRES = b"(no genres listed)"
+_LIKED = 4  # least rating of a click
+
+_ITEM = Column("movieId", ("movieid", "itemid", "id"))
+_RATINGS = (
+    Column("userId", ("userid",)),
+    _ITEM,
+    Column("rating", ("rating",), "float", 0.5, 5.0, "a number from 0.5 to 5"),
+    time_column("timestamp", "timestamp"),
+)
+_ITEMS = (_ITEM, Column("genres", ("genres", "genre", "class"), "bytes", expected="text in UTF-8"))
+
+_FLAG_PLACE = 5  # of the first genre's flag in u.item
+_FLAGS = (
+    *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"),
+    *("Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
+)
 
 
-class _Column(NamedTuple):
-    """A wanted CSV column: its name here, its names in the wild (lower case, letters only), its type and the legal range of numbers."""
+class _Form(NamedTuple):
+    """The two files of a release. Those without a header are ordered as `_RATINGS`, and id, title, genres."""
 
-    name: str
-    aliases: tuple[str, ...]
-    type: pa.DataType
-    parse: Callable[[str], int | float | bytes]
-    low: int | float = 0
-    high: int | float = _INT64_MAX
-    expected: str = "a whole number from 0 up"
-
-    def accepts(self, text: str) -> bool:
-        try:
-            value = self.parse(text)
-        except ValueError:
-            return False
-        return isinstance(value, bytes) or self.low <= value <= self.high
+    ratings: str  # name, or pattern of it
+    items: str  # name; * is the ratings' stem
+    separator: str  # of a rating's values
+    item_separator: str  # of an item's values
+    genre_separator: str
+    has_header: bool
 
 
-_USER = _Column("userId", ("userid",), pa.int64(), int)
-_ITEM = _Column("movieId", ("movieid", "itemid", "id"), pa.int64(), int)
-_RATING = _Column("rating", ("rating",), pa.float64(), float, 0.5, 5.0, "a number from 0.5 to 5")
-_TIME = _Column("timestamp", ("timestamp",), pa.int64(), int, 0, _YEAR_2100, "a time in whole unix seconds")
-_GENRES = _Column("genres", ("genres",), pa.string(), str.encode, expected="text in UTF-8")
+_FORMS = (
+    _Form("ratings.csv", "movies.csv", ",", ",", "|", has_header=True),  # 20M, 25M, 32M, latest
+    _Form("ratings.dat", "movies.dat", "::", "::", "|", has_header=False),  # 1M, 10M
+    _Form("u.data", "u.item", "\t", "|", "", has_header=False),  # 100K: a flag a genre
+    _Form("*.inter", "*.item", "\t", "\t", " ", has_header=True),  # RecBole
+)
+_KNOWN = ", ".join(form.ratings.replace("*", "NAME") for form in _FORMS)
 
 
-class _Impressions(NamedTuple):
-    """N impressions by user, time and item, and their P positives; impression i has the history `positive[starts[i]:ends[i]]`."""
+@dataclass(frozen=True)
+class MovieLens:
+    """The ratings of a MovieLens release as interactions: raw int64 ids, categories as bytes, times in unix seconds.
 
-    user: np.ndarray  # (N,) int64
-    item: np.ndarray  # (N,) int64
-    timestamp: np.ndarray  # (N,) int64, unix seconds
-    category: np.ndarray  # (N,) bytes
-    label: np.ndarray  # (N,) int64
-    positive: np.ndarray  # (P,) rows of the positives
-    starts: np.ndarray  # (N,)
-    ends: np.ndarray  # (N,)
-
-
-def import_movielens(
-    source: Path, out: Path, split: Literal["last", "time"] = "last", history_length: int = 50, command: str = ""
-) -> dict[str, Any]:
-    """Writes a MovieLens release as impressions: raw int64 ids, categories as bytes, times in unix seconds.
-
-    A rating of 4 or more is a click. A history holds the user's clicks strictly earlier in time: one with the very timestamp of the
-    impression is not in it. Of several ratings of one item by one user the latest counts; the manifest says how many were dropped.
-    An item without a row in movies.csv (or whose row lists no genre) has the category "(unknown)"; the manifest counts these as well.
+    A rating of 4 or more is a click. An item without a row among the items (or whose row lists no genre) has the category "(unknown)".
 
     Args:
-        source: Folder with `ratings.csv` (userId, movieId, rating, timestamp) and `movies.csv` (movieId, title, genres); case and
-            underscores in the header do not matter, and the movie's column may be called `Id` or `item_id`.
-        out: Folder to make; it must not exist or be empty.
-        split: "last": each user's last 20 % are eval, the 10 % before them validation (both rounded down: a user with fewer than 5
-            impressions is in train only). "time": the same shares, cut at two moments for all users.
-        history_length: Most recent clicks kept, at least 1.
-        command: What the user typed, for the manifest.
-
-    Returns:
-        The manifest as written to `out/manifest.json`.
-
-    Raises:
-        InputError: A file, a column or a row is missing or wrong, an argument is out of range, or `out` cannot be used.
+        folder: The folder of a release, or the file of ratings in it where the folder holds several. Ratings and items are ratings.csv and
+            movies.csv (20M, 25M, 32M, latest), ratings.dat and movies.dat (1M, 10M), u.data and u.item (100K), or NAME.inter and
+            NAME.item (RecBole). In headers case and underscores do not matter, and the movie's column may be called `Id` or `item_id`.
     """
-    if split not in _SPLIT_RULES:
-        raise InputError(f"split is {split!r}: choose one of {', '.join(_SPLIT_RULES)}.")
-    if history_length < 1:
-        raise InputError(f"history_length is {history_length}: give at least 1.")
-    with DatasetWriter(out) as writer:
-        user, item, rating, timestamp = _read(source / "ratings.csv", (_USER, _ITEM, _RATING, _TIME))
-        movie, genres = _read(source / "movies.csv", (_ITEM, _GENRES))
-        kept = _latest_ratings(user, item, timestamp)
-        data = _impressions(
-            user[kept], item[kept], timestamp[kept], rating[kept] >= 4, _categories(item[kept], movie, genres), history_length
-        )
-        splits = _split_last(data) if split == "last" else _split_time(data)
-        in_time_order = np.argsort(data.timestamp, kind="stable")
-        rows_of = {name: in_time_order[splits[in_time_order] == index] for index, name in enumerate(SPLITS)}
-        writer.manifest = {
-            "source": "movielens",
-            "command": command,
-            "split": split,
-            "rules": {**_RULES, "history": _RULES["history"].format(length=history_length), "split": _SPLIT_RULES[split]},
-            "users": len(np.unique(data.user)),
-            "items": len(np.unique(data.item)),
-            "items_without_category": len(np.unique(data.item[data.category == UNKNOWN.encode()])),
-            "duplicate_ratings_dropped": len(user) - len(kept),
-            "time_range": _time_range(data.timestamp),
-            "split_time_ranges": {name: _time_range(data.timestamp[rows]) for name, rows in rows_of.items()},
-            "base_rate": {name: float(data.label[rows].mean()) if len(rows) else None for name, rows in rows_of.items()},
+
+    folder: Path
+
+    name = "movielens"
+    schema = pa.schema([(USER, pa.int64()), (ITEM, pa.int64()), (CATEGORY, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())])
+    has_negatives = True
+    history: ClassVar[Literal["earlier"]] = "earlier"
+    repeats: ClassVar[Literal["latest"]] = "latest"
+
+    @property
+    def rules(self) -> dict[str, str]:
+        return {
+            "label": f"rating >= {_LIKED} is 1, else 0; each rating is one impression",
+            "category": f'the first genre that the items\' file lists ("(no genres listed)" is one too, and so is "unknown" in 100K, '
+            f"whose genres are flags in the order of u.item); {UNKNOWN} where it lists none",
         }
-        for name, rows in rows_of.items():
-            for begin in range(0, len(rows), BATCH_SIZE):
-                writer.write(name, _to_batch(data, rows[begin : begin + BATCH_SIZE]))
-    return json.loads((out / MANIFEST).read_text())
+
+    def files(self) -> list[Path]:
+        """The file of ratings.
+
+        Raises:
+            InputError: It is missing or one of several, or the file of items is missing.
+        """
+        ratings = self._ratings()
+        items = _items_of(ratings)
+        if not items.is_file():
+            raise InputError(f"{items} is missing: name the folder of a MovieLens release that has {ratings.name} and {items.name}.")
+        return [ratings]
+
+    def _ratings(self) -> Path:
+        if self.folder.is_dir():
+            found = [path for form in _FORMS for path in sorted(self.folder.glob(form.ratings)) if path.is_file()]
+            if len(found) > 1:
+                raise InputError(f"{self.folder} holds several files of ratings ({', '.join(p.name for p in found)}): name one of them.")
+            if not found:
+                raise InputError(f"{self.folder} holds no file of ratings ({_KNOWN}): name the folder of a MovieLens release.")
+            return found[0]
+        if not self.folder.exists():
+            raise InputError(f"{self.folder} is missing: name the folder of a MovieLens release, or the file of ratings in it.")
+        _form_of(self.folder)
+        return self.folder
+
+    def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
+        """The ratings of a file, in its order. The genres of all items are held in memory.
+
+        With `tally.skip_broken`, items on broken lines are as if they had no line. Those lines are named in `tally.broken`, but they are no
+        interactions, so `tally.dropped` does not count them.
+
+        Raises:
+            InputError: A file, a column or a row is missing or wrong.
+        """
+        form, categories = _form_of(file), _categories(file, tally)
+        places = None if form.has_header else range(len(_RATINGS))
+        for user, item, rating, timestamp in _read(file, form.separator, _RATINGS, places, tally):
+            yield pa.RecordBatch.from_pydict(
+                {
+                    USER: user,
+                    ITEM: item,
+                    CATEGORY: [categories.get(key, UNKNOWN.encode()) for key in item.tolist()],
+                    LABEL: (rating >= _LIKED).astype(np.int64),
+                    TIMESTAMP: timestamp,
+                },
+                schema=self.schema,
+            )
 
 
-def _read(path: Path, columns: tuple[_Column, ...]) -> list[np.ndarray]:
-    """The wanted columns of a CSV file, each (rows,)."""
+def _form_of(ratings: Path) -> _Form:
+    for form in _FORMS:
+        if ratings.match(form.ratings):
+            return form
+    raise InputError(f"{ratings} is no file of ratings ({_KNOWN}): name one, or the folder of a MovieLens release.")
+
+
+def _items_of(ratings: Path) -> Path:
+    return ratings.with_name(_form_of(ratings).items.replace("*", ratings.stem))
+
+
+def _read(path: Path, separator: str, columns: Sequence[Column], places: Sequence[int] | None, tally: Tally) -> Iterator[list[np.ndarray]]:
+    """Batches of the columns; `places` are theirs where no header names them, up to the row's last.
+
+    Text that is not UTF-8 is refused in the columns alone, so the Latin-1 titles of 100K and 1M do no harm.
+    """
+    rows = _split(path, separator)
+    if places is None:
+        header = [name.split(":")[0] for name in header_of(path, rows)]  # RecBole: name:type
+        places, width = [find(path, header, column) for column in columns], len(header)
+    else:
+        width = places[-1] + 1
+    return typed(path, require_rows(path, rows), width, list(zip(places, columns, strict=True)), tally)
+
+
+def _split(path: Path, separator: str) -> Iterator[tuple[int, Row]]:
+    """Number and values of each line; only CSV has quotes."""
+    if separator == ",":
+        return read_rows(path)
+    return ((number, line.split(separator)) for number, line in read_lines(path))
+
+
+def _categories(ratings: Path, tally: Tally) -> dict[int, bytes]:
+    """Item -> its first genre; where an item is repeated, its first row counts."""
+    form, items = _form_of(ratings), _items_of(ratings)
+    own_tally = Tally(tally.skip_broken)
+    pairs = _flagged_genres(items, form, own_tally) if items.name == "u.item" else _listed_genres(items, form, own_tally)
+    categories: dict[int, bytes] = {}
+    for item, genre in pairs:
+        categories.setdefault(item, genre)
+    tally.broken.extend(own_tally.broken)
+    return categories
+
+
+def _listed_genres(items: Path, form: _Form, tally: Tally) -> Iterator[tuple[int, bytes]]:
+    separator = form.genre_separator.encode()
+    for ids, genres in _read(items, form.item_separator, _ITEMS, None if form.has_header else (0, 2), tally):
+        for item, listed in zip(ids.tolist(), genres, strict=True):
+            first = listed if listed == _NO_GENRES else listed.strip().split(separator)[0].strip()
+            yield item, first or UNKNOWN.encode()
+
+
+def _flagged_genres(items: Path, form: _Form, tally: Tally) -> Iterator[tuple[int, bytes]]:
+    names = _flag_names(items.with_name("u.genre"), tally)
+    columns = (_ITEM, *(Column(name, high=1, expected="0 or 1") for name in names))
+    places = (0, *range(_FLAG_PLACE, _FLAG_PLACE + len(names)))
+    for ids, *flags in _read(items, form.item_separator, columns, places, tally):
+        table = np.stack([*flags, np.ones_like(ids)], axis=1)  # (items, genres + 1), the last: unknown
+        yield from zip(ids.tolist(), [(*names, UNKNOWN)[place].encode() for place in table.argmax(axis=1)], strict=True)
+
+
+def _flag_names(path: Path, tally: Tally) -> Sequence[str]:
+    """The genres in the order of u.item's flags: as u.genre (name|place) has them, GroupLens' own where it is not there."""
     if not path.is_file():
-        raise InputError(f"{path} is missing: name the folder of a MovieLens release that has ratings.csv and movies.csv.")
-    _, header = next(_lines(path), (0, []))
-    names = [_find(path, header, column) for column in columns]
-    types = {name: column.type for name, column in zip(names, columns, strict=True)}
-    try:
-        table = pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(include_columns=names, column_types=types, null_values=[]))
-        arrays = [table[name].to_numpy() for name in names]
-        if any(not ((a >= c.low) & (a <= c.high)).all() for a, c in zip(arrays, columns, strict=True) if c is not _GENRES):
-            raise ValueError("a number is out of range")
-    except (ValueError, OSError) as error:  # Arrow's errors are ValueErrors; none names the line
-        raise InputError(_fault(path, names, columns) or f"{path} cannot be read ({error}): download it again.") from error
-    if not table.num_rows:
-        raise InputError(f"{path} holds no rows below its header: download it again.")
-    return arrays
-
-
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and values of each line that is not blank. Slow: for the header, and for files known to be bad."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file)
-            yield from ((reader.line_num, row) for row in reader if row)
-    except (csv.Error, OSError) as error:
-        raise InputError(f"{path} cannot be read ({error}): download it again.") from error
-
-
-def _find(path: Path, header: list[str], column: _Column) -> str:
-    """The name in `header` that means `column`."""
-    plain = [name.replace("_", "").strip().lower() for name in header]
-    for alias in column.aliases:
-        if plain.count(alias) == 1:
-            return header[plain.index(alias)]
-    found = ", ".join(header) or "nothing, it is empty"
-    raise InputError(f"{path} has no column {column.name}, or several (it has: {found}): add it or rename one.")
-
-
-def _fault(path: Path, names: list[str], columns: tuple[_Column, ...]) -> str:
-    """What is wrong in the first bad line, in words; "" where no line explains it."""
-    lines = _lines(path)
-    _, header = next(lines)
-    for number, row in lines:
-        if len(row) != len(header):
-            return f"{path}, line {number} has {len(row)} value(s) where the header has {len(header)}: mend or remove the line."
-        for name, column in zip(names, columns, strict=True):
-            if not column.accepts(value := row[header.index(name)]):
-                return f"{path}, line {number}: {name} is {value!r} where {column.expected} belongs: mend or remove the line."
-    return ""
-
-
-def _latest_ratings(user: np.ndarray, item: np.ndarray, timestamp: np.ndarray) -> np.ndarray:
-    """Rows of the latest rating of each (user, item)."""
-    order = np.lexsort((timestamp, item, user))
-    return order[np.append(_changes(user[order], item[order])[1:], True)]
-
-
-def _changes(*keys: np.ndarray) -> np.ndarray:
-    """(N,) keys -> (N,) bool: whether a row differs from the row before it; the first one does."""
-    return np.append(True, np.any([key[1:] != key[:-1] for key in keys], axis=0))
-
-
-def _categories(item: np.ndarray, movie: np.ndarray, genres: np.ndarray) -> np.ndarray:
-    """(N,) ids -> (N,) bytes, the first genre of each; where movies.csv repeats a movie, its first row counts."""
-    movies, rows = np.unique(movie, return_index=True)
-    first = np.array([(genres[row].split("|")[0].strip() or UNKNOWN).encode() for row in rows] + [UNKNOWN.encode()])
-    found = np.searchsorted(movies, item).clip(max=len(movies) - 1)
-    return first[np.where(movies[found] == item, found, len(movies))]
-
-
-def _impressions(
-    user: np.ndarray, item: np.ndarray, timestamp: np.ndarray, clicked: np.ndarray, category: np.ndarray, history_length: int
-) -> _Impressions:
-    """Sorts by user, time and item, and finds each row's history: the positives between the user's first row and the row's second."""
-    order = np.lexsort((item, timestamp, user))
-    user, timestamp, label = user[order], timestamp[order], clicked[order].astype(np.int64)
-    positives_before = np.cumsum(label) - label
-    ends = positives_before[_group_starts(_changes(user, timestamp))]
-    starts = np.maximum(positives_before[_group_starts(_changes(user))], ends - history_length)
-    return _Impressions(user, item[order], timestamp, category[order], label, np.flatnonzero(label), starts, ends)
-
-
-def _group_starts(changes: np.ndarray) -> np.ndarray:
-    """(N,) bool, true where a group of rows begins -> (N,) the first row of each row's group."""
-    return np.maximum.accumulate(np.where(changes, np.arange(len(changes)), 0))
-
-
-def _split_last(data: _Impressions) -> np.ndarray:
-    """(N,) index into SPLITS by the row's place among its user's."""
-    starts, size = np.unique(data.user, return_index=True, return_counts=True)[1:]
-    left = np.repeat(starts + size, size) - np.arange(len(data.user))  # the user's rows from this one on
-    size = np.repeat(size, size)
-    return (left <= size // 5 + size // 10).astype(np.int8) + (left <= size // 5)
-
-
-def _split_time(data: _Impressions) -> np.ndarray:
-    """(N,) index into SPLITS by the row's time."""
-    times, size = np.sort(data.timestamp), len(data.timestamp)
-    train = size - size // 5 - size // 10
-    return (data.timestamp > times[train - 1]).astype(np.int8) + (data.timestamp > times[size - size // 5 - 1])
-
-
-def _time_range(timestamp: np.ndarray) -> dict[str, int] | None:
-    return {"first": int(timestamp.min()), "last": int(timestamp.max())} if len(timestamp) else None
-
-
-def _to_batch(data: _Impressions, rows: np.ndarray) -> pa.RecordBatch:
-    """The impressions at `rows`, with their histories gathered from the positives."""
-    starts, lengths = data.starts[rows], data.ends[rows] - data.starts[rows]
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
-    events = data.positive[np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)]
-    return pa.RecordBatch.from_pydict(
-        {
-            "user_id": scalar_column(data.user[rows]),
-            "candidate_item_id": scalar_column(data.item[rows]),
-            "candidate_category_id": scalar_column(data.category[rows]),
-            "historical_item_ids": list_column(data.item[events], offsets),
-            "historical_category_ids": list_column(data.category[events], offsets),
-            "historical_timestamps": list_column(data.timestamp[events], offsets),
-            "timestamp": scalar_column(data.timestamp[rows]),
-            "label": scalar_column(data.label[rows]),
-        }
-    )
+        return _FLAGS
+    columns = (Column("genre", dtype="bytes", expected="text in UTF-8"), Column("its place"))
+    named = {int(place): name.decode() for batch in _read(path, "|", columns, (0, 1), tally) for name, place in zip(*batch, strict=True)}
+    if sorted(named) != list(range(len(named))):
+        raise InputError(f"{path} does not number its genres 0, 1, 2, …: download it again.")
+    return [named[place] for place in range(len(named))]

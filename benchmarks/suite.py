@@ -1,0 +1,128 @@
+"""What a suite of `din bench quality` is: data sets, models and seeds, in a TOML file."""
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from benchmarks.quality import ROWS
+from din_trainer.features import Frozen
+from pipeline.config import PipelineConfig, load_config, parse_section
+from pipeline.errors import InputError
+
+
+class SuiteData(Frozen):
+    """A data set of a suite: where it comes from, how it is imported, and how models are trained on it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="Of its folder and its rows.")
+    title: str
+    importer: Literal["movielens", "amazon", "taobao", "sequences", "clicklog"]
+    source: str = Field(min_length=1, description="Path in the folder of sources, or in the package.")
+    package: str = Field(
+        "", pattern=r"^([A-Za-z0-9._-]+==[A-Za-z0-9._]+)?$", description="A wheel that brings the source along: name==version."
+    )
+    mapping: str = Field("", description="Of a click log: the TOML file of its columns, in the folder of sources.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Settings of the import.")
+    config: str = Field(description="A shipped configuration or a TOML file.")
+    settings: tuple[str, ...] = Field((), description="key=value, for all models.")
+    published: str = Field("", description="A figure of the literature and its protocol.")
+
+
+class Suite(Frozen):
+    """Every model is trained on every data set by every seed."""
+
+    name: str
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    models: tuple[str, ...] = Field(tuple(ROWS), min_length=1)
+    data: tuple[SuiteData, ...] = Field(min_length=1)
+
+    @field_validator("models")
+    @classmethod
+    def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        for name in models:
+            if name not in ROWS:
+                raise ValueError(f"no model is called {name!r}: there are {', '.join(ROWS)}")
+        return tuple(name for name in ROWS if name in models)
+
+    @field_validator("data")
+    @classmethod
+    def _check_data(cls, data: tuple[SuiteData, ...]) -> tuple[SuiteData, ...]:
+        names = [entry.name for entry in data]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two data sets are called {name!r}: rename one")
+        return data
+
+
+class Planned(NamedTuple):
+    """A training: the row that it makes."""
+
+    data: str
+    model: str
+    seed: int
+    config: PipelineConfig
+
+    @property
+    def title(self) -> str:
+        return f"{self.data}, {self.model}, seed {self.seed}"
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that ship with the package."""
+    files = resources.files("benchmarks.suites").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load_suite(source: str) -> Suite:
+    """Reads and checks a suite.
+
+    Args:
+        source: Name of a shipped suite or path of a TOML file.
+
+    Raises:
+        InputError: No such suite, an unknown key or a bad value.
+    """
+    if source in suite_names():
+        text = (resources.files("benchmarks.suites") / f"{source}.toml").read_text()
+    elif Path(source).is_file():
+        text = Path(source).read_text(encoding="utf-8")
+    else:
+        raise InputError(f"--suite: no suite is called {source!r}: there are {', '.join(suite_names())}, or give a TOML file.")
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
+    entries = raw.pop("data", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f"{source}: data is a list of tables: begin each with [[data]].")
+    data = [parse_section(SuiteData, entry, f"{source}, data set {number}") for number, entry in enumerate(entries, 1)]
+    return parse_section(Suite, {"name": Path(source).stem, **raw, "data": data}, source)
+
+
+def plan(suite: Suite, models: list[str], seeds: list[int], settings: list[str]) -> dict[str, list[Planned]]:
+    """All trainings by data set, checked before the first one begins.
+
+    Args:
+        suite: The suite.
+        models: Those that are wanted.
+        seeds: Of the trainings.
+        settings: key=value, laid over the suite's.
+
+    Raises:
+        InputError: A configuration is not there or has bad values.
+    """
+    return {
+        data.name: [
+            Planned(
+                data=data.name,
+                model=model,
+                seed=seed,
+                config=load_config(data.config, [*data.settings, *settings, *ROWS[model].settings, f"training.seed={seed}"]),
+            )
+            for model in models
+            for seed in seeds
+        ]
+        for data in suite.data
+    }

@@ -1,0 +1,141 @@
+"""Rows of a suite: one training each, written when it is finished and used again while nothing that it depends on has changed."""
+
+import hashlib
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import din_trainer
+from benchmarks import peer_environment
+from benchmarks.judging import EvalSplit, Trial
+from benchmarks.peer_quality import WORKER_FILES
+from benchmarks.quality import PEERS
+from benchmarks.suite import Planned
+from pipeline.files import write_whole
+from pipeline.fingerprint import source_fingerprint
+from pipeline.summary import number
+from pipeline.terminal import Progress
+
+Trainer = Callable[[Planned], Trial]
+
+
+class Row(NamedTuple):
+    """A finished training.
+
+    Attributes:
+        figures: As in its JSON file.
+        logits: (N,) on eval/.
+    """
+
+    figures: dict[str, Any]
+    logits: np.ndarray
+
+
+class RowStore:
+    """The folder of the rows: of each, its figures as JSON and its logits beside them. The code is taken as it is at the beginning.
+
+    Args:
+        folder: Where they are.
+    """
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._code = source_fingerprint(din_trainer)
+        self._peers = "\n".join([*peer_environment.REQUIREMENTS, *(file.read_text() for file in WORKER_FILES)])
+
+    def key(self, planned: Planned, digest: str) -> str:
+        """SHA-256, shortened, of all that a row depends on: what is trained, by which code, and on what: `digest` of the impressions."""
+        code = self._peers if planned.model in PEERS else ""
+        parts = [planned.model, planned.config.din.model_dump_json(), digest, self._code, code]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def read(self, planned: Planned, digest: str) -> Row | None:
+        """A row, if it is there."""
+        file = self._file(planned, digest)
+        if not file.exists():
+            return None
+        with np.load(file.with_suffix(".npz")) as arrays:
+            return Row(json.loads(file.read_text()), arrays["logits"])
+
+    def write(self, planned: Planned, digest: str, row: Row) -> None:
+        """Keeps a row: the figures last, so that what has figures is whole."""
+        file = self._file(planned, digest)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        aside = file.with_name(f".{file.stem}.npz")
+        np.savez_compressed(aside, logits=row.logits)
+        os.replace(aside, file.with_suffix(".npz"))
+        write_whole(file, [json.dumps(row.figures, indent=2) + "\n"])
+
+    def _file(self, planned: Planned, digest: str) -> Path:
+        return self._folder / f"{planned.data}-{planned.model}-{planned.seed}-{self.key(planned, digest)}.json"
+
+
+class TimeLeft:
+    """How long the rows that are still missing will take, from those that are there: of the same model on the same data if there are any.
+
+    Args:
+        missing: The rows to come.
+        seconds: Of finished rows, by data set and model.
+    """
+
+    def __init__(self, missing: list[Planned], seconds: list[tuple[str, str, float]]):
+        self._missing, self._seconds = list(missing), list(seconds)
+
+    def finish(self, planned: Planned, seconds: float) -> None:
+        self._missing.remove(planned)
+        self._seconds.append((planned.data, planned.model, seconds))
+
+    def _of(self, planned: Planned) -> float:
+        """The mean of the rows that are most alike."""
+        alike = [s for data, model, s in self._seconds if (data, model) == (planned.data, planned.model)]
+        nearly = [s for data, _, s in self._seconds if data == planned.data]
+        return statistics.mean(alike or nearly or [s for *_, s in self._seconds])
+
+    def __str__(self) -> str:
+        if not self._missing:
+            return "none left"
+        if not self._seconds:
+            return f"{len(self._missing)} left"
+        seconds = sum(map(self._of, self._missing))
+        return f"{len(self._missing)} left, about {f'{seconds:.0f} s' if seconds < 120 else f'{seconds / 60:.0f} min'}"
+
+
+def train_missing(
+    missing: list[Planned], digest: str, store: RowStore, judge: EvalSplit, train: Trainer, left: TimeLeft, progress: Progress
+) -> None:
+    """Trains rows, and keeps each as soon as it is finished.
+
+    Args:
+        missing: Rows of one data set.
+        digest: Of its impressions.
+        store: Where they go.
+        judge: The data set's eval/.
+        train: Trains one.
+        left: For the progress.
+        progress: Told of each row.
+    """
+    for planned in missing:
+        progress.start(planned.title)
+        started = time.monotonic()
+        trial = train(planned)
+        metrics = judge.judge(trial.logits)
+        figures = {
+            "data": planned.data,
+            "model": planned.model,
+            "seed": planned.seed,
+            "key": store.key(planned, digest),
+            **metrics._asdict(),
+            "best_epoch": 1 + int(np.argmax(trial.validation_aucs)),
+            "validation_aucs": trial.validation_aucs,
+            "seconds": trial.seconds,
+        }
+        store.write(planned, digest, Row(figures, trial.logits))
+        left.finish(planned, time.monotonic() - started)
+        progress.detail(f"AUC {metrics.auc:.4f}, GAUC {number(metrics.gauc)}, log loss {metrics.log_loss:.4f}; {left}")
+        progress.finish()

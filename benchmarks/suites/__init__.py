@@ -1,0 +1,1 @@
+"""Suites of `din bench quality` that ship with the package."""

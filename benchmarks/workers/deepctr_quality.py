@@ -1,0 +1,121 @@
+"""DeepCTR's DIN trained for its quality: arrays in, the logits of eval/ out.
+
+Called with the .npz of arrays (`train/`, `validation/` and `eval/<feature>`, ids from 1, 0 for padding), the settings as JSON, and the .npz
+to write: `logits`, `validation_aucs` of each epoch, `seconds`. As our training does, it keeps the weights of the epoch with the best
+validation AUC and stops after `patience` epochs without a better one.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from harness import area_under_curve
+
+_BATCH = 4096  # of predictions
+
+
+def make_din(settings: dict[str, Any]) -> Any:
+    """The model with no L2 term; the other sizes are given."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    mock.patch("requests.get").start()  # importing it asks the package index for a newer version, in a thread of its own
+    from deepctr.feature_column import SparseFeat, VarLenSparseFeat
+    from deepctr.models import DIN
+
+    features = settings["features"]
+    behaviours = [feature for feature in features if "history" in feature]
+    columns = [SparseFeat(f["name"], f["rows"], f["dim"]) for f in features]
+    columns += [
+        VarLenSparseFeat(SparseFeat(f"hist_{f['name']}", f["rows"], f["dim"], embedding_name=f["name"]), settings["history_length"])
+        for f in behaviours
+    ]
+    return DIN(
+        columns,
+        [f["name"] for f in behaviours],
+        dnn_hidden_units=tuple(settings["hidden"]),
+        dnn_activation=settings["activation"],
+        dnn_dropout=settings["dropout"],
+        att_hidden_size=tuple(settings["attention_hidden"]),
+        att_activation=settings["activation"],
+        att_weight_normalization=settings["attention_softmax"],
+        l2_reg_dnn=0,
+        l2_reg_embedding=0,
+        seed=settings["seed"],
+    )
+
+
+def inputs_of(arrays: dict[str, np.ndarray], split: str, features: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """A split by the names of the model's inputs."""
+    names = {f["name"]: f["name"] for f in features} | {f"hist_{f['name']}": f["history"] for f in features if "history" in f}
+    return {name: arrays[f"{split}/{source}"].astype(np.int32) for name, source in names.items()}
+
+
+def logits_of(din: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """What the last layer's sigmoid is applied to: (N,). Its probabilities may round to 1."""
+    import tf_keras
+
+    last = din.layers[-1]
+    score = tf_keras.Model(din.inputs, last.input)
+    return score.predict(inputs, batch_size=_BATCH, verbose=0).ravel().astype(np.float64) + float(last.global_bias.numpy()[0])
+
+
+def keep_best(epoch: Callable[[], float], weights: Callable[[], Any], epochs: int, patience: int) -> tuple[Any, list[float]]:
+    """Trains until `patience` epochs have brought no better validation AUC, or there were `epochs`.
+
+    Args:
+        epoch: Trains one and returns its validation AUC.
+        weights: The weights of the moment.
+        epochs: The most.
+        patience: 0 counts as 1.
+
+    Returns:
+        The weights of the best epoch, the first one of equals, and the AUC of each.
+    """
+    aucs: list[float] = []
+    best, best_epoch = None, 0
+    while len(aucs) < epochs and len(aucs) - best_epoch < max(patience, 1):
+        auc = epoch()
+        if auc > max(aucs, default=-1.0):
+            best, best_epoch = weights(), len(aucs) + 1
+        aucs.append(auc)
+    return best, aucs
+
+
+def train(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Any, list[float]]:
+    """The model with the weights of its best epoch, and the validation AUC of each."""
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(settings["seed"])
+    din = make_din(settings)
+    din.compile(tf_keras.optimizers.legacy.Adam(settings["learning_rate"]), "binary_crossentropy")
+    features = settings["features"]
+    inputs, labels = inputs_of(arrays, "train", features), arrays["train/label"].astype(np.float32)
+    validation, validation_labels = inputs_of(arrays, "validation", features), arrays["validation/label"]
+
+    def epoch() -> float:
+        din.fit(inputs, labels, batch_size=settings["batch_size"], verbose=0)
+        return area_under_curve(validation_labels, logits_of(din, validation))
+
+    best, aucs = keep_best(epoch, din.get_weights, settings["epochs"], settings["patience"])
+    din.set_weights(best)
+    return din, aucs
+
+
+def main(file: str, settings: dict[str, Any], result: Path) -> None:
+    """Trains, and writes the result."""
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    with np.load(file) as values:
+        arrays = dict(values)
+    started = time.monotonic()
+    din, aucs = train(settings, arrays)
+    seconds = time.monotonic() - started
+    np.savez(result, logits=logits_of(din, inputs_of(arrays, "eval", settings["features"])), validation_aucs=aucs, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,185 @@
+"""Amazon reviews as McAuley's 2014 crawl ships them: JSON lines of reviews, and of metadata that is strict JSON or Python literals."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from pipeline.datasets.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.text_lines import read_lines, time_column
+from pipeline.errors import InputError
+
+UNKNOWN = b"(unknown)"
+_SUFFIXES = (".json", ".json.gz")
+_TIME = time_column("unixReviewTime")
+
+
+@dataclass(frozen=True)
+class Amazon:
+    """Reviews, each of which is a click whatever its stars, as in the authors' code of the DIN paper.
+
+    Args:
+        source: Folder with one `reviews_*` and at most one `meta_*`; or `reviews_NAME_5.json`, beside which may be `meta_NAME.json`. Each
+            may be gzipped. Reviews are an object a line with reviewerID, asin and unixReviewTime.
+        metadata: An object a line with asin and categories, a list of paths; None: what is beside the reviews. Without any, items have no
+            category.
+
+    Raises:
+        InputError: There is no such file, or there are several.
+    """
+
+    source: Path
+    metadata: Path | None = None
+    name: str = "amazon"
+    has_negatives: bool = False
+    history: Literal["earlier", "before"] = "before"
+    repeats: Literal["latest", "all"] = "all"
+    reviews: Path = field(init=False)
+    rules: dict[str, str] = field(init=False)
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        reviews, beside = _find(self.source)
+        object.__setattr__(self, "reviews", reviews)
+        object.__setattr__(self, "metadata", self.metadata or beside)
+        rules = {
+            "label": "each review is a click, whatever its stars",
+            "time": "unixReviewTime, whole days; within a day the file's order",
+        }
+        fields = [(USER, pa.binary()), (ITEM, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())]
+        if self.metadata:
+            rules["category"] = (
+                f"the last of the item's last category path; {UNKNOWN.decode()} where {self.metadata.name} has none; "
+                "where it has an item several times, the first line counts"
+            )
+            fields.append((CATEGORY, pa.binary()))
+        object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "schema", pa.schema(fields))
+
+    def files(self) -> list[Path]:
+        return [self.reviews]
+
+    def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
+        """The reviews in the file's order; of the metadata, a category an item is in memory."""
+        categories = _read_categories(self.metadata, tally) if self.metadata else {}
+        rows = _reviews(file, tally)
+        while batch := list(islice(rows, BATCH_SIZE)):
+            users, items, times = zip(*batch, strict=True)
+            columns = [pa.array(users, pa.binary()), pa.array(items, pa.binary()), pa.array([1] * len(batch), pa.int64())]
+            columns.append(pa.array(times, pa.int64()))
+            if self.metadata:
+                columns.append(pa.array([categories.get(item, UNKNOWN) for item in items], pa.binary()))
+            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+
+def _find(source: Path) -> tuple[Path, Path | None]:
+    """The files of reviews and of metadata."""
+    if source.is_dir():
+        reviews, metadata = (
+            sorted(path for path in source.glob(f"{kind}_*") if path.name.endswith(_SUFFIXES)) for kind in ("reviews", "meta")
+        )
+        file = _at_most_one(source, "reviews_*.json", reviews)
+        if file is None:
+            raise InputError(f"{source} has no file reviews_*.json or .json.gz: name the folder or the file that holds the reviews.")
+        return file, _at_most_one(source, "meta_*.json", metadata)
+    if not source.is_file():
+        raise InputError(f"{source} is missing: name a folder with reviews_*.json and meta_*.json, or the file of reviews.")
+    subject = re.sub(r"^reviews_|(_\d+)?\.json(\.gz)?$", "", source.name)
+    beside = [path for suffix in _SUFFIXES if (path := source.with_name(f"meta_{subject}{suffix}")).is_file()]
+    return source, _at_most_one(source.parent, f"meta_{subject}.json", beside)
+
+
+def _at_most_one(folder: Path, pattern: str, found: list[Path]) -> Path | None:
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise InputError(f"{folder} has several files {pattern} ({names}): keep one, or name it.")
+    return found[0] if found else None
+
+
+def _reviews(file: Path, tally: Tally) -> Iterator[tuple[bytes, bytes, int]]:
+    """User, item and unix seconds of each sound line."""
+    for number, line in read_lines(file):
+        try:
+            record = json.loads(line)
+            yield _id(record, "reviewerID"), _id(record, "asin"), _time(record)
+        except json.JSONDecodeError:
+            tally.break_off(file, number, "it is no JSON object")
+        except (ValueError, RecursionError) as error:
+            tally.break_off(file, number, str(error))
+
+
+def _id(record: Any, key: str) -> bytes:
+    """A text of a record that is not empty.
+
+    Raises:
+        ValueError: There is none.
+    """
+    value = _value(record, key)
+    try:
+        encoded = value.encode() if isinstance(value, str) else b""
+    except UnicodeEncodeError:
+        encoded = b""
+    if not encoded:
+        raise ValueError(f"{key} is {value!r} where text in UTF-8 belongs")
+    return encoded
+
+
+def _time(record: Any) -> int:
+    value = _value(record, _TIME.name)
+    if type(value) is not int or not _TIME.low <= value <= _TIME.high:
+        raise ValueError(f"{_TIME.name} is {value!r} where {_TIME.expected} belongs")
+    return value
+
+
+def _value(record: Any, key: str) -> Any:
+    if not isinstance(record, dict):
+        raise ValueError("it is no JSON object")
+    if key not in record:
+        raise ValueError(f"it has no {key}")
+    return record[key]
+
+
+def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
+    """The category of each item that has one."""
+    categories: dict[bytes, bytes] = {}
+    names: dict[bytes, bytes] = {}  # each category's bytes once
+    for number, line in read_lines(metadata):
+        try:
+            record = _parse_loosely(line)
+            item, category = _id(record, "asin"), _category(record.get("categories"))
+        except (ValueError, RecursionError) as error:
+            tally.break_off(metadata, number, str(error))
+            continue
+        categories.setdefault(item, names.setdefault(category, category))
+    return categories
+
+
+def _parse_loosely(line: str) -> Any:
+    """A line of strict JSON, or of a Python literal."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        pass
+    try:
+        return ast.literal_eval(line)
+    except (ValueError, SyntaxError, TypeError, MemoryError) as error:
+        raise ValueError("it is neither a JSON object nor a Python literal") from error
+
+
+def _category(paths: Any) -> bytes:
+    """The last category of the last path, as the authors' code takes it.
+
+    Raises:
+        ValueError: `paths` are not lists of texts.
+    """
+    if not paths or (isinstance(paths, list) and not paths[-1]):
+        return UNKNOWN
+    if not (isinstance(paths, list) and isinstance(paths[-1], list) and isinstance(paths[-1][-1], str)):
+        raise ValueError(f"categories is {paths!r:.80} where lists of texts belong")
+    return _id({"categories": paths[-1][-1]}, "categories") if paths[-1][-1] else UNKNOWN

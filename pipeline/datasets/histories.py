@@ -1,0 +1,60 @@
+"""The behaviour sequence of each impression: the clicks before it."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.datasets.interactions import CANDIDATE, HISTORICAL, LABEL, TIMESTAMP, USER
+from pipeline.datasets.layout import list_column
+from pipeline.datasets.order import changes, codes, group_starts, times
+
+HISTORICAL_TIMESTAMPS = f"{HISTORICAL}timestamps"
+
+
+class Histories(NamedTuple):
+    """For N interactions: interaction i has the history `clicks[starts[i]:ends[i]]`.
+
+    Attributes:
+        clicks: (P,) rows of the clicks.
+        starts: (N,)
+        ends: (N,)
+    """
+
+    clicks: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: int) -> Histories:
+    """Finds the clicks of the same user that each interaction comes after.
+
+    Args:
+        table: Interactions by user and time.
+        kind: "earlier": clicks with a strictly earlier timestamp; "before": all clicks before in order.
+        length: The most recent ones kept.
+    """
+    user, label = codes(table[USER]), table[LABEL].to_numpy()
+    clicks_before = np.cumsum(label) - label
+    ends = clicks_before
+    if kind == "earlier" and TIMESTAMP in table.column_names:
+        ends = clicks_before[group_starts(changes(user, times(table)))]
+    starts = np.maximum(clicks_before[group_starts(changes(user))], ends - length)
+    return Histories(np.flatnonzero(label), starts, ends)
+
+
+def history_columns(table: pa.Table, histories: Histories, rows: np.ndarray) -> dict[str, pa.Array]:
+    """The histories of some interactions as lists: of items, of each further field of the candidate, and of times.
+
+    Args:
+        table: Interactions.
+        histories: Of all of them.
+        rows: (R,) those wanted.
+    """
+    starts, lengths = histories.starts[rows], histories.ends[rows] - histories.starts[rows]
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    events = histories.clicks[np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)]
+    sources = {f"{HISTORICAL}{name.removeprefix(CANDIDATE)}s": name for name in table.column_names if name.startswith(CANDIDATE)}
+    if TIMESTAMP in table.column_names:
+        sources[HISTORICAL_TIMESTAMPS] = TIMESTAMP
+    return {name: list_column(table[source].take(events).combine_chunks(), offsets) for name, source in sources.items()}

@@ -1,0 +1,315 @@
+"""Real data into the one TFRecord layout, whatever its source and size.
+
+    read         each file as a stream, its interactions scattered by user into parts         (Beam, a file at a time)
+    order        the interactions of whole users by time, without repetitions; items counted  (Beam, a part at a time)
+    impressions  negatives, histories and splits; scattered by time into shards               (Beam, a part at a time)
+    write        each shard sorted by time, as TFRecords
+
+Between the steps lie Arrow files, beside the data set that is made; they are gone in the end, whatever happens.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.import_settings import ImportSettings
+from pipeline.datasets.impressions import Maker
+from pipeline.datasets.interactions import BATCH_SIZE, CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source, Tally
+from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
+from pipeline.datasets.order import ORDER, changes, codes, in_order, times
+from pipeline.datasets.parts import map_parts, read_batches, read_table, append_table
+from pipeline.datasets.random_numbers import hashes
+from pipeline.datasets.scatter import Scatter
+from pipeline.datasets.splits import VALIDATION, Cuts, rule, smallest, split_sizes
+from pipeline.errors import InputError
+from pipeline.terminal import Progress
+
+CLICKS = "clicks"
+SHARD_SIZE = 100_000  # impressions a file, about
+_PART_BYTES = 8_000_000  # of the source's files, for a part of users
+_GZIP_FACTOR = 5
+_MOST_PARTS = 256
+_FILE_BITS = 40  # the place of an interaction: which file, then which row of it
+
+
+def import_source(
+    source: Source, out: Path, settings: ImportSettings | None = None, command: str = "", progress: Progress | None = None
+) -> dict[str, Any]:
+    """Writes a data set of a source's interactions.
+
+    Args:
+        source: Where they come from.
+        out: Folder to make; it must not exist or be empty.
+        settings: The protocol.
+        command: What the user typed, for the manifest.
+        progress: Told of each step.
+
+    Returns:
+        The manifest as written to `out/manifest.json`.
+
+    Raises:
+        InputError: The source cannot be read, does not go with the settings or holds nothing, or `out` cannot be used.
+    """
+    chosen = resolve(source, settings or ImportSettings())
+    with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
+        writer.manifest = {"source": source.name, "command": command, **_Import(source, chosen, writer, progress).execute()}
+    return json.loads((out / MANIFEST).read_text())
+
+
+def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
+    """The settings with what they leave to the source.
+
+    Raises:
+        InputError: They ask for what the source does not have.
+    """
+    names = source.schema.names
+    negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
+    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
+    if negatives == "observed" and not source.has_negatives:
+        raise InputError(f"{source.name} knows clicks alone: take --negatives uniform or popularity.")
+    if split == "time" and TIMESTAMP not in names:
+        raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
+    if split == "given" and SPLIT not in names:
+        raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
+    return settings.model_copy(update={"negatives": negatives, "split": split})
+
+
+class _Import:
+    """One import; each step reads the files of the one before it."""
+
+    def __init__(self, source: Source, settings: ImportSettings, writer: DatasetWriter, progress: Progress | None):
+        self._source, self._settings, self._writer, self._progress = source, settings, writer, progress
+        self._work = writer.scratch
+
+    def execute(self) -> dict[str, Any]:
+        """Writes the splits.
+
+        Returns:
+            What the manifest says of them.
+        """
+        read = self._step("read", self._read)
+        if not sum(result["kept"] for result in read):
+            raise InputError(f"{', '.join(map(str, self._source.files()))}: no interaction is left, so there is nothing to import.")
+        ordered = self._step("order", self._order)
+        items = self._items()
+        made = self._step("impressions", partial(self._make, items, self._cuts(ordered)))
+        splits = self._step("write", self._write)
+        return {
+            "split": self._settings.split,
+            "settings": self._settings.model_dump(),
+            "rules": {**self._source.rules, **self._rules()},
+            "users": sum(part["users"] for part in ordered),
+            "items": items.num_rows,
+            "rows": _row_report(read, ordered),
+            "interactions_without_impression": _total(part["dropped"] for part in made),
+            "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
+            "time_range": _joined_range(split["time_range"] for split in splits.values()),
+            "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
+            "base_rate": {name: split["base_rate"] for name, split in splits.items()},
+        }
+
+    def _step(self, name: str, work: Any) -> Any:
+        if self._progress:
+            self._progress.start(name)
+        result = work()
+        if self._progress:
+            self._progress.finish()
+        return result
+
+    def _read(self) -> list[dict[str, Any]]:
+        files = self._source.files()
+        size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
+        parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
+        work = partial(_read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
+        return map_parts(work, list(enumerate(files)), self._work / "read-results")
+
+    def _order(self) -> list[dict[str, Any]]:
+        parts = sorted(folder.name for folder in (self._work / "read").iterdir())
+        return map_parts(partial(_order_part, self._source, self._work), parts, self._work / "order-results")
+
+    def _ordered_files(self) -> list[Path]:
+        return sorted((self._work / "ordered").iterdir())
+
+    def _items(self) -> pa.Table:
+        """Every item once, in the order of its id, with its fields as they were seen first, and its clicks."""
+        items: pa.Table | None = None
+        for file in sorted((self._work / "items").iterdir()):
+            table = read_table([file])
+            items = _count_items(table if items is None else pa.concat_tables([items, table]))
+        assert items is not None
+        return items
+
+    def _cuts(self, ordered: list[dict[str, Any]]) -> Cuts:
+        if self._settings.split == "given":
+            return Cuts(draws_validation=not any(part["has_validation"] for part in ordered))
+        if self._settings.split != "time":
+            return Cuts()
+        size = sum(part["clicks" if self._settings.sampled else "interactions"] for part in ordered)
+        validation, evaluation = split_sizes(size, self._settings)
+        ranks = [max(size - evaluation - validation - 1, 0), max(size - evaluation - 1, 0)]
+        train_until, validation_until = smallest(self._times, ranks)
+        return Cuts(train_until, validation_until)
+
+    def _times(self) -> Iterator[np.ndarray]:
+        """The times of what becomes impressions."""
+        for file in self._ordered_files():
+            for batch in read_batches(file):
+                table = pa.Table.from_batches([batch])
+                yield times(table)[table[LABEL].to_numpy() == 1] if self._settings.sampled else times(table)
+
+    def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
+        append_table(self._work / "items.arrow", items)
+        a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
+        count = sum(len(batch) for batch in self._times())
+        ranks = range(SHARD_SIZE // a_click, count, max(SHARD_SIZE // a_click, 1))
+        edges = smallest(self._times, ranks) if ranks else []
+        work = partial(_make_part, self._source, self._settings, cuts, edges, self._work)
+        return map_parts(work, [file.name for file in self._ordered_files()], self._work / "make-results")
+
+    def _write(self) -> dict[str, dict[str, Any]]:
+        """Writes all shards; base rate and time range by split."""
+        return {name: self._write_split(index, name) for index, name in enumerate(SPLITS)}
+
+    def _write_split(self, index: int, name: str) -> dict[str, Any]:
+        folder, positives, ranges = self._work / "made" / str(index), 0, []
+        for shard in sorted(folder.iterdir()) if folder.exists() else []:
+            table = read_table(sorted(shard.iterdir()))
+            assert table is not None
+            table = table.take(np.lexsort((table[ORDER].to_numpy(), times(table))))
+            positives += pc.sum(table[LABEL]).as_py()
+            ranges.append(_time_range(table))
+            for begin in range(0, table.num_rows, BATCH_SIZE):
+                self._writer.write(name, _as_examples(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
+        count = self._writer.counts[name]
+        return {"time_range": _joined_range(ranges), "base_rate": positives / count if count else None}
+
+    def _rules(self) -> dict[str, str]:
+        settings = self._settings
+        before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
+        timeless = TIMESTAMP not in self._source.schema.names
+        clicks = before["before" if timeless else self._source.history]
+        drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in all of the data"}
+        return {
+            "order": "the order of the source" if timeless else "time, then the order of the source",
+            "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
+            "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
+            "never one that the user has interacted with at any time"
+            if settings.negatives in drawn
+            else "observed",
+            "split": rule(settings),
+        }
+
+
+def _read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numbered: tuple[int, Path]) -> dict[str, Any]:
+    """Scatters the interactions of a file by user."""
+    index, file = numbered
+    tally, kept = Tally(skip_broken), 0
+    with Scatter(folder, f"{index:05d}") as scatter:
+        for batch in source.read(file, tally):
+            place = (index << _FILE_BITS) + kept + np.arange(batch.num_rows)
+            table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
+            scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
+            kept += batch.num_rows
+    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken}
+
+
+def _order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
+    """Sorts the interactions of a part's users, drops repetitions and counts its items."""
+    table = read_table(sorted((work / "read" / part).iterdir()))
+    assert table is not None
+    ordered = in_order(table, source.repeats)
+    table = ordered.table
+    append_table(work / "ordered" / f"{part}.arrow", table)
+    fields = [name for name in table.column_names if name.startswith(CANDIDATE)]
+    append_table(work / "items" / f"{part}.arrow", _count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
+    starts = np.flatnonzero(changes(codes(table[USER])))
+    sizes = np.diff(np.append(starts, table.num_rows))
+    user = table[USER][int(starts[sizes.argmax()])].as_py()
+    return {
+        "users": len(starts),
+        "interactions": table.num_rows,
+        "clicks": pc.sum(table[LABEL]).as_py(),
+        "largest_user": {
+            "user": user.decode(errors="backslashreplace") if isinstance(user, bytes) else user,
+            "interactions": int(sizes.max()),
+        },
+        "has_validation": SPLIT in table.column_names and bool((table[SPLIT].to_numpy() == VALIDATION).any()),
+        "dropped": ordered.dropped,
+        "unordered": ordered.unordered,
+    }
+
+
+def _count_items(table: pa.Table) -> pa.Table:
+    """Each item once, in the order of its id: its fields as they come first, its clicks added up."""
+    fields = [name for name in table.column_names if name not in (ITEM, CLICKS)]
+    grouped = table.group_by(ITEM, use_threads=False).aggregate([*((name, "first") for name in fields), (CLICKS, "sum")])
+    return (
+        grouped.select([ITEM, *(f"{name}_first" for name in fields), f"{CLICKS}_sum"]).rename_columns([ITEM, *fields, CLICKS]).sort_by(ITEM)
+    )
+
+
+def _make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list[int], work: Path, name: str) -> dict[str, Any]:
+    """Makes the impressions of a part's users and scatters them by split and time."""
+    items, table = read_table([work / "items.arrow"]), read_table([work / "ordered" / name])
+    assert items is not None and table is not None
+    dropped: Counter[str] = Counter()
+    with Scatter(work / "made", name) as scatter:
+        for made in Maker(source, settings, items, cuts).make(table, dropped):
+            scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
+    return {"dropped": dropped}
+
+
+def _as_examples(table: pa.Table) -> pa.RecordBatch:
+    """Every column as lists, the way `DatasetWriter.write` takes it; a missing value is an empty list."""
+    return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
+
+
+def _as_lists(column: pa.Array) -> pa.Array:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(lengths))))
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32())
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    return list_column(column.drop_null(), np.concatenate(([0], np.cumsum(there))))
+
+
+def _row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows of the files: read = kept + dropped."""
+    dropped = _total(result["dropped"] for result in [*read, *ordered])
+    kept = sum(part["interactions"] for part in ordered)
+    tally = Tally()
+    for result in read:
+        tally.add(Tally(broken=result["broken"]))
+    return {
+        "read": kept + sum(dropped.values()),
+        "kept": kept,
+        "dropped": dropped,
+        "broken": tally.broken,
+        "unordered": sum(part["unordered"] for part in ordered),
+    }
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def _time_range(table: pa.Table) -> dict[str, int] | None:
+    if TIMESTAMP not in table.column_names or not table.num_rows:
+        return None
+    return {"first": pc.min(table[TIMESTAMP]).as_py(), "last": pc.max(table[TIMESTAMP]).as_py()}
+
+
+def _joined_range(ranges: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
+    known = [span for span in ranges if span]
+    return {"first": min(span["first"] for span in known), "last": max(span["last"] for span in known)} if known else None

@@ -1,0 +1,70 @@
+"""Negatives for data that knows clicks alone: items drawn uniformly or by popularity, never one that the user has interacted with."""
+
+from typing import Literal
+
+import numpy as np
+
+from pipeline.datasets.random_numbers import uniform
+
+Kind = Literal["uniform", "popularity"]
+NONE_LEFT = -1
+_ROUNDS = 30  # of drawing and rejecting; after them, what the user does not know is listed
+
+
+class NegativeSampler:
+    """Draws items by their number, 0 to M - 1.
+
+    Args:
+        clicks: (M,) how often each item was clicked, in the whole data.
+        kind: "uniform": every item alike; "popularity": in proportion to its clicks.
+        seed: Of the draws, with a key for each of them.
+    """
+
+    def __init__(self, clicks: np.ndarray, kind: Kind, seed: int):
+        self._weights = clicks.astype(np.float64) if kind == "popularity" else np.ones(len(clicks))
+        self._cumulated = np.cumsum(self._weights)
+        self._seed = seed
+
+    def draw(self, keys: np.ndarray, users: np.ndarray, known: np.ndarray) -> np.ndarray:
+        """One item a row.
+
+        Args:
+            keys: (N,) int64, different for each row of the data.
+            users: (N,) numbers of the users.
+            known: Sorted pairs `user * M + item` that the users have interacted with.
+
+        Returns:
+            (N,) item numbers; `NONE_LEFT` where the user knows every item that could be drawn.
+        """
+        items = np.full(len(keys), NONE_LEFT)
+        left = np.arange(len(keys))
+        for number in range(_ROUNDS):
+            if not len(left):
+                return items
+            drawn = self._items(uniform(keys[left], self._seed * _ROUNDS + number))
+            fresh = ~_contains(known, users[left] * len(self._weights) + drawn)
+            items[left[fresh]] = drawn[fresh]
+            left = left[~fresh]
+        for row, chance in zip(left, uniform(keys[left], -1 - self._seed), strict=True):
+            items[row] = self._from_unknown(int(users[row]), chance, known)
+        return items
+
+    def _items(self, chances: np.ndarray) -> np.ndarray:
+        """(N,) in [0, 1) -> (N,) items by their weights."""
+        return np.searchsorted(self._cumulated, chances * self._cumulated[-1], side="right").clip(max=len(self._cumulated) - 1)
+
+    def _from_unknown(self, user: int, chance: float, known: np.ndarray) -> int:
+        size = len(self._weights)
+        weights = self._weights.copy()
+        weights[known[np.searchsorted(known, user * size) : np.searchsorted(known, (user + 1) * size)] - user * size] = 0
+        cumulated = np.cumsum(weights)
+        return int(np.searchsorted(cumulated, chance * cumulated[-1], side="right")) if cumulated[-1] else NONE_LEFT
+
+
+def _contains(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(N,) bool: which values an ordered array holds."""
+    place = np.searchsorted(ordered, values)
+    found = np.zeros(len(values), bool)
+    inside = place < len(ordered)
+    found[inside] = ordered[place[inside]] == values[inside]
+    return found

@@ -1,0 +1,101 @@
+"""Behaviour sequences as SASRec and S3-Rec ship them: a user and their items in time order, without timestamps."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.datasets.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
+from pipeline.datasets.text_lines import Column, read_lines
+from pipeline.errors import InputError
+
+ATTRIBUTES = "_item2attributes.json"
+NO_CATEGORY = 0  # S3-Rec counts attributes from 1
+_ID = Column("an id")
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Lines of `user item item …` (S3-Rec) or `user item` (SASRec), separated by blanks; ids are whole numbers.
+
+    Args:
+        file: The sequences; lines of one user are joined in the file's order.
+        attributes: JSON, item -> list of attributes, of which the last is the category; None: items have no category.
+
+    Raises:
+        InputError: The attributes cannot be read.
+    """
+
+    file: Path
+    attributes: Path | None = None
+    name: str = "sequences"
+    has_negatives: bool = False
+    history: Literal["earlier", "before"] = "before"
+    repeats: Literal["latest", "all"] = "all"
+    rules: dict[str, str] = field(init=False)
+    schema: pa.Schema = field(init=False)
+
+    def __post_init__(self) -> None:
+        rules = {"label": "each item of a sequence is a click"}
+        fields = [(USER, pa.int64()), (ITEM, pa.int64()), (LABEL, pa.int64())]
+        if self.attributes:
+            rules["category"] = f"the item's last attribute; {NO_CATEGORY} where it has none"
+            fields.append((CATEGORY, pa.int64()))
+        object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "schema", pa.schema(fields))
+
+    def files(self) -> list[Path]:
+        return [self.file]
+
+    def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
+        """The interactions, user by user."""
+        users: list[int] = []
+        items: list[int] = []
+        for number, line in read_lines(file):
+            values = line.split()
+            fault = next((found for value in values if (found := _ID.fault(value))), None)
+            if len(values) < 2:
+                fault = "it has no item where a user and their items belong"
+            if fault:
+                tally.break_off(file, number, fault)
+                continue
+            users += [int(values[0])] * (len(values) - 1)
+            items += map(int, values[1:])
+            while len(users) >= BATCH_SIZE:
+                yield self._batch(users[:BATCH_SIZE], items[:BATCH_SIZE])
+                del users[:BATCH_SIZE], items[:BATCH_SIZE]
+        yield self._batch(users, items)
+
+    def _batch(self, users: list[int], items: list[int]) -> pa.RecordBatch:
+        columns = [users, items, np.ones(len(users), np.int64)]
+        if self.attributes:
+            columns.append([self._category.get(item, NO_CATEGORY) for item in items])
+        return pa.RecordBatch.from_arrays([pa.array(column, pa.int64()) for column in columns], schema=self.schema)
+
+    @cached_property
+    def _category(self) -> dict[int, int]:
+        assert self.attributes is not None
+        try:
+            attributes = json.loads(self.attributes.read_text(encoding="utf-8"))
+            return {int(item): int(values[-1]) for item, values in attributes.items() if values}
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{self.attributes} cannot be read ({error}): it is to be a JSON object of lists of whole numbers by item."
+            ) from error
+
+
+def open_sequences(path: Path, attributes: Path | None = None) -> Sequences:
+    """Sequences with the attributes that are given, or that lie beside them by S3-Rec's name.
+
+    Raises:
+        InputError: `path` is no file, or the attributes are not there.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} is no file: name the file of sequences.")
+    beside = path.with_name(f"{path.stem}{ATTRIBUTES}")
+    return Sequences(path, attributes or (beside if beside.is_file() else None))

@@ -1,0 +1,49 @@
+"""The sources of `din import` by name."""
+
+from pathlib import Path
+
+from pipeline.datasets.interactions import Source
+from pipeline.errors import InputError
+
+SOURCES = ("movielens", "amazon", "taobao", "sequences", "clicklog")
+_WITH_METADATA = ("amazon", "sequences")
+
+
+def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> Source:
+    """A source of interactions.
+
+    Args:
+        name: One of `SOURCES`.
+        path: Its file or folder.
+        mapping: Of a click log: which column is what.
+        metadata: Of amazon and sequences: what is known of the items; by default the file beside that is named for it.
+
+    Raises:
+        InputError: Files are missing, or do not go with the source.
+    """
+    if (mapping is None) != (name != "clicklog"):
+        raise InputError("a click log needs --mapping FILE.toml." if mapping is None else f"--mapping is for clicklog, not for {name}.")
+    if metadata is not None and name not in _WITH_METADATA:
+        raise InputError(f"--metadata is for {' and '.join(_WITH_METADATA)}, not for {name}.")
+    if not path.exists():
+        raise InputError(f"{path} is missing: name the file or folder that holds the data.")
+    if name == "movielens":
+        from pipeline.datasets.movielens import MovieLens
+
+        return MovieLens(path)
+    if name == "amazon":
+        from pipeline.datasets.amazon import Amazon
+
+        return Amazon(path, metadata)
+    if name == "taobao":
+        from pipeline.datasets.taobao import Taobao
+
+        return Taobao(path)
+    if name == "sequences":
+        from pipeline.datasets.sequences import open_sequences
+
+        return open_sequences(path, metadata)
+    from pipeline.datasets.clicklog import ClickLog
+
+    assert mapping is not None
+    return ClickLog(path, mapping)
