@@ -55,8 +55,8 @@ def locate(data: SuiteData, sources: Path | None) -> Path:
 
 def run_import(data: SuiteData, source: Path, mapping: Path | None, out: Path, command: str) -> None:
     """Imports a source as `din import` does."""
-    from pipeline.datasets.importing import ImportSettings, import_source
-    from pipeline.datasets.sources import open_source
+    from pipeline.datasets.importing.run import ImportSettings, import_source
+    from pipeline.datasets.sources.by_name import open_source
 
     settings = parse_section(ImportSettings, data.options, f"data set {data.name}, options")
     import_source(open_source(data.importer, source, mapping), out, settings, command=command)

@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_import(imports: argparse.ArgumentParser) -> None:
-    from pipeline.datasets.sources import SOURCES
+    from pipeline.datasets.sources.by_name import SOURCES
 
     imports.add_argument("name", choices=SOURCES)
     imports.add_argument("source", type=Path, metavar="SOURCE", help="its file or folder")
@@ -194,9 +194,9 @@ def _synth(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     from pipeline.config import parse_section
-    from pipeline.datasets.import_settings import ImportSettings
-    from pipeline.datasets.importing import import_source
-    from pipeline.datasets.sources import open_source
+    from pipeline.datasets.importing.run import import_source
+    from pipeline.datasets.importing.settings import ImportSettings
+    from pipeline.datasets.sources.by_name import open_source
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     settings = parse_section(ImportSettings, given, "din import")
@@ -211,7 +211,7 @@ def _import(args: argparse.Namespace) -> int:
     finally:
         progress.stop()
     if not args.json:
-        from pipeline.datasets.import_report import lines
+        from pipeline.datasets.importing.report import lines
 
         print("\n".join(lines(manifest)))
     _print_manifest(manifest, args)

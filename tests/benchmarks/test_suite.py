@@ -5,7 +5,7 @@ import pytest
 from benchmarks.quality import ROWS
 from benchmarks.suite import load_suite, plan, suite_names
 from pipeline.cli import main
-from pipeline.datasets.import_settings import ImportSettings
+from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.errors import InputError
 
 DATA = """

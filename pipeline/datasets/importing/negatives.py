@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.datasets.random_numbers import uniform
+from pipeline.datasets.importing.random_numbers import uniform
 
 Kind = Literal["uniform", "popularity"]
 NONE_LEFT = -1

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
-from pipeline.datasets.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.text_lines import INT64_MAX, Column, read_rows, require_rows, typed
+from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.text_lines import INT64_MAX, Column, read_rows, require_rows, typed
 from pipeline.errors import InputError
 
 _FILES = ("UserBehavior.csv", "UserBehavior.csv.gz")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.datasets.interactions import Tally
-from pipeline.datasets.movielens import MovieLens
+from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.sources.movielens import MovieLens
 from pipeline.errors import InputError
 
-SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[4] / "shared"))
 REAL = SHARED / "data" / "ml-latest-small"
 
 MOVIES = [
@@ -255,7 +255,7 @@ def test_large_ids(tmp_path: Path) -> None:
 
 
 def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.datasets.text_lines.BATCH_SIZE", 2)
+    monkeypatch.setattr("pipeline.datasets.sources.text_lines.BATCH_SIZE", 2)
     source = MovieLens(folder(tmp_path / "ml"))
     assert [batch.num_rows for batch in source.read(tmp_path / "ml" / "ratings.csv", Tally())] == [2, 2, 2]
     assert read(tmp_path / "ml") == INTERACTIONS

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
-from pipeline.datasets.text_lines import Column, read_lines
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
+from pipeline.datasets.sources.text_lines import Column, read_lines
 from pipeline.errors import InputError
 
 ATTRIBUTES = "_item2attributes.json"

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet
 
-from pipeline.datasets.interactions import BATCH_SIZE, Tally
-from pipeline.datasets.text_lines import header_of, read_lines, read_rows
+from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally
+from pipeline.datasets.sources.text_lines import header_of, read_lines, read_rows
 from pipeline.errors import InputError
 
 _TEXT = {".csv": ",", ".tsv": "\t"}

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.datasets.interactions import BATCH_SIZE, Tally
+from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally
 from pipeline.errors import InputError
 
 INT64_MAX = 2**63 - 1

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipeline.datasets.interactions import Tally
 from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.tfrecord import read_batches
 
 Row = dict[str, Any]

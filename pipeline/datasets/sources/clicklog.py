@@ -9,11 +9,11 @@ from typing import Any, Literal, NoReturn
 import pyarrow as pa
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS
-from pipeline.datasets.clicklog_files import KINDS, Chunk, is_table, read_table
-from pipeline.datasets.clicklog_mapping import Mapping, read_mapping
-from pipeline.datasets.clicklog_values import UNKNOWN, Field, label_field, list_field, scalar_field, time_field
-from pipeline.datasets.interactions import CANDIDATE, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER, Tally
 from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.sources.clicklog_files import KINDS, Chunk, is_table, read_table
+from pipeline.datasets.sources.clicklog_mapping import Mapping, read_mapping
+from pipeline.datasets.sources.clicklog_values import UNKNOWN, Field, label_field, list_field, scalar_field, time_field
+from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER, Tally
 from pipeline.errors import InputError
 
 

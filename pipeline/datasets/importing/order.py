@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.interactions import ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
+from pipeline.datasets.sources.interactions import ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
 
 ORDER = "order"  # the place of an interaction in the source
 

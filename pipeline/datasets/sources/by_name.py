@@ -1,15 +1,18 @@
 """The sources of `din import` by name."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.datasets.interactions import Source
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:  # `din --help` is quicker without it
+    from pipeline.datasets.sources.interactions import Source
 
 SOURCES = ("movielens", "amazon", "taobao", "sequences", "clicklog")
 _WITH_METADATA = ("amazon", "sequences")
 
 
-def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> Source:
+def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> "Source":
     """A source of interactions.
 
     Args:
@@ -28,22 +31,22 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
     if not path.exists():
         raise InputError(f"{path} is missing: name the file or folder that holds the data.")
     if name == "movielens":
-        from pipeline.datasets.movielens import MovieLens
+        from pipeline.datasets.sources.movielens import MovieLens
 
         return MovieLens(path)
     if name == "amazon":
-        from pipeline.datasets.amazon import Amazon
+        from pipeline.datasets.sources.amazon import Amazon
 
         return Amazon(path, metadata)
     if name == "taobao":
-        from pipeline.datasets.taobao import Taobao
+        from pipeline.datasets.sources.taobao import Taobao
 
         return Taobao(path)
     if name == "sequences":
-        from pipeline.datasets.sequences import open_sequences
+        from pipeline.datasets.sources.sequences import open_sequences
 
         return open_sequences(path, metadata)
-    from pipeline.datasets.clicklog import ClickLog
+    from pipeline.datasets.sources.clicklog import ClickLog
 
     assert mapping is not None
     return ClickLog(path, mapping)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.import_settings import ImportSettings
-from pipeline.datasets.interactions import SPLIT, USER
+from pipeline.datasets.importing.order import changes, codes, times
+from pipeline.datasets.importing.random_numbers import uniform
+from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.layout import SPLITS
-from pipeline.datasets.order import changes, codes, times
-from pipeline.datasets.random_numbers import uniform
+from pipeline.datasets.sources.interactions import SPLIT, USER
 
 TRAIN, VALIDATION, EVAL = range(len(SPLITS))
 _BLOCK_BITS = 16  # times are counted in blocks of 2**16 first, and one by one only in the blocks that matter

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.histories import Histories, histories_of, history_columns
-from pipeline.datasets.import_settings import ImportSettings
-from pipeline.datasets.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
-from pipeline.datasets.negatives import NONE_LEFT, NegativeSampler
-from pipeline.datasets.order import ORDER, codes
-from pipeline.datasets.splits import Cuts, assign
+from pipeline.datasets.importing.histories import Histories, histories_of, history_columns
+from pipeline.datasets.importing.negatives import NONE_LEFT, NegativeSampler
+from pipeline.datasets.importing.order import ORDER, codes
+from pipeline.datasets.importing.settings import ImportSettings
+from pipeline.datasets.importing.splits import Cuts, assign
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
 
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 NOT_CLICKED = "interactions that are no click: negatives are sampled"

@@ -19,15 +19,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.import_settings import ImportSettings
-from pipeline.datasets.impressions import Maker
-from pipeline.datasets.interactions import BATCH_SIZE, CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source, Tally
+from pipeline.datasets.importing.impressions import Maker
+from pipeline.datasets.importing.order import ORDER, changes, codes, in_order, times
+from pipeline.datasets.importing.parts import append_table, map_parts, read_batches, read_table
+from pipeline.datasets.importing.random_numbers import hashes
+from pipeline.datasets.importing.scatter import Scatter
+from pipeline.datasets.importing.settings import ImportSettings
+from pipeline.datasets.importing.splits import VALIDATION, Cuts, rule, smallest, split_sizes
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
-from pipeline.datasets.order import ORDER, changes, codes, in_order, times
-from pipeline.datasets.parts import map_parts, read_batches, read_table, append_table
-from pipeline.datasets.random_numbers import hashes
-from pipeline.datasets.scatter import Scatter
-from pipeline.datasets.splits import VALIDATION, Cuts, rule, smallest, split_sizes
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source, Tally
 from pipeline.errors import InputError
 from pipeline.terminal import Progress
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.datasets.clicklog_mapping import DType, LabelMapping, Unit
-from pipeline.datasets.text_lines import INT64_MAX, time_column
+from pipeline.datasets.sources.clicklog_mapping import DType, LabelMapping, Unit
+from pipeline.datasets.sources.text_lines import INT64_MAX, time_column
 
 UNKNOWN = b"(unknown)"
 _TIME = time_column("timestamp")

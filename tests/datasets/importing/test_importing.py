@@ -8,16 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.datasets import importing, parts
-from pipeline.datasets.import_report import lines
-from pipeline.datasets.import_settings import ImportSettings
-from pipeline.datasets.importing import import_source, resolve
+from pipeline.datasets.importing import parts, run
+from pipeline.datasets.importing.report import lines
+from pipeline.datasets.importing.run import import_source, resolve
+from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.layout import SPLITS
-from pipeline.datasets.sequences import Sequences
+from pipeline.datasets.sources.sequences import Sequences
 from pipeline.errors import InputError
-from tests.datasets.list_source import ListSource, Row, impressions
+from tests.datasets.importing.list_source import ListSource, Row, impressions
 
-SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[4] / "shared"))
 SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
 
 
@@ -208,8 +208,8 @@ def test_parts_and_files_change_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     rows = [event(int(u), int(i), int(t)) for u, i, t in zip(*rng.integers(0, (20, 30, 10**6), (500, 3)).T, strict=True)]
     source = ListSource([rows[:200], rows[200:]], tmp_path / "files", has_negatives=False)
     import_source(source, tmp_path / "one", ImportSettings(split="time"))
-    monkeypatch.setattr(importing, "_PART_BYTES", 20)
-    monkeypatch.setattr(importing, "SHARD_SIZE", 50)
+    monkeypatch.setattr(run, "_PART_BYTES", 20)
+    monkeypatch.setattr(run, "SHARD_SIZE", 50)
     many = import_source(source, tmp_path / "many", ImportSettings(split="time"))
     assert impressions(tmp_path / "one") == impressions(tmp_path / "many")
     assert len(list((tmp_path / "many" / "train").iterdir())) > 3 and many["rows"]["read"] == 500

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.datasets import clicklog_files
-from pipeline.datasets.clicklog import ClickLog
-from pipeline.datasets.interactions import Tally
+from pipeline.datasets.sources import clicklog_files
+from pipeline.datasets.sources.clicklog import ClickLog
+from pipeline.datasets.sources.interactions import Tally
 from pipeline.errors import InputError
 from tests.conftest import ROOT
 

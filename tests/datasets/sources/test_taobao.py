@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.datasets.interactions import Tally
-from pipeline.datasets.taobao import Taobao
+from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.sources.taobao import Taobao
 from pipeline.errors import InputError
 
 LINES = [
@@ -115,7 +115,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 3 lines, the middle one with 1 click."""
-    monkeypatch.setattr("pipeline.datasets.text_lines.BATCH_SIZE", 3)
+    monkeypatch.setattr("pipeline.datasets.sources.text_lines.BATCH_SIZE", 3)
     source = write(tmp_path / "UserBehavior.csv")
     assert [batch.num_rows for batch in Taobao(source).read(source, Tally())] == [2, 1, 1]
     assert read(source) == CLICKS

@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.interactions import CANDIDATE, HISTORICAL, LABEL, TIMESTAMP, USER
+from pipeline.datasets.importing.order import changes, codes, group_starts, times
 from pipeline.datasets.layout import list_column
-from pipeline.datasets.order import changes, codes, group_starts, times
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, LABEL, TIMESTAMP, USER
 
 HISTORICAL_TIMESTAMPS = f"{HISTORICAL}timestamps"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.datasets.amazon import Amazon
-from pipeline.datasets.interactions import Tally
+from pipeline.datasets.sources.amazon import Amazon
+from pipeline.datasets.sources.interactions import Tally
 from pipeline.errors import InputError
 
 DAY = 86_400

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from pipeline.datasets.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.text_lines import read_lines, time_column
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.text_lines import read_lines, time_column
 from pipeline.errors import InputError
 
 UNKNOWN = b"(unknown)"

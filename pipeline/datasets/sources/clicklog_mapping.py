@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat, field_validator, model_validator
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Frozen
 from pipeline.config import parse_section
-from pipeline.datasets.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
 from pipeline.errors import InputError
 
 DType = Literal["bytes", "int64", "float"]

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.text_lines import Column, Row, find, header_of, read_lines, read_rows, require_rows, time_column, typed
+from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.text_lines import Column, Row, find, header_of, read_lines, read_rows, require_rows, time_column, typed
 from pipeline.errors import InputError
 
 UNKNOWN = "(unknown)"

@@ -1,0 +1,1 @@
+"""Interactions of a source made into impressions in the one TFRecord layout (see `run`)."""

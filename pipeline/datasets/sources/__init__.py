@@ -1,0 +1,1 @@
+"""Sources of real data, each read as a stream of interactions (see `interactions`)."""
