@@ -24,10 +24,12 @@ class Linear(keras.layers.Layer):
     Each event of a history counts.
     """
 
-    def __init__(self, sizes: dict[str, int], vocabulary_by_feature: dict[str, str], numbers: int, regularization: float, **kwargs: Any):
+    def __init__(
+        self, sizes: dict[str, int], vocabulary_by_feature: dict[str, str], numbers: int, regularization: float, scale: float, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self._by_feature = vocabulary_by_feature
-        self.tables = {name: EmbeddingTable(size, 1, regularization, name=f"weights_{name}") for name, size in sizes.items()}
+        self.tables = {name: EmbeddingTable(size, 1, regularization, scale, name=f"weights_{name}") for name, size in sizes.items()}
         self._numbers = numbers
 
     def build(self, input_shape: Any = None) -> None:
@@ -56,7 +58,7 @@ def _linear(config: DINConfig, sizes: dict[str, int]) -> Linear:
     features = config.features
     numbers = sum(feature.kind == "numeric" for feature in features.side.values())
     own = {name: sizes[name] for name in features.vocabularies}
-    return Linear(own, features.vocabulary_by_feature, numbers, config.training.regularization, name="linear")
+    return Linear(own, features.vocabulary_by_feature, numbers, config.training.regularization, config.model.embedding_scale, name="linear")
 
 
 class Projection(keras.layers.Layer):

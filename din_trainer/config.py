@@ -27,6 +27,7 @@ class ModelConfig(Frozen):
     hidden: tuple[PositiveInt, ...] = (128, 64, 32)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)
+    embedding_scale: float = Field(0.05, gt=0, description="Embeddings start from random numbers between ± this.")
 
 
 class ScheduleConfig(Frozen):

@@ -23,6 +23,7 @@ class EmbeddingTable(keras.layers.Layer):
         size: Rows.
         dim: D.
         regularization: λ; the paper's is 0.01.
+        scale: Rows start uniformly between ± this. Rows that training seldom or never meets stay near it, so it is how much they say.
 
     Call arguments:
         ids: Int tensors of any shapes.
@@ -36,16 +37,20 @@ class EmbeddingTable(keras.layers.Layer):
         Zhou et al., 2018, arXiv 1706.06978v4, section 5.2, equations 4-7.
     """
 
-    def __init__(self, size: int, dim: int, regularization: float = 0.0, **kwargs: Any):
+    def __init__(self, size: int, dim: int, regularization: float = 0.0, scale: float = 0.05, **kwargs: Any):
         super().__init__(**kwargs)
         if regularization < 0:
             raise ValueError(f"regularization must not be negative; received {regularization}")
+        if scale <= 0:
+            raise ValueError(f"scale must be positive; received {scale}")
         self.size = size
         self.dim = dim
         self.regularization = regularization
+        self.scale = scale
 
     def build(self, input_shape: Any = None) -> None:
-        self.embeddings = self.add_weight(name="embeddings", shape=(self.size, self.dim), initializer="uniform")
+        initializer = keras.initializers.RandomUniform(-self.scale, self.scale)
+        self.embeddings = self.add_weight(name="embeddings", shape=(self.size, self.dim), initializer=initializer)
         if self.regularization:
             self.counts = self.add_weight(name="counts", shape=(self.size,), initializer="zeros", trainable=False)
 
@@ -70,4 +75,5 @@ class EmbeddingTable(keras.layers.Layer):
         return [(*shape, self.dim) for shape in input_shape]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "dim": self.dim, "regularization": self.regularization}
+        own = {"size": self.size, "dim": self.dim, "regularization": self.regularization, "scale": self.scale}
+        return {**super().get_config(), **own}

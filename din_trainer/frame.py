@@ -122,9 +122,9 @@ class RankingModel(keras.Model):
     def make_layers(self) -> None:
         """Called once, by the constructor."""
         config = self.din_config
-        decay = config.training.regularization
+        decay, scale = config.training.regularization, config.model.embedding_scale
         self.tables = {
-            name: EmbeddingTable(self.vocabulary_sizes[name], v.dim, decay, trainable=v.trainable, name=f"embedding_{name}")
+            name: EmbeddingTable(self.vocabulary_sizes[name], v.dim, decay, scale, trainable=v.trainable, name=f"embedding_{name}")
             for name, v in config.features.vocabularies.items()
         }
         self.mlp = MLP(config.model.hidden, config.model.activation, config.model.dropout, name="mlp")

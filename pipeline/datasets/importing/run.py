@@ -95,7 +95,8 @@ class _Import:
             What the manifest says of them.
         """
         read = self._step("read", self._read)
-        if not sum(result["kept"] for result in read):
+        self._kept = [result["kept"] for result in read]
+        if not any(self._kept):
             raise InputError(f"{', '.join(map(str, self._source.files()))}: no interaction is left, so there is nothing to import.")
         ordered = self._step("order", self._order)
         items = self._items()
@@ -128,7 +129,8 @@ class _Import:
         size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
         parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
         work = partial(_read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
-        return map_parts(work, list(enumerate(files)), self._work / "read-results")
+        results = map_parts(work, list(enumerate(files)), self._work / "read-results")
+        return sorted(results, key=lambda result: result["file"])
 
     def _order(self) -> list[dict[str, Any]]:
         parts = sorted(folder.name for folder in (self._work / "read").iterdir())
@@ -164,13 +166,18 @@ class _Import:
                 table = pa.Table.from_batches([batch])
                 yield times(table)[table[LABEL].to_numpy() == 1] if self._settings.sampled else times(table)
 
+    def _edges(self, size: int) -> list[int]:
+        """The last time of each shard but the last one, so that a shard has about `size` interactions."""
+        size = max(size, 1)
+        if TIMESTAMP not in self._source.schema.names:
+            return [(file << _FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
+        ranks = range(size, sum(len(batch) for batch in self._times()), size)
+        return smallest(self._times, ranks) if ranks else []
+
     def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
         append_table(self._work / "items.arrow", items)
         a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
-        count = sum(len(batch) for batch in self._times())
-        ranks = range(SHARD_SIZE // a_click, count, max(SHARD_SIZE // a_click, 1))
-        edges = smallest(self._times, ranks) if ranks else []
-        work = partial(_make_part, self._source, self._settings, cuts, edges, self._work)
+        work = partial(_make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
         return map_parts(work, [file.name for file in self._ordered_files()], self._work / "make-results")
 
     def _write(self) -> dict[str, dict[str, Any]]:
@@ -217,7 +224,7 @@ def _read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numb
             table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
             scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
             kept += batch.num_rows
-    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken}
+    return {"file": index, "kept": kept, "dropped": tally.dropped, "broken": tally.broken}
 
 
 def _order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
@@ -227,7 +234,7 @@ def _order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
     ordered = in_order(table, source.repeats)
     table = ordered.table
     append_table(work / "ordered" / f"{part}.arrow", table)
-    fields = [name for name in table.column_names if name.startswith(CANDIDATE)]
+    fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
     append_table(work / "items" / f"{part}.arrow", _count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
     starts = np.flatnonzero(changes(codes(table[USER])))
     sizes = np.diff(np.append(starts, table.num_rows))
@@ -247,12 +254,11 @@ def _order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
 
 
 def _count_items(table: pa.Table) -> pa.Table:
-    """Each item once, in the order of its id: its fields as they come first, its clicks added up."""
-    fields = [name for name in table.column_names if name not in (ITEM, CLICKS)]
-    grouped = table.group_by(ITEM, use_threads=False).aggregate([*((name, "first") for name in fields), (CLICKS, "sum")])
-    return (
-        grouped.select([ITEM, *(f"{name}_first" for name in fields), f"{CLICKS}_sum"]).rename_columns([ITEM, *fields, CLICKS]).sort_by(ITEM)
-    )
+    """Each item once, in the order of its id: its fields where it comes first in the source, its clicks added up."""
+    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum"}
+    grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
+    renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
+    return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
 
 
 def _make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list[int], work: Path, name: str) -> dict[str, Any]:
