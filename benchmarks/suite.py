@@ -23,7 +23,7 @@ class SuiteData(Frozen):
     package: str = Field(
         "", pattern=r"^([A-Za-z0-9._-]+==[A-Za-z0-9._]+)?$", description="A wheel that brings the source along: name==version."
     )
-    mapping: str = Field("", description="Of a click log: the TOML file of its columns, in the folder of sources.")
+    mapping: str = Field("", description="Of a click log: a shipped mapping, or a TOML file.")
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the import.")
     config: str = Field(description="A shipped configuration or a TOML file.")
     settings: tuple[str, ...] = Field((), description="key=value, for all models.")

@@ -11,7 +11,9 @@ import pipeline.datasets
 from benchmarks.peer_environment import package_files
 from benchmarks.suite import SuiteData
 from pipeline.config import parse_section
+from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.layout import MANIFEST, SPLITS
+from pipeline.datasets.sources.by_name import find_mapping, open_source
 from pipeline.errors import InputError
 from pipeline.files import write_whole
 from pipeline.fingerprint import source_fingerprint
@@ -55,27 +57,25 @@ def locate(data: SuiteData, sources: Path | None) -> Path:
 
 def run_import(data: SuiteData, source: Path, mapping: Path | None, out: Path, command: str) -> None:
     """Imports a source as `din import` does."""
-    from pipeline.datasets.importing.run import ImportSettings, import_source
-    from pipeline.datasets.sources.by_name import open_source
+    from pipeline.datasets.importing.run import import_source
 
     settings = parse_section(ImportSettings, data.options, f"data set {data.name}, options")
     import_source(open_source(data.importer, source, mapping), out, settings, command=command)
 
 
-def import_once(data: SuiteData, source: Path, sources: Path | None, out: Path, command: str) -> Imported:
+def import_once(data: SuiteData, source: Path, out: Path, command: str) -> Imported:
     """Imports a data set into `out / name`, unless it is there, made of the same files by the same settings and code.
 
     Args:
         data: What to import.
         source: Where it is.
-        sources: The folder of a click log's mapping.
         out: Folder of the data sets.
         command: For the manifest.
 
     Raises:
         InputError: The source, or a setting of the import, is refused.
     """
-    mapping = (sources or Path()) / data.mapping if data.mapping else None
+    mapping = find_mapping(data.mapping) if data.mapping else None
     folder, stamp = out / data.name, out / f"{data.name}.json"
     made_of = {
         "importer": data.importer,

@@ -1,7 +1,6 @@
 """`din bench quality --suite NAME`: imports what is missing, trains what is missing, and writes what comes of it."""
 
 import json
-import signal
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipeline.errors import InputError
 from pipeline.files import write_whole
 from pipeline.fingerprint import LIBRARIES
 from pipeline.run import LOG_FILE
-from pipeline.terminal import Progress, output_to
+from pipeline.terminal import Progress, heed_sigterm, output_to
 
 JSON_FILE, MARKDOWN_FILE = "quality.json", "quality.md"
 
@@ -101,7 +100,7 @@ class SuiteRun:
             self._progress.detail("not run")
             self._progress.finish()
             return None
-        found = import_once(data, source, self._sources, self._out / "data", self._command)
+        found = import_once(data, source, self._out / "data", self._command)
         self._progress.detail(", ".join(f"{count:,} {split}" for split, count in found.manifest["examples"].items()))
         self._progress.finish()
         return found
@@ -154,11 +153,6 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("din-tfx", *LIBRARIES, "numpy")} | {"deepctr": peers["deepctr"]}
 
 
-def _interrupt(*_: object) -> None:
-    """A kill ends a run as Ctrl-C does, its worker with it; where a shell runs it in the background, SIGINT would be ignored."""
-    raise KeyboardInterrupt
-
-
 def main(
     source: str,
     sources: Path | None,
@@ -177,7 +171,7 @@ def main(
         check_peer(training.config)
     out = out or Path("workspace", "quality", suite.name)
     out.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    heed_sigterm()
     with output_to(out / LOG_FILE) as terminal:
         progress = Progress(Console(file=terminal, quiet=as_json))
         run = SuiteRun(suite, planned, sources, out, command, progress)

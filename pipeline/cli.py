@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from pipeline.errors import InputError, explain_place
 from pipeline.files import write_whole
 from pipeline.serving.models_config import POLL_SECONDS
-from pipeline.terminal import output_to
+from pipeline.terminal import heed_sigterm, output_to
 
 DEFAULT_WORKSPACE = Path("workspace")
 EXIT_STATUS = """exit status:
@@ -137,7 +136,7 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     imports.add_argument("name", choices=SOURCES)
     imports.add_argument("source", type=Path, metavar="SOURCE", help="its file or folder")
     imports.add_argument("--out", type=Path, required=True, metavar="DIR")
-    imports.add_argument("--mapping", type=Path, metavar="FILE.toml", help="which column of a click log is what")
+    imports.add_argument("--mapping", metavar="FILE|NAME", help="TOML: which column of a click log is what")
     imports.add_argument(
         "--metadata", type=Path, metavar="FILE", help="what is known of the items (amazon, sequences; default: beside SOURCE)"
     )
@@ -168,7 +167,7 @@ def _run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, args.settings)
     share_cores()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    heed_sigterm()
     with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
         console = Console(file=terminal, quiet=args.json, markup=False)
         console.print(f"Run {folder.name}", highlight=False)
@@ -196,20 +195,22 @@ def _import(args: argparse.Namespace) -> int:
     from pipeline.config import parse_section
     from pipeline.datasets.importing.run import import_source
     from pipeline.datasets.importing.settings import ImportSettings
-    from pipeline.datasets.sources.by_name import open_source
+    from pipeline.datasets.sources.by_name import find_mapping, open_source
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     settings = parse_section(ImportSettings, given, "din import")
-    source = open_source(args.name, args.source, args.mapping, args.metadata)
+    source = open_source(args.name, args.source, find_mapping(args.mapping) if args.mapping else None, args.metadata)
     from rich.console import Console
 
     from pipeline.terminal import Progress
 
-    progress = Progress(Console(quiet=args.json, markup=False))
-    try:
-        manifest = import_source(source, args.out, settings, _command_line(), progress)
-    finally:
-        progress.stop()
+    heed_sigterm()
+    with output_to(Path(os.devnull)) as terminal:  # Beam logs what is raised, which is told in a sentence
+        progress = Progress(Console(file=terminal, quiet=args.json, markup=False))
+        try:
+            manifest = import_source(source, args.out, settings, _command_line(), progress)
+        finally:
+            progress.stop()
     if not args.json:
         from pipeline.datasets.importing.report import lines
 

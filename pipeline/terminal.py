@@ -1,6 +1,7 @@
 """What a user sees while a pipeline runs; everything else goes to the log file."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +36,18 @@ def output_to(log: Path) -> Iterator[TextIO]:
             os.dup2(original, descriptor)
             os.close(original)
         os.close(file)
+
+
+def heed_sigterm() -> None:
+    """Has a kill end the process as Ctrl-C does, so that nothing half-done stays behind.
+
+    It raises KeyboardInterrupt by itself: where a shell runs a command in the background, SIGINT is ignored.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
 
 
 class Progress:

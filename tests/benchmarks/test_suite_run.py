@@ -251,4 +251,4 @@ def test_bad_settings_of_an_import_are_refused(tmp_path):
     (tmp_path / "there.csv").write_text("")
     data = suite_data(tmp_path, 'options = { spilt = "last" }')
     with pytest.raises(InputError, match=r"data set there, options: there is no key 'spilt': did you mean 'split'\?"):
-        import_once(data, tmp_path / "there.csv", None, tmp_path / "data", "")
+        import_once(data, tmp_path / "there.csv", tmp_path / "data", "")

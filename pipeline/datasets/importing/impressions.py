@@ -1,5 +1,6 @@
 """Impressions made of the interactions of whole users: clicks with sampled negatives, or what was observed, each with its history."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTOR
 
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 NOT_CLICKED = "interactions that are no click: negatives are sampled"
+_HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
+_NO_ITEM = -1
 
 
 class Made(NamedTuple):
@@ -38,6 +41,10 @@ class Maker:
         settings: With split and negatives chosen.
         items: The items of the whole data: the fields of the candidate, and `clicks`, how often each was clicked.
         cuts: Of the whole data.
+
+    Attributes:
+        dropped: Interactions that became no impression, by reason.
+        not_drawn: Negatives that could not be drawn, since the user knows every item.
     """
 
     def __init__(self, source: Source, settings: ImportSettings, items: pa.Table, cuts: Cuts):
@@ -45,70 +52,104 @@ class Maker:
         self._builds_histories = not any(name.startswith(HISTORICAL) for name in source.schema.names)
         if settings.negatives in ("uniform", "popularity"):
             self._sampler = NegativeSampler(items["clicks"].to_numpy(), settings.negatives, settings.seed)
+        self.dropped: Counter[str] = Counter()
+        self.not_drawn = 0
 
-    def make(self, table: pa.Table, dropped: dict[str, int]) -> Iterator[Made]:
+    def make(self, table: pa.Table) -> Iterator[Made]:
         """The impressions of users, some thousands at a time.
 
         Args:
             table: All interactions of some users, by user and time.
-            dropped: Interactions that become no impression are counted here, by reason.
         """
-        histories = histories_of(table, self._source.history, self._settings.history_length)
-        rows = self._impressed(table, histories, dropped)
-        splits = assign(table, rows, self._settings, self._cuts)
-        known = self._known(table) if self._settings.sampled else np.zeros(0, np.int64)
-        for begin in range(0, len(rows), BATCH_SIZE):
-            chunk = slice(begin, begin + BATCH_SIZE)
-            for split in np.unique(splits[chunk]):
-                chosen = rows[chunk][splits[chunk] == split]
-                yield Made(int(split), self._impressions(table, histories, chosen, known, dropped))
+        known = np.zeros(0, np.int64)
+        if self._settings.sampled:
+            known, table = self._known(table), self._with_fields_of_items(table)
+        if self._settings.split != "given":
+            yield from self._make(table, np.ones(table.num_rows, bool), known)
+            return
+        given = assign(table, np.arange(table.num_rows), self._settings, self._cuts)
+        for split in np.unique(given):  # what is judged later is in no history of what trains
+            until = given <= split
+            yield from self._make(table.filter(pa.array(until)), given[until] == split, known)
 
-    def _impressed(self, table: pa.Table, histories: Histories, dropped: dict[str, int]) -> np.ndarray:
+    def _make(self, table: pa.Table, wanted: np.ndarray, known: np.ndarray) -> Iterator[Made]:
+        """The impressions of the wanted interactions, (N,) bool; the others are in histories alone."""
+        histories = histories_of(table, self._source.history, self._settings.history_length)
+        rows = self._impressed(table, histories, wanted)
+        splits = assign(table, rows, self._settings, self._cuts)
+        size = max(BATCH_SIZE // self._copies, 1)
+        for begin in range(0, len(rows), size):
+            chunk = slice(begin, begin + size)
+            for split in np.unique(splits[chunk]):
+                yield Made(int(split), self._impressions(table, histories, rows[chunk][splits[chunk] == split], known))
+
+    @property
+    def _copies(self) -> int:
+        """Impressions an interaction."""
+        return 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
+
+    def _impressed(self, table: pa.Table, histories: Histories, wanted: np.ndarray) -> np.ndarray:
         """Rows of the interactions that become impressions."""
         if not self._settings.sampled:
-            return np.arange(table.num_rows)
+            return np.flatnonzero(wanted)
         clicked = table[LABEL].to_numpy() == 1
         has_history = histories.ends > histories.starts if self._builds_histories else np.ones(table.num_rows, bool)
-        for reason, count in ((NOT_CLICKED, (~clicked).sum()), (FIRST_CLICK, (clicked & ~has_history).sum())):
-            if count:
-                dropped[reason] = dropped.get(reason, 0) + int(count)
-        return np.flatnonzero(clicked & has_history)
+        self._drop(NOT_CLICKED, wanted & ~clicked)
+        self._drop(FIRST_CLICK, wanted & clicked & ~has_history)
+        return np.flatnonzero(wanted & clicked & has_history)
+
+    def _drop(self, reason: str, which: np.ndarray) -> None:
+        if which.any():
+            self.dropped[reason] += int(which.sum())
+
+    def _with_fields_of_items(self, table: pa.Table) -> pa.Table:
+        """One category an item: were it the row's own, it could tell a click from a negative."""
+        rows = self._item_numbers(table[ITEM])
+        for name in (name for name in table.column_names if name.startswith(CANDIDATE) and name != ITEM):
+            table = table.set_column(table.column_names.index(name), name, self._items[name].take(rows))
+        return table
 
     def _known(self, table: pa.Table) -> np.ndarray:
-        """What the users have interacted with, as the sampler reads it."""
-        return np.unique(codes(table[USER]) * self._items.num_rows + self._item_numbers(table))
+        """What the users have interacted with, as the sampler reads it, histories that the source brings included."""
+        users, items = codes(table[USER]), self._item_numbers(table[ITEM])
+        if _HISTORICAL_ITEMS in table.column_names:
+            histories = table[_HISTORICAL_ITEMS].combine_chunks()
+            lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False)
+            users = np.concatenate((users, np.repeat(users, lengths)))
+            items = np.concatenate((items, self._item_numbers(histories.flatten())))
+        there = items != _NO_ITEM
+        return np.unique(users[there] * self._items.num_rows + items[there])
 
-    def _item_numbers(self, table: pa.Table) -> np.ndarray:
-        return pc.index_in(table[ITEM].combine_chunks(), self._items[ITEM].combine_chunks()).to_numpy().astype(np.int64)
+    def _item_numbers(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """(N,) places among the items; `_NO_ITEM` for those that are none."""
+        whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        return pc.fill_null(pc.index_in(whole, self._items[ITEM].combine_chunks()), _NO_ITEM).to_numpy().astype(np.int64)
 
-    def _impressions(self, table: pa.Table, histories: Histories, rows: np.ndarray, known: np.ndarray, dropped: dict[str, int]) -> pa.Table:
+    def _impressions(self, table: pa.Table, histories: Histories, rows: np.ndarray, known: np.ndarray) -> pa.Table:
         impressions = table.take(rows).drop_columns([name for name in (SPLIT,) if name in table.column_names])
         if self._settings.sampled:
-            copies = self._settings.negatives_per_positive
-            rows = np.repeat(rows, 1 + copies)
-            impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), 1 + copies))
-            impressions, drawn = self._with_negatives(impressions, codes(table[USER])[rows], known, 1 + copies)
+            rows = np.repeat(rows, self._copies)
+            impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), self._copies))
+            impressions, drawn = self._with_negatives(impressions, codes(table[USER])[rows], known)
             rows = rows[drawn]
-            if missing := int((~drawn).sum()):
-                reason = "negatives that could not be drawn, since the user knows every item"
-                dropped[reason] = dropped.get(reason, 0) + missing
         if self._builds_histories:
             for name, column in history_columns(table, histories, rows).items():
                 impressions = impressions.append_column(name, column)
         return impressions
 
-    def _with_negatives(self, repeated: pa.Table, users: np.ndarray, known: np.ndarray, group: int) -> tuple[pa.Table, np.ndarray]:
-        """Keeps the first of each `group` equal rows and gives the others items that their user does not know.
+    def _with_negatives(self, repeated: pa.Table, users: np.ndarray, known: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """Keeps the first of each group of equal rows and gives the others items that their user does not know.
 
         Returns:
             The impressions, and which of the rows are among them: (N,) bool.
         """
-        place = np.arange(repeated.num_rows) % group
+        place = np.arange(repeated.num_rows) % self._copies
         negative = place > 0
-        keys = repeated[ORDER].to_numpy()[negative] * group + place[negative]
+        keys = repeated[ORDER].to_numpy()[negative] * self._copies + place[negative]
         drawn = self._sampler.draw(keys, users[negative], known)
         there = np.ones(repeated.num_rows, bool)
         there[negative] = drawn != NONE_LEFT
+        self.not_drawn += int((~there).sum())
         items = np.zeros(repeated.num_rows, np.int64)
         items[negative] = drawn
         for name in (name for name in repeated.column_names if name.startswith(CANDIDATE)):

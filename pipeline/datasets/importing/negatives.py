@@ -45,20 +45,22 @@ class NegativeSampler:
             fresh = ~_contains(known, users[left] * len(self._weights) + drawn)
             items[left[fresh]] = drawn[fresh]
             left = left[~fresh]
-        for row, chance in zip(left, uniform(keys[left], -1 - self._seed), strict=True):
-            items[row] = self._from_unknown(int(users[row]), chance, known)
+        for user in np.unique(users[left]):
+            rows = left[users[left] == user]
+            items[rows] = self._from_unknown(int(user), uniform(keys[rows], -1 - self._seed), known)
         return items
 
     def _items(self, chances: np.ndarray) -> np.ndarray:
         """(N,) in [0, 1) -> (N,) items by their weights."""
         return np.searchsorted(self._cumulated, chances * self._cumulated[-1], side="right").clip(max=len(self._cumulated) - 1)
 
-    def _from_unknown(self, user: int, chance: float, known: np.ndarray) -> int:
+    def _from_unknown(self, user: int, chances: np.ndarray, known: np.ndarray) -> np.ndarray | int:
+        """(N,) in [0, 1) -> (N,) items that a user does not know, by their weights."""
         size = len(self._weights)
         weights = self._weights.copy()
         weights[known[np.searchsorted(known, user * size) : np.searchsorted(known, (user + 1) * size)] - user * size] = 0
         cumulated = np.cumsum(weights)
-        return int(np.searchsorted(cumulated, chance * cumulated[-1], side="right")) if cumulated[-1] else NONE_LEFT
+        return np.searchsorted(cumulated, chances * cumulated[-1], side="right") if cumulated[-1] else NONE_LEFT
 
 
 def _contains(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from pipeline.datasets.sources.interactions import ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
 
-ORDER = "order"  # the place of an interaction in the source
+ORDER = "__order"  # the place of an interaction in the source
 
 _REPEATED = {
     "latest": "earlier interactions of a user with an item: the latest counts",

@@ -1,7 +1,7 @@
 """Work cut into parts that Beam maps over, with Arrow files between the steps.
 
 The shuffle by user goes through files, since Beam's local runner would hold all of a GroupByKey in memory: so memory is bounded by the
-largest part, not by the data. On a distributed engine the folder must be one that all workers see.
+largest part, not by the data. Files are appended to, which that runner allows: it works on each part once.
 """
 
 import json
@@ -14,7 +14,7 @@ import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.beam import local_options
-from pipeline.errors import InputError
+from pipeline.errors import InputError, causes
 
 T = TypeVar("T")
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -49,19 +49,19 @@ def map_parts(work: Callable[[T], dict[str, Any]], parts: list[T], folder: Path)
         folder: Where results are put down; it must not exist.
 
     Raises:
-        InputError: The first that `work` raises.
+        InputError, OSError, KeyboardInterrupt: What `work` raises; Beam would wrap it.
     """
-    with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
-        (pipeline | beam.Create(parts, reshuffle=len(parts) > 1) | beam.Map(_as_line, work) | beam.io.WriteToText(str(folder / "result")))
-    results = [json.loads(line) for file in sorted(folder.iterdir()) for line in file.read_text().splitlines()]
-    for result in results:
-        if "input_error" in result:
-            raise InputError(result["input_error"])
-    return results
-
-
-def _as_line(part: Any, work: Callable[[Any], dict[str, Any]]) -> str:
     try:
-        return json.dumps(work(part))
-    except InputError as error:  # as a result: Beam would wrap it, and try again
-        return json.dumps({"input_error": str(error)})
+        with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
+            (
+                pipeline
+                | beam.Create(parts, reshuffle=len(parts) > 1)
+                | beam.Map(lambda part: json.dumps(work(part)))
+                | beam.io.WriteToText(str(folder / "result"))
+            )
+    except Exception as error:
+        original = [cause for cause in causes(error) if isinstance(cause, InputError | OSError | KeyboardInterrupt)]
+        if original:
+            raise original[-1] from None
+        raise
+    return [json.loads(line) for file in sorted(folder.iterdir()) for line in file.read_text().splitlines()]

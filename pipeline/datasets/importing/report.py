@@ -15,6 +15,10 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
         yield f"  {rows['unordered']:,} came after a later one of the same user, and were put in order"
     for reason, count in manifest["interactions_without_impression"].items():
         yield f"  {count:,} without an impression of their own: {reason}"
+    if manifest["negatives_not_drawn"]:
+        yield f"  {manifest['negatives_not_drawn']:,} negatives could not be drawn, since the user knows every item"
     yield f"  the largest user, {largest['user']}, has {largest['interactions']:,} interactions"
     yield f"negatives: {manifest['rules']['negatives']}"
     yield f"split: {manifest['rules']['split']}"
+    rates = ", ".join(f"{rate:.1%} of {split}" for split, rate in manifest["base_rate"].items())
+    yield f"clicks: {rates}"

@@ -60,7 +60,20 @@ def import_source(
     chosen = resolve(source, settings or ImportSettings())
     with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
         writer.manifest = {"source": source.name, "command": command, **_Import(source, chosen, writer, progress).execute()}
+        check_splits(writer.counts)
     return json.loads((out / MANIFEST).read_text())
+
+
+def check_splits(counts: dict[str, int]) -> None:
+    """Whether there are impressions to train on, to select on and to judge on.
+
+    Raises:
+        InputError: A split is empty.
+    """
+    for name, count in counts.items():
+        if not count:
+            others = ", ".join(f"{counts[other]:,} in {other}" for other in counts if other != name)
+            raise InputError(f"No impression would be in {name} ({others}): take another --split, or other shares.")
 
 
 def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
@@ -70,6 +83,7 @@ def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
         InputError: They ask for what the source does not have.
     """
     names = source.schema.names
+    given = settings.model_fields_set
     negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
     split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
     if negatives == "observed" and not source.has_negatives:
@@ -78,6 +92,14 @@ def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
         raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
     if split == "given" and SPLIT not in names:
         raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
+    has_effect = {
+        "negatives_per_positive": negatives != "observed",
+        "last": split == "last-items",
+        "eval_share": split in ("last", "time", "user"),
+        "validation_share": split != "last-items",
+    }
+    for name in (name for name, used in has_effect.items() if name in given and not used):
+        raise InputError(f"{name} means nothing with --split {split} and --negatives {negatives}: leave it out, or take others.")
     return settings.model_copy(update={"negatives": negatives, "split": split})
 
 
@@ -97,8 +119,10 @@ class _Import:
         read = self._step("read", self._read)
         self._kept = [result["kept"] for result in read]
         if not any(self._kept):
-            raise InputError(f"{', '.join(map(str, self._source.files()))}: no interaction is left, so there is nothing to import.")
+            raise InputError(self._nothing_left("no interaction", _row_report(read, [])))
         ordered = self._step("order", self._order)
+        if self._settings.sampled and not any(part["clicks"] for part in ordered):
+            raise InputError(self._nothing_left("no click", _row_report(read, ordered)))
         items = self._items()
         made = self._step("impressions", partial(self._make, items, self._cuts(ordered)))
         splits = self._step("write", self._write)
@@ -110,11 +134,17 @@ class _Import:
             "items": items.num_rows,
             "rows": _row_report(read, ordered),
             "interactions_without_impression": _total(part["dropped"] for part in made),
+            "negatives_not_drawn": sum(part["not_drawn"] for part in made),
             "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
             "time_range": _joined_range(split["time_range"] for split in splits.values()),
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
             "base_rate": {name: split["base_rate"] for name, split in splits.items()},
         }
+
+    def _nothing_left(self, what: str, rows: dict[str, Any]) -> str:
+        reasons = "; ".join([*(f"{count:,} dropped: {reason}" for reason, count in rows["dropped"].items()), *rows["broken"][:1]])
+        files = ", ".join(map(str, self._source.files()))
+        return f"{files}: {what} is left of {rows['read']:,} rows{f' ({reasons})' if reasons else ''}, so there is nothing to import."
 
     def _step(self, name: str, work: Any) -> Any:
         if self._progress:
@@ -207,7 +237,7 @@ class _Import:
             "order": "the order of the source" if timeless else "time, then the order of the source",
             "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
             "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
-            "never one that the user has interacted with at any time"
+            "never one that the user has interacted with at any time; an item's category is the one that it is first seen with"
             if settings.negatives in drawn
             else "observed",
             "split": rule(settings),
@@ -265,11 +295,11 @@ def _make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list
     """Makes the impressions of a part's users and scatters them by split and time."""
     items, table = read_table([work / "items.arrow"]), read_table([work / "ordered" / name])
     assert items is not None and table is not None
-    dropped: Counter[str] = Counter()
+    maker = Maker(source, settings, items, cuts)
     with Scatter(work / "made", name) as scatter:
-        for made in Maker(source, settings, items, cuts).make(table, dropped):
+        for made in maker.make(table):
             scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
-    return {"dropped": dropped}
+    return {"dropped": maker.dropped, "not_drawn": maker.not_drawn}
 
 
 def _as_examples(table: pa.Table) -> pa.RecordBatch:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.datasets.importing.parts import append_table
 
-_BUFFERED_ROWS = 300_000
+_BUFFERED_BYTES = 64_000_000
 
 
 class Scatter:
@@ -44,8 +44,8 @@ class Scatter:
         table = table.take(order)
         for key, start, end in zip(present, starts, ends, strict=True):
             self._buffers[f"{prefix}{key:05d}"].append(table.slice(start, end - start))
-        self._buffered += table.num_rows
-        if self._buffered >= _BUFFERED_ROWS:
+        self._buffered += table.nbytes
+        if self._buffered >= _BUFFERED_BYTES:
             self._flush()
 
     def _flush(self) -> None:

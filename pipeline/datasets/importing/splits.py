@@ -39,11 +39,13 @@ def rule(settings: ImportSettings) -> str:
         "validation, the rest train",
         "last-items": f"per user, by time: the last {settings.last} item(s) are eval, the {settings.last} before them validation, "
         "the rest train",
-        "time": f"cuts in time over all users: the last floor({percent['eval']}) are eval, the floor({percent['validation']}) before them "
-        "validation, the rest train; what lies in the very second of a cut goes to the earlier split",
+        "time": f"cuts in time over all {'clicks' if settings.sampled else 'users'}: the last floor({percent['eval']}) are eval, the "
+        f"floor({percent['validation']}) before them validation, the rest train; what lies in the very second of a cut goes to the earlier "
+        "split",
         "user": f"users are drawn by the seed: all that {percent['eval']} of them did is eval, {percent['validation']} validation, "
         "the rest train",
-        "given": f"eval as the source gives it; validation too, or else {percent['validation']} of the users of train, drawn by the seed",
+        "given": f"eval as the source gives it; validation too, or else {percent['validation']} of the users of train, drawn by the seed; "
+        "no history holds a click of a later split",
     }[settings.split or "last"]
 
 
@@ -84,6 +86,8 @@ def _chances(table: pa.Table, rows: np.ndarray, settings: ImportSettings) -> np.
 
 def _by_place(user: np.ndarray, settings: ImportSettings) -> np.ndarray:
     """(R,) users in order -> (R,) splits by how many of the user's rows are left from each one on."""
+    if not len(user):
+        return np.zeros(0, np.int8)
     starts = np.flatnonzero(changes(user))
     size = np.diff(np.append(starts, len(user)))
     left = np.repeat(starts + size, size) - np.arange(len(user))

@@ -1,5 +1,6 @@
 """The sources of `din import` by name."""
 
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,21 @@ if TYPE_CHECKING:  # `din --help` is quicker without it
 
 SOURCES = ("movielens", "amazon", "taobao", "sequences", "clicklog")
 _WITH_METADATA = ("amazon", "sequences")
+
+
+def find_mapping(source: str) -> Path:
+    """The file of a mapping, by the name of a shipped one or its path.
+
+    Raises:
+        InputError: It is neither.
+    """
+    shipped = {Path(file.name).stem: Path(str(file)) for file in resources.files("pipeline.datasets.mappings").iterdir()}
+    if source in shipped and shipped[source].suffix == ".toml":
+        return shipped[source]
+    if not Path(source).is_file():
+        names = ", ".join(sorted(name for name, file in shipped.items() if file.suffix == ".toml"))
+        raise InputError(f"No mapping is called {source!r}: there are {names}, or give a TOML file.")
+    return Path(source)
 
 
 def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> "Source":

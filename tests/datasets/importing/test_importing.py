@@ -21,6 +21,13 @@ SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[4] / "shared")
 SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
 
 
+@pytest.fixture(autouse=True)
+def _splits_may_be_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of these tests is too small to fill all splits."""
+    if "empty" not in request.node.name:
+        monkeypatch.setattr(run, "check_splits", lambda counts: None)
+
+
 def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
     return {"user_id": user, "candidate_item_id": item, "candidate_category_id": item % 3, "timestamp": time, "label": label, **more}
 
@@ -244,7 +251,7 @@ def test_a_user_who_knows_every_item_gets_no_negatives(tmp_path: Path) -> None:
     rows = [*(event(1, i, i) for i in range(4)), *(event(2, i, i) for i in range(2))]
     manifest, made = brought_in(tmp_path, rows, source={"has_negatives": False})
     assert {row["user_id"] for row in made["eval"] if not row["label"]} == {2}
-    assert manifest["interactions_without_impression"]["negatives that could not be drawn, since the user knows every item"] == 3
+    assert manifest["negatives_not_drawn"] == 3 and "3 negatives could not be drawn" in "\n".join(lines(manifest))
 
 
 def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
@@ -256,12 +263,76 @@ def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
     assert drawn[0] + drawn[1] == 300 and abs(drawn[0] - 225) < 25  # three standard deviations
 
 
+def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> None:
+    """User 1 knows 0 to 1,999; items 2,000 (three clicks) and 2,001 (one) are left: what rejection hardly finds."""
+    rows = [event(1, i, i) for i in range(2000)]
+    rows += [event(user, item, user) for user, item in ((2, 2000), (3, 2000), (4, 2000), (5, 2001))]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
+    drawn = Counter(row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"])
+    assert set(drawn) == {2000, 2001} and drawn.total() == 1999 and abs(drawn[2000] - 1499) < 60  # three standard deviations
+
+
+def test_an_item_has_one_category_where_negatives_are_drawn(tmp_path: Path) -> None:
+    """That of its first row: in clicks, histories and negatives alike."""
+    rows = [event(user, item, time) for time, (user, item) in enumerate([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (1, 5)])]
+    rows[3]["candidate_category_id"] = 7  # item 1 again
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
+    seen = {(row["candidate_item_id"], row["candidate_category_id"]) for split in SPLITS for row in made[split]}
+    seen |= {
+        pair for s in SPLITS for row in made[s] for pair in zip(row["historical_item_ids"], row["historical_category_ids"], strict=True)
+    }
+    assert (1, 1) in seen and all(category == item % 3 for item, category in seen)
+
+
+def test_items_of_histories_that_the_source_brings_are_known(tmp_path: Path) -> None:
+    rows = [{"user_id": 1, "candidate_item_id": 1, "label": 1, "historical_item_ids": [2, 77]}]
+    rows += [{"user_id": 2, "candidate_item_id": item, "label": 1, "historical_item_ids": []} for item in (2, 3)]
+    source = {"has_negatives": False, "types": {"historical_item_ids": pa.list_(pa.int64())}}
+    _, made = brought_in(tmp_path, rows, source=source)
+    assert {row["candidate_item_id"] for s in SPLITS for row in made[s] if row["user_id"] == 1 and not row["label"]} == {3}
+
+
+def test_a_given_split_keeps_later_splits_out_of_histories(tmp_path: Path) -> None:
+    """The click at 20 is judged in eval, so what trains at 30 must not show it."""
+    rows = [
+        event(1, 5, 10, split=0),
+        event(1, 7, 20, split=2),
+        event(1, 6, 30, 0, split=0),
+        event(1, 8, 40, 0, split=2),
+        event(1, 9, 9, split=1),
+    ]
+    _, made = brought_in(tmp_path, rows)
+    histories = {row["candidate_item_id"]: row["historical_item_ids"] for split in SPLITS for row in made[split]}
+    assert histories == {5: [], 6: [5], 9: [], 7: [9, 5], 8: [9, 5, 7]}
+
+
+def test_users_without_an_impression_are_no_harm(tmp_path: Path) -> None:
+    rows = [event(user, user, user) for user in range(3)]
+    manifest, _ = brought_in(tmp_path, rows, source={"has_negatives": False}, split="last")
+    assert manifest["examples"] == {"train": 0, "validation": 0, "eval": 0}
+
+
+def test_an_empty_split_is_refused(tmp_path: Path) -> None:
+    source = ListSource([[event(1, 1, 1), event(1, 2, 2)]], tmp_path / "files")
+    with pytest.raises(InputError, match=r"No impression would be in validation \(2 in train, 0 in eval\): take another --split"):
+        import_source(source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]
+
+
+def test_no_click_is_refused_where_negatives_are_drawn(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no click is left of 2 rows, so there is nothing to import"):
+        brought_in(tmp_path, [event(1, 1, 1, 0), event(1, 2, 2, 0)], negatives="uniform", split="time")
+
+
 @pytest.mark.parametrize(
     ("has_negatives", "settings", "message"),
     [
         (False, {"negatives": "observed"}, "knows clicks alone"),
         (True, {"split": "time"}, "has no timestamps"),
         (True, {"split": "given"}, "is not split already"),
+        (True, {"last": 2}, "last means nothing with --split last and --negatives observed"),
+        (True, {"negatives_per_positive": 4}, "negatives_per_positive means nothing"),
+        (False, {"eval_share": 0.5}, "eval_share means nothing with --split last-items"),
     ],
 )
 def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: bool, settings: Row, message: str) -> None:
@@ -272,7 +343,9 @@ def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: 
 
 def test_a_source_that_holds_nothing_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("x y\n")
-    with pytest.raises(InputError, match=r"lines.txt: no interaction is left"):
+    with pytest.raises(
+        InputError, match=r"lines.txt: no interaction is left of 1 rows \(1 dropped: broken lines; lines.txt, line 1: an id is 'x'"
+    ):
         import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
     assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
 
@@ -296,12 +369,14 @@ def test_broken_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert "8 rows read, 6 kept" in report and "dropped 2: broken lines" in report and "lines.txt, line 2" in report
 
 
-def test_errors_of_a_part_reach_the_caller(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [InputError("part 1 is bad"), OSError(28, "No space left", "x.arrow"), KeyboardInterrupt()])
+def test_errors_of_a_part_reach_the_caller(tmp_path: Path, error: BaseException) -> None:
     def fail(part: int) -> dict[str, Any]:
-        raise InputError(f"part {part} is bad")
+        raise error
 
-    with pytest.raises(InputError, match=r"^part 1 is bad$"):
+    with pytest.raises(type(error)) as caught:
         parts.map_parts(fail, [1], tmp_path / "results")
+    assert str(caught.value) == str(error)
 
 
 @pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/sports")
