@@ -19,24 +19,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.importing.impressions import Maker
-from pipeline.datasets.importing.order import ORDER, changes, codes, in_order, times
+from pipeline.datasets.importing.order import ORDER, times
 from pipeline.datasets.importing.parts import append_table, map_parts, read_batches, read_table
-from pipeline.datasets.importing.random_numbers import hashes
-from pipeline.datasets.importing.scatter import Scatter
 from pipeline.datasets.importing.settings import ImportSettings
-from pipeline.datasets.importing.splits import VALIDATION, Cuts, rule, smallest, split_sizes
+from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
+from pipeline.datasets.importing.steps import FILE_BITS, count_items, make_part, order_part, read_file
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source, Tally
+from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, SPLIT, TIMESTAMP, Source, Tally
 from pipeline.errors import InputError
 from pipeline.terminal import Progress
 
-CLICKS = "clicks"
 SHARD_SIZE = 100_000  # impressions a file, about
 _PART_BYTES = 8_000_000  # of the source's files, for a part of users
 _GZIP_FACTOR = 5
 _MOST_PARTS = 256
-_FILE_BITS = 40  # the place of an interaction: which file, then which row of it
 
 
 def import_source(
@@ -158,13 +154,13 @@ class _Import:
         files = self._source.files()
         size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
         parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
-        work = partial(_read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
+        work = partial(read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
         results = map_parts(work, list(enumerate(files)), self._work / "read-results")
         return sorted(results, key=lambda result: result["file"])
 
     def _order(self) -> list[dict[str, Any]]:
         parts = sorted(folder.name for folder in (self._work / "read").iterdir())
-        return map_parts(partial(_order_part, self._source, self._work), parts, self._work / "order-results")
+        return map_parts(partial(order_part, self._source, self._work), parts, self._work / "order-results")
 
     def _ordered_files(self) -> list[Path]:
         return sorted((self._work / "ordered").iterdir())
@@ -174,7 +170,7 @@ class _Import:
         items: pa.Table | None = None
         for file in sorted((self._work / "items").iterdir()):
             table = read_table([file])
-            items = _count_items(table if items is None else pa.concat_tables([items, table]))
+            items = count_items(table if items is None else pa.concat_tables([items, table]))
         assert items is not None
         return items
 
@@ -200,14 +196,14 @@ class _Import:
         """The last time of each shard but the last one, so that a shard has about `size` interactions."""
         size = max(size, 1)
         if TIMESTAMP not in self._source.schema.names:
-            return [(file << _FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
+            return [(file << FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
         return smallest(self._times, ranks) if ranks else []
 
     def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
         append_table(self._work / "items.arrow", items)
         a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
-        work = partial(_make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
+        work = partial(make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
         return map_parts(work, [file.name for file in self._ordered_files()], self._work / "make-results")
 
     def _write(self) -> dict[str, dict[str, Any]]:
@@ -242,64 +238,6 @@ class _Import:
             else "observed",
             "split": rule(settings),
         }
-
-
-def _read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numbered: tuple[int, Path]) -> dict[str, Any]:
-    """Scatters the interactions of a file by user."""
-    index, file = numbered
-    tally, kept = Tally(skip_broken), 0
-    with Scatter(folder, f"{index:05d}") as scatter:
-        for batch in source.read(file, tally):
-            place = (index << _FILE_BITS) + kept + np.arange(batch.num_rows)
-            table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
-            scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
-            kept += batch.num_rows
-    return {"file": index, "kept": kept, "dropped": tally.dropped, "broken": tally.broken}
-
-
-def _order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
-    """Sorts the interactions of a part's users, drops repetitions and counts its items."""
-    table = read_table(sorted((work / "read" / part).iterdir()))
-    assert table is not None
-    ordered = in_order(table, source.repeats)
-    table = ordered.table
-    append_table(work / "ordered" / f"{part}.arrow", table)
-    fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
-    append_table(work / "items" / f"{part}.arrow", _count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
-    starts = np.flatnonzero(changes(codes(table[USER])))
-    sizes = np.diff(np.append(starts, table.num_rows))
-    user = table[USER][int(starts[sizes.argmax()])].as_py()
-    return {
-        "users": len(starts),
-        "interactions": table.num_rows,
-        "clicks": pc.sum(table[LABEL]).as_py(),
-        "largest_user": {
-            "user": user.decode(errors="backslashreplace") if isinstance(user, bytes) else user,
-            "interactions": int(sizes.max()),
-        },
-        "has_validation": SPLIT in table.column_names and bool((table[SPLIT].to_numpy() == VALIDATION).any()),
-        "dropped": ordered.dropped,
-        "unordered": ordered.unordered,
-    }
-
-
-def _count_items(table: pa.Table) -> pa.Table:
-    """Each item once, in the order of its id: its fields where it comes first in the source, its clicks added up."""
-    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum"}
-    grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
-    renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
-    return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
-
-
-def _make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list[int], work: Path, name: str) -> dict[str, Any]:
-    """Makes the impressions of a part's users and scatters them by split and time."""
-    items, table = read_table([work / "items.arrow"]), read_table([work / "ordered" / name])
-    assert items is not None and table is not None
-    maker = Maker(source, settings, items, cuts)
-    with Scatter(work / "made", name) as scatter:
-        for made in maker.make(table):
-            scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
-    return {"dropped": maker.dropped, "not_drawn": maker.not_drawn}
 
 
 def _as_examples(table: pa.Table) -> pa.RecordBatch:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import read_lines, time_column
+from pipeline.datasets.sources.text_lines import read_lines, require_rows, time_column
 from pipeline.errors import InputError
 
 UNKNOWN = b"(unknown)"
@@ -66,7 +66,11 @@ class Amazon:
         return [self.reviews]
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The reviews in the file's order; of the metadata, a category an item is in memory."""
+        """The reviews in the file's order; of the metadata, a category an item is in memory.
+
+        With `tally.skip_broken`, items on broken lines of the metadata are as if they had no line. Those lines are named in `tally.broken`,
+        but they are no interactions, so `tally.dropped` does not count them.
+        """
         categories = _read_categories(self.metadata, tally) if self.metadata else {}
         rows = _reviews(file, tally)
         while batch := list(islice(rows, BATCH_SIZE)):
@@ -104,7 +108,7 @@ def _at_most_one(folder: Path, pattern: str, found: list[Path]) -> Path | None:
 
 def _reviews(file: Path, tally: Tally) -> Iterator[tuple[bytes, bytes, int]]:
     """User, item and unix seconds of each sound line."""
-    for number, line in read_lines(file):
+    for number, line in require_rows(file, read_lines(file)):
         try:
             record = json.loads(line)
             yield _id(record, "reviewerID"), _id(record, "asin"), _time(record)
@@ -147,16 +151,18 @@ def _value(record: Any, key: str) -> Any:
 
 def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
     """The category of each item that has one."""
+    own_tally = Tally(tally.skip_broken)
     categories: dict[bytes, bytes] = {}
     names: dict[bytes, bytes] = {}  # each category's bytes once
-    for number, line in read_lines(metadata):
+    for number, line in require_rows(metadata, read_lines(metadata)):
         try:
             record = _parse_loosely(line)
             item, category = _id(record, "asin"), _category(record.get("categories"))
         except (ValueError, RecursionError) as error:
-            tally.break_off(metadata, number, str(error))
+            own_tally.break_off(metadata, number, str(error))
             continue
         categories.setdefault(item, names.setdefault(category, category))
+    tally.broken.extend(own_tally.broken)
     return categories
 
 

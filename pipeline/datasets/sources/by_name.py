@@ -46,6 +46,8 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         raise InputError(f"--metadata is for {' and '.join(_WITH_METADATA)}, not for {name}.")
     if not path.exists():
         raise InputError(f"{path} is missing: name the file or folder that holds the data.")
+    if metadata is not None and not metadata.is_file():
+        raise InputError(f"{metadata} is {'a folder' if metadata.is_dir() else 'missing'}: name the file that describes the items.")
     if name == "movielens":
         from pipeline.datasets.sources.movielens import MovieLens
 

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS
-from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.layout import MANIFEST, SPLITS
 from pipeline.datasets.sources.clicklog_files import KINDS, Chunk, is_table, read_table
-from pipeline.datasets.sources.clicklog_mapping import Mapping, read_mapping
+from pipeline.datasets.sources.clicklog_items import Items, item_id, read_items
+from pipeline.datasets.sources.clicklog_mapping import Mapping, label_text, read_mapping
 from pipeline.datasets.sources.clicklog_values import UNKNOWN, Field, label_field, list_field, scalar_field, time_field
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER, Tally
 from pipeline.errors import InputError
@@ -22,7 +23,8 @@ class ClickLog:
     """Impressions of a log.
 
     Args:
-        source: A table, or a folder with tables below it; which kinds there are is told by suffix.
+        source: A table, or a folder with tables below it; which kinds there are is told by suffix. Data sets that an import has made are
+            passed over.
         mapping: The TOML file that `clicklog_mapping.Mapping` describes.
 
     Raises:
@@ -59,33 +61,44 @@ class ClickLog:
         if self.source.is_file():
             return [self.source]
         side = self._item_file
-        found = [path for path in sorted(self.source.rglob("*")) if is_table(path) and path != side and _is_data(path, self.source)]
+        made = {manifest.parent for manifest in self.source.rglob(MANIFEST) if manifest.with_name(SPLITS[0]).is_dir()} - {self.source}
+        tables = [path for path in sorted(self.source.rglob("*")) if is_table(path) and path != side and made.isdisjoint(path.parents)]
+        found = [path for path in tables if _is_data(path, self.source)]
         if not found:
             raise InputError(f"{self.source} holds no table: put files there whose names end in {KINDS}.")
         return found
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The impressions in the file's order; the categories of a side table are in memory."""
+        """The impressions in the file's order; the categories of a side table are in memory.
+
+        Raises:
+            InputError: The log is one file, and no row of it has a value of `label.positive`; besides what `Source.read` says.
+        """
         fields = _fields(self.meaning)
         joined = {_joined(self.meaning, name) for name in self.meaning.items.columns}
         wanted = list(dict.fromkeys(f.column for f in fields if f.column not in joined))
-        files = self.meaning.files
-        for chunk in read_table(file, wanted, tally, files.separator, files.encoding):
+        files, size, clicks = self.meaning.files, 0, 0
+        for chunk in read_table(file, wanted, files.separator, files.encoding):
             if joined:
                 self._join(chunk)
             columns = _typed(file, chunk, fields, tally)
-            size = len(columns[USER])
-            columns.setdefault(LABEL, [1] * size)
+            added = len(columns[USER])
+            columns.setdefault(LABEL, [1] * added)
             if files.train:
-                columns[SPLIT] = [SPLITS.index(self._splits[file])] * size
+                columns[SPLIT] = [SPLITS.index(self._splits[file])] * added
+            size, clicks = size + added, clicks + columns[LABEL].count(1)
             batch = pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in self.schema], schema=self.schema)
             known = batch.filter(batch.column(LABEL).is_valid())
             tally.drop("neither positive nor negative", batch.num_rows - known.num_rows)
             yield known
+        if size and not clicks and self.meaning.label.positive and self.files() == [file]:
+            label = self.meaning.label
+            raise InputError(f"{file}: {label.column} is nowhere {_words(label.positive)}: mend label.positive in {self.mapping}.")
 
     def _join(self, chunk: Chunk) -> None:
         """Adds the columns of the side table."""
-        found = [self._item_fields.get(_key(raw)) for raw in chunk.columns[self.meaning.columns[ITEM]]]
+        item = _field(self.meaning, ITEM, self.meaning.columns[ITEM])
+        found = [self._item_fields.get(item_id(item, raw)) for raw in chunk.columns[item.column]]
         for place, name in enumerate(self.meaning.items.columns):
             chunk.columns[_joined(self.meaning, name)] = [values[place] if values else None for values in found]
 
@@ -95,18 +108,10 @@ class ClickLog:
         return folder / self.meaning.items.file if self.meaning.items.file else None
 
     @cached_property
-    def _item_fields(self) -> dict[str, tuple[Any, ...]]:
-        """Raw fields of each item of the side table; the first row of an item counts."""
+    def _item_fields(self) -> Items:
         assert self._item_file is not None
         items, files = self.meaning.items, self.meaning.files
-        table: dict[str, tuple[Any, ...]] = {}
-        once: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # many items share a category
-        wanted = list(dict.fromkeys([items.id, *items.columns.values()]))
-        for chunk in read_table(self._item_file, wanted, _Strict(), files.separator, files.encoding):
-            fields = zip(*(chunk.columns[column] for column in items.columns.values()), strict=True)
-            for raw, values in zip(chunk.columns[items.id], fields, strict=True):
-                table.setdefault(_key(raw), once.setdefault(values, values))
-        return table
+        return read_items(self._item_file, items, _field(self.meaning, ITEM, items.id), files.separator, files.encoding)
 
     @cached_property
     def _splits(self) -> dict[Path, str]:
@@ -123,13 +128,6 @@ class ClickLog:
                     if splits.setdefault(path, split) != split:
                         raise InputError(f"{path} is in {splits[path]} and in {split}: mend [files] in {self.mapping}.")
         return splits
-
-
-class _Strict(Tally):
-    """Refuses broken lines of a side table: they are no impressions to count."""
-
-    def break_off(self, path: Path, line: int, fault: str) -> NoReturn:
-        raise InputError(f"{path}, line {line}: {fault}: mend or remove the line, since a side table is read whole.")
 
 
 def _fields(meaning: Mapping) -> list[Field]:
@@ -163,30 +161,32 @@ def _joined(meaning: Mapping, name: str) -> str:
     return f"{meaning.items.columns[name]} of {meaning.items.file}"
 
 
-def _key(raw: Any) -> str:
-    """An id as the log and the side table can be compared by."""
-    return raw.decode(errors="surrogateescape") if isinstance(raw, bytes) else str(raw)
-
-
 def _is_data(path: Path, folder: Path) -> bool:
     """Whether neither the file nor a folder on the way is hidden, or begins with _ as what Spark and Hive leave beside the data."""
     return path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
 def _typed(file: Path, chunk: Chunk, fields: Sequence[Field], tally: Tally) -> dict[str, list[Any]]:
-    """Typed columns by feature; rows with a fault go to the tally."""
+    """Typed columns by feature; rows with a fault, and lines that are no rows, go to the tally in the file's order."""
+    faults, sound = dict(chunk.broken), list(range(len(chunk.numbers)))
     try:  # all at once
-        return {f.name: list(map(f.value, chunk.columns[f.column])) for f in fields}
+        typed = {f.name: list(map(f.value, chunk.columns[f.column])) for f in fields}
     except ValueError:
-        sound = [index for index in range(len(chunk.numbers)) if _is_sound(file, chunk, index, fields, tally)]
-    return {f.name: [f.value(chunk.columns[f.column][index]) for index in sound] for f in fields}
+        found = {chunk.numbers[index]: fault for index in sound if (fault := _fault(chunk, index, fields))}
+        sound = [index for index in sound if chunk.numbers[index] not in found]
+        typed = {f.name: [f.value(chunk.columns[f.column][index]) for index in sound] for f in fields}
+        faults |= found
+    for number, fault in sorted(faults.items()):
+        tally.break_off(file, number, fault, chunk.unit)
+    return typed
 
 
-def _is_sound(file: Path, chunk: Chunk, index: int, fields: Sequence[Field], tally: Tally) -> bool:
-    fault = next((found for f in fields if (found := f.fault(chunk.columns[f.column][index]))), None)
-    if fault:
-        tally.break_off(file, chunk.numbers[index], fault)
-    return fault is None
+def _fault(chunk: Chunk, index: int, fields: Sequence[Field]) -> str | None:
+    return next((found for f in fields if (found := f.fault(chunk.columns[f.column][index]))), None)
+
+
+def _words(values: Sequence[bool | int | str]) -> str:
+    return ", ".join(map(label_text, values))
 
 
 def _rules(meaning: Mapping) -> dict[str, str]:
@@ -197,9 +197,9 @@ def _rules(meaning: Mapping) -> dict[str, str]:
     elif label.at_least is not None:
         clicks = f"{label.column} of {label.at_least:g} or more is 1, else 0"
     elif label.positive:
-        clicks = f"{label.column} of {', '.join(map(str, label.positive))} is 1"
+        clicks = f"{label.column} of {_words(label.positive)} is 1"
         others = "other rows are dropped" if label.negative is not None else "all else is 0"
-        clicks += f", of {', '.join(map(str, label.negative))} is 0; {others}" if label.negative else f"; {others}"
+        clicks += f", of {_words(label.negative)} is 0; {others}" if label.negative else f"; {others}"
     else:
         clicks = f"{meaning.label_column}, 0 or 1"
     rules = {"label": clicks, "columns": ", ".join(f"{name}: {column}" for name, column in meaning.columns.items())}
@@ -208,6 +208,10 @@ def _rules(meaning: Mapping) -> dict[str, str]:
         rules["items"] = f"{joined} of {meaning.items.file}, the first row of an item; {UNKNOWN.decode()} where it has none and is bytes"
     if meaning.histories:
         rules["histories"] = "as the log has them: " + ", ".join(f"{name}: {history.column}" for name, history in meaning.histories.items())
-    if TIMESTAMP not in meaning.columns:
-        rules["time"] = "the order of the rows"
+    rules["time"] = "the order of the rows"
+    if TIMESTAMP in meaning.columns:
+        rules["time"] = (
+            f"{meaning.columns[TIMESTAMP]} in whole seconds, rounded down: within a second the order of the rows counts; "
+            "rows alike in user, item, second and request count once"
+        )
     return rules

@@ -4,9 +4,9 @@ import codecs
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, FiniteFloat, field_validator, model_validator
+from pydantic import Field, FiniteFloat, StrictBool, StrictInt, field_validator, model_validator
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Frozen
 from pipeline.config import parse_section
@@ -16,17 +16,37 @@ from pipeline.errors import InputError
 DType = Literal["bytes", "int64", "float"]
 Unit = Literal["s", "ms", "us", "iso"]
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
+
+
+def label_text(value: Any) -> str:
+    """The text that a value of a label is compared by: a truth value is true or false, a whole number has no fraction.
+
+    Raises:
+        ValueError: It is no text, number or truth value.
+    """
+    if isinstance(value, bytes):
+        value = value.decode()
+    if not isinstance(value, str | int | float):
+        raise ValueError("no text")
+    text = str(value)
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    whole = _WHOLE.fullmatch(text) if "." in text else None
+    return whole[1] if whole else text
 
 
 class LabelMapping(Frozen):
     """How a click is recognised where the column is not 0 or 1.
 
-    Values are compared as text; a number is a click from `at_least` up.
+    Values are compared by `label_text`; a number is a click from `at_least` up.
     """
 
     column: str = Field("", description="None: the label of [columns]; where neither is there, all rows are clicks.")
-    positive: tuple[str | int, ...] = Field((), description="What is a click.")
-    negative: tuple[str | int, ...] | None = Field(None, description="What is none; other rows are dropped. None: all that is no click.")
+    positive: tuple[StrictBool | StrictInt | str, ...] = Field((), description="What is a click.")
+    negative: tuple[StrictBool | StrictInt | str, ...] | None = Field(
+        None, description="What is none; other rows are dropped. None: all that is no click."
+    )
     at_least: FiniteFloat | None = None
 
     @model_validator(mode="after")
@@ -37,7 +57,7 @@ class LabelMapping(Frozen):
             raise ValueError("at_least is for numbers, positive and negative for words: take out one")
         if self.negative is not None and not self.positive:
             raise ValueError("negative needs positive beside it")
-        if both := {*map(str, self.positive)} & {*map(str, self.negative or ())}:
+        if both := {*map(label_text, self.positive)} & {*map(label_text, self.negative or ())}:
             raise ValueError(f"{min(both)!r} is positive and negative")
         return self
 
@@ -61,9 +81,10 @@ class FilesMapping(Frozen):
     @classmethod
     def _check_encoding(cls, value: str) -> str:
         try:
+            "a".encode(value)  # a LookupError for hex and the like, which lookup knows too
             return codecs.lookup(value).name
-        except LookupError as error:
-            raise ValueError("it is no encoding that Python knows") from error
+        except (LookupError, ValueError) as error:
+            raise ValueError("it is no encoding of text that Python knows") from error
 
     @model_validator(mode="after")
     def _check(self) -> "FilesMapping":

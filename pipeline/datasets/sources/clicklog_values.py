@@ -9,14 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.datasets.sources.clicklog_mapping import DType, LabelMapping, Unit
+from pipeline.datasets.sources.clicklog_mapping import DType, LabelMapping, Unit, label_text
 from pipeline.datasets.sources.text_lines import INT64_MAX, time_column
 
 UNKNOWN = b"(unknown)"
 _TIME = time_column("timestamp")
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _UNITS = {"s": "unix seconds", "ms": "unix milliseconds", "us": "unix microseconds", "iso": "ISO 8601"}
-_LABELS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
+_LABELS = {"0": 0, "false": 0, "1": 1, "true": 1}
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,16 @@ def time_field(name: str, column: str, unit: Unit) -> Field:
 
 def label_field(name: str, mapping: LabelMapping, column: str) -> Field:
     """A column of 1, 0, and None for what is neither."""
-    plain = not mapping.positive and mapping.at_least is None
-    expected = "0 or 1" if plain else "a number" if mapping.at_least is not None else "text or a whole number"
-    return Field(name, column, pa.int64(), partial(to_label, mapping=mapping), expected, required=True)
+    parse: Callable[[Any], int | None]
+    if mapping.at_least is not None:
+        parse, expected = partial(_label_of_number, at_least=mapping.at_least), "a number"
+    elif mapping.positive:
+        positive = dict.fromkeys(map(label_text, mapping.positive), 1)
+        others = None if mapping.negative is None else dict.fromkeys(map(label_text, mapping.negative), 0)
+        parse, expected = partial(_label_of_word, labels=positive | (others or {}), other=0 if others is None else None), "text or a number"
+    else:
+        parse, expected = _label, "0 or 1"
+    return Field(name, column, pa.int64(), parse, expected, required=True)
 
 
 def list_field(element: Field, separator: str) -> Field:
@@ -148,21 +155,22 @@ def to_seconds(raw: Any, unit: Unit) -> int:
     return seconds
 
 
-def to_label(raw: Any, mapping: LabelMapping) -> int | None:
-    """1: a click; 0: none; None: neither."""
-    if mapping.at_least is not None:
-        number = to_float(raw)
-        if number is None:
-            raise ValueError("no number")
-        return int(number >= mapping.at_least)
-    text = str(raw) if isinstance(raw, float) else to_text(raw)
-    if not mapping.positive:
-        if text.lower() not in _LABELS:
-            raise ValueError("neither 0 nor 1")
-        return _LABELS[text.lower()]
-    if text in map(str, mapping.positive):
-        return 1
-    return 0 if mapping.negative is None or text in map(str, mapping.negative) else None
+def _label(raw: Any) -> int:
+    text = label_text(raw)
+    if text not in _LABELS:
+        raise ValueError("neither 0 nor 1")
+    return _LABELS[text]
+
+
+def _label_of_number(raw: Any, at_least: float) -> int:
+    number = to_float(raw)
+    if number is None:
+        raise ValueError("no number")
+    return int(number >= at_least)
+
+
+def _label_of_word(raw: Any, labels: dict[str, int], other: int | None) -> int | None:
+    return labels.get(label_text(raw), other)
 
 
 def _to_list(raw: Any, element: Field, separator: str) -> list[Any]:

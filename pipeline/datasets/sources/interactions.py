@@ -58,22 +58,23 @@ class Tally:
         if count:
             self.dropped[reason] += count
 
-    def break_off(self, path: Path, line: int, fault: str) -> None:
+    def break_off(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
         """Counts a line that cannot be read.
 
         Args:
             path: The file.
             line: From 1.
             fault: What is wrong, e.g. "rating is 'x' where a number from 0.5 to 5 belongs".
+            unit: What the file has in place of lines, e.g. "row".
 
         Raises:
             InputError: Broken lines are not to be skipped.
         """
         if not self.skip_broken:
-            raise InputError(f"{path}, line {line}: {fault}: mend or remove the line, or drop such lines with --skip-broken.")
+            raise InputError(f"{path}, {unit} {line}: {fault}: mend or remove the {unit}, or drop such {unit}s with --skip-broken.")
         self.dropped["broken lines"] += 1
         if len(self.broken) < _BROKEN_NAMED:
-            self.broken.append(f"{path.name}, line {line}: {fault}")
+            self.broken.append(f"{path.name}, {unit} {line}: {fault}")
 
     def add(self, other: "Tally") -> None:
         """Adds what another file's tally has counted."""

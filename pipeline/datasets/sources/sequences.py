@@ -5,23 +5,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
-from pipeline.datasets.sources.text_lines import Column, read_lines
+from pipeline.datasets.sources.text_lines import Column, read_lines, require_rows
 from pipeline.errors import InputError
 
 ATTRIBUTES = "_item2attributes.json"
 NO_CATEGORY = 0  # S3-Rec counts attributes from 1
 _ID = Column("an id")
+_ATTRIBUTE = Column("an attribute")
+_EXPECTED = "it is to be a JSON object of lists of whole numbers by item"
 
 
 @dataclass(frozen=True)
 class Sequences:
     """Lines of `user item item …` (S3-Rec) or `user item` (SASRec), separated by blanks; ids are whole numbers.
+
+    Each item of a line is a row, as they are counted; a broken line is one row, however many items are on it.
 
     Args:
         file: The sequences; lines of one user are joined in the file's order.
@@ -41,7 +45,10 @@ class Sequences:
     schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:
-        rules = {"label": "each item of a sequence is a click"}
+        rules = {
+            "label": "each item of a sequence is a click",
+            "rows": "each item of a sequence is one; a broken line is one, however many items are on it",
+        }
         fields = [(USER, pa.int64()), (ITEM, pa.int64()), (LABEL, pa.int64())]
         if self.attributes:
             rules["category"] = f"the item's last attribute; {NO_CATEGORY} where it has none"
@@ -56,7 +63,7 @@ class Sequences:
         """The interactions, user by user."""
         users: list[int] = []
         items: list[int] = []
-        for number, line in read_lines(file):
+        for number, line in require_rows(file, read_lines(file)):
             values = line.split()
             fault = next((found for value in values if (found := _ID.fault(value))), None)
             if len(values) < 2:
@@ -82,11 +89,24 @@ class Sequences:
         assert self.attributes is not None
         try:
             attributes = json.loads(self.attributes.read_text(encoding="utf-8"))
-            return {int(item): int(values[-1]) for item, values in attributes.items() if values}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.attributes} cannot be read ({error}): it is to be a JSON object of lists of whole numbers by item."
-            ) from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{self.attributes} cannot be read ({error}): {_EXPECTED}.") from error
+        if not isinstance(attributes, dict):
+            raise InputError(f"{self.attributes} is no JSON object: {_EXPECTED}.")
+        last = {item: _last(self.attributes, item, values) for item, values in attributes.items() if values}
+        return {int(item): attribute for item, attribute in last.items()}
+
+
+def _last(path: Path, item: str, values: Any) -> int:
+    """The last attribute of an item.
+
+    Raises:
+        InputError: The item or the attribute is no id.
+    """
+    fault = _ID.fault(item) or (_ATTRIBUTE.fault(str(values[-1])) if isinstance(values, list) else f"{values!r:.80} is no list")
+    if fault:
+        raise InputError(f"{path}, item {item!r}: {fault}: {_EXPECTED}.")
+    return int(values[-1])
 
 
 def open_sequences(path: Path, attributes: Path | None = None) -> Sequences:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import pyarrow as pa
 
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import INT64_MAX, Column, read_rows, require_rows, typed
+from pipeline.datasets.sources.text_lines import INT64_MAX, Column, Row, read_rows, require_rows, typed
 from pipeline.errors import InputError
 
 _FILES = ("UserBehavior.csv", "UserBehavior.csv.gz")
@@ -74,7 +75,7 @@ class Taobao:
         Raises:
             InputError: The file, or a line of it, cannot be read.
         """
-        rows = require_rows(file, read_rows(file))
+        rows = _without_header(file, require_rows(file, read_rows(file)), tally)
         for user, item, category, behaviour, timestamp in typed(file, rows, len(_COLUMNS), list(enumerate(_COLUMNS)), tally):
             for other in _OTHERS:
                 tally.drop(f"behaviour {other}, not a click", int((behaviour == other.encode()).sum()))
@@ -84,3 +85,12 @@ class Taobao:
             yield pa.RecordBatch.from_arrays(
                 [pa.array(values[kept], pa.int64()) for values in (user, item, category, clicked, timestamp)], schema=self.schema
             )
+
+
+def _without_header(file: Path, rows: Iterator[tuple[int, Row]], tally: Tally) -> Iterator[tuple[int, Row]]:
+    """The rows, of which the first is to be none of names."""
+    number, first = next(rows)
+    if len(first) == len(_COLUMNS) and all(column.fault(value) for column, value in zip(_COLUMNS, first, strict=True)):
+        tally.break_off(file, number, f"it is a header ({', '.join(first)}), but the file is to have none")
+        return rows
+    return chain(((number, first),), rows)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,22 @@ from pipeline.errors import InputError
 
 INT64_MAX = 2**63 - 1
 _YEAR_2100 = 4_102_444_800  # unix seconds; what lies beyond is in milliseconds
+_BYTE_ORDER_MARKS = ("\udcff\udcfe", "\udcfe\udcff")  # of UTF-16, as they come where UTF-8 is read
+_FIRST_LINE = 2**20  # characters that are looked at: a file without line ends is not read whole
 Row = list[str]
+T = TypeVar("T")
+
+
+class BrokenRow(Row):
+    """The row of a line that cannot be split into values: it has none.
+
+    Attributes:
+        fault: What is wrong with the line.
+    """
+
+    def __init__(self, fault: str):
+        super().__init__()
+        self.fault = fault
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,7 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[int, s
     """Number from 1 and text of each line that is not blank, gzipped files included; bytes that are no text come as lone surrogates.
 
     Raises:
-        InputError: The file is missing, damaged or unreadable.
+        InputError: The file is missing, damaged or unreadable, its lines end in CR alone, or it looks like UTF-16 in another encoding.
     """
     try:
         with (
@@ -84,7 +99,7 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[int, s
             if path.suffix == ".gz"
             else open(path, encoding=encoding, errors="surrogateescape", newline="\n")
         ) as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(chain((_first_line(path, file),), file), 1):
                 if text := line.rstrip("\r\n"):
                     yield number, text
     except FileNotFoundError as error:
@@ -93,8 +108,23 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[int, s
         raise InputError(f"{path} cannot be read ({error}): download it again.") from error
 
 
+def _first_line(path: Path, file: TextIO) -> str:
+    line = file.readline(_FIRST_LINE)
+    if line.startswith(_BYTE_ORDER_MARKS) or "\0" in line[:2]:
+        raise InputError(
+            f'{path} looks like UTF-16: convert it to UTF-8 (or, of a click log, set files.encoding = "utf-16" in the mapping).'
+        )
+    if line.endswith("\n"):
+        return line
+    if "\r" in line[:-1]:
+        raise InputError(f"{path}: the line ends are CR: convert them to LF.")
+    return line + file.readline()
+
+
 def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> Iterator[tuple[int, Row]]:
     """Number and values of each line. Where the separator is one character, values may be quoted; but not over several lines.
+
+    A line that cannot be split comes as a `BrokenRow`.
 
     Raises:
         InputError: As `read_lines`.
@@ -110,7 +140,8 @@ def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> 
         try:
             (row,) = csv.reader((line,), delimiter=separator)
         except csv.Error as error:
-            raise InputError(f"{path}, line {number} cannot be read ({error}): mend or remove the line.") from error
+            has_return = "new-line" in str(error)  # Python's advice is for programmers
+            row = BrokenRow("it has a carriage return (CR) in a value that is not quoted" if has_return else f"it has a {error}")
         yield number, row
 
 
@@ -118,16 +149,18 @@ def header_of(path: Path, rows: Iterator[tuple[int, Row]]) -> Row:
     """The first row.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or it cannot be split.
     """
-    _, header = next(rows, (0, []))
+    number, header = next(rows, (0, []))
+    if isinstance(header, BrokenRow):
+        raise InputError(f"{path}, line {number}: {header.fault}: mend the header.")
     if not header:
         raise InputError(f"{path} is empty: download it again.")
     return header
 
 
-def require_rows(path: Path, rows: Iterator[tuple[int, Row]]) -> Iterator[tuple[int, Row]]:
-    """The rows, of which there must be one.
+def require_rows(path: Path, rows: Iterator[tuple[int, T]]) -> Iterator[tuple[int, T]]:
+    """The rows or lines, of which there must be one.
 
     Raises:
         InputError: There is none.
@@ -173,10 +206,20 @@ def typed(
             yield _arrays([row for number, row in batch if _is_sound(path, number, row, width, columns, tally)], width, columns)
 
 
+def width_fault(row: Row, width: str) -> str:
+    """What is wrong with a row of another width than belongs there.
+
+    Args:
+        row: A row.
+        width: That of a sound one, in words, e.g. "where 4 belong".
+    """
+    return row.fault if isinstance(row, BrokenRow) else f"it has {len(row)} value(s) {width}"
+
+
 def _is_sound(path: Path, number: int, row: Row, width: int, columns: Sequence[tuple[int, Column]], tally: Tally) -> bool:
     fault: str | None = None
     if len(row) != width:
-        fault = f"it has {len(row)} value(s) where {width} belong"
+        fault = width_fault(row, f"where {width} belong")
     else:
         fault = next((found for place, column in columns if (found := column.fault(row[place]))), None)
     if fault:

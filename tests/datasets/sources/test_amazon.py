@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.datasets.sources.amazon import Amazon
+from pipeline.datasets.sources.by_name import open_source
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.errors import InputError
 
@@ -129,6 +130,23 @@ def test_broken_metadata_is_named_or_counted(tmp_path, line, fault):
     tally = Tally(skip_broken=True)
     assert rows(source, tally) == ROWS
     assert tally.broken == [f"meta_Home_and_Garden.json, line 1: {fault}"]
+    assert tally.dropped == {}  # it is no review
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_empty_files_are_refused(tmp_path, suffix):
+    with pytest.raises(InputError, match=r"reviews_Home_and_Garden_5\.json.* holds no rows: download it again"):
+        rows(Amazon(folder(tmp_path / "data", reviews=[], suffix=suffix)))
+    with pytest.raises(InputError, match=r"meta_Home_and_Garden\.json.* holds no rows: download it again"):
+        rows(Amazon(folder(tmp_path / "data", meta=[], suffix=suffix)))
+
+
+def test_metadata_is_to_be_a_file(tmp_path):
+    source = folder(tmp_path / "data", meta=None)
+    with pytest.raises(InputError, match=rf"^{tmp_path} is a folder: name the file that describes the items\.$"):
+        open_source("amazon", source, metadata=tmp_path)
+    with pytest.raises(InputError, match=r"none\.json is missing: name the file that describes the items"):
+        open_source("amazon", source, metadata=tmp_path / "none.json")
 
 
 def test_undecodable_text_that_is_not_read_does_no_harm(tmp_path):

@@ -5,6 +5,7 @@ import gzip
 import json
 import pickle
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.datasets.sources import clicklog_files
+from pipeline.datasets.sources.by_name import find_mapping
 from pipeline.datasets.sources.clicklog import ClickLog
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.errors import InputError
-from tests.conftest import ROOT
 
 COLUMNS = """
 [columns]
@@ -170,6 +171,44 @@ def test_0_and_1_are_labels_in_all_their_spellings(tmp_path, suffix, values):
 
 
 @pytest.mark.parametrize(
+    "positive, value",
+    [
+        ("true", True),
+        ("true", "True"),
+        ('"true"', True),
+        ('"True"', "true"),
+        ("1", 1),
+        ("1", 1.0),
+        ("1", "1.0"),
+        ("1", "1"),
+        ('"1"', 1.0),
+        ('"1.0"', 1),
+        ("-1", -1.0),
+        ('"2.5"', 2.5),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_words_are_compared_whatever_their_type(tmp_path, suffix, positive, value):
+    """0, false and "no" are never among them."""
+    other = {bool: False, str: "no"}.get(type(value), type(value)(0))
+    log = write(tmp_path / f"log.{suffix}", [{"uid": 1, "ad": 1, "event": event} for event in (value, other)])
+    for more in ("", "negative = [0, false, 'no']\n"):
+        source = source_of(log, f'{PLAIN}[label]\ncolumn = "event"\npositive = [{positive}]\n{more}')
+        assert [row["label"] for row in rows(source)] == [1, 0]
+
+
+@pytest.mark.parametrize("more", ["", 'negative = ["view"]', "negative = []"])
+def test_a_log_without_any_positive_value_is_refused(tmp_path, more):
+    log = write(tmp_path / "log.csv", [{"uid": 1, "ad": 1, "event": "click"}, {"uid": 1, "ad": 2, "event": "view"}])
+    mapping = f'{PLAIN}[label]\ncolumn = "event"\npositive = ["clik", 1]\n{more}'
+    assert refusal(log, mapping) == f"{log}: event is nowhere clik, 1: mend label.positive in {tmp_path / 'mapping.toml'}."
+    (tmp_path / "log").mkdir()
+    for name in ("a.csv", "b.csv"):  # one of several files may well be without
+        write(tmp_path / "log" / name, [{"uid": 1, "ad": 1, "event": "view"}])
+    assert {row["label"] for row in rows(source_of(tmp_path / "log", mapping))} <= {0}
+
+
+@pytest.mark.parametrize(
     "unit, value, expected",
     [
         ("s", "1500000000", 1_500_000_000),
@@ -195,6 +234,64 @@ def test_times_of_parquet_need_no_unit(tmp_path):
         assert [row["timestamp"] for row in rows(source)] == [1_500_000_000] * 3, number
 
 
+def test_the_rules_say_what_a_second_is(tmp_path):
+    source = source_of(write(tmp_path / "log.csv", LOG), COLUMNS)
+    assert source.rules["time"] == (
+        "ts in whole seconds, rounded down: within a second the order of the rows counts; rows alike in user, item, second and request "
+        "count once"
+    )
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("s", "UTC"), pa.date32()])
+def test_times_of_parquet_that_python_has_none_for_are_broken(tmp_path, kind):
+    """In the year 10000, and before the year 1."""
+    a_day = {"us": 86_400_000_000, "s": 86_400}.get(getattr(kind, "unit", ""), 1) if kind != pa.date32() else 1
+    whole = pa.int32() if kind == pa.date32() else pa.int64()
+    times = pa.array([a_day, 2_932_897 * a_day, -800_000 * a_day, 2 * a_day], whole).cast(kind)
+    pq.write_table(pa.table({"uid": [1] * 4, "ad": [1] * 4, "ts": times}), tmp_path / "log.parquet")
+    mapping, tally = f'{PLAIN}timestamp = "ts"', Tally(skip_broken=True)
+    message = refusal(tmp_path / "log.parquet", mapping)
+    assert "log.parquet, row 2: ts is (" in message and "where a time until 2100 in unix seconds belongs" in message
+    assert [row["timestamp"] for row in rows(source_of(tmp_path / "log.parquet", mapping), tally)] == [86_400, 172_800]
+    assert tally.dropped == {"broken lines": 2}
+
+
+def test_parquet_with_text_that_is_no_utf_8(tmp_path):
+    text = pa.array([b"a", b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({"uid": [1, 1], "ad": text}), tmp_path / "log.parquet")
+    assert "log.parquet, row 2: ad is ('utf-8' codec can't decode" in refusal(tmp_path / "log.parquet", PLAIN)
+
+
+def test_parquet_with_two_columns_of_one_name(tmp_path):
+    table = pa.Table.from_arrays([pa.array([1])] * 3, names=["uid", "ad", "ad"])
+    pq.write_table(table, tmp_path / "log.parquet")
+    assert "log.parquet has several columns 'ad': rename all but one." in refusal(tmp_path / "log.parquet", PLAIN)
+
+
+def test_decimals_of_parquet_are_floats(tmp_path):
+    clicks, prices = pa.array([Decimal(1), Decimal(0)], pa.decimal128(3, 0)), pa.array([Decimal("1.50"), None], pa.decimal128(5, 2))
+    pq.write_table(pa.table({"uid": [1, 1], "ad": [1, 1], "clk": clicks, "price": prices}), tmp_path / "log.parquet")
+    found = rows(source_of(tmp_path / "log.parquet", f'{PLAIN}label = "clk"\nprice = "price"\n[types]\nprice = "float"'))
+    assert [(row["label"], row["price"]) for row in found] == [(1, 1.5), (0, None)]
+
+
+def test_broken_lines_are_told_in_the_order_of_the_file(tmp_path):
+    """Those that are no rows among those whose values are broken."""
+    sound = '{"uid": 1, "ad": 2}'
+    lines = ['{"uid": "x", "ad": 2}', "{", sound, '{"uid": "y", "ad": 2}', "[]"]
+    faults = ["x", None, "y", None]
+    (tmp_path / "log.jsonl").write_text("\n".join(lines))
+    (tmp_path / "log.csv").write_text("uid,ad\nx,2\n1\n1,2\ny,2\n1\r1,2")
+    for name, begin in (("log.jsonl", 1), ("log.csv", 2)):
+        tally = Tally(skip_broken=True)
+        mapping = f'{PLAIN}[types]\nuser_id = "int64"'
+        assert len(rows(source_of(tmp_path / name, mapping), tally)) == 1
+        assert tally.dropped == {"broken lines": 4} and len(tally.broken) == len(faults)
+        for line, fault, told in zip((0, 1, 3, 4), faults, tally.broken, strict=True):
+            assert told.startswith(f"{name}, line {begin + line}: {f'uid is {fault!r}' if fault else 'it '}")
+        assert f"{name}, line {begin}: uid is 'x'" in refusal(tmp_path / name, mapping)
+
+
 @pytest.mark.parametrize("fault, column, value", [
     ("uid is 'x' where a whole number from 0 up belongs", "uid", "x"),
     ("uid is '-1' where a whole number from 0 up belongs", "uid", "-1"),
@@ -216,8 +313,9 @@ def test_times_of_parquet_need_no_unit(tmp_path):
 def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value):
     texts = [{k: "^".join(v) if isinstance(v, list) else "" if v is None else str(v) for k, v in row.items()} for row in LOG]
     log = write(tmp_path / f"log.{suffix}", [texts[0], {**texts[0], column: value}, texts[1]])
-    number = 3 if suffix == "csv" else 2
-    assert f"log.{suffix}, line {number}: {fault}" in refusal(log, COLUMNS)
+    place = {"csv": "line 3", "jsonl": "line 2", "parquet": "row 2"}[suffix]
+    assert f"log.{suffix}, {place}: {fault}" in refusal(log, COLUMNS)
+    assert f"mend or remove the {place[:-2]}, or drop such {place[:-2]}s with --skip-broken" in refusal(log, COLUMNS)
     tally = Tally(skip_broken=True)
     assert rows(source_of(log, COLUMNS), tally) == ROWS
     assert tally.dropped == {"broken lines": 1}
@@ -229,6 +327,8 @@ def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value
         ("csv", b"1,2,3", "it has 3 value(s) where the header has 2"),
         ("csv", b'"1,2', "it has 1 value(s) where the header has 2"),
         ("csv", b"1,\xff", "ad is '\\udcff' where text"),
+        ("csv", b"1\r2,2", "it has a carriage return (CR) in a value that is not quoted"),
+        ("csv", b'1,"' + b"2" * 131_073 + b'"', "it has a field larger than field limit (131072)"),
         ("jsonl", b'{"uid": ', "it is no JSON object, one of which"),
         ("jsonl", b"[1, 2]", "it is no JSON object"),
         ("jsonl", b'{"uid": {"id": 1}, "ad": 2}', "uid is {'id': 1} where text or a whole number belongs"),
@@ -267,6 +367,9 @@ def test_encodings_and_separators(tmp_path):
     assert rows(source_of(log, f'{PLAIN}[files]\nencoding = "latin-1"'))[0]["candidate_item_id"] == "é".encode()
     log.write_bytes("uid,ad\n1,é\n".encode("utf-16"))
     assert rows(source_of(log, f'{PLAIN}[files]\nencoding = "utf-16"'))[0]["candidate_item_id"] == "é".encode()
+    assert 'log.csv looks like UTF-16: convert it to UTF-8 (or, of a click log, set files.encoding = "utf-16"' in refusal(log, PLAIN)
+    log.write_bytes("uid,ad\r1,é\r".encode())
+    assert "log.csv: the line ends are CR: convert them to LF." in refusal(log, PLAIN)
     log.write_bytes(b"uid,ad\n1,2\n")
     assert "cannot be read as utf-16" in refusal(log, f'{PLAIN}[files]\nencoding = "utf-16"')
 
@@ -301,6 +404,36 @@ def test_a_side_table_gives_the_category(tmp_path):
     assert "items.csv, line 2: it has 1 value(s) where the header has 2: mend or remove the line, since" in refusal(log, PLAIN + SIDE)
     (tmp_path / "items.csv").unlink()
     assert "items.csv is missing" in refusal(log, PLAIN + SIDE)
+
+
+def test_a_side_table_is_joined_by_the_type_of_the_id(tmp_path):
+    log = write(tmp_path / "log.csv", [{"uid": 1, "ad": ad} for ad in ("1", "01", "2")])
+    write(tmp_path / "items.csv", [{"item": "01", "cate": "x"}, {"item": "2", "cate": "y"}])
+    assert [row["candidate_category_id"] for row in rows(source_of(log, PLAIN + SIDE))] == [b"(unknown)", b"x", b"y"]
+    numbers = f'{PLAIN}{SIDE}[types]\ncandidate_item_id = "int64"'
+    assert [row["candidate_category_id"] for row in rows(source_of(log, numbers))] == [b"x", b"x", b"y"]
+    write(tmp_path / "items.csv", [{"item": 1, "cate": "x"}, {"item": "b", "cate": "y"}])
+    assert "items.csv, line 3: item is 'b' where a whole number from 0 up belongs: mend or remove the line, since" in refusal(log, numbers)
+
+
+@pytest.mark.parametrize("value", [["a"], {"b": 1}])
+def test_a_side_table_holds_one_value_a_field(tmp_path, value):
+    log = write(tmp_path / "log.jsonl", [{"uid": 1, "ad": 5}])
+    write(tmp_path / "items.jsonl", [{"item": 6, "cate": "c"}, {"item": 5, "cate": value}])
+    message = refusal(log, PLAIN + SIDE.replace("items.csv", "items.jsonl"))
+    assert f"items.jsonl, line 2: cate is {value!r} where one value belongs: mend or remove the line" in message
+
+
+def test_data_sets_that_an_import_made_are_no_log(tmp_path):
+    for name in ("log/a.csv", "log/made/log.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write(tmp_path / name, LOG)
+    made = tmp_path / "log" / "made"
+    write(made / "sample.jsonl", LOG)
+    (made / "manifest.json").write_text("{}")
+    assert len(source_of(tmp_path / "log", COLUMNS).files()) == 4
+    (made / "train").mkdir()
+    assert source_of(tmp_path / "log", COLUMNS).files() == [tmp_path / "log" / "a.csv"]
 
 
 def test_a_side_table_in_the_folder_is_no_log(tmp_path):
@@ -348,7 +481,12 @@ def test_a_split_that_is_given(tmp_path):
         (PLAIN + '[types]\nuser_id = "float"', "types.user_id is float, but ids are bytes or int64"),
         (PLAIN + '[types]\nuser_id = "int"', "types.user_id: Input should be 'bytes', 'int64' or 'float'"),
         (PLAIN + '[timestamp]\nunit = "h"', "timestamp.unit: Input should be 's', 'ms', 'us' or 'iso'"),
-        (PLAIN + '[files]\nencoding = "utf-9"', "files.encoding: it is no encoding that Python knows"),
+        *[
+            (f'{PLAIN}[files]\nencoding = "{name}"', f"files.encoding: it is no encoding of text that Python knows (received '{name}').")
+            for name in ("utf-9", "hex", "rot13", "base64", "")
+        ],
+        (PLAIN + '[label]\ncolumn = "x"\npositive = [true]\nnegative = ["True"]', "'true' is positive and negative"),
+        (PLAIN + '[label]\ncolumn = "x"\npositive = [[1]]', "label.positive"),
         (PLAIN + '[files]\ntrain = ["a"]', "a split that is given needs train and eval"),
         (PLAIN + '[items]\nfile = "a"', "it needs file, id and columns"),
         (PLAIN + '[items]\nfile = "a"\nid = "b"\ncolumns = { brand = "c" }', "'brand' is no further field of an item"),
@@ -376,7 +514,7 @@ def test_taobao_ads(tmp_path):
     (tmp_path / "ad_feature.csv").write_text(
         "adgroup_id,cate_id,campaign_id,customer,brand,price\n1,9025,108570,1,95471,170.0\n3,6261,387991,6,NULL,199.0\n"
     )
-    source = ClickLog(tmp_path / "raw_sample.csv", ROOT / "docs" / "datasets" / "taobao_ads.toml")
+    source = ClickLog(tmp_path / "raw_sample.csv", find_mapping("taobao_ads"))
     common = {"pid": b"430548_1007"}
     assert rows(source) == [
         common | {"label": 0, "user_id": 581738, "timestamp": 1494137644, "candidate_item_id": 1, "candidate_category_id": 9025},
@@ -392,7 +530,7 @@ def test_taobao_ad_x1(tmp_path):
     )
     (tmp_path / "train.csv").write_text(header + "1,1^3,4520^6426,7^9,25,0,2,1,2,0,3,0,3,87,4520,12,13,7,28.5,1,1\n")
     (tmp_path / "test.csv").write_text(header + "0,,,,26,0,2,1,2,0,3,0,3,87,4520,12,13,7,28.5,2,1\n")
-    source = ClickLog(tmp_path, ROOT / "docs" / "datasets" / "taobao_ad_x1.toml")
+    source = ClickLog(tmp_path, find_mapping("taobao_ad_x1"))
     train, test = rows(source)
     assert (train["label"], test["label"], train["split"], test["split"]) == (1, 0, 0, 2)
     assert (train["user_id"], train["candidate_item_id"], train["candidate_category_id"]) == (b"25", b"87", b"4520")

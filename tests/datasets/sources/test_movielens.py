@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.movielens import MovieLens
+from pipeline.datasets.sources.text_lines import read_lines
 from pipeline.errors import InputError
 
 SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[4] / "shared"))
@@ -387,7 +388,49 @@ def test_empty_file_that_has_no_header(tmp_path: Path, name: str) -> None:
 def test_file_that_is_no_csv(tmp_path: Path) -> None:
     source = folder(tmp_path / "ml")
     (source / "ratings.csv").write_bytes(b'"' + b"x" * 200_000)
-    assert "ratings.csv, line 1 cannot be read" in refused(source)
+    assert "ratings.csv, line 1: it has a field larger than field limit (131072): mend the header." in refused(source)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("7,3\r,4.0,300", "it has a carriage return (CR) in a value that is not quoted"),
+        (f'7,3,4.0,"{"3" * 131_073}"', "it has a field larger than field limit (131072)"),
+    ],
+)
+def test_lines_that_cannot_be_split(tmp_path: Path, line: str, fault: str) -> None:
+    """They are told in the order of the file, with the lines whose values are broken."""
+    source = folder(tmp_path / "ml", [RATINGS[0], "7,3,6,1", line, *RATINGS[1:]], [MOVIES[0], line, *MOVIES[1:]])
+    assert f"movies.csv, line 2: {fault}: mend or remove the line, or drop such lines with --skip-broken." in refused(source)
+    tally = Tally(skip_broken=True)
+    assert read(source, tally) == INTERACTIONS
+    assert tally.dropped == {"broken lines": 2}
+    assert tally.broken == [
+        f"movies.csv, line 2: {fault}",
+        "ratings.csv, line 2: rating is '6' where a number from 0.5 to 5 belongs",
+        f"ratings.csv, line 3: {fault}",
+    ]
+
+
+@pytest.mark.parametrize("ends", ["7,3,4.0,300\r", "7,3,4.0,300\r" * 200_000])
+def test_line_ends_that_are_cr_alone(tmp_path: Path, ends: str) -> None:
+    source = folder(tmp_path / "ml")
+    (source / "ratings.csv").write_bytes((RATINGS[0] + "\r" + ends).encode())
+    assert refused(source) == f"{source / 'ratings.csv'}: the line ends are CR: convert them to LF."
+
+
+def test_a_first_line_of_any_length(tmp_path: Path) -> None:
+    """Its line end may lie on either side of what is looked at first."""
+    for size in (2**20 - 2, 2**20 - 1, 2**20, 2**21):
+        (tmp_path / "lines.txt").write_bytes(b"x" * size + b"\r\ny\r\n")
+        assert list(read_lines(tmp_path / "lines.txt")) == [(1, "x" * size), (2, "y")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16(tmp_path: Path, encoding: str) -> None:
+    source = folder(tmp_path / "ml")
+    write(source / "ratings.csv", RATINGS, encoding)
+    assert f"{source / 'ratings.csv'} looks like UTF-16: convert it to UTF-8" in refused(source)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not here: set DIN_SHARED to the folder that has data/ml-latest-small")

@@ -121,6 +121,16 @@ def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read(source) == CLICKS
 
 
+def test_a_header_is_refused_or_counted(tmp_path: Path) -> None:
+    header = "user_id,item_id,category_id,behavior_type,timestamp"
+    source = write(tmp_path / "UserBehavior.csv", [header, *LINES])
+    fault = "line 1: it is a header (user_id, item_id, category_id, behavior_type, timestamp), but the file is to have none"
+    assert f"{source}, {fault}: mend or remove the line" in refused(source)
+    tally = Tally(skip_broken=True)
+    assert read(source, tally) == CLICKS
+    assert tally.dropped["broken lines"] == 1 and tally.broken == [f"UserBehavior.csv, {fault}"]
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
