@@ -27,7 +27,22 @@ class SuiteData(Frozen):
     options: dict[str, Any] = Field(default_factory=dict, description="Settings of the import.")
     config: str = Field(description="A shipped configuration or a TOML file.")
     settings: tuple[str, ...] = Field((), description="key=value, for all models.")
+    model_settings: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="key=value, for one model alone on top of its own: chosen on validation/."
+    )
     published: str = Field("", description="A figure of the literature and its protocol.")
+
+    def settings_of(self, model: str) -> tuple[str, ...]:
+        """What makes a model what it is on this data."""
+        return (*ROWS[model].settings, *self.model_settings.get(model, ()))
+
+    @field_validator("model_settings")
+    @classmethod
+    def _check_model_settings(cls, settings: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name in settings:
+            if name not in ROWS:
+                raise ValueError(f"no model is called {name!r}: there are {', '.join(ROWS)}")
+        return settings
 
 
 class Suite(Frozen):
@@ -119,7 +134,7 @@ def plan(suite: Suite, models: list[str], seeds: list[int], settings: list[str])
                 data=data.name,
                 model=model,
                 seed=seed,
-                config=load_config(data.config, [*data.settings, *settings, *ROWS[model].settings, f"training.seed={seed}"]),
+                config=load_config(data.config, [*data.settings, *settings, *data.settings_of(model), f"training.seed={seed}"]),
             )
             for model in models
             for seed in seeds

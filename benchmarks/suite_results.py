@@ -69,7 +69,7 @@ def results_of_data(
         "source": {"importer": data.importer, "source": data.source, "package": data.package or None, "options": data.options},
         "manifest": imported.manifest,
         "digest": imported.digest,
-        "models": [_figures(name, rows, drawn) for name in rows],
+        "models": [_figures(name, data.settings_of(name), rows, drawn) for name in rows],
         "claims": [_claim(claim, rows, drawn) for claim in CLAIMS if {claim.better, claim.worse} <= rows.keys()],
     }
 
@@ -86,14 +86,14 @@ def _less(name: str, other: str, metric: str, rows: dict[str, list[Row]], drawn:
     return difference(values, others, drawn[name][metric], drawn[other][metric])
 
 
-def _figures(name: str, rows: dict[str, list[Row]], drawn: dict[str, Replicates]) -> dict[str, Any]:
+def _figures(name: str, settings: tuple[str, ...], rows: dict[str, list[Row]], drawn: dict[str, Replicates]) -> dict[str, Any]:
     """A row of the table."""
     own = {metric: spread(_values(rows[name], metric)) for metric in (*METRICS, "log_loss")}
     base = {metric: spread(_values(rows["base"], metric)) if "base" in rows else None for metric in METRICS}
     return {
         "name": name,
         "title": ROWS[name].title,
-        "settings": list(ROWS[name].settings),
+        "settings": list(settings),
         **own,
         "rela_impr": {metric: _improvement(own[metric], base[metric]) for metric in METRICS},
         "less_din": {metric: _less(name, REFERENCE, metric, rows, drawn) if REFERENCE in rows else None for metric in METRICS},

@@ -12,7 +12,7 @@ from pipeline.datasets.importing.histories import Histories, histories_of, histo
 from pipeline.datasets.importing.negatives import NONE_LEFT, NegativeSampler
 from pipeline.datasets.importing.order import ORDER, codes
 from pipeline.datasets.importing.settings import ImportSettings
-from pipeline.datasets.importing.splits import Cuts, assign
+from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
 
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
@@ -39,7 +39,7 @@ class Maker:
     Args:
         source: Where the interactions come from.
         settings: With split and negatives chosen.
-        items: The items of the whole data: the fields of the candidate, and `clicks`, how often each was clicked.
+        items: The items of the whole data: the fields of the candidate, and `clicks`, by which popular negatives are drawn.
         cuts: Of the whole data.
 
     Attributes:
@@ -72,6 +72,12 @@ class Maker:
             until = given <= split
             yield from self._make(table.filter(pa.array(until)), given[until] == split, known)
 
+    def held_out(self, table: pa.Table) -> np.ndarray:
+        """(C,) numbers of the items whose clicks are in validation/ and eval/, one a click."""
+        histories = histories_of(table, self._source.history, self._settings.history_length)
+        rows = np.flatnonzero((table[LABEL].to_numpy() == 1) & self._has_history(histories))
+        return self._item_numbers(table[ITEM])[rows[assign(table, rows, self._settings, self._cuts) != TRAIN]]
+
     def _make(self, table: pa.Table, wanted: np.ndarray, known: np.ndarray) -> Iterator[Made]:
         """The impressions of the wanted interactions, (N,) bool; the others are in histories alone."""
         histories = histories_of(table, self._source.history, self._settings.history_length)
@@ -93,10 +99,13 @@ class Maker:
         if not self._settings.sampled:
             return np.flatnonzero(wanted)
         clicked = table[LABEL].to_numpy() == 1
-        has_history = histories.ends > histories.starts if self._builds_histories else np.ones(table.num_rows, bool)
+        has_history = self._has_history(histories)
         self._drop(NOT_CLICKED, wanted & ~clicked)
         self._drop(FIRST_CLICK, wanted & clicked & ~has_history)
         return np.flatnonzero(wanted & clicked & has_history)
+
+    def _has_history(self, histories: Histories) -> np.ndarray:
+        return (histories.ends > histories.starts) | (not self._builds_histories)
 
     def _drop(self, reason: str, which: np.ndarray) -> None:
         if which.any():

@@ -15,7 +15,7 @@ class NegativeSampler:
     """Draws items by their number, 0 to M - 1.
 
     Args:
-        clicks: (M,) how often each item was clicked, in the whole data.
+        clicks: (M,) how often each item was clicked.
         kind: "uniform": every item alike; "popularity": in proportion to its clicks.
         seed: Of the draws, with a key for each of them.
     """

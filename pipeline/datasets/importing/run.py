@@ -19,11 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.datasets.importing.impressions import Maker
 from pipeline.datasets.importing.order import ORDER, times
 from pipeline.datasets.importing.parts import append_table, map_parts, read_batches, read_table
 from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
-from pipeline.datasets.importing.steps import FILE_BITS, count_items, make_part, order_part, read_file
+from pipeline.datasets.importing.steps import CLICKS, FILE_BITS, count_items, make_part, order_part, read_file
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
 from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, SPLIT, TIMESTAMP, Source, Tally
 from pipeline.errors import InputError
@@ -192,6 +193,16 @@ class _Import:
                 table = pa.Table.from_batches([batch])
                 yield times(table)[table[LABEL].to_numpy() == 1] if self._settings.sampled else times(table)
 
+    def _popular_in_train(self, items: pa.Table, cuts: Cuts) -> pa.Table:
+        """The items with their clicks in train/ alone: were others counted, an item with few for its negatives would be due later."""
+        maker = Maker(self._source, self._settings, items, cuts)
+        clicks = items[CLICKS].to_numpy().copy()
+        for file in self._ordered_files():
+            table = read_table([file])
+            assert table is not None
+            clicks -= np.bincount(maker.held_out(table), minlength=len(clicks))
+        return items.set_column(items.column_names.index(CLICKS), CLICKS, pa.array(clicks))
+
     def _edges(self, size: int) -> list[int]:
         """The last time of each shard but the last one, so that a shard has about `size` interactions."""
         size = max(size, 1)
@@ -201,6 +212,8 @@ class _Import:
         return smallest(self._times, ranks) if ranks else []
 
     def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
+        if self._settings.negatives == "popularity":
+            items = self._popular_in_train(items, cuts)
         append_table(self._work / "items.arrow", items)
         a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
         work = partial(make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
@@ -228,7 +241,7 @@ class _Import:
         before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
         timeless = TIMESTAMP not in self._source.schema.names
         clicks = before["before" if timeless else self._source.history]
-        drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in all of the data"}
+        drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
         return {
             "order": "the order of the source" if timeless else "time, then the order of the source",
             "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",

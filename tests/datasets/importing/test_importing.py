@@ -263,6 +263,15 @@ def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
     assert drawn[0] + drawn[1] == 300 and abs(drawn[0] - 225) < 25  # three standard deviations
 
 
+def test_popularity_is_that_of_train(tmp_path: Path) -> None:
+    """Item 8 is clicked in eval alone, by nine users of ten; item 9 by the tenth, in a history alone."""
+    rows = [event(user, item, time) for user in range(9) for time, item in enumerate((100 + user, 200 + user, 8))]
+    rows += [event(9, item, time) for time, item in enumerate((9, 300, 301))]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity", negatives_per_positive=50)
+    drawn = {row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"]}
+    assert drawn == {9, *range(100, 109)}  # 8, 200 to 208, 300 and 301 are clicked in validation or eval
+
+
 def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> None:
     """User 1 knows 0 to 1,999; items 2,000 (three clicks) and 2,001 (one) are left: what rejection hardly finds."""
     rows = [event(1, i, i) for i in range(2000)]
