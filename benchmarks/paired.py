@@ -1,7 +1,8 @@
 """Differences between models that were trained by several seeds, with intervals: the users of eval/ are drawn with replacement.
 
-What is drawn is the same for all models and seeds, so that a difference is as certain as the models are alike. The intervals say what other
-users would change; what other seeds would change is the spread.
+What is drawn is the same for all models and seeds, so that a difference is as certain as the models are alike. An interval says what other
+users and other seeds together would change: the variance of the difference over the draws, of its mean over the seeds, is added to that of
+the mean over the seeds, s² / n. One seed says nothing of others, so there is no interval.
 """
 
 from collections.abc import Sequence
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import t as student
 
 from benchmarks.judging import EvalSplit
-from pipeline.bootstrap import Slice, _interval, _replicates, _weights
+from pipeline.bootstrap import _DEFINED, Slice, _replicates, _weights
 
 REPLICATES, CONFIDENCE, SEED = 400, 0.95, 0
 METRICS = ("auc", "gauc")
@@ -45,7 +47,7 @@ class Draws:
 
 
 def difference(values: Sequence[float], others: Sequence[float], drawn: np.ndarray, others_drawn: np.ndarray) -> dict[str, Any]:
-    """A metric of a model less another model's, with its interval.
+    """A metric of a model less another model's, with its interval, and by seed.
 
     Args:
         values: By seed.
@@ -53,5 +55,23 @@ def difference(values: Sequence[float], others: Sequence[float], drawn: np.ndarr
         drawn: (R,) mean over the seeds, in each draw.
         others_drawn: The other model's.
     """
-    low, high = _interval(drawn - others_drawn, CONFIDENCE)
-    return {"difference": float(np.mean(np.subtract(values, others))), "low": low, "high": high}
+    by_seed = np.subtract(values, others)
+    mean = float(np.mean(by_seed))
+    half = _half_width(by_seed, drawn - others_drawn)
+    low, high = (None, None) if half is None else (mean - half, mean + half)
+    return {"difference": mean, "low": low, "high": high, "by_seed": by_seed.tolist()}
+
+
+def _half_width(by_seed: np.ndarray, drawn: np.ndarray) -> float | None:
+    """Student's t times the standard error, with Welch's and Satterthwaite's degrees of freedom.
+
+    None where there is one seed alone, or where a tenth of the draws are not defined.
+    """
+    seeds, defined = len(by_seed), drawn[~np.isnan(drawn)]
+    if seeds < 2 or len(defined) < max(2, _DEFINED * len(drawn)):
+        return None
+    users, of_seeds = float(np.var(defined, ddof=1)), float(np.var(by_seed, ddof=1)) / seeds
+    if users + of_seeds == 0:
+        return 0.0
+    freedom = (users + of_seeds) ** 2 / (of_seeds**2 / (seeds - 1) + users**2 / (len(defined) - 1))
+    return float(student.ppf((1 + CONFIDENCE) / 2, freedom)) * (users + of_seeds) ** 0.5

@@ -92,10 +92,13 @@ def prepare(folder: Path, install: Callable[[Path], None] = install) -> Path:
     """Returns the environment's Python, after making it if it is not there.
 
     Raises:
-        InputError: it cannot be installed; the message names the step that failed.
+        InputError: it cannot be installed (the message names the step that failed), or it is damaged.
     """
     _once(folder, install)
-    return folder / "bin" / "python"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        raise InputError(f"{python} is not there although it was installed: delete {folder}, and it is made anew.")
+    return python
 
 
 def package_files(requirement: str, unpack: Callable[[str, Path], None] = _unpack) -> Path:

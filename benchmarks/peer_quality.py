@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 _WORKERS = Path(__file__).parent / "workers"
 _WORKER = _WORKERS / "deepctr_quality.py"
 WORKER_FILES = (_WORKER, _WORKERS / "harness.py")
+_ACTIVATIONS = ("dice", "relu", "sigmoid")  # that DeepCTR's layers know
 
 
 def check_peer(config: DINConfig) -> None:
@@ -23,7 +24,7 @@ def check_peer(config: DINConfig) -> None:
     Raises:
         InputError: It has no such feature or setting.
     """
-    features, training = config.features, config.training
+    features, model, training = config.features, config.model, config.training
     unknown = {
         "numeric features": any(feature.kind == "numeric" for feature in features.side.values()),
         "time gaps": features.time_gap,
@@ -34,6 +35,9 @@ def check_peer(config: DINConfig) -> None:
         "schedules": training.schedule.kind != "constant",
         "clipping": training.clip_norm is not None,
         "sampled negatives in training": training.negative_rate < 1,
+        "regularisation": training.regularization > 0,
+        "histories left out": not model.history,
+        "activations but Dice, ReLU and sigmoid": model.activation not in _ACTIVATIONS,
     }
     for what, is_asked in unknown.items():
         if is_asked:

@@ -10,7 +10,19 @@ from pydantic import Field, field_validator
 from benchmarks.quality import ROWS
 from din_trainer.features import Frozen
 from pipeline.config import PipelineConfig, load_config, parse_section
+from pipeline.datasets.importing.settings import ImportSettings
+from pipeline.datasets.sources.by_name import find_mapping
 from pipeline.errors import InputError
+
+SET_BY_ROWS = (
+    "training.seed",
+    "training.regularization",
+    "training.optimizer",
+    "model.kind",
+    "model.history",
+    "model.attention_softmax",
+    "model.activation",
+)
 
 
 class SuiteData(Frozen):
@@ -48,7 +60,7 @@ class SuiteData(Frozen):
 class Suite(Frozen):
     """Every model is trained on every data set by every seed."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Of the folder of its results.")
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     models: tuple[str, ...] = Field(tuple(ROWS), min_length=1)
     data: tuple[SuiteData, ...] = Field(min_length=1)
@@ -60,6 +72,27 @@ class Suite(Frozen):
             if name not in ROWS:
                 raise ValueError(f"no model is called {name!r}: there are {', '.join(ROWS)}")
         return tuple(name for name in ROWS if name in models)
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is there twice: name each once")
+        return seeds
+
+    def first_seeds(self, count: int | None) -> list[int]:
+        """As many of its seeds as asked for; all where no count is.
+
+        Raises:
+            InputError: None is asked for, or more than there are.
+        """
+        if count is None:
+            return list(self.seeds)
+        if not 1 <= count <= len(self.seeds):
+            raise InputError(
+                f"--seeds {count}: the suite {self.name} has {len(self.seeds)} (seeds in its file): ask for 1 to {len(self.seeds)}."
+            )
+        return list(self.seeds[:count])
 
     @field_validator("data")
     @classmethod
@@ -102,7 +135,7 @@ def load_suite(source: str) -> Suite:
     if source in suite_names():
         text = (resources.files("benchmarks.suites") / f"{source}.toml").read_text()
     elif Path(source).is_file():
-        text = Path(source).read_text(encoding="utf-8")
+        text = _read_text(Path(source))
     else:
         raise InputError(f"--suite: no suite is called {source!r}: there are {', '.join(suite_names())}, or give a TOML file.")
     try:
@@ -116,6 +149,25 @@ def load_suite(source: str) -> Suite:
     return parse_section(Suite, {"name": Path(source).stem, **raw, "data": data}, source)
 
 
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8.") from error
+
+
+def check_settings(settings: list[str]) -> None:
+    """Whether what the user sets is what neither the seeds nor the rows set.
+
+    Raises:
+        InputError: It is.
+    """
+    for setting in settings:
+        key = setting.partition("=")[0].strip()
+        if key in SET_BY_ROWS:
+            raise InputError(f"--set {key}: the suite's seeds and models set it: choose them with --seeds and --models.")
+
+
 def plan(suite: Suite, models: list[str], seeds: list[int], settings: list[str]) -> dict[str, list[Planned]]:
     """All trainings by data set, checked before the first one begins.
 
@@ -126,8 +178,13 @@ def plan(suite: Suite, models: list[str], seeds: list[int], settings: list[str])
         settings: key=value, laid over the suite's.
 
     Raises:
-        InputError: A configuration is not there or has bad values.
+        InputError: A configuration, a mapping or a setting of an import is not there or has bad values.
     """
+    check_settings(settings)
+    for data in suite.data:
+        parse_section(ImportSettings, data.options, f"data set {data.name}, options")
+        if data.mapping:
+            find_mapping(data.mapping)
     return {
         data.name: [
             Planned(

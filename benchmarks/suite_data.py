@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +30,13 @@ class Imported(NamedTuple):
         folder: In the layout of `pipeline.datasets.layout`.
         manifest: Its own.
         digest: SHA-256 of all impressions in their order.
+        is_source_there: Otherwise they are those of an earlier import.
     """
 
     folder: Path
     manifest: dict[str, Any]
     digest: str
+    is_source_there: bool = True
 
 
 def locate(data: SuiteData, sources: Path | None) -> Path:
@@ -43,9 +46,12 @@ def locate(data: SuiteData, sources: Path | None) -> Path:
         InputError: It is not there; the message says how to get it.
     """
     if data.package:
-        path = package_files(data.package) / data.source
+        folder = package_files(data.package)
+        path = folder / data.source
         if not path.exists():
-            raise InputError(f"{data.package} holds no {data.source}: correct the suite.")
+            raise InputError(
+                f"{data.package} in {folder} holds no {data.source}: correct the suite, or delete that folder if it is damaged."
+            )
         return path
     if sources is None:
         raise InputError(f"{data.source} is looked for in the folder of sources: name it with --sources.")
@@ -76,20 +82,65 @@ def import_once(data: SuiteData, source: Path, out: Path, command: str) -> Impor
         InputError: The source, or a setting of the import, is refused.
     """
     mapping = find_mapping(data.mapping) if data.mapping else None
-    folder, stamp = out / data.name, out / f"{data.name}.json"
     made_of = {
         "importer": data.importer,
         "options": data.options,
         "files": _files(source) + (_files(mapping) if mapping else []),
         "code": source_fingerprint(pipeline.datasets),
     }
-    made = json.loads(stamp.read_text()) if stamp.exists() and folder.is_dir() else {}
+    made = _stamp(data, out)
     if made.get("made_of") != made_of:
-        stamp.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        run_import(data, source, mapping, folder, command)
-        made = {"made_of": made_of, "digest": content_digest(folder)}
-        write_whole(stamp, [json.dumps(made, indent=2) + "\n"])
+        aside = out / f".{data.name}.new"
+        shutil.rmtree(aside, ignore_errors=True)
+        run_import(data, source, mapping, aside, command)
+        made = {"made_of": made_of, "digest": content_digest(aside)}
+        _replace(data, out, aside, made)
+    return _imported(data, out, made)
+
+
+def imported_before(data: SuiteData, out: Path) -> Imported | None:
+    """A data set that was imported from the same source by the same settings, whose source need not be there any more.
+
+    Args:
+        data: What is wanted.
+        out: Folder of the data sets.
+    """
+    made = _stamp(data, out)
+    if not made:
+        return None
+    made_of, mapping = made["made_of"], _files(find_mapping(data.mapping)) if data.mapping else []
+    files = made_of["files"]
+    is_same = (
+        (made_of["importer"], made_of["options"]) == (data.importer, data.options)
+        and files[len(files) - len(mapping) :] == mapping
+        and any(f"/{data.source}/" in f"{path}/" for path, *_ in files)
+    )
+    return _imported(data, out, made)._replace(is_source_there=False) if is_same else None
+
+
+def _stamp(data: SuiteData, out: Path) -> dict[str, Any]:
+    """What a data set that is there was made of, and its digest; empty if it is not there or its stamp is damaged."""
+    file = out / f"{data.name}.json"
+    if not file.exists() or not (out / data.name / MANIFEST).exists():
+        return {}
+    try:
+        made = json.loads(file.read_text())
+    except ValueError:
+        return {}
+    return made if isinstance(made, dict) and {"made_of", "digest"} <= made.keys() else {}
+
+
+def _replace(data: SuiteData, out: Path, aside: Path, made: dict[str, Any]) -> None:
+    """Puts a finished import in the place of the last one. Its stamp goes first and comes last."""
+    folder, stamp = out / data.name, out / f"{data.name}.json"
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(aside, folder)
+    write_whole(stamp, [json.dumps(made, indent=2) + "\n"])
+
+
+def _imported(data: SuiteData, out: Path, made: dict[str, Any]) -> Imported:
+    folder = out / data.name
     return Imported(folder, json.loads((folder / MANIFEST).read_text()), made["digest"])
 
 

@@ -67,6 +67,7 @@ def results_of_data(
         "configuration": load_config(data.config, configured).din.model_dump(mode="json"),
         "published": data.published or None,
         "source": {"importer": data.importer, "source": data.source, "package": data.package or None, "options": data.options},
+        "is_source_there": imported.is_source_there,
         "manifest": imported.manifest,
         "digest": imported.digest,
         "models": [_figures(name, data.settings_of(name), rows, drawn) for name in rows],
@@ -98,6 +99,8 @@ def _figures(name: str, settings: tuple[str, ...], rows: dict[str, list[Row]], d
         "rela_impr": {metric: _improvement(own[metric], base[metric]) for metric in METRICS},
         "less_din": {metric: _less(name, REFERENCE, metric, rows, drawn) if REFERENCE in rows else None for metric in METRICS},
         "best_epochs": _values(rows[name], "best_epoch"),
+        "still_improving": _values(rows[name], "still_improving"),
+        "trained": [row.figures.get("trained") for row in rows[name]],
         "seconds": statistics.mean(_values(rows[name], "seconds")),
     }
 

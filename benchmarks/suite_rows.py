@@ -5,6 +5,7 @@ import json
 import os
 import statistics
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +16,12 @@ import din_trainer
 from benchmarks import peer_environment
 from benchmarks.judging import EvalSplit, Trial
 from benchmarks.peer_quality import WORKER_FILES
+from benchmarks.provenance import provenance
 from benchmarks.quality import PEERS
 from benchmarks.suite import Planned
+from pipeline.errors import InputError
 from pipeline.files import write_whole
-from pipeline.fingerprint import source_fingerprint
+from pipeline.fingerprint import file_fingerprint, source_fingerprint
 from pipeline.summary import number
 from pipeline.terminal import Progress
 
@@ -29,7 +32,7 @@ class Row(NamedTuple):
     """A finished training.
 
     Attributes:
-        figures: As in its JSON file.
+        figures: As in its JSON file; once read, with the metrics of its logits by today's judge, and whether it was still improving.
         logits: (N,) on eval/.
     """
 
@@ -52,16 +55,23 @@ class RowStore:
     def key(self, planned: Planned, digest: str) -> str:
         """SHA-256, shortened, of all that a row depends on: what is trained, by which code, and on what: `digest` of the impressions."""
         code = self._peers if planned.model in PEERS else ""
-        parts = [planned.model, planned.config.din.model_dump_json(), digest, self._code, code]
+        parts = [planned.model, planned.config.din.model_dump_json(), digest, self._code, code, *_embeddings(planned)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def read(self, planned: Planned, digest: str) -> Row | None:
-        """A row, if it is there."""
+    def read(self, planned: Planned, digest: str, judge: EvalSplit) -> Row | None:
+        """A row, if it is there and whole."""
         file = self._file(planned, digest)
-        if not file.exists():
+        try:
+            figures = json.loads(file.read_text())
+            best_epoch, _ = figures["best_epoch"], figures["seconds"]
+            with np.load(file.with_suffix(".npz")) as arrays:
+                logits = arrays["logits"]
+        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
             return None
-        with np.load(file.with_suffix(".npz")) as arrays:
-            return Row(json.loads(file.read_text()), arrays["logits"])
+        if logits.shape != judge.label.shape:
+            return None
+        is_last = best_epoch == planned.config.training.epochs
+        return Row({**figures, **judge.judge(logits)._asdict(), "still_improving": is_last}, logits)
 
     def write(self, planned: Planned, digest: str, row: Row) -> None:
         """Keeps a row: the figures last, so that what has figures is whole."""
@@ -76,6 +86,12 @@ class RowStore:
         return self._folder / f"{planned.data}-{planned.model}-{planned.seed}-{self.key(planned, digest)}.json"
 
 
+def _embeddings(planned: Planned) -> list[str]:
+    """The content of the files of initial embeddings: the configuration holds their names."""
+    files = [vocabulary.embeddings for vocabulary in planned.config.features.vocabularies.values() if vocabulary.embeddings]
+    return [file_fingerprint(file) for file in files]
+
+
 class TimeLeft:
     """How long the rows that are still missing will take, from those that are there: of the same model on the same data if there are any.
 
@@ -86,6 +102,10 @@ class TimeLeft:
 
     def __init__(self, missing: list[Planned], seconds: list[tuple[str, str, float]]):
         self._missing, self._seconds = list(missing), list(seconds)
+
+    def drop(self, planned: Planned) -> None:
+        """It will not be trained."""
+        self._missing.remove(planned)
 
     def finish(self, planned: Planned, seconds: float) -> None:
         self._missing.remove(planned)
@@ -108,8 +128,8 @@ class TimeLeft:
 
 def train_missing(
     missing: list[Planned], digest: str, store: RowStore, judge: EvalSplit, train: Trainer, left: TimeLeft, progress: Progress
-) -> None:
-    """Trains rows, and keeps each as soon as it is finished.
+) -> list[tuple[Planned, InputError]]:
+    """Trains rows, and keeps each as soon as it is finished. Returns those whose training was refused or failed, and why.
 
     Args:
         missing: Rows of one data set.
@@ -120,10 +140,18 @@ def train_missing(
         left: For the progress.
         progress: Told of each row.
     """
+    failed: list[tuple[Planned, InputError]] = []
     for planned in missing:
         progress.start(planned.title)
         started = time.monotonic()
-        trial = train(planned)
+        try:
+            trial = train(planned)
+        except InputError as error:
+            failed.append((planned, error))
+            left.drop(planned)
+            progress.detail(f"failed; {left}")
+            progress.finish()
+            continue
         metrics = judge.judge(trial.logits)
         figures = {
             "data": planned.data,
@@ -134,8 +162,10 @@ def train_missing(
             "best_epoch": 1 + int(np.argmax(trial.validation_aucs)),
             "validation_aucs": trial.validation_aucs,
             "seconds": trial.seconds,
+            "trained": provenance(planned.model),
         }
         store.write(planned, digest, Row(figures, trial.logits))
         left.finish(planned, time.monotonic() - started)
         progress.detail(f"AUC {metrics.auc:.4f}, GAUC {number(metrics.gauc)}, log loss {metrics.log_loss:.4f}; {left}")
         progress.finish()
+    return failed

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.paired import CONFIDENCE, REPLICATES
-from benchmarks.quality import figure
+from benchmarks.provenance import differing_versions
+from benchmarks.quality import PEERS, figure
 
 HEADER = ("model", "AUC", "GAUC", "log loss", "RelaImpr, AUC", "RelaImpr, GAUC", "AUC − DIN's", "GAUC − DIN's", "training")
 WIDTH = 190
@@ -17,16 +18,31 @@ _PROTOCOL = (
     "deviation over the seeds; RelaImpr is the paper's equation 11, over Base."
 )
 _INTERVALS = (
-    f"In brackets: {CONFIDENCE:.0%} intervals of the mean over the seeds, from {REPLICATES} draws of the users of eval/, the same for all "
-    "models and seeds. They say what other users would change; what other seeds would change is the ± (standard deviation over the seeds)."
+    f"In brackets: {CONFIDENCE:.0%} intervals of the mean difference over the seeds. They say what other users and other seeds together "
+    f"would change: the variance over {REPLICATES} draws of the users of eval/, the same for all models and seeds, plus that of the mean "
+    "over the seeds (s² / n), by Student's t with Welch's and Satterthwaite's degrees of freedom. By one seed there is no interval, and "
+    "nothing is decided."
 )
+_PEERS = (
+    "DeepCTR's DIN is trained by the textbook's Adam, from embeddings drawn from N(0, 1e-4) (the standard deviation), whatever the "
+    "configuration says of both."
+)
+_IMPROVING = "* Still improving at the last epoch allowed, by one seed or more: further epochs may do better."
 
 
 def model_cells(row: dict[str, Any]) -> list[str]:
     """A model's row, by `HEADER`."""
     figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
     improvements = ["–" if value is None else f"{value:+.2%}" for value in row["rela_impr"].values()]
-    return [row["title"], *figures, *improvements, *map(difference_text, row["less_din"].values()), f"{row['seconds']:.1f} s"]
+    return [_title(row), *figures, *improvements, *map(difference_text, row["less_din"].values()), f"{row['seconds']:.1f} s"]
+
+
+def _title(row: dict[str, Any]) -> str:
+    return row["title"] + ("*" if any(row["still_improving"]) else "")
+
+
+def _is_marked(data: dict[str, Any]) -> bool:
+    return any(any(row["still_improving"]) for row in data["models"])
 
 
 def difference_text(found: dict[str, Any] | None) -> str:
@@ -52,6 +68,8 @@ def print_results(results: dict[str, Any], console: Console) -> None:
         for row in data["models"]:
             table.add_row(*model_cells(row))
         console.print(table)
+        if _is_marked(data):
+            console.print(f"  {_IMPROVING}", highlight=False, markup=False)
         for claim in data["claims"]:
             console.print(f"  {claim_text(claim)}", highlight=False, markup=False)
     for missing in results["not_run"]:
@@ -61,15 +79,19 @@ def print_results(results: dict[str, Any], console: Console) -> None:
 def to_markdown(results: dict[str, Any]) -> str:
     """All results as a Markdown file."""
     lines = [
-        f"# Quality: the suite {results['suite']}",
+        f"# Quality: the suite {results['suite']}{', in part' if results['partial'] else ''}",
         "",
         f"Made by `{results['command']}`, seeds {', '.join(map(str, results['seeds']))}. {_PROTOCOL}",
         "",
         _INTERVALS,
         "",
+        *([_PEERS, ""] if any(row["name"] in PEERS for data in results["data"] for row in data["models"]) else []),
         f"Versions: {', '.join(f'{name} {version}' for name, version in results['versions'].items())}.",
         "",
     ]
+    if differing := differing_versions(results["data"], results["seeds"]):
+        lines += ["Rows (model and seeds) by the versions that they were trained with:", ""]
+        lines += [*(f"* {versions}: {'; '.join(rows)}" for versions, rows in differing.items()), ""]
     for data in results["data"]:
         lines += _data_section(data)
     if results["not_run"]:
@@ -79,9 +101,11 @@ def to_markdown(results: dict[str, Any]) -> str:
 
 def _data_section(data: dict[str, Any]) -> list[str]:
     lines = [f"## {data['title']}", "", *_table(HEADER, [model_cells(row) for row in data["models"]]), ""]
+    if _is_marked(data):
+        lines += [_IMPROVING.replace("*", "\\*", 1), ""]
     if data["claims"]:
-        cells = [[claim["claim"], claim["verdict"], difference_text(claim)] for claim in data["claims"]]
-        lines += ["### Claims", "", *_table(("claim", "verdict", "difference of AUC"), cells), ""]
+        cells = [[claim["claim"], claim["verdict"], difference_text(claim), _by_seed(claim)] for claim in data["claims"]]
+        lines += ["### Claims", "", *_table(("claim", "verdict", "difference of AUC", "by seed"), cells), ""]
     if data["published"]:
         lines += ["### Published", "", data["published"], ""]
     settings = "".join(f" `{setting}`" for setting in data["settings"])
@@ -90,6 +114,7 @@ def _data_section(data: dict[str, Any]) -> list[str]:
         "",
         *_bullets(data["manifest"]),
         f"* SHA-256 of the impressions: `{data['digest']}`",
+        *([] if data["is_source_there"] else ["* The source was not there: these are the impressions of an earlier import."]),
         "",
     ]
     lines += ["### Configuration", "", f"`{data['config']}`{settings}; each model's settings on top of it:", ""]
@@ -97,6 +122,10 @@ def _data_section(data: dict[str, Any]) -> list[str]:
         settings, epochs = ", ".join(f"`{setting}`" for setting in row["settings"]), ", ".join(map(str, row["best_epochs"]))
         lines.append(f"* {row['title']}: {settings}; best epochs {epochs}")
     return [*lines, "", "```json", json.dumps(data["configuration"]), "```", ""]
+
+
+def _by_seed(claim: dict[str, Any]) -> str:
+    return ", ".join(f"{value:+.4f}" for value in claim["by_seed"])
 
 
 def _bullets(values: dict[str, Any]) -> list[str]:

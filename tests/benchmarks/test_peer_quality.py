@@ -54,12 +54,20 @@ def test_the_worker_is_told_the_sizes_of_the_configuration():
         ("training.negative_rate=0.5", "sampled negatives in training"),
         ("features.context.hour.kind=numeric", "numeric features"),
         ("features.time_gap=true", "time gaps"),
+        ("model.activation=prelu", "activations but Dice, ReLU and sigmoid"),
+        ("model.history=false", "histories left out"),
+        ("training.regularization=0.01", "regularisation"),
         ("features.behaviours.category.sequence=other", "a second sequence"),
     ],
 )
 def test_what_the_peer_lacks_is_refused(setting, what):
     with pytest.raises(InputError, match=f"^DeepCTR's DIN is compared without {what}: "):
         check_peer(load_config("movielens", [setting]))
+
+
+@pytest.mark.parametrize("setting", ["model.activation=relu", "model.activation=sigmoid", "training.optimizer=adam"])
+def test_what_the_peer_has_is_not_refused(setting):
+    check_peer(load_config("movielens", [setting]))
 
 
 def test_inputs_are_the_columns_by_the_peer_s_names(worker):

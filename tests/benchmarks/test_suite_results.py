@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.judging import EvalSplit
@@ -45,8 +46,52 @@ def by_a_loop(metric):
 def test_intervals_are_those_of_a_plain_loop(metric):
     draws = Draws(JUDGE, REPLICATES)
     found = difference([0.75, 0.85], [0.5, 0.7], draws.of(BETTER)[metric], draws.of(WORSE)[metric])
-    low, high = np.quantile(by_a_loop(metric), [0.025, 0.975])
-    assert found == {"difference": pytest.approx(0.2), "low": pytest.approx(low), "high": pytest.approx(high)}
+    by_draw = by_a_loop(metric)
+    users = sum((value - sum(by_draw) / REPLICATES) ** 2 for value in by_draw) / (REPLICATES - 1)
+    seeds = 0.005 / 2  # the variance of 0.25 and 0.15, over two seeds
+    freedom = (users + seeds) ** 2 / (seeds**2 / 1 + users**2 / (REPLICATES - 1))
+    half = scipy.stats.t(freedom).interval(0.95)[1] * (users + seeds) ** 0.5
+    assert found == {
+        "difference": pytest.approx(0.2),
+        "low": pytest.approx(0.2 - half),
+        "high": pytest.approx(0.2 + half),
+        "by_seed": pytest.approx([0.25, 0.15]),
+    }
+
+
+def test_seeds_alone_make_student_s_interval():
+    """Differences 0.01, 0.02, 0.03 by three seeds: 0.02 ± 4.3027 · 0.01 / √3."""
+    found = difference([0.71, 0.72, 0.73], [0.7, 0.7, 0.7], np.full(50, 0.02), np.zeros(50))
+    assert (found["low"], found["high"]) == (pytest.approx(0.02 - 0.024841, abs=1e-6), pytest.approx(0.02 + 0.024841, abs=1e-6))
+
+
+def test_users_and_seeds_add_up_by_hand():
+    """Two draws of variance 2e-4; two seeds, whose mean has variance 2e-4 / 2: df = (3e-4)² / ((1e-4)² + (2e-4)²) = 1.8."""
+    found = difference([0.51, 0.53], [0.5, 0.5], np.array([0.01, 0.03]), np.zeros(2))
+    assert found["high"] - found["difference"] == pytest.approx(scipy.stats.t.ppf(0.975, 1.8) * 3e-4**0.5)
+    assert found["difference"] == pytest.approx(0.02)
+
+
+def test_the_noise_of_seeds_is_no_effect():
+    """All users agree, and so do the draws; the seeds do not."""
+    found = difference([0.75, 0.69, 0.72], [0.7, 0.7, 0.7], np.full(50, 0.02), np.zeros(50))
+    assert Claim("", "a", "b").verdict(found["low"], found["high"]) == "not decided"
+
+
+def test_one_seed_decides_nothing():
+    found = difference([0.8], [0.7], np.linspace(0.09, 0.11, 50), np.zeros(50))
+    assert found == {"difference": pytest.approx(0.1), "low": None, "high": None, "by_seed": pytest.approx([0.1])}
+
+
+@pytest.mark.parametrize("drawn", [np.empty(0), np.where(np.arange(50) < 6, np.nan, 0.02)])
+def test_draws_that_are_not_defined_decide_nothing(drawn):
+    found = difference([0.71, 0.72], [0.7, 0.7], drawn, np.zeros(len(drawn)))
+    assert (found["low"], found["high"]) == (None, None)
+
+
+def test_models_that_are_one_and_the_same_differ_by_nothing():
+    found = difference([0.7, 0.71], [0.7, 0.71], np.zeros(50), np.zeros(50))
+    assert (found["low"], found["difference"], found["high"]) == (0.0, 0.0, 0.0)
 
 
 def test_without_users_impressions_are_drawn():
@@ -73,7 +118,8 @@ def test_a_claim_is_judged_by_the_interval_alone(low, high, strict, loose):
 
 
 def row(logits, auc, gauc, log_loss, best_epoch, seconds):
-    return Row({"auc": auc, "gauc": gauc, "log_loss": log_loss, "best_epoch": best_epoch, "seconds": seconds}, logits)
+    figures = {"auc": auc, "gauc": gauc, "log_loss": log_loss, "best_epoch": best_epoch, "seconds": seconds}
+    return Row({**figures, "still_improving": best_epoch == 3}, logits)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +135,8 @@ def results():
     manifest = {"source": "movielens", "command": "typed", "base_rate": {"train": 0.25}, "dropped": {}}
     found = results_of_data(data, ["model.dropout=0"], Imported(None, manifest, "abc"), JUDGE, rows)
     return {
-        "suite": "mine", "command": "din bench quality --suite mine", "seeds": [0, 1], "versions": {"keras": "3.1"}, "data": [found],
+        "suite": "mine", "command": "din bench quality --suite mine", "partial": False,
+        "seeds": [0, 1], "versions": {"keras": "3.1"}, "data": [found],
         "not_run": [{"what": "Taobao", "why": "x.csv is not there."}],
     }  # fmt: skip
 
@@ -109,8 +156,9 @@ def test_figures_by_hand(results):
 
 def test_only_claims_whose_models_were_trained_are_judged(results):
     (claim,) = results["data"][0]["claims"]
-    assert (claim["claim"], claim["better"], claim["worse"], claim["verdict"]) == ("Base < DIN", "din", "base", "confirmed")
-    assert claim["difference"] == pytest.approx(0.08) and 0 < claim["low"] < claim["high"]
+    assert (claim["claim"], claim["better"], claim["worse"], claim["verdict"]) == ("Base < DIN", "din", "base", "not decided")
+    assert claim["difference"] == pytest.approx(0.08) and claim["by_seed"] == pytest.approx([0.10, 0.06])
+    assert claim["low"] < 0 < claim["high"]  # the draws alone would confirm it: the seeds do not agree
 
 
 def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
@@ -122,8 +170,9 @@ def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
     assert (
         f"| Base | 0.7200 ± 0.0283 | 0.6000 ± 0.0000 | 0.5000 ± 0.0000 | +0.00% | +0.00% | -0.0800 {mirrored} | {gauc} | 15.0 s |" in lines
     )
-    assert "| DIN | 0.8000 ± 0.0000 | 0.6800 ± 0.0283 | 0.4000 ± 0.0000 | +36.36% | +80.00% | – | – | 40.0 s |" in lines
-    assert f"| Base < DIN | confirmed | +0.0800 {interval} |" in lines
+    assert "| DIN* | 0.8000 ± 0.0000 | 0.6800 ± 0.0283 | 0.4000 ± 0.0000 | +36.36% | +80.00% | – | – | 40.0 s |" in lines
+    assert f"| Base < DIN | {claim['verdict']} | +0.0800 {interval} | +0.1000, +0.0600 |" in lines
+    assert "\\* Still improving at the last epoch allowed, by one seed or more: further epochs may do better." in lines
     assert "AUC 0.7 elsewhere" in lines
     assert "* source: movielens" in lines and "* base_rate: train: 0.2500" in lines and "* dropped: none" in lines
     assert "* SHA-256 of the impressions: `abc`" in lines
@@ -131,4 +180,38 @@ def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
     assert "* DIN: `model.kind=din`; best epochs 3, 3" in lines
     assert "* Taobao: x.csv is not there." in lines
     assert any(line.startswith("Made by `din bench quality --suite mine`, seeds 0, 1.") for line in lines)
-    assert claim_text(claim) == f"Base < DIN: confirmed (AUC +0.0800 {interval})"
+    assert claim_text(claim) == f"Base < DIN: {claim['verdict']} (AUC +0.0800 {interval})"
+
+
+def changed(results, of_data=None, **more):
+    """The results with other values, and with others for their data set."""
+    return {**results, **more, "data": [{**results["data"][0], **(of_data or {})}]}
+
+
+def test_the_markdown_says_that_it_is_a_part_and_that_a_source_was_not_there(results):
+    assert to_markdown(results).startswith("# Quality: the suite mine\n")
+    text = to_markdown(changed(results, {"is_source_there": False}, partial=True))
+    assert text.startswith("# Quality: the suite mine, in part\n")
+    assert "\n* The source was not there: these are the impressions of an earlier import.\n" in text
+
+
+def test_the_markdown_says_how_the_peer_is_trained(results):
+    assert "textbook's Adam" not in to_markdown(results)
+    peer = {**results["data"][0]["models"][1], "name": "deepctr"}
+    assert "DeepCTR's DIN is trained by the textbook's Adam, from embeddings drawn from N(0, 1e-4)" in to_markdown(
+        changed(results, {"models": [peer]})
+    )
+
+
+def test_versions_are_named_where_they_differ(results):
+    base, din = results["data"][0]["models"]
+    old, new = ({"versions": {"keras": version}} for version in ("3.0", "3.1"))
+    assert "versions that they were trained with" not in to_markdown(results)
+    mixed = changed(results, {"models": [{**base, "trained": [old, new]}, {**din, "trained": [None, new]}]})
+    lines = to_markdown(mixed).splitlines()
+    start = lines.index("Rows (model and seeds) by the versions that they were trained with:")
+    assert lines[start + 2 : start + 5] == [
+        "* keras 3.0: ml: Base 0",
+        "* keras 3.1: ml: Base 1; ml: DIN 1",
+        "* not recorded: ml: DIN 0",
+    ]

@@ -70,13 +70,25 @@ def test_equal_scores_count_half():
     assert harness.area_under_curve(np.array([0, 1, 0, 1]), np.array([0.5, 0.5, 0.1, 0.9])) == 0.875
 
 
+def put_python(folder):
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").touch()
+
+
+def test_a_damaged_environment_names_the_folder_to_delete(tmp_path):
+    folder = tmp_path / "peers-1"
+    environment.prepare(folder, put_python).unlink()
+    with pytest.raises(InputError, match=rf"^{folder}/bin/python is not there although it was installed: delete {folder}, and"):
+        environment.prepare(folder, put_python)
+
+
 def test_the_environment_is_installed_once_and_again_if_that_was_cut_short(tmp_path):
     folder = tmp_path / "cache" / "peers-1"
     calls = []
 
     def install(folder, fails=False):
         calls.append(folder.exists())
-        folder.mkdir()
+        put_python(folder)
         if fails:
             raise KeyboardInterrupt
 
@@ -93,7 +105,7 @@ def test_two_at_once_install_it_once(tmp_path):
     def install(folder):
         calls.append(folder)
         both_run.wait()
-        folder.mkdir()
+        put_python(folder)
 
     threads = [threading.Thread(target=environment.prepare, args=(tmp_path / "peers-1", install)) for _ in range(2)]
     for thread in threads:
