@@ -13,7 +13,7 @@ from scipy.special import expit
 from scipy.stats import t as student
 
 from benchmarks.judging import EvalSplit
-from pipeline.bootstrap import _DEFINED, Slice, _replicates, _weights
+from pipeline.bootstrap import DEFINED, Slice, draw_weights, replicates_of
 
 REPLICATES, CONFIDENCE, SEED = 400, 0.95, 0
 METRICS = ("auc", "gauc")
@@ -33,7 +33,7 @@ class Draws:
         self._judge = judge
         users = np.arange(len(judge.label)) if judge.user is None else judge.user
         _, self._user = np.unique(users, return_inverse=True)
-        self._weights = list(_weights(int(self._user.max()) + 1, replicates, SEED))
+        self._weights = list(draw_weights(int(self._user.max()) + 1, replicates, SEED))
 
     def of(self, logits: Sequence[np.ndarray]) -> Replicates:
         """The metrics of a model in each draw, mean over its seeds.
@@ -42,7 +42,7 @@ class Draws:
             logits: (N,) of each seed.
         """
         cut = Slice(self._judge.label, {str(i): expit(x) for i, x in enumerate(logits)}, self._user, None, list(METRICS))
-        drawn = _replicates(cut, self._weights).values()
+        drawn = replicates_of(cut, self._weights).values()
         return {metric: np.mean([of_seed[metric] for of_seed in drawn], axis=0) for metric in METRICS}
 
 
@@ -68,7 +68,7 @@ def _half_width(by_seed: np.ndarray, drawn: np.ndarray) -> float | None:
     None where there is one seed alone, or where a tenth of the draws are not defined.
     """
     seeds, defined = len(by_seed), drawn[~np.isnan(drawn)]
-    if seeds < 2 or len(defined) < max(2, _DEFINED * len(drawn)):
+    if seeds < 2 or len(defined) < max(2, DEFINED * len(drawn)):
         return None
     users, of_seeds = float(np.var(defined, ddof=1)), float(np.var(by_seed, ddof=1)) / seeds
     if users + of_seeds == 0:

@@ -16,7 +16,7 @@ from pipeline.additive import ADDITIVE, Impressions, contributions
 from pipeline.ranked import RANKED, score_levels
 
 _FEWEST_USERS = 10  # of a slice: fewer say nothing of other users
-_DEFINED = 0.9  # share of the replicates in which a metric must be defined
+DEFINED = 0.9  # share of the replicates in which a metric must be defined
 _CHUNK = 4_000_000  # weights that are worked on at a time
 
 
@@ -80,8 +80,13 @@ class _Sums:
         return {name: ADDITIVE[name].value(drawn @ sums) for name, sums in self._by_user.items()}
 
 
-def _replicates(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Each metric of each model in each replicate: (R,)."""
+def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Each metric of each model in each replicate: (R,); empty where the slice has fewer than ten users.
+
+    Args:
+        cut: A slice.
+        weights: Of `draw_weights`.
+    """
     if len(np.unique(cut.user)) < _FEWEST_USERS:
         weights = []
     result = {}
@@ -93,8 +98,14 @@ def _replicates(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np
     return result
 
 
-def _weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each user is drawn in each replicate, some replicates at a time: (U, R)."""
+def draw_weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each user is drawn in each replicate, some replicates at a time: (U, R), Poisson(1).
+
+    Args:
+        users: U.
+        replicates: How many in all.
+        seed: Of the draws.
+    """
     rng = np.random.default_rng(seed)
     at_once = max(1, _CHUNK // max(users, 1))
     for start in range(0, replicates, at_once):
@@ -103,7 +114,7 @@ def _weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
     defined = values[~np.isnan(values)]
-    if not len(values) or len(defined) < _DEFINED * len(values):
+    if not len(values) or len(defined) < DEFINED * len(values):
         return None, None
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
@@ -126,9 +137,9 @@ def intervals(slices: list[Slice], users: int, replicates: int, confidence: floa
         By metric, a slice: the ends for each model, and for the candidate less the baseline. None where a slice has fewer than ten users,
         or a metric is undefined in a tenth of the replicates.
     """
-    weights = list(_weights(users, replicates, seed))
+    weights = list(draw_weights(users, replicates, seed))
     with ThreadPoolExecutor() as pool:
-        drawn = list(pool.map(lambda cut: _replicates(cut, weights), slices))
+        drawn = list(pool.map(lambda cut: replicates_of(cut, weights), slices))
     return [{name: _intervals_of(models, name, confidence) for name in cut.metrics} for cut, models in zip(slices, drawn, strict=True)]
 
 

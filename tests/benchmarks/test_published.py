@@ -56,5 +56,5 @@ def test_what_is_imported_is_what_the_configuration_reads(tmp_path, name, write)
     assert data.published
 
 
-def test_the_split_of_movielens_is_the_papers(tmp_path):
+def test_the_split_of_movielens_is_the_papers():
     assert SUITE["movielens_20m"].options["eval_share"] == round(38_493 / 138_493, 3)

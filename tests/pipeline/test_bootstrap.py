@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics
 
 from pipeline.additive import ADDITIVE, Impressions
-from pipeline.bootstrap import Slice, _weights, intervals
+from pipeline.bootstrap import Slice, draw_weights, intervals
 
 METRICS = ["auc", "pr_auc", "gauc", "log_loss", "calibration_error", "ndcg_10"]
 
@@ -33,7 +33,7 @@ def drawn_by_repetition(cut, model, draws):
 def test_is_a_loop_over_repeated_users():
     cut = make_slice()
     found = intervals([cut], 40, 50, 0.9, seed=3)[0]
-    draws = np.concatenate(list(_weights(40, 50, seed=3)), axis=1).T  # (R, U)
+    draws = np.concatenate(list(draw_weights(40, 50, seed=3)), axis=1).T  # (R, U)
     for name in METRICS:
         values = {model: np.array([drawn_by_repetition(cut, model, draw)[name] for draw in draws]) for model in cut.scores}
         for model in cut.scores:
@@ -64,7 +64,7 @@ def test_many_scores_are_binned_without_harm():
     score, user = rng.random(5000), rng.integers(300, size=5000)
     label = (rng.random(5000) < score).astype(np.float64)
     found = intervals([Slice(label, {"candidate": score}, user, None, ["auc", "pr_auc"])], 300, 60, 0.9, seed=1)[0]
-    draws = np.concatenate(list(_weights(300, 60, seed=1)), axis=1).T
+    draws = np.concatenate(list(draw_weights(300, 60, seed=1)), axis=1).T
     for name, function in (("auc", metrics.roc_auc_score), ("pr_auc", metrics.average_precision_score)):
         values = [function(label, score, sample_weight=draw[user]) for draw in draws]
         assert found[name]["candidate"] == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-3)

@@ -15,6 +15,7 @@ from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
 
+CLICKS = "clicks"  # of an item
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 NOT_CLICKED = "interactions that are no click: negatives are sampled"
 _HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
@@ -51,7 +52,7 @@ class Maker:
         self._source, self._settings, self._items, self._cuts = source, settings, items, cuts
         self._builds_histories = not any(name.startswith(HISTORICAL) for name in source.schema.names)
         if settings.negatives in ("uniform", "popularity"):
-            self._sampler = NegativeSampler(items["clicks"].to_numpy(), settings.negatives, settings.seed)
+            self._sampler = NegativeSampler(items[CLICKS].to_numpy(), settings.negatives, settings.seed)
         self.dropped: Counter[str] = Counter()
         self.not_drawn = 0
 
@@ -83,7 +84,7 @@ class Maker:
         histories = histories_of(table, self._source.history, self._settings.history_length)
         rows = self._impressed(table, histories, wanted)
         splits = assign(table, rows, self._settings, self._cuts)
-        size = max(BATCH_SIZE // self._copies, 1)
+        size = BATCH_SIZE // self._copies
         for begin in range(0, len(rows), size):
             chunk = slice(begin, begin + size)
             for split in np.unique(splits[chunk]):

@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.importing.impressions import Maker
+from pipeline.datasets.importing.impressions import CLICKS, Maker
 from pipeline.datasets.importing.order import ORDER, times
 from pipeline.datasets.importing.parts import append_table, map_parts, read_batches, read_table
 from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
-from pipeline.datasets.importing.steps import CLICKS, FILE_BITS, count_items, make_part, order_part, read_file
+from pipeline.datasets.importing.steps import FILE_BITS, count_items, make_part, order_part, read_file
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
-from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, SPLIT, TIMESTAMP, Source, Tally
+from pipeline.datasets.sources.interactions import BATCH_SIZE, BROKEN_NAMED, LABEL, SPLIT, TIMESTAMP, Source
 from pipeline.errors import InputError
 from pipeline.terminal import Progress
 
@@ -205,7 +205,6 @@ class _Import:
 
     def _edges(self, size: int) -> list[int]:
         """The last time of each shard but the last one, so that a shard has about `size` interactions."""
-        size = max(size, 1)
         if TIMESTAMP not in self._source.schema.names:
             return [(file << FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
@@ -272,14 +271,11 @@ def _row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> di
     """Rows of the files: read = kept + dropped."""
     dropped = _total(result["dropped"] for result in [*read, *ordered])
     kept = sum(part["interactions"] for part in ordered)
-    tally = Tally()
-    for result in read:
-        tally.add(Tally(broken=result["broken"]))
     return {
         "read": kept + sum(dropped.values()),
         "kept": kept,
         "dropped": dropped,
-        "broken": tally.broken,
+        "broken": [where for result in read for where in result["broken"]][:BROKEN_NAMED],
         "unordered": sum(part["unordered"] for part in ordered),
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.importing.impressions import Maker
+from pipeline.datasets.importing.impressions import CLICKS, Maker
 from pipeline.datasets.importing.order import ORDER, changes, codes, in_order, times
 from pipeline.datasets.importing.parts import append_table, read_table
 from pipeline.datasets.importing.random_numbers import hashes
@@ -16,7 +16,6 @@ from pipeline.datasets.importing.settings import ImportSettings
 from pipeline.datasets.importing.splits import VALIDATION, Cuts
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
 
-CLICKS = "clicks"
 FILE_BITS = 40  # the place of an interaction: which file, then which row of it
 
 

@@ -41,26 +41,29 @@ class Amazon:
     history: Literal["earlier", "before"] = "before"
     repeats: Literal["latest", "all"] = "all"
     reviews: Path = field(init=False)
-    rules: dict[str, str] = field(init=False)
-    schema: pa.Schema = field(init=False)
 
     def __post_init__(self) -> None:
         reviews, beside = _find(self.source)
         object.__setattr__(self, "reviews", reviews)
         object.__setattr__(self, "metadata", self.metadata or beside)
+
+    @property
+    def rules(self) -> dict[str, str]:
         rules = {
             "label": "each review is a click, whatever its stars",
             "time": "unixReviewTime, whole days; within a day the file's order",
         }
-        fields = [(USER, pa.binary()), (ITEM, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())]
         if self.metadata:
             rules["category"] = (
                 f"the last of the item's last category path; {UNKNOWN.decode()} where {self.metadata.name} has none; "
                 "where it has an item several times, the first line counts"
             )
-            fields.append((CATEGORY, pa.binary()))
-        object.__setattr__(self, "rules", rules)
-        object.__setattr__(self, "schema", pa.schema(fields))
+        return rules
+
+    @property
+    def schema(self) -> pa.Schema:
+        fields = [(USER, pa.binary()), (ITEM, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())]
+        return pa.schema([*fields, (CATEGORY, pa.binary())] if self.metadata else fields)
 
     def files(self) -> list[Path]:
         return [self.reviews]

@@ -12,7 +12,7 @@ A source reads one file at a time as a stream and yields Arrow record batches wi
     historical_<what>s      lists of int64 or binary: where the source brings histories with it, none is built (optional)
     anything else           int64, binary or float: features of the user or the context, null where missing (optional)
 
-`importing.import_source` makes impressions of them: order, duplicates, histories, negatives, splits, files.
+`importing.run.import_source` makes impressions of them: order, duplicates, histories, negatives, splits, files.
 """
 
 from collections import Counter
@@ -23,20 +23,21 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from din_trainer.features import LABEL as LABEL
+from din_trainer.features import REQUEST_ID, USER_ID
+from din_trainer.features import TIMESTAMP as TIMESTAMP
 from pipeline.errors import InputError
 
-USER = "user_id"
+USER = USER_ID
 ITEM = "candidate_item_id"
 CATEGORY = "candidate_category_id"
-LABEL = "label"
-TIMESTAMP = "timestamp"
-REQUEST = "request_id"
+REQUEST = REQUEST_ID
 SPLIT = "split"
 HISTORICAL = "historical_"
 CANDIDATE = "candidate_"
 
 BATCH_SIZE = 50_000  # rows
-_BROKEN_NAMED = 5
+BROKEN_NAMED = 5
 
 
 @dataclass
@@ -73,13 +74,8 @@ class Tally:
         if not self.skip_broken:
             raise InputError(f"{path}, {unit} {line}: {fault}: mend or remove the {unit}, or drop such {unit}s with --skip-broken.")
         self.dropped["broken lines"] += 1
-        if len(self.broken) < _BROKEN_NAMED:
+        if len(self.broken) < BROKEN_NAMED:
             self.broken.append(f"{path.name}, {unit} {line}: {fault}")
-
-    def add(self, other: "Tally") -> None:
-        """Adds what another file's tally has counted."""
-        self.dropped.update(other.dropped)
-        self.broken = [*self.broken, *other.broken][:_BROKEN_NAMED]
 
 
 class Source(Protocol):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -41,20 +41,18 @@ class Sequences:
     has_negatives: bool = False
     history: Literal["earlier", "before"] = "before"
     repeats: Literal["latest", "all"] = "all"
-    rules: dict[str, str] = field(init=False)
-    schema: pa.Schema = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def rules(self) -> dict[str, str]:
         rules = {
             "label": "each item of a sequence is a click",
             "rows": "each item of a sequence is one; a broken line is one, however many items are on it",
         }
-        fields = [(USER, pa.int64()), (ITEM, pa.int64()), (LABEL, pa.int64())]
-        if self.attributes:
-            rules["category"] = f"the item's last attribute; {NO_CATEGORY} where it has none"
-            fields.append((CATEGORY, pa.int64()))
-        object.__setattr__(self, "rules", rules)
-        object.__setattr__(self, "schema", pa.schema(fields))
+        return rules | ({"category": f"the item's last attribute; {NO_CATEGORY} where it has none"} if self.attributes else {})
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([(name, pa.int64()) for name in (USER, ITEM, LABEL, *([CATEGORY] if self.attributes else []))])
 
     def files(self) -> list[Path]:
         return [self.file]
