@@ -17,8 +17,8 @@ test: setup ## Run all tests
 unit: setup ## Run the tests that do not run whole pipelines
 	@.venv/bin/python -m pytest --ignore=tests/e2e
 
-lint: setup ## Check style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
+lint: setup ## Check style, types and the direction of imports
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache
 
 format: setup ## Put the code in the common form
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .

@@ -10,10 +10,10 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from pipeline.serving.push import RolledBack, push
-from pipeline.serving.versions import WARM_UP_FILE
+from components.serving.store.push import PushRefused, push
+from components.serving.store.versions import WARM_UP_FILE
 
-SETTINGS_KEY = "serving"  # in custom_config: JSON of `push`'s keep, push_to, base_path, pinned and poll_seconds
+SETTINGS_KEY = "serving"  # in custom_config: JSON of `push`'s keep, push_to, base_path, pinned, replaces and poll_seconds
 UNCHANGED_KEY = "unchanged"  # custom property of the PushedModel: these very weights were served already
 REFUSED_KEY = "refused_because"  # custom property of the PushedModel: why a blessed model was not pushed
 
@@ -33,7 +33,7 @@ class Executor(pusher.Executor):
         base = Path(destination.filesystem.base_directory)
         try:
             result = push(Path(self.GetModelPath(input_dict)), base, warm_up=_warm_up(input_dict), **_settings(exec_properties))
-        except RolledBack as error:
+        except PushRefused as error:
             self._MarkNotPushed(pushed)
             pushed.set_string_custom_property(REFUSED_KEY, str(error))
             return

@@ -14,17 +14,27 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.artifacts import LOADING_FILE, SAMPLE_FILE, ScoredSample
-from components.tolerance import allowed_difference
+from components.artifact_types import LOADING_FILE, SAMPLE_FILE, ScoredSample
+from components.base.errors import InputError
+from components.base.score_tolerance import allowed_difference
+from components.evaluation.metrics.catalogue import PROBABILITY
+from components.serving.model.exported_features import read_features
+from components.serving.model.impression_tensors import Impression, inputs_of
+from components.serving.model.loaded_model import (
+    Arrays,
+    Crashed,
+    LoadedModel,
+    LoadError,
+    ModelError,
+    RunError,
+    Signature,
+    Tensor,
+    read_signatures,
+)
+from components.serving.model.model_server_process import BINARY, ModelServer, find_model_server
+from components.serving.model.warm_up import Request, read_warm_up, sample_requests, write_warm_up
+from components.serving.store.versions import WARM_UP_FILE
 from din_trainer.features import FeatureConfig
-from pipeline.errors import InputError
-from pipeline.exported import read_features
-from pipeline.metrics import PROBABILITY
-from pipeline.serving.loaded_model import Arrays, Crashed, LoadedModel, LoadError, ModelError, RunError, Signature, Tensor, read_signatures
-from pipeline.serving.model_server import BINARY, ModelServer, find_model_server
-from pipeline.serving.requests import Impression, inputs_of
-from pipeline.serving.versions import WARM_UP_FILE
-from pipeline.serving.warm_up import Request, read_warm_up, sample_requests, write_warm_up
 
 LOADER = "TensorFlow's C++ loader"
 

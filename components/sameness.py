@@ -15,12 +15,12 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
-from components.impressions import RAW, read_batches, read_schema, split_files
-from components.tolerance import allowed_difference
+from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
+from components.base.example_reader import RAW, read_batches, read_schema, split_files
+from components.base.score_tolerance import allowed_difference
+from components.serving.model.impression_tensors import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.trainer import KERAS_FILE
-from pipeline.serving.requests import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
 
 _USERS, _CANDIDATES, _ALONE = 64, 4, 8
 ALONE = "one by one"  # the first few, each in a request of its own

@@ -15,8 +15,8 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-from components.impressions import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
-from pipeline.buckets import bucket
+from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
+from components.evaluation.count_buckets import bucket
 
 
 class _Buckets:

@@ -15,12 +15,12 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.artifacts import INTERVALS_FILE, ConfidenceIntervals
-from components.impressions import RAW, read_batches, read_schema, split_files
-from pipeline.bootstrap import Slice, intervals
-from pipeline.curves import curves
-from pipeline.ids import numbers, numbers_within
-from pipeline.slices import SliceKey, slice_rows, slice_text
+from components.artifact_types import INTERVALS_FILE, ConfidenceIntervals
+from components.base.example_reader import RAW, read_batches, read_schema, split_files
+from components.evaluation.curves import curves
+from components.evaluation.metrics.id_numbers import numbers, numbers_within
+from components.evaluation.poisson_bootstrap import Slice, intervals
+from components.evaluation.slices import SliceKey, slice_rows, slice_text
 
 
 class Scored:

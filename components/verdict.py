@@ -13,9 +13,9 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
-from components.artifacts import INTERVALS_FILE, LOADING_FILE, SAMENESS_FILE, ConfidenceIntervals, ScoredSample
-from pipeline.metrics import OVERALL
-from pipeline.slices import slice_text
+from components.artifact_types import INTERVALS_FILE, LOADING_FILE, SAMENESS_FILE, ConfidenceIntervals, ScoredSample
+from components.evaluation.metrics.catalogue import OVERALL
+from components.evaluation.slices import slice_text
 
 VERDICT_FILE = "verdict.json"
 _TOLD = 20  # reasons in a sentence
@@ -127,13 +127,13 @@ def judge(rules: list[dict[str, Any]], slices: list[dict[str, Any]]) -> list[dic
     return rows
 
 
-def explain_refusal(rows: list[dict[str, Any]], blessed_by_evaluator: bool, confidence: float) -> str | None:
+def explain_refusal(rows: list[dict[str, Any]], confidence: float) -> str | None:
     """Why the metrics refuse the model, in one sentence with the numbers; None if they do not."""
     failed = [_reason(row, confidence) for row in rows if not row["passed"]]
-    if failed:
-        more = [f"and {len(failed) - _TOLD} more"] if len(failed) > _TOLD else []
-        return "; ".join([*failed[:_TOLD], *more]) + "."
-    return None if blessed_by_evaluator else "the Evaluator did not bless the model (see its validation result under tfma_path)."
+    if not failed:
+        return None
+    more = [f"and {len(failed) - _TOLD} more"] if len(failed) > _TOLD else []
+    return "; ".join([*failed[:_TOLD], *more]) + "."
 
 
 def join_reasons(reasons: list[str | None]) -> str | None:
@@ -173,7 +173,6 @@ def read_loading(folder: Path, blessed: bool) -> dict[str, Any]:
 @component
 def Verdict(
     evaluation: InputArtifact[standard_artifacts.ModelEvaluation],
-    evaluator_blessing: InputArtifact[standard_artifacts.ModelBlessing],
     intervals: InputArtifact[ConfidenceIntervals],
     sample: InputArtifact[ScoredSample],
     infra_blessing: InputArtifact[standard_artifacts.InfraBlessing],
@@ -186,7 +185,6 @@ def Verdict(
 
     Args:
         evaluation: TFMA's output.
-        evaluator_blessing: The Evaluator's own.
         intervals: UserBootstrap's.
         sample: Sameness's.
         infra_blessing: InfraGate's, or that of TFX's InfraValidator.
@@ -199,10 +197,9 @@ def Verdict(
     found = json.loads((Path(intervals.uri) / INTERVALS_FILE).read_text())
     slices = join(found["slices"], *_load_metrics(evaluation.uri))
     rows = judge(json.loads(rules), slices)
-    evaluator_agrees = bool(evaluator_blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY))
     sameness = json.loads((Path(sample.uri) / SAMENESS_FILE).read_text())
     loading = read_loading(Path(infra_blessing.uri), infra_blessing.get_int_custom_property(infra_validator._BLESSED_KEY) == 1)
-    refusal = explain_refusal(rows, evaluator_agrees, found["confidence"])
+    refusal = explain_refusal(rows, found["confidence"])
     reason = join_reasons([refusal, sameness["refused_because"], loading["refused_because"]])
     judged = {"blessed": reason is None, "refused_because": reason, "thresholds": rows, "slices": slices}
     verdict = {**found, **judged, "sameness": sameness, "loading": loading}

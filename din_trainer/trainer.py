@@ -8,10 +8,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from din_trainer.checkpoints import only_folder
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, ORIGIN_FILE, SOURCE_KEY, DINConfig
-from din_trainer.export import export
-from din_trainer.fitting import fit
+from din_trainer.export.signatures import export
+from din_trainer.training.checkpoints import only_folder
+from din_trainer.training.fit import fit
 
 KERAS_FILE = "din.keras"  # in the model run, beside TensorBoard's logs
 

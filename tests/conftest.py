@@ -22,6 +22,6 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def small_export(tmp_path_factory):
     """An export with every kind of feature, its model and Transform's output; not to be written to."""
-    from benchmarks.small_export import make_small_export
+    from benchmarks.exports.small_export import make_small_export
 
     return make_small_export(tmp_path_factory.mktemp("small"))

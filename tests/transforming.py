@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_transform.tf_metadata import schema_utils
 
-from din_trainer.schema import make_schema
+from din_trainer.transform.raw_schema import make_schema
 
 
 def to_example(row):

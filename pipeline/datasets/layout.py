@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.tfrecord import TFRecordWriter
-from pipeline.errors import InputError
+from components.base.errors import DataError, InputError
+from components.base.tfrecord import TFRecordWriter
 
 SPLITS = ("train", "validation", "eval")
 MANIFEST = "manifest.json"
@@ -124,3 +124,30 @@ class DatasetWriter:
                 shutil.move(path, self._out / path.name)
         else:
             self._part.rename(self._out)
+
+
+def split_files(data: Path, split: str) -> list[Path]:
+    """The split's files, in order.
+
+    Raises:
+        DataError: The folder or the files are missing.
+    """
+    if not data.is_dir():
+        raise DataError(f"{data} is not a folder: give --data the folder that holds {', '.join(f'{s}/' for s in SPLITS)}.")
+    files = sorted((data / split).glob("*.tfrecord.gz"))
+    if not files:
+        raise DataError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
+    return files
+
+
+def read_oracle(data: Path) -> dict[str, float | None] | None:
+    """The manifest's figures of the true probabilities on eval/; None where they are not known.
+
+    Raises:
+        DataError: The manifest cannot be read.
+    """
+    manifest = data / MANIFEST
+    try:
+        return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{manifest} cannot be read ({error}): mend it, or take it away.") from error

@@ -31,10 +31,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from components.base.errors import InputError
+from components.evaluation.metrics.gauc import gauc
 from din_trainer.features import Frozen
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column, scalar_column
-from pipeline.errors import InputError
-from pipeline.gauc import gauc
 
 PAGE = 5  # candidates a request
 DEFAULT_CATEGORIES = 50

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_whole
-from pipeline.metrics import REPORTED
-from pipeline.report.charts import Chart
-from pipeline.report.configuration import differences
+from components.base.atomic_files import write_whole
+from components.evaluation.metrics.catalogue import REPORTED
+from pipeline.report.charts.chart_style import Chart
+from pipeline.report.charts.curve_charts import curve_charts
+from pipeline.report.charts.training_charts import validation_charts
 from pipeline.report.content import Content, read_content
-from pipeline.report.curve_charts import curve_charts
-from pipeline.report.metric_rows import estimate, overall
 from pipeline.report.rendering import Section, render_page
-from pipeline.report.slice_table import slice_table
-from pipeline.report.training_charts import validation_charts
-from pipeline.report.words import VERDICTS, metric_meaning, metric_name, verdict_reasons
+from pipeline.report.sections.config_differences import differences
+from pipeline.report.sections.metric_rows import estimate, overall
+from pipeline.report.sections.slice_table import slice_table
+from pipeline.report.text_format import VERDICTS, metric_meaning, metric_name, verdict_reasons
 
 _SECTIONS = (
     Section("metrics", "Metrics"),

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
-from pipeline.summary import Summary, read_summaries
+from components.base.errors import InputError
+from pipeline.run.summary import Summary, read_summaries
 
 EVALUATION_FILE, CONFIG_FILE, DETAILS_FILE, REPORT_FILE = "evaluation.json", "config.json", "details.json", "report.html"
 _OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_because", "pushed_version")

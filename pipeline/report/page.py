@@ -3,22 +3,22 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import write_whole
-from pipeline.metrics import OVERALL
-from pipeline.report.activity_chart import activity_chart
-from pipeline.report.attention_view import attention_view
-from pipeline.report.charts import Chart
-from pipeline.report.configuration import flatten
+from components.base.atomic_files import write_whole
+from components.evaluation.metrics.catalogue import OVERALL
+from pipeline.report.charts.activity_chart import activity_chart
+from pipeline.report.charts.chart_style import Chart
+from pipeline.report.charts.curve_charts import curve_charts, score_chart
+from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
+from pipeline.report.charts.training_charts import training_charts
 from pipeline.report.content import Content, read_content
-from pipeline.report.curve_charts import curve_charts, score_chart
-from pipeline.report.data_view import features_by_split
-from pipeline.report.history_charts import MOST_RUNS, history_charts
-from pipeline.report.metric_rows import metric_rows
 from pipeline.report.rendering import Section, render_page
-from pipeline.report.slice_table import slice_table
-from pipeline.report.training_charts import training_charts
-from pipeline.report.words import VERDICTS, verdict_reasons
-from pipeline.summary import share_of_oracle
+from pipeline.report.sections.attention_section import attention_view
+from pipeline.report.sections.config_differences import flatten
+from pipeline.report.sections.data_section import features_by_split
+from pipeline.report.sections.metric_rows import metric_rows
+from pipeline.report.sections.slice_table import slice_table
+from pipeline.report.text_format import VERDICTS, verdict_reasons
+from pipeline.run.summary_tables import share_of_oracle
 
 _MOST_GATES = 300  # on slices that a page shows, the failed ones first: it must stay small
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import words
-from pipeline.report.charts import Chart
+from pipeline.report import text_format as words
+from pipeline.report.charts.chart_style import Chart
 
 _FILTERS = (
     words.compact,

@@ -9,7 +9,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import runtime_parameter_utils
 
-from pipeline.errors import causes
+from components.base.errors import causes
 
 
 class Listener(Protocol):

@@ -10,10 +10,10 @@ from tfx.utils import json_utils, path_utils
 from tfx.version import __version__ as tfx_version
 
 from components.atomic_pusher import REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
-from pipeline.serving.labels import rollback
-from pipeline.serving.models_config import read_models_config
-from pipeline.serving.versions import served_versions
-from tests.serving.saved_models import save_model
+from components.serving.store.models_config import read_models_config
+from components.serving.store.rollback_and_promote import rollback
+from components.serving.store.versions import served_versions
+from tests.components.serving.saved_models import save_model
 
 
 class Node:

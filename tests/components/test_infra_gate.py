@@ -14,20 +14,20 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from benchmarks.analysis import analyse
+from benchmarks.exports.transform_analysis import analyse
 from components import infra_gate
-from components.artifacts import SAMPLE_FILE, ScoredSample
+from components.artifact_types import SAMPLE_FILE, ScoredSample
 from components.infra_gate import LOADING_FILE, InfraGate
+from components.serving.model import loaded_model
+from components.serving.model.impression_tensors import as_impressions
+from components.serving.model.warm_up import Request, read_warm_up
 from din_trainer.config import ORIGIN_FILE, DINConfig
-from din_trainer.export import export
+from din_trainer.export.signatures import export
 from din_trainer.features import LABEL, FeatureConfig
-from din_trainer.model import make_model
-from din_trainer.vocabularies import vocabulary_sizes
-from pipeline.serving import loaded_model
-from pipeline.serving.requests import as_impressions
-from pipeline.serving.warm_up import Request, read_warm_up
+from din_trainer.models.make_model import make_model
+from din_trainer.training.initial_tables import vocabulary_sizes
+from tests.components.serving import toy
 from tests.conftest import ROOT
-from tests.serving import toy
 from tests.transforming import parse, with_large_weights
 
 WARM_UP = "tf_serving_warmup_requests"
@@ -89,7 +89,7 @@ def good(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def no_model_server_on_the_path_and_short_measurements(monkeypatch):
     monkeypatch.setattr("components.infra_gate._RUNS", 20)
-    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", lambda name: None)
+    monkeypatch.setattr("components.serving.model.model_server_process.shutil.which", lambda name: None)
 
 
 class Outcome:
@@ -297,10 +297,10 @@ def test_bounds_are_held(gate, bound, reason):
 def test_an_export_that_ends_its_process_is_refused(gate, tmp_path, monkeypatch):
     program = tmp_path / "loader.py"
     program.write_text(
-        f"import os, sys\nsys.path.insert(0, {str(Path(loaded_model.__file__).parent)!r})\nimport loader\n"
+        "import os\nfrom components.serving.model import loader_process as loader\n"
         "loader.Session.run = lambda *_: os.abort()\nloader.main()\n"
     )
-    monkeypatch.setattr(loaded_model, "_LOADER", program)
+    monkeypatch.setattr(loaded_model, "_LOADER_COMMAND", [sys.executable, str(program)])
     assert_refused(gate(), "the export ended the process that held it: the process was ended by signal 6.")
 
 
@@ -341,7 +341,7 @@ def test_a_model_server_is_asked_over_grpc_and_rest(gate, server):
 
 
 def test_a_model_server_on_the_path_is_found(gate, server, monkeypatch):
-    monkeypatch.setattr("pipeline.serving.model_server.shutil.which", {"tensorflow_model_server": server}.get)
+    monkeypatch.setattr("components.serving.model.model_server_process.shutil.which", {"tensorflow_model_server": server}.get)
     monkeypatch.setenv("FAKE_REST_SHIFT", "0.25")
     assert_refused(gate(), "scores of signature 'serving_default' over REST are up to 0.25 off the training-time ones")
 

@@ -9,14 +9,14 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from benchmarks.small_export import FEATURES, IMPRESSIONS
-from components.artifacts import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
+from benchmarks.exports.small_export import FEATURES, IMPRESSIONS
+from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
+from components.base.score_tolerance import allowed_difference
 from components.sameness import Sameness, compare, furthest, judge, make_sample, trained_scores
-from components.tolerance import allowed_difference
-from din_trainer.schema import make_schema
+from components.serving.model.impression_tensors import as_impressions, predict_tensors, rank_tensors, to_example
+from components.serving.model.loaded_model import LoadedModel
 from din_trainer.trainer import KERAS_FILE
-from pipeline.serving.loaded_model import LoadedModel
-from pipeline.serving.requests import as_impressions, predict_tensors, rank_tensors, to_example
+from din_trainer.transform.raw_schema import make_schema
 from tests import transforming
 
 SAMPLE = make_sample(IMPRESSIONS, FEATURES)

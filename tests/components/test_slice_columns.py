@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.base.tfrecord import TFRecordWriter, read_batches, read_records
 from components.slice_columns import add_columns, bucket, count_values, extended_schema
-from pipeline.datasets.tfrecord import TFRecordWriter, read_batches, read_records
 
 
 @pytest.mark.parametrize(

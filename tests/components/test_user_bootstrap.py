@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from components.evaluation.curves import curves
 from components.user_bootstrap import evaluate
-from pipeline.curves import curves
 
 
 class Scored:

@@ -6,10 +6,10 @@ import pytest
 from tfx.types import standard_artifacts
 
 from components import verdict
-from components.artifacts import ConfidenceIntervals, ScoredSample
+from components.artifact_types import ConfidenceIntervals, ScoredSample
 from components.verdict import explain_refusal, join, join_reasons, judge, read_loading
-from pipeline.config import load_config
-from pipeline.evaluation import rules
+from pipeline.configuration.eval_config import rules
+from pipeline.configuration.load_config import load_config
 
 CONFIG = {"auc": {"at_least": 0.6, "worse_by_at_most": 0.01}, "log_loss": {"at_most": 0.5, "worse_by_at_most": 0.02}}
 
@@ -175,7 +175,6 @@ def run_verdict(tmp_path, monkeypatch, sameness=None, loading=None):
     """The component, on metrics that pass, with what the other gates say."""
     given = {
         "evaluation": standard_artifacts.ModelEvaluation(),
-        "evaluator_blessing": standard_artifacts.ModelBlessing(),
         "intervals": ConfidenceIntervals(),
         "sample": ScoredSample(),
         "infra_blessing": standard_artifacts.InfraBlessing(),
@@ -185,7 +184,6 @@ def run_verdict(tmp_path, monkeypatch, sameness=None, loading=None):
     for name, artifact in given.items():
         artifact.uri = str(tmp_path / name)
         (tmp_path / name).mkdir()
-    given["evaluator_blessing"].set_int_custom_property("blessed", 1)
     given["infra_blessing"].set_int_custom_property("blessed", int(loading is None))
     rows = [{"slice": "overall", "key": [], "examples": 9, "metrics": {"auc": {"candidate": [0.7, 0.9], "change": None}}}]
     (tmp_path / "intervals" / "intervals.json").write_text(json.dumps({"confidence": 0.95, "slices": rows}))

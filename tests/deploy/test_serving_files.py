@@ -13,7 +13,7 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 
-from pipeline.serving.models_config import POLL_SECONDS
+from components.serving.store.models_config import POLL_SECONDS
 from tests.conftest import ROOT
 
 SERVING = ROOT / "deploy" / "serving"

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 import din_trainer.trainer  # noqa: F401  # registers models and optimizer
+from components.base.tfrecord import read_batches
+from components.serving.store.model_digest import model_digest
 from pipeline.datasets.layout import SPLITS, DatasetWriter
-from pipeline.datasets.tfrecord import read_batches
-from pipeline.serving.versions import model_digest
 from tests.e2e.conftest import run
-from tests.impressions import make_column
+from tests.sample_data import make_column
 
 ITEMS = 60
 VECTORS = np.random.default_rng(0).normal(size=(ITEMS, 16)).astype(np.float32)

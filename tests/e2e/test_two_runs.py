@@ -12,13 +12,13 @@ import pytest
 import sklearn.metrics
 import tensorflow as tf
 
+from components.base.tfrecord import read_batches, read_records
+from components.serving.store.models_config import ServedModel, read_models_config
+from components.serving.store.versions import served_versions
 from components.slice_columns import bucket
-from pipeline.datasets.tfrecord import read_batches, read_records
-from pipeline.serving.models_config import ServedModel, read_models_config
-from pipeline.serving.versions import served_versions
+from tests.components.evaluation.metrics.test_gauc import user_by_user
 from tests.conftest import ROOT
 from tests.e2e.conftest import din, run
-from tests.pipeline.test_gauc import user_by_user
 
 DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate"}
 NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
@@ -202,7 +202,7 @@ def test_edited_code_meets_no_stale_cache(two_runs, tmp_path):
         shutil.copytree(ROOT / package, tmp_path / package)
     with open(tmp_path / "din_trainer" / "layers.py", "a") as file:
         file.write("\n# edited\n")
-    command = (sys.executable, "-c", "import sys; from pipeline.cli import main; sys.exit(main())")
+    command = (sys.executable, "-c", "import sys; from pipeline.cli.main import main; sys.exit(main())")
     result = run(two_runs.workspace, two_runs.data, ("training.seed=1", "training.epochs=1", NEVER_PUSHED), command=command, cwd=tmp_path)
     assert result.code == 3, result.err
     assert set(result.summary["cached"]) >= DATA_NODES
@@ -249,8 +249,8 @@ def test_an_export_that_is_too_slow_is_refused(two_runs):
 def test_training_left_logs_and_a_keras_model(two_runs):
     import keras
 
-    import din_trainer.model  # registers DIN
-    import din_trainer.training  # noqa: F401  # and its optimizer
+    import din_trainer.models.make_model  # registers DIN
+    import din_trainer.training.loop  # noqa: F401  # and its optimizer
 
     runs = sorted((two_runs.workspace / "artifacts" / "default" / "Trainer" / "model_run").iterdir(), key=lambda path: int(path.name))
     model = keras.models.load_model(runs[0] / "din.keras")

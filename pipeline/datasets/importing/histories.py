@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS
-from pipeline.datasets.importing.order import changes, codes, group_starts, times
+from pipeline.datasets.importing.user_order import changes, codes, group_starts, times
 from pipeline.datasets.layout import list_column
 from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, LABEL, TIMESTAMP, USER
 

@@ -7,7 +7,7 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.importing.parts import append_table
+from pipeline.datasets.importing.arrow_files import append_table
 
 _BUFFERED_BYTES = 64_000_000
 

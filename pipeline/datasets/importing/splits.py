@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from pipeline.datasets.importing.order import changes, codes, times
+from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.random_numbers import uniform
-from pipeline.datasets.importing.settings import ImportSettings
+from pipeline.datasets.importing.user_order import changes, codes, times
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.sources.interactions import SPLIT, USER
 

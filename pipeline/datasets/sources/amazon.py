@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
 from pipeline.datasets.sources.text_lines import read_lines, require_rows, time_column
-from pipeline.errors import InputError
 
 UNKNOWN = b"(unknown)"
 _SUFFIXES = (".json", ".json.gz")

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.errors import InputError
+from components.base.errors import InputError
 
 if TYPE_CHECKING:  # `din --help` is quicker without it
     from pipeline.datasets.sources.interactions import Source
@@ -64,7 +64,7 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         from pipeline.datasets.sources.sequences import open_sequences
 
         return open_sequences(path, metadata)
-    from pipeline.datasets.sources.clicklog import ClickLog
+    from pipeline.datasets.sources.clicklog.click_log import ClickLog
 
     assert mapping is not None
     return ClickLog(path, mapping)

@@ -23,10 +23,10 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from components.base.errors import InputError
 from din_trainer.features import LABEL as LABEL
 from din_trainer.features import REQUEST_ID, USER_ID
 from din_trainer.features import TIMESTAMP as TIMESTAMP
-from pipeline.errors import InputError
 
 USER = USER_ID
 ITEM = "candidate_item_id"

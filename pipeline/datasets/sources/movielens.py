@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
 from pipeline.datasets.sources.text_lines import Column, Row, find, header_of, read_lines, read_rows, require_rows, time_column, typed
-from pipeline.errors import InputError
 
 UNKNOWN = "(unknown)"
 _NO_GENRES = b"(no genres listed)"

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
 from pipeline.datasets.sources.text_lines import Column, read_lines, require_rows
-from pipeline.errors import InputError
 
 ATTRIBUTES = "_item2attributes.json"
 NO_CATEGORY = 0  # S3-Rec counts attributes from 1

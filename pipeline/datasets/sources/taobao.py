@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
 from pipeline.datasets.sources.text_lines import INT64_MAX, Column, Row, read_rows, require_rows, typed
-from pipeline.errors import InputError
 
 _FILES = ("UserBehavior.csv", "UserBehavior.csv.gz")
 _CLICK = "pv"

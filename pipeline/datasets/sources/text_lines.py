@@ -11,8 +11,8 @@ from typing import Literal, TextIO, TypeVar
 
 import numpy as np
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally
-from pipeline.errors import InputError
 
 INT64_MAX = 2**63 - 1
 _YEAR_2100 = 4_102_444_800  # unix seconds; what lies beyond is in milliseconds

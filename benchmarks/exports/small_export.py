@@ -1,0 +1,67 @@
+"""A SavedModel with every kind of feature, made from a few impressions in seconds: something to attack, not to score with."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tensorflow_transform as tft
+
+from benchmarks.exports.transform_analysis import analyse, randomise
+from din_trainer.config import ORIGIN_FILE, DINConfig
+from din_trainer.export.signatures import export
+from din_trainer.features import FeatureConfig
+from din_trainer.models.make_model import make_model
+from din_trainer.models.ranking_model import RankingModel
+from din_trainer.training.initial_tables import vocabulary_sizes
+
+FEATURES = FeatureConfig.model_validate(
+    {
+        "history_length": 4,
+        "time_gap": True,
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4, "oov_buckets": 3},
+            "category": {
+                "candidate": "candidate_category_id", "history": "historical_category_ids",
+                "dtype": "bytes", "dim": 2, "min_count": 2, "oov_buckets": 2,
+            },
+            "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
+        },
+        "user": {"user_id": {"dtype": "bytes", "dim": 2}, "age": {"dim": 2, "oov_buckets": 2}},
+        "context": {"device": {"dtype": "bytes", "dim": 2}, "hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
+    }
+)  # fmt: skip
+
+IMPRESSIONS: list[dict[str, Any]] = [
+    {
+        "user_id": "0", "age": 3, "candidate_item_id": 7, "candidate_category_id": "a", "historical_item_ids": [9, 7, 0, 7, 2],
+        "historical_category_ids": ["b", "a", "a", "a", "c"], "cart_item_ids": [7, 3], "historical_timestamps": [1, 2, 50, 90, 200],
+        "timestamp": 3_000, "device": "phone", "hour": 2, "price": 1.0, "label": 1,
+    },
+    {"user_id": "5", "candidate_item_id": 0, "candidate_category_id": "a", "timestamp": 40_000, "hour": 6, "label": 0},
+    {
+        "user_id": "5", "age": 4, "candidate_item_id": 3, "candidate_category_id": "c", "historical_item_ids": [7, 0, 3],
+        "historical_category_ids": ["a", "c", "b"], "cart_item_ids": [9], "historical_timestamps": [10, 20_000, 30_000],
+        "timestamp": 50_000, "device": "desk", "price": 3.0, "label": 0,
+    },
+]  # fmt: skip
+
+
+class SmallExport(NamedTuple):
+    """The SavedModel's folder, the Keras model that it was made of, and Transform's output."""
+
+    saved_model: Path
+    model: RankingModel
+    transform_output: tft.TFTransformOutput
+
+
+def make_small_export(folder: Path) -> SmallExport:
+    """Writes the SavedModel, with random weights, and Transform's graph into a folder."""
+    transform_output = analyse(IMPRESSIONS, FEATURES, folder / "transform")
+    config = DINConfig(features=FEATURES)
+    model = make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))
+    randomise(model, 0.3)
+    saved_model = folder / "model"
+    export(model, transform_output, str(saved_model))
+    (saved_model / ORIGIN_FILE).parent.mkdir(exist_ok=True)
+    (saved_model / ORIGIN_FILE).write_text(json.dumps({"config": config.model_dump(mode="json"), "source": ""}))
+    return SmallExport(saved_model, model, transform_output)

@@ -1,0 +1,185 @@
+"""Hostile requests against an exported model in TensorFlow's C++ loader: `python -m benchmarks.hardening.fuzz`.
+
+A case is one request. It has to end in an error, or in finite scores in [0, 1] of the request's shape. Findings are a crash, an answer that
+takes longer than `TIMEOUT`, any other number, and the refusal of a request that is odd but legal (unknown ids, empty or very long
+histories, no rows); `--case NUMBER` with the same seed runs one of them again. So is memory that grows: the least that was resident in the
+last tenth of the cases, less the least in the second tenth, may not exceed `GROWTH`. The first tenth is left to caches and pools.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import grpc
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.hardening.hostile_requests import Arrays, Case, make_case
+from components.base.errors import InputError
+from components.serving.model.exported_features import read_features
+from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError
+from din_trainer.features import FeatureConfig
+
+TIMEOUT = 30.0  # seconds; a history of 100,000 events takes less than one
+GROWTH = 128 * 2**20  # bytes: 1.6 KiB a case of 100,000; requests of all sizes, none of which leaks, spread the heap by about 65 MiB
+_SAMPLES, _MOST_FINDINGS = 200, 20
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+
+
+class Model(Protocol):
+    """What is attacked: `LoadedModel`."""
+
+    signatures: dict[str, Any]
+
+    def run(self, signature: str, inputs: Arrays, timeout: float) -> Arrays: ...
+    def resident_bytes(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Report(NamedTuple):
+    """What came of the cases.
+
+    Attributes:
+        outcomes: Cases by signature and outcome: `scores`, or the name of the error's code.
+        findings: A sentence each.
+        resident: Samples of the process's memory over the run, in bytes.
+        seconds: Of all.
+    """
+
+    outcomes: Counter[tuple[str, str]]
+    findings: list[str]
+    resident: list[int]
+    seconds: float
+
+
+def fault_of(case: Case, outputs: Arrays) -> str | None:
+    """What is wrong with an answer."""
+    for name, values in outputs.items():
+        if case.rows is not None and values.shape[: len(case.rows)] != case.rows:
+            return f"{name} has the shape {values.shape} for {case.rows}"
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            return f"{name} has a value that is not finite"
+        if values.dtype.kind == "i" and (values < 0).any():
+            return f"{name} has a negative id"
+    scores = outputs.get("probability")
+    if scores is not None and not ((scores >= 0) & (scores <= 1)).all():
+        return "a probability is not in [0, 1]"
+    return None
+
+
+def growth(resident: list[int]) -> int:
+    """Bytes that the last tenth of the samples stays above the second tenth."""
+    tenth = max(1, len(resident) // 10)
+    return min(resident[-tenth:]) - min(resident[tenth : 2 * tenth] or resident)
+
+
+def fuzz(open_model: Callable[[], Model], features: FeatureConfig, seed: int, numbers: range, timeout: float = TIMEOUT) -> Report:
+    """Runs cases one after another; a model that died is opened again, and after `_MOST_FINDINGS` the rest is left.
+
+    Args:
+        open_model: Starts the model.
+        features: What it reads.
+        seed: Of all cases.
+        numbers: Which cases.
+        timeout: Seconds that an answer may take.
+    """
+    began = time.monotonic()
+    model = open_model()
+    inputs = {name: {key: tensor.dtype for key, tensor in signature.inputs.items()} for name, signature in model.signatures.items()}
+    outcomes: Counter[tuple[str, str]] = Counter()
+    findings: list[str] = []
+    resident: list[int] = []
+    every = max(1, len(numbers) // _SAMPLES)
+    try:
+        for number in numbers:
+            case = make_case(seed, number, inputs, features)
+            outcome, fault = _run(model, case, timeout)
+            outcomes[case.signature, outcome] += 1
+            if fault is not None:
+                findings.append(f"case {number} of seed {seed}, {case.signature}: {fault} ({'; '.join(case.what)})")
+                if len(findings) == _MOST_FINDINGS:
+                    break
+            if outcome == "crash":
+                model.close()
+                model, resident = open_model(), []
+            elif (number - numbers[0]) % every == 0:
+                resident.append(model.resident_bytes())
+    finally:
+        model.close()
+    if growth(resident or [0]) > GROWTH:
+        findings.append(f"the process grew by {growth(resident) / 2**20:,.0f} MiB, which is more than {GROWTH / 2**20:,.0f} MiB")
+    return Report(outcomes, findings, resident, time.monotonic() - began)
+
+
+def _run(model: Model, case: Case, timeout: float) -> tuple[str, str | None]:
+    """The outcome, and the fault if it is one."""
+    try:
+        outputs = model.run(case.signature, case.inputs, timeout)
+    except RunError as error:
+        code = _CODES.get(error.code, str(error.code))
+        return code, f"a legal request was refused: {code}: {error}" if case.expect == "scores" else None
+    except Crashed as error:
+        return "crash", str(error)
+    return "scores", fault_of(case, outputs)
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the outcomes as a table, then memory and findings."""
+    signatures = sorted({signature for signature, _ in report.outcomes})
+    table = Table("outcome", *signatures)
+    for outcome in sorted({outcome for _, outcome in report.outcomes}, key=lambda name: (name != "scores", name)):
+        table.add_row(outcome, *(f"{report.outcomes[signature, outcome]:,}" for signature in signatures))
+    console.print(table)
+    cases = report.outcomes.total()
+    console.print(f"{cases:,} cases in {report.seconds:,.0f} s, {cases / report.seconds:,.0f} a second", highlight=False)
+    if report.resident:
+        first, last, most = (size / 2**20 for size in (report.resident[0], report.resident[-1], max(report.resident)))
+        words = (
+            f"memory: {first:,.0f} MiB at first, {last:,.0f} at last, {most:,.0f} at most; grown by {growth(report.resident) / 2**20:,.0f}"
+        )
+        console.print(words, highlight=False)
+    for finding in report.findings:
+        console.print(f"FINDING {finding}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{len(report.findings) or 'no'} findings", highlight=False)
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.hardening.fuzz", description="Hostile requests against a model in TensorFlow's C++ loader."
+    )
+    parser.add_argument("--model", type=Path, help="a version folder; a small model with every kind of feature is made if none is given")
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--case", type=int, help="run this case alone")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status: 0 no findings, 1 findings, 2 no such model."""
+    options = _arguments(arguments)
+    numbers = range(options.cases) if options.case is None else range(options.case, options.case + 1)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            if options.model is None:
+                from benchmarks.exports.small_export import make_small_export
+
+                saved_model = make_small_export(Path(folder)).saved_model
+            else:
+                saved_model = options.model
+            features = read_features(saved_model)
+            report = fuzz(lambda: LoadedModel(saved_model, threads=1), features, options.seed, numbers)
+        except (InputError, LoadError) as error:
+            print(error, file=sys.stderr)
+            return 2
+    show(report, Console())
+    return 1 if report.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

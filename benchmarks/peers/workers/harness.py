@@ -1,0 +1,166 @@
+"""The process in which one implementation is measured: commands on standard input, one JSON answer a line on standard output.
+
+It needs numpy and nothing else, because it runs both in the peers' environment and in ours. The scripts beside it import it by its bare
+name, as Python puts a script's own folder on its path.
+
+    {"do": "train", "batch": 256, "rows": 20000}    {"rows_per_s": …, "loss": …}: trains on, from where the last call stopped
+    {"do": "infer", "batch": 1024, "rows": 50000}   {"rows_per_s": …}
+    {"do": "auc"}                                   {"auc": …} on the rows held out: the steps that were timed do learn
+    {"do": "profile", "batch": 1024}                {"shares": {…}}: what a step's time goes to; asked of ours alone
+    {"do": "stop"}                                  ends it, as does the end of standard input
+
+The first line says {"ready": true, "version": …}. A failure ends the process with a traceback on standard error.
+
+Where calls are timed instead of a model (`serve_calls`), there is one command:
+
+    {"call": "predict_32", "repeat": 100}           {"seconds": […]}: of each of the calls
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+WARM_UP_BATCHES = 10
+
+
+@dataclass(frozen=True)
+class Data:
+    """Impressions of which the first `n_train` are for training. Ids begin at 1; 0 pads the histories, on the right."""
+
+    user_id: np.ndarray  # (N,)
+    candidate_item_id: np.ndarray  # (N,)
+    historical_item_ids: np.ndarray  # (N, L)
+    history_length: np.ndarray  # (N,)
+    label: np.ndarray  # (N,)
+    n_users: int
+    n_items: int
+    n_train: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """What an implementation does.
+
+    Attributes:
+        train: `train(batch, rows)` takes the next `rows` training rows, a multiple of `batch`, in steps of `batch`; their mean loss.
+        predict: `predict(batch, rows)` gives the probabilities of the rows that the array `rows` numbers.
+        profile: `profile(batch)` gives the share of each kind of work in the time of training steps.
+    """
+
+    version: str
+    train: Callable[[int, int], float]
+    predict: Callable[[int, np.ndarray], np.ndarray]
+    profile: Callable[[int], dict[str, float]] | None = None
+
+
+def load(path: str) -> Data:
+    """Reads what `np.savez(path, **fields)` wrote."""
+    with np.load(path) as file:
+        fields: dict[str, Any] = {name: values if values.ndim else int(values) for name, values in file.items()}
+    return Data(**fields)
+
+
+def area_under_curve(label: np.ndarray, score: np.ndarray) -> float:
+    """AUC by ranks; equal scores share theirs."""
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    positives = int(label.sum())
+    return float((rank[label == 1].sum() - positives * (positives + 1) / 2) / (positives * (len(label) - positives)))
+
+
+class Session:
+    """Answers commands about one model."""
+
+    def __init__(self, data: Data, model: Model) -> None:
+        self._data, self._model = data, model
+        self._warm: set[tuple[str, int]] = set()
+
+    def answer(self, do: str, batch: int = 1024, rows: int = 0) -> dict[str, Any]:
+        """Carries out one command."""
+        if do == "auc":
+            held_out = np.arange(self._data.n_train, len(self._data.label))
+            return {"auc": area_under_curve(self._data.label[held_out], self._model.predict(batch, held_out).ravel())}
+        if do == "profile":
+            assert self._model.profile is not None
+            return {"shares": self._model.profile(batch)}
+        work = {"train": self._train, "infer": self._infer}[do]
+        if (do, batch) not in self._warm:
+            work(batch, WARM_UP_BATCHES * batch)
+            self._warm.add((do, batch))
+        rows = max(rows // batch, 1) * batch
+        begin = time.perf_counter()
+        result = work(batch, rows)
+        return {"rows_per_s": rows / (time.perf_counter() - begin), **result}
+
+    def _train(self, batch: int, rows: int) -> dict[str, Any]:
+        return {"loss": float(self._model.train(batch, rows))}
+
+    def _infer(self, batch: int, rows: int) -> dict[str, Any]:
+        self._model.predict(batch, np.arange(rows) % len(self._data.label))
+        return {}
+
+
+def _take_stdout() -> IO[str]:
+    """Standard output as it was; what libraries write there from now on goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return answers
+
+
+def _answer(build: Callable[[], tuple[str, Callable[..., dict[str, Any]]]]) -> None:
+    """Builds (imports included) a version and what carries out a command, and answers until told to stop."""
+    answers = _take_stdout()
+    version, carry_out = build()
+    print(json.dumps({"ready": True, "version": version}), file=answers, flush=True)
+    for line in sys.stdin:
+        command = json.loads(line)
+        if command.get("do") == "stop":
+            break
+        print(json.dumps(carry_out(**command)), file=answers, flush=True)
+
+
+def read_requests(path: str) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
+    """Signature and inputs by the name of the call, from frames of [name, signature, inputs' names] with the inputs behind them."""
+    sys.path.insert(0, str(Path(__file__).parents[3]))
+    from components.serving.model.process_messages import read_frame  # which needs NumPy alone
+
+    requests = {}
+    with open(path, "rb") as file:
+        while file.peek(1):
+            (name, signature, names), arrays = read_frame(file)
+            requests[name] = signature, dict(zip(names, arrays, strict=True))
+    return requests
+
+
+def serve_calls(build: Callable[[], tuple[str, dict[str, Callable[[], object]]]]) -> None:
+    """The main function of a script that times calls: `build` gives a version and the calls by name."""
+
+    def timed() -> tuple[str, Callable[..., dict[str, Any]]]:
+        version, calls = build()
+        return version, lambda call, repeat: {"seconds": [_seconds(calls[call]) for _ in range(repeat)]}
+
+    _answer(timed)
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def serve(build: Callable[[Data], Model]) -> None:
+    """The main function of a script that is given the .npz file and measures a model."""
+
+    def session() -> tuple[str, Callable[..., dict[str, Any]]]:
+        data = load(sys.argv[1])
+        model = build(data)
+        return model.version, Session(data, model).answer
+
+    _answer(session)

@@ -1,0 +1,103 @@
+"""Our DIN, with what `din run` trains and scores with: the compiled model's `fit`, a `Split` where it reads TFRecords, `logits_of`.
+
+Called with `--tfrecords` it trains from gzipped TFRecords of transformed examples, end to end; else from memory, as the peers do.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from harness import Data, Model, serve
+
+COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
+
+
+def _settings(data: Data) -> dict[str, Any]:
+    """The configuration: one behaviour, the user, no dropout, as the peers have it."""
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    features = {"behaviours": {"item": item}, "history_length": data.historical_item_ids.shape[1]}
+    return {"features": features, "model": {"dropout": 0.0}}
+
+
+def _write_tfrecords(data: Data, file: Path) -> dict[str, Any]:
+    """The training rows as Transform would write them; returns their feature spec."""
+    import tensorflow as tf
+
+    arrays = {name: getattr(data, name)[: data.n_train] for name in (*COLUMNS, "label")}
+    with tf.io.TFRecordWriter(str(file), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for row in range(data.n_train):
+            features = {
+                name: tf.train.Feature(int64_list=tf.train.Int64List(value=np.atleast_1d(values[row]))) for name, values in arrays.items()
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return {name: tf.io.FixedLenFeature(values.shape[1:], tf.int64) for name, values in arrays.items()}
+
+
+def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
+    """`batches(batch, rows)` as `din run` reads them."""
+    from din_trainer.training.input_pipeline import Split
+
+    folder = tempfile.TemporaryDirectory(prefix="din-bench-")
+    file = Path(folder.name) / "train.tfrecord.gz"
+    spec = _write_tfrecords(data, file)
+
+    def batches(batch: int, rows: int) -> Any:
+        _ = folder  # lives as long as this function
+        epochs = -(-rows // data.n_train)
+        split = Split([str(file)] * epochs, spec, batch, shuffle_seed=0)
+        return split.epoch().take(rows // batch)
+
+    return batches
+
+
+def build(data: Data) -> Model:
+    """Compiled as `din_trainer.training.loop.train` compiles it."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    from din_trainer.training.threads import share_cores
+
+    share_cores()
+    import tensorflow as tf
+    from op_times import shares_of_work
+
+    from din_trainer.config import DINConfig
+    from din_trainer.models.make_model import make_model
+    from din_trainer.training.compile_model import compile_model
+    from din_trainer.training.validation import logits_of
+
+    model = make_model(DINConfig.model_validate(_settings(data)), {"item": data.n_items + 1, "user_id": data.n_users + 1})
+    compile_model(model)
+    tensors = {name: tf.constant(getattr(data, name), tf.int64) for name in COLUMNS}
+    labels = tf.constant(data.label, tf.int64)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+
+    def gather(rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        return {name: tf.gather(values, rows) for name, values in tensors.items()}, tf.gather(labels, rows)
+
+    def from_memory(batch: int, rows: int) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(data.n_train).shuffle(data.n_train).repeat().take(rows).batch(batch)
+        return numbers.map(gather, num_parallel_calls=2).prefetch(8).with_options(options)
+
+    batches = _from_tfrecords(data) if "--tfrecords" in sys.argv else from_memory
+
+    def train(batch: int, rows: int) -> float:
+        return model.fit(batches(batch, rows), verbose=0).history["loss"][0]
+
+    def predict(batch: int, rows: np.ndarray) -> np.ndarray:
+        scored = logits_of(model, tf.data.Dataset.from_tensor_slices(rows).batch(batch).map(gather).with_options(options))
+        return 1 / (1 + np.exp(-np.concatenate(list(scored.as_numpy_iterator()))))
+
+    def profile(batch: int) -> dict[str, float]:
+        return shares_of_work(lambda: train(batch, 32 * batch))
+
+    return Model(version("din-tfx"), train, predict, profile)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[3]))
+    serve(build)

@@ -1,0 +1,111 @@
+"""Impressions that go through the DAG up to Transform once, so that any number of models can be trained on them and judged by them."""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from benchmarks.quality.eval_judge import Trial, read_eval
+from components.base.errors import DataError
+from components.data_gate import DataRefused
+from din_trainer.config import DINConfig
+from din_trainer.features import USER_ID, FeatureConfig
+from din_trainer.training.fit import fit
+from din_trainer.training.initial_tables import vocabulary_sizes
+from din_trainer.training.validation import logits_of
+from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.dag import create_data_pipeline
+from pipeline.datasets.layout import split_files
+from pipeline.run.metadata_store import RunOutputs
+from pipeline.run.places import Places
+from pipeline.runners.local import run_locally
+from pipeline.terminal import Progress
+
+_RUN = "bench"
+_BATCH = 4096
+
+
+class Measurement(NamedTuple):
+    """A trained model on eval/, and how long its training took; GAUC is None where there are no users to rank for."""
+
+    auc: float
+    gauc: float | None
+    log_loss: float
+    seconds: float
+
+
+class Experiment:
+    """Prepares the data.
+
+    Args:
+        config: Whose features are prepared, and the vocabularies' counts if it has regularisation.
+        data: A data set that has been checked.
+        schema: Its schema.
+        workspace: Where everything goes.
+        progress: Told of each node.
+
+    Raises:
+        DataError: The data gate refuses the data.
+    """
+
+    def __init__(self, config: PipelineConfig, data: Path, schema: Path, workspace: Path, progress: Progress):
+        places = Places(
+            data=data,
+            schema=schema,
+            artifacts=workspace / "artifacts",
+            metadata=workspace / "metadata.sqlite",
+            checkpoints=workspace / "checkpoints",
+            serving=workspace / "serving",
+            baseline=None,
+        )
+        try:
+            run_locally(create_data_pipeline(config, places), _RUN, progress)
+        except DataRefused as error:
+            raise DataError(str(error)) from error
+        outputs = RunOutputs(places.metadata, _RUN)
+        self._transform_output = tft.TFTransformOutput(str(outputs.uri("Transform", "transform_graph")))
+        examples = Path(str(outputs.uri("Transform", "transformed_examples")))
+        self._train, self._validation = (sorted(map(str, (examples / f"Split-{s}").iterdir())) for s in ("train", "validation"))
+        self._eval_batches = _transformed(split_files(data, "eval"), config.features, self._transform_output)
+        self._judge = read_eval(data, with_users=USER_ID in config.features.user)
+        self.vocabulary_sizes = vocabulary_sizes(config.features.vocabularies, self._transform_output)
+
+    def train(self, config: DINConfig) -> Trial:
+        """Trains a model as TFX Trainer does, selecting on validation/."""
+        keras.backend.clear_session()  # the last model's graphs
+        started = time.monotonic()
+        trained = fit(config, self._transform_output, self._train, self._validation)
+        seconds = time.monotonic() - started
+        logits = np.concatenate(list(logits_of(trained.model, self._eval_batches).as_numpy_iterator())).astype(np.float64)
+        return Trial(logits, [epoch["val_auc"] for epoch in trained.epochs], seconds)
+
+    def measure(self, config: DINConfig) -> Measurement:
+        """Trains a model and judges it on eval/."""
+        trial = self.train(config)
+        return Measurement(*self._judge.judge(trial.logits), trial.seconds)
+
+    def write_arrays(self, file: Path) -> None:
+        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for those who read no TFRecords; eval/ in its order."""
+        spec = self._transform_output.transformed_feature_spec()
+        splits = {
+            name: tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH).map(lambda x: tf.io.parse_example(x, spec))
+            for name, files in (("train", self._train), ("validation", self._validation))
+        }
+        splits["eval"] = self._eval_batches
+        arrays: dict[str, np.ndarray] = {}
+        for split, batches in splits.items():
+            parsed = list(batches.as_numpy_iterator())
+            arrays |= {f"{split}/{name}": np.concatenate([batch[name] for batch in parsed]) for name in parsed[0]}
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _transformed(files: list[Path], features: FeatureConfig, transform_output: tft.TFTransformOutput) -> tf.data.Dataset:
+    """Batches of the model's inputs from raw impressions, in their order, made as in the exported model."""
+    transform = transform_output.transform_features_layer()
+    spec = {column.name: transform_output.raw_feature_spec()[column.name] for column in features.columns}
+    records = tf.data.TFRecordDataset([str(file) for file in files], compression_type="GZIP")
+    return records.batch(_BATCH).map(lambda serialized: transform(tf.io.parse_example(serialized, spec)))

@@ -1,0 +1,223 @@
+"""DIN beside the base models of its paper (section 6.3) and beside itself with one thing changed.
+
+All are trained on the same data, with the same settings but those of their row, by several seeds; selected on validation/, judged on eval/.
+"""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from components.base.errors import InputError
+from pipeline.configuration.load_config import load_config
+from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.datasets import synthetic
+from pipeline.datasets.layout import read_oracle
+from pipeline.run.data_check import check_data
+from pipeline.run.data_schema import write_schema
+from pipeline.run.execution import LOG_FILE
+from pipeline.run.preflight import check_embeddings
+from pipeline.run.summary_tables import number, share_of_oracle
+from pipeline.terminal import Progress, output_to
+
+if TYPE_CHECKING:  # TensorFlow is imported when the data is known to be sound
+    from benchmarks.quality.experiment import Experiment, Measurement
+
+WIDTH = 120  # of the table: figures cut in two are no use, not even on a narrow terminal
+
+
+class Model(NamedTuple):
+    """A row: its name in the table, and the settings that make it what it is."""
+
+    title: str
+    settings: tuple[str, ...]
+
+
+_DIN = "model.kind=din"
+MODELS = {
+    "lr": Model("LR", ("model.kind=lr",)),
+    "base": Model("Base", ("model.kind=base",)),
+    "wide_deep": Model("Wide&Deep", ("model.kind=wide_deep",)),
+    "pnn": Model("PNN", ("model.kind=pnn",)),
+    "deepfm": Model("DeepFM", ("model.kind=deepfm",)),
+    "din": Model("DIN", (_DIN,)),
+    "no_history": Model("DIN, no history", (_DIN, "model.history=false")),
+    "softmax": Model("DIN, softmax attention", (_DIN, "model.attention_softmax=true")),
+    "prelu": Model("DIN, PReLU", (_DIN, "model.activation=prelu")),
+    "mba": Model("DIN, regularised", (_DIN, "training.regularization=0.01")),  # the paper's λ
+    "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
+}
+
+PEERS = {"deepctr": Model("DeepCTR's DIN", (_DIN,))}  # in a suite alone: they need an environment of their own
+ROWS = {**MODELS, **PEERS}
+
+Oracle = dict[str, float | None] | None
+
+
+def choose_models(names: str | None, known: Sequence[str] = tuple(MODELS)) -> list[str]:
+    """The models that a comma-separated list names, in the table's order; all without a list.
+
+    Raises:
+        InputError: There is no such model.
+    """
+    asked = known if names is None else names.split(",")
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--models: no model is called {name!r}: there are {', '.join(known)}.")
+    return [name for name in known if name in asked]
+
+
+def choose_seeds(first: int, count: int) -> list[int]:
+    """As many seeds as asked for, from the configuration's own on.
+
+    Raises:
+        InputError: None is asked for.
+    """
+    if count < 1:
+        raise InputError(f"--seeds {count}: at least one training a model is needed.")
+    return list(range(first, first + count))
+
+
+def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+    """Mean, standard deviation of the sample (None from one value), and values; None where a figure is not known."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    return {"mean": statistics.mean(known), "sd": statistics.stdev(known) if len(known) > 1 else None, "values": known}
+
+
+def relative_improvement(auc: float, base: float | None) -> float | None:
+    """RelaImpr (equation 11 of the paper), as a fraction; None where the base model has no lift to compare with, or was not measured."""
+    return None if base is None or base <= 0.5 else (auc - 0.5) / (base - 0.5) - 1
+
+
+def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[dict[str, Any]]:
+    """The rows of the JSON, from each model's measurements."""
+    auc = {name: statistics.mean(m.auc for m in measurements) for name, measurements in measured.items()}
+    return [
+        {
+            "name": name,
+            "settings": list(MODELS[name].settings),
+            "auc": spread([m.auc for m in measurements]),
+            "gauc": spread([m.gauc for m in measurements]),
+            "log_loss": spread([m.log_loss for m in measurements]),
+            "rela_impr": relative_improvement(auc[name], auc.get("base")),
+            "share_of_oracle": share_of_oracle(auc[name], (oracle or {}).get("auc")),
+            "seconds": statistics.mean(m.seconds for m in measurements),
+        }
+        for name, measurements in measured.items()
+    ]
+
+
+def figure(spread: dict[str, Any] | None) -> str:
+    if spread is None:
+        return "–"
+    return number(spread["mean"]) + (f" ± {spread['sd']:.4f}" if spread["sd"] is not None else "")
+
+
+def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Table:
+    """The rows as a person reads them, with the oracle as the last one where it is known."""
+    title = f"eval split, trained by seed {', '.join(map(str, seeds))}: mean ± standard deviation"
+    table = Table(title=title, title_justify="left")
+    table.add_column("model")
+    for name in ("AUC", "GAUC", "log loss", "RelaImpr", "lift / oracle's", "training"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        improvement = "–" if row["rela_impr"] is None else f"{row['rela_impr']:+.2%}"
+        share = "–" if row["share_of_oracle"] is None else f"{row['share_of_oracle']:.1%}"
+        figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
+        table.add_row(MODELS[row["name"]].title, *figures, improvement, share, f"{row['seconds']:.1f} s")
+    if oracle:
+        table.add_row("oracle", *(number(oracle[metric]) for metric in ("auc", "gauc", "log_loss")), "", "100.0%", "")
+    return table
+
+
+def open_experiment(config: PipelineConfig, data: Path, workspace: Path, progress: Progress) -> "Experiment":
+    """Checks a data set and brings it through the DAG up to Transform.
+
+    Args:
+        config: Whose features are prepared, and the vocabularies' counts if it has regularisation.
+        data: The data set.
+        workspace: Where everything goes.
+        progress: Told of each step.
+
+    Raises:
+        DataError: The data is refused.
+    """
+    progress.start("check data")
+    check_embeddings(config.features)
+    facts = check_data(data, config.features)
+    schema = write_schema(config, data, facts, workspace / "schemas")
+    progress.finish()
+
+    progress.start("start TensorFlow")
+    from benchmarks.quality.experiment import Experiment
+
+    progress.finish()
+    return Experiment(config, data, schema, workspace, progress)
+
+
+def most_regularised(configs: Iterable[PipelineConfig]) -> PipelineConfig:
+    """Of configurations that differ in how they learn, the one that needs most of the data: the values' counts."""
+    return max(configs, key=lambda config: config.training.regularization)
+
+
+def measure(
+    configs: dict[str, list[PipelineConfig]], data: Path | None, workspace: Path, progress: Progress
+) -> "tuple[dict[str, list[Measurement]], Oracle]":
+    """Trains and judges each model once a configuration.
+
+    Args:
+        configs: By model; they share features and data, and differ in how they learn.
+        data: A data set; None makes the synthetic one.
+        workspace: Where everything goes.
+        progress: Told of each step.
+
+    Raises:
+        DataError: The data is refused.
+    """
+    config = most_regularised(config for row in configs.values() for config in row)
+    if data is None:
+        data = workspace / "data"
+        progress.start("synthetic data")
+        synthetic.generate(config.synthetic, data, command="din bench quality")
+        progress.finish()
+    oracle = read_oracle(data)
+    experiment = open_experiment(config, data, workspace, progress)
+    measured: dict[str, list[Measurement]] = {}
+    for name, row in configs.items():
+        for config in row:
+            progress.start(f"{name}, seed {config.training.seed}")
+            measurement = experiment.measure(config)
+            progress.detail(f"AUC {measurement.auc:.4f}, GAUC {number(measurement.gauc)}, log loss {measurement.log_loss:.4f}")
+            progress.finish()
+            measured.setdefault(name, []).append(measurement)
+    return measured, oracle
+
+
+def main(source: str, settings: list[str], data: Path | None, seed_count: int, models: str | None, as_json: bool) -> int:
+    """Measures in a temporary workspace and prints a table or JSON."""
+    base = load_config(source, settings)
+    seeds = choose_seeds(base.training.seed, seed_count)
+    configs = {
+        name: [load_config(source, [*settings, *MODELS[name].settings, f"training.seed={seed}"]) for seed in seeds]
+        for name in choose_models(models)
+    }
+    with tempfile.TemporaryDirectory(prefix="din-bench-") as folder, output_to(Path(folder) / LOG_FILE) as terminal:
+        progress = Progress(Console(file=terminal, quiet=as_json))
+        try:
+            measured, oracle = measure(configs, data.absolute() if data else None, Path(folder), progress)
+        finally:
+            progress.stop()
+        rows = to_rows(measured, oracle)
+        if as_json:
+            result = {"rows": rows, "oracle": oracle, "seeds": seeds, "data": str(data.absolute()) if data else None, "config": base.name}
+            print(json.dumps(result), file=terminal)
+        else:
+            Console(file=terminal, width=WIDTH).print(to_table(rows, oracle, seeds))
+    return 0

@@ -1,0 +1,150 @@
+"""Confidence intervals of metrics: the Poisson bootstrap over users, vectorised over its replicates.
+
+A user's impressions are no independent observations, so users are drawn, each with all of its impressions (the cluster bootstrap: Davison &
+Hinkley, 1997, section 3.8): how often a user is drawn is Poisson(1) (Chamandy et al., 2012). Both models and all slices see the same draws,
+so that a difference between models has an interval of its own, as narrow as the two are alike.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from components.evaluation.metrics.curve_areas import RANKED, score_levels
+from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
+
+_FEWEST_USERS = 10  # of a slice: fewer say nothing of other users
+DEFINED = 0.9  # share of the replicates in which a metric must be defined
+_CHUNK = 4_000_000  # weights that are worked on at a time
+
+
+class Slice(NamedTuple):
+    """The impressions of a slice.
+
+    Attributes:
+        label: (N,) 0 or 1.
+        scores: (N,) by model.
+        user: (N,), numbers of the users from 0 over all slices.
+        request: (N,); None where the data has none.
+        metrics: What is asked for.
+    """
+
+    label: np.ndarray
+    scores: dict[str, np.ndarray]
+    user: np.ndarray
+    request: np.ndarray | None
+    metrics: list[str]
+
+
+class _Ranking:
+    """The impressions of a slice by score, ready to be weighed again and again.
+
+    Args:
+        label: (N,).
+        score: (N,).
+        user: (N,).
+    """
+
+    def __init__(self, label: np.ndarray, score: np.ndarray, user: np.ndarray):
+        self._unknown = bool(np.isnan(score).any())
+        level = np.unique(score_levels(np.nan_to_num(score)), return_inverse=True)[1]
+        self._users, column = np.unique(user, return_inverse=True)
+        shape = (int(level.max()) + 1, len(self._users))
+        self._clicks = sparse.csr_array((label.astype(np.float32), (level, column)), shape)  # (S, U)
+        self._others = sparse.csr_array((1 - label.astype(np.float32), (level, column)), shape)
+
+    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """The areas under curves: (U, R), how often each user is drawn -> (R,) each."""
+        if self._unknown:
+            return dict.fromkeys(RANKED, np.full(weights.shape[1], np.nan))
+        drawn = weights[self._users].astype(np.float32)
+        others, clicks = (np.asarray(counts @ drawn, np.float64) for counts in (self._others, self._clicks))  # (S, R)
+        return {name: area(others, clicks) for name, area in RANKED.items()}
+
+
+class _Sums:
+    """What each user adds to the additive metrics of a slice."""
+
+    def __init__(self, impressions: Impressions, metrics: list[str]):
+        assert impressions.user is not None
+        self._users, user = np.unique(impressions.user, return_inverse=True)
+        self._by_user = {}
+        for name in (name for name in metrics if name in ADDITIVE):
+            rows = contributions(name, impressions)
+            self._by_user[name] = np.stack([np.bincount(user, column) for column in rows.T], axis=1)  # (U, K)
+
+    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        drawn = weights[self._users].T.astype(np.float64)  # (R, U)
+        return {name: ADDITIVE[name].value(drawn @ sums) for name, sums in self._by_user.items()}
+
+
+def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Each metric of each model in each replicate: (R,); empty where the slice has fewer than ten users.
+
+    Args:
+        cut: A slice.
+        weights: Of `draw_weights`.
+    """
+    if len(np.unique(cut.user)) < _FEWEST_USERS:
+        weights = []
+    result = {}
+    for model, score in cut.scores.items():
+        sums = _Sums(Impressions(cut.label, score, cut.user, cut.request), cut.metrics)
+        ranking = _Ranking(cut.label, score, cut.user)
+        parts = [{**sums.metrics(chunk), **ranking.metrics(chunk)} for chunk in weights]
+        result[model] = {name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in cut.metrics}
+    return result
+
+
+def draw_weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each user is drawn in each replicate, some replicates at a time: (U, R), Poisson(1).
+
+    Args:
+        users: U.
+        replicates: How many in all.
+        seed: Of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    at_once = max(1, _CHUNK // max(users, 1))
+    for start in range(0, replicates, at_once):
+        yield rng.poisson(1.0, (users, min(at_once, replicates - start))).astype(np.uint8)
+
+
+def _interval(values: np.ndarray, confidence: float) -> tuple[float | None, float | None]:
+    defined = values[~np.isnan(values)]
+    if not len(values) or len(defined) < DEFINED * len(values):
+        return None, None
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+Interval = dict[str, tuple[float | None, float | None]]  # by "candidate", "baseline", "change"
+
+
+def intervals(slices: list[Slice], users: int, replicates: int, confidence: float, seed: int) -> list[dict[str, Interval]]:
+    """Percentile intervals of each metric of each slice.
+
+    Args:
+        slices: All with the models `candidate` and, with a baseline, `baseline`.
+        users: How many there are in all.
+        replicates: How many draws. They are held in memory, a byte a user and draw.
+        confidence: Of the intervals, two-sided: 0.95 leaves out 2.5 % at each end.
+        seed: Of the draws.
+
+    Returns:
+        By metric, a slice: the ends for each model, and for the candidate less the baseline. None where a slice has fewer than ten users,
+        or a metric is undefined in a tenth of the replicates.
+    """
+    weights = list(draw_weights(users, replicates, seed))
+    with ThreadPoolExecutor() as pool:
+        drawn = list(pool.map(lambda cut: replicates_of(cut, weights), slices))
+    return [{name: _intervals_of(models, name, confidence) for name in cut.metrics} for cut, models in zip(slices, drawn, strict=True)]
+
+
+def _intervals_of(models: dict[str, dict[str, np.ndarray]], metric: str, confidence: float) -> Interval:
+    result = {model: _interval(values[metric], confidence) for model, values in models.items()}
+    if "baseline" in models:
+        result["change"] = _interval(models["candidate"][metric] - models["baseline"][metric], confidence)
+    return result

@@ -1,0 +1,22 @@
+"""The extractors that TFX's Evaluator calls: TFMA's own, but with users kept whole."""
+
+import json
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.extractors.unbatch_extractor import UNBATCH_EXTRACTOR_STAGE_NAME
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.evaluation.tfma.whole_users import whole_users_extractor
+from din_trainer.features import REQUEST_ID, USER_ID
+
+
+def custom_extractors(eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any) -> list[Any]:
+    """TFMA's own extractors, those that part the examples replaced by one that keeps users whole. Called by TFX Evaluator."""
+    extractors = tfma.default_extractors(
+        eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
+    )
+    keys = {json.loads(f"{{{metric.config}}}").get("key") for spec in eval_config.metrics_specs for metric in spec.metrics}
+    whole_users = whole_users_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
+    parting = {UNBATCH_EXTRACTOR_STAGE_NAME, whole_users.stage_name}
+    return [*(extractor for extractor in extractors if extractor.stage_name not in parting), whole_users]

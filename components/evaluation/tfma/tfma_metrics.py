@@ -1,0 +1,183 @@
+"""TFMA metrics that TFMA lacks, or that it computes one impression at a time.
+
+Each is made of sums: see `components.evaluation.metrics.sum_metrics` and `components.evaluation.metrics.curve_areas`.
+
+For any EvalConfig, by name and module, the query metrics with the key of their queries:
+
+    metrics_specs {
+      query_key: "user_id"
+      metrics { class_name: "GAUC" module: "components.evaluation.tfma.tfma_metrics" }
+    }
+
+An input may hold one impression, all of a query, or, without a query key but with `key`, any number of whole users: a query metric then
+tells them apart by the feature `key`. Example weights are not looked at.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+from components.evaluation.metrics.curve_areas import RANKED, level_counts
+from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
+
+
+class _SumCombiner(beam.CombineFn):
+    """Adds up what the impressions add to one metric of one model."""
+
+    def __init__(self, metric: str, key: metric_types.MetricKey, group: str | None, eval_config: Any):
+        self._metric, self._key, self._group, self._eval_config = metric, key, group, eval_config
+
+    def create_accumulator(self) -> Any:
+        return 0.0
+
+    def add_input(self, accumulator: Any, element: metric_types.StandardMetricInputs) -> Any:
+        label, score, _ = next(
+            metric_util.to_label_prediction_example_weight(
+                element, self._eval_config, self._key.model_name, self._key.output_name, flatten=False
+            )
+        )
+        label, score = label.ravel().astype(np.float64), score.ravel().astype(np.float64)
+        if self._metric in RANKED:
+            return accumulator + level_counts(label, score)
+        group = element.features[self._group].ravel() if self._group else np.zeros(len(label))
+        return accumulator + contributions(self._metric, Impressions(label, score, group, group)).sum(axis=0)
+
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
+        return sum(accumulators)
+
+    def extract_output(self, accumulator: Any) -> metric_types.MetricsDict:
+        return {self._key: self._value(accumulator) if np.ndim(accumulator) else float("nan")}
+
+    def _value(self, sums: np.ndarray) -> float:
+        return float(RANKED[self._metric](*sums) if self._metric in RANKED else ADDITIVE[self._metric].value(sums))
+
+
+def _computations(
+    metric: str,
+    name: str,
+    key: str,
+    eval_config: Any = None,
+    model_name: str = "",
+    output_name: str = "",
+    query_key: str = "",
+) -> metric_types.MetricComputations:
+    within = ADDITIVE[metric].group if metric in ADDITIVE else ""
+    if within and not (query_key or key):
+        raise ValueError(f"{name} ranks within a {within}'s impressions: give its metrics_specs a query_key")
+    if query_key and not within:
+        raise ValueError(f"{name} is a metric of impressions: give it a metrics_specs without query_key, received {query_key!r}")
+    metric_key = metric_types.MetricKey(name=name, model_name=model_name, output_name=output_name)
+    group = key if within and not query_key else None
+    preprocessors = [metric_types.FeaturePreprocessor(feature_keys=[group])] if group else None
+    combiner = _SumCombiner(metric, metric_key, group, eval_config)
+    return [metric_types.MetricComputation(keys=[metric_key], preprocessors=preprocessors, combiner=combiner)]
+
+
+class _Sum(tfma.metrics.Metric):
+    """A metric of `components.evaluation.metrics.sum_metrics` or `components.evaluation.metrics.curve_areas`.
+
+    Args:
+        name: Of the metric in the results.
+        key: Raw feature that tells users (or requests) apart, where an input holds several of them and there is no query key.
+    """
+
+    metric = ""
+
+    def __init__(self, name: str = "", key: str = ""):
+        super().__init__(metric_util.merge_per_key_computations(_computations), metric=self.metric, name=name or self.metric, key=key)
+
+    def get_config(self) -> dict[str, Any]:
+        return {name: value for name, value in super().get_config().items() if name != "metric"}
+
+
+class AUC(_Sum):
+    """Area under the ROC curve, right at any click rate."""
+
+    metric = "auc"
+
+
+class AveragePrecision(_Sum):
+    """Area under the precision-recall curve, right at any click rate."""
+
+    metric = "pr_auc"
+
+
+class GAUC(_Sum):
+    """The users' AUCs averaged by their impressions (DIN paper, equation 10); users with one class are skipped. Query metric."""
+
+    metric = "gauc"
+
+
+class OneClassUsers(_Sum):
+    """Share of the users that GAUC skips: their impressions are all clicked, or all not. Query metric."""
+
+    metric = "one_class_users"
+
+
+class NDCG10(_Sum):
+    """NDCG@10 with clicks as gains, averaged over the requests that have a click; ties count against the model. Query metric."""
+
+    metric = "ndcg_10"
+
+
+class MRR(_Sum):
+    """Mean reciprocal rank of the first click, over the requests that have one; ties count against the model. Query metric."""
+
+    metric = "mrr"
+
+
+class ImpressionCount(_Sum):
+    """Number of impressions, under TFMA's name `example_count`; TFMA's own counts inputs."""
+
+    metric = "example_count"
+
+
+class LogLoss(_Sum):
+    """Binary cross entropy in nats. TFMA's own is right for inputs of one impression only."""
+
+    metric = "log_loss"
+
+
+class NormalizedEntropy(_Sum):
+    """Log loss over that of always saying the base rate (He et al., 2014, equation 1): 1 tells nothing, lower is better."""
+
+    metric = "normalized_entropy"
+
+
+class Calibration(_Sum):
+    """Predicted over observed clicks: 1 is best."""
+
+    metric = "calibration"
+
+
+class Accuracy(_Sum):
+    """Share of the impressions on whose side of 0.5 the probability lies."""
+
+    metric = "accuracy"
+
+
+class CalibrationError(_Sum):
+    """Expected calibration error: |predicted − clicked| of ten bins of equal width, averaged by their impressions (Naeini et al., 2015)."""
+
+    metric = "calibration_error"
+
+
+for _class in (
+    AUC,
+    AveragePrecision,
+    GAUC,
+    OneClassUsers,
+    NDCG10,
+    MRR,
+    ImpressionCount,
+    LogLoss,
+    NormalizedEntropy,
+    Calibration,
+    Accuracy,
+    CalibrationError,
+):
+    metric_types.register_metric(_class)

@@ -1,0 +1,145 @@
+"""A trained model as a SavedModel that TF Serving loads.
+
+| signature            | inputs                                                      | outputs                                       |
+|----------------------|-------------------------------------------------------------|-----------------------------------------------|
+| `serving_default`    | `examples` (B,): serialised tf.Examples                     | `probability` (B,)                            |
+| `predict`            | raw features by name: (B,), histories (B, T)                | `probability` (B,)                            |
+| `rank`               | as `predict`, but the candidates' features are (B, N)       | `probability` (B, N)                          |
+| `transform_features` | `examples` (B,): serialised tf.Examples                     | transformed features by name                  |
+| `explain`            | `examples` (B,): serialised tf.Examples                     | `probability` (B,), `<sequence>_attention`    |
+
+`rank` looks the history of each user up, and embeds it, once for all N candidates. `explain` is there if the model attends to histories:
+for each sequence, (B, L) float32, what the embedding of each event is multiplied by. The most recent L events stand oldest first and fill
+the row from the left; padding is 0.
+
+Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where the first
+behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are floats in `predict` and `rank`, NaN where
+missing: float64 if the feature is int64, since float32 has no more than 24 bits of one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from din_trainer.export.fold_dice import fold
+from din_trainer.export.request_reader import DTYPES, Reader, is_number
+from din_trainer.features import TIME_GAPS, FeatureConfig
+from din_trainer.models.din import DIN
+from din_trainer.models.fields import Ids
+from din_trainer.models.ranking_model import RankingModel
+
+PROBABILITY = "probability"
+
+_EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
+_NUMBER = {"int64": tf.float64, "float": tf.float32}
+
+
+def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[str, tf.TensorSpec]:
+    """Inputs of `predict`, or of `rank` with `candidates`: (B,) a feature, (B, T) a history, (B, N) the candidates' features."""
+    spec = {}
+    for column in features.columns:
+        two = column.presence == "sequence" or (candidates and column.role == "candidate")
+        dtype = _NUMBER[column.dtype] if is_number(column, features) else DTYPES[column.dtype]
+        spec[column.name] = tf.TensorSpec([None, None] if two else [None], dtype, name=column.name)
+    return spec
+
+
+class ServingModel:
+    """The graphs that are saved. In them the tables are variables and all other weights constants, which a server folds as it loads them.
+
+    Args:
+        model: A model with its weights made.
+        transform_output: The Transform graph that made its training data.
+    """
+
+    def __init__(self, model: RankingModel, transform_output: tft.TFTransformOutput):
+        self._model = model
+        self._features = model.din_config.features
+        self.reader = Reader(self._features, transform_output)
+        tables = {id(table.embeddings) for name in self._features.vocabularies for table in model.tables_of(name)}
+        self.tables = [weight.value for weight in model.weights if id(weight) in tables]
+        self._folded = fold(model.chains())
+        others = [weight for weight in model.weights if id(weight) not in tables]
+        self._constants = [(weight, self._folded.weights.get(id(weight), np.array(weight))) for weight in others]
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """While a graph is traced, the model's weights, tables excepted, are constants, folded where that saves operations."""
+        constants = [(weight, tf.constant(value)) for weight, value in self._constants]
+        with keras.StatelessScope(state_mapping=constants), self._folded.activations():
+            yield
+
+    def _probability(self, inputs: Ids) -> tf.Tensor:
+        if not self._model.sequences:  # the histories are known, but not this model's to see
+            inputs = Ids({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
+        return tf.sigmoid(self._model.score(inputs))
+
+    def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        with self._frozen():
+            return {PROBABILITY: self._probability(self.reader.of_examples(examples)[0])}
+
+    def predict(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        with self._frozen():
+            return {PROBABILITY: self._probability(self.reader.of_tensors(raw))}
+
+    def rank(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
+        candidate = next(raw[column.name] for column in self._features.columns if column.role == "candidate")
+        with self._frozen():
+            return {PROBABILITY: tf.reshape(self._probability(self.reader.of_tensors(raw)), tf.shape(candidate))}
+
+    def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        inputs, places = self.reader.of_examples(examples)
+        outputs = {name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}
+        for sequence, behaviours in self._features.sequences.items():
+            for behaviour in behaviours.values():
+                outputs[behaviour.history] = self._padded(inputs.ids[behaviour.history], places[sequence], examples)
+        if inputs.time_gaps is not None:
+            outputs[TIME_GAPS] = self._padded(inputs.time_gaps[:, 0], next(iter(places.values())), examples)
+        return outputs | {name: number[:, 0] for name, number in zip(self.reader.numbers, inputs.numbers, strict=True)}
+
+    def explain(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        assert isinstance(self._model, DIN)
+        inputs, places = self.reader.of_examples(examples)
+        with self._frozen():
+            weights = self._model.attention_weights(inputs)
+            padded = {f"{sequence}_attention": self._padded(x, places[sequence], examples) for sequence, x in weights.items()}
+            return {PROBABILITY: self._probability(inputs), **padded}
+
+    def _padded(self, x: tf.Tensor, places: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
+        """Events (E,) where they stand in (B, L), padding elsewhere."""
+        return tf.scatter_nd(places, x, [tf.shape(examples, tf.int64)[0], self._features.history_length])
+
+    def resources(self) -> tf.Module:
+        """What the graphs need beside themselves, to be saved with them."""
+        module = tf.Module()
+        module.reader, module.tables = self.reader, self.tables
+        return module
+
+    def signatures(self) -> dict[str, Any]:
+        """A concrete function for each."""
+        traced = {
+            "serving_default": tf.function(self.serving_default).get_concrete_function(*_EXAMPLES),
+            "predict": tf.function(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),
+            "rank": tf.function(self.rank).get_concrete_function(**raw_tensor_spec(self._features, candidates=True)),
+            "transform_features": tf.function(self.transform_features).get_concrete_function(*_EXAMPLES),
+        }
+        if isinstance(self._model, DIN) and self._model.sequences:
+            traced["explain"] = tf.function(self.explain).get_concrete_function(*_EXAMPLES)
+        return traced
+
+
+def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: str) -> None:
+    """Writes the SavedModel.
+
+    Args:
+        model: A model with its weights made.
+        transform_output: The Transform graph that made its training data.
+        path: Folder to write.
+    """
+    serving = ServingModel(model, transform_output)
+    tf.saved_model.save(serving.resources(), path, signatures=serving.signatures())

@@ -1,0 +1,115 @@
+"""Dice: the activation that adapts to its data (equation 9 of the paper)."""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+@tf.custom_gradient
+def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
+    """Equation 9 with the batch's own statistics, and its gradient, in as few passes over (N, D) as there are.
+
+    Args:
+        x: (N, D).
+        alpha: (D,).
+        epsilon: ε.
+
+    Returns:
+        y (N, D), mean (D,), variance (D,). No gradient flows through the latter two, which are for the moving averages.
+    """
+    count = tf.maximum(tf.cast(tf.shape(x)[0], x.dtype), 1.0)
+    mean = tf.reduce_sum(x, 0) / count
+    centred = x - mean
+    variance = tf.reduce_sum(tf.square(centred), 0) / count
+    scale = tf.math.rsqrt(variance + epsilon)
+    normalised = centred * scale
+    gate = tf.sigmoid(normalised)
+    slope = (1.0 - alpha) * gate + alpha  # y = x · slope
+
+    def gradient(dy: tf.Tensor, _mean: tf.Tensor, _variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+        through = dy * x
+        d_alpha = tf.reduce_sum(through, 0) - tf.reduce_sum(through * gate, 0)
+        d_normalised = tf.raw_ops.SigmoidGrad(y=gate, dy=through)  # but for the factor 1 − α
+        # as in batch normalisation: mean and variance depend on x too
+        factor = (1.0 - alpha) * scale
+        shift = factor / count * tf.reduce_sum(d_normalised, 0)
+        stretch = factor / count * tf.reduce_sum(d_normalised * normalised, 0)
+        return dy * slope + factor * d_normalised - (stretch * normalised + shift), d_alpha, None
+
+    return (x * slope, mean, variance), gradient
+
+
+class FoldedDice(NamedTuple):
+    """Dice on what `din_trainer.export.fold_dice` leaves of the layer before it: (x + bias) · (σ(x + shift) + offset), each (D,)."""
+
+    bias: Any
+    shift: Any
+    offset: Any
+
+
+@keras.saving.register_keras_serializable("din_trainer")
+class Dice(keras.layers.Layer):
+    """Data-adaptive activation: `p(s)·s + (1 − p(s))·α·s` with `p(s) = σ((s − E[s]) / √(Var[s] + ε))`, a channel at a time.
+
+    In training E and Var are those of the batch; at inference they are moving averages, so that a score does not depend on its batch mates.
+    The averages are bias-corrected as Adam's are (they start at zero and are divided by the weight gathered so far): after ten steps they
+    are the statistics of ten steps, not of the initial values.
+
+    Args:
+        momentum: Share of the moving averages kept a step.
+        epsilon: ε.
+
+    Input shape: (N, D), real positions alone: see `flatten_events`. Output shape: the same.
+
+    Example:
+        y = Dice()(x, training=True)  # x (N, D)
+
+    References:
+        Zhou et al., 2018, arXiv 1706.06978v4, section 5.3, equation 9; ε = 1e-8 there.
+    """
+
+    def __init__(self, momentum: float = 0.99, epsilon: float = 1e-8, **kwargs: Any):
+        super().__init__(**kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1); received {momentum}")
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.folded: FoldedDice | None = None  # set by din_trainer.export.fold_dice while a serving graph is traced
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if len(input_shape) != 2 or input_shape[-1] is None:
+            raise ValueError(f"Dice takes real positions, (N, D) with a known D; received shape {tuple(input_shape)}")
+        channels = (input_shape[-1],)
+        self.alpha = self.add_weight(name="alpha", shape=channels, initializer="zeros")
+        # rows: mean, variance, and the weight that these two have gathered so far
+        self.moving = self.add_weight(name="moving", shape=(3, *channels), initializer="zeros", trainable=False)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        if training:
+            y, mean, variance = _dice_of_batch(x, tf.identity(self.alpha.value), self.epsilon)
+            self._update(mean, variance, ops.shape(x)[0])
+            return y
+        if self.folded is not None:
+            return (x + self.folded.bias) * (ops.sigmoid(x + self.folded.shift) + self.folded.offset)
+        mean, variance = self.statistics()
+        gate = ops.sigmoid((x - mean) * ops.rsqrt(variance + self.epsilon))
+        return x * ((1.0 - self.alpha) * gate + self.alpha)
+
+    def _update(self, mean: Any, variance: Any, count: Any) -> None:
+        rate = (1.0 - self.momentum) * ops.cast(ops.minimum(count, 1), mean.dtype)  # a batch without any event teaches nothing
+        self.moving.assign_add(rate * (ops.stack([mean, variance, ops.ones_like(mean)]) - self.moving))
+
+    def statistics(self) -> tuple[Any, Any]:
+        """The bias-corrected moving averages, mean (D,) and variance (D,); 0 and 1 before the first step."""
+        mean, variance, weight = ops.unstack(ops.convert_to_tensor(self.moving), 3)
+        seen = weight > 0
+        weight = ops.where(seen, weight, 1.0)
+        return mean / weight, ops.where(seen, variance / weight, 1.0)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "epsilon": self.epsilon}

@@ -1,0 +1,36 @@
+"""A model made ready for `fit`: optimizer, learning-rate schedule, loss and metric."""
+
+from typing import Any
+
+import keras
+
+from din_trainer.config import TrainingConfig
+from din_trainer.models.ranking_model import RankingModel
+from din_trainer.training.lazy_adam import LazyAdam
+
+_STEPS_A_CALL = 32  # of TensorFlow, so that Python is out of the loop
+
+
+def make_optimizer(settings: TrainingConfig) -> keras.optimizers.Optimizer:
+    """The optimizer, with schedule and clipping."""
+    rate, schedule = settings.learning_rate, settings.schedule
+    schedules = keras.optimizers.schedules
+    learning_rate: Any = rate
+    if schedule.kind == "exponential":
+        learning_rate = schedules.ExponentialDecay(rate, schedule.steps, schedule.rate)
+    elif schedule.kind == "cosine":
+        warm = {"initial_learning_rate": 0.0, "warmup_target": rate} if schedule.warmup_steps else {"initial_learning_rate": rate}
+        learning_rate = schedules.CosineDecay(decay_steps=schedule.steps, warmup_steps=schedule.warmup_steps, **warm)
+    kind = LazyAdam if settings.optimizer == "lazy_adam" else keras.optimizers.Adam
+    return kind(learning_rate, global_clipnorm=settings.clip_norm)
+
+
+def compile_model(model: RankingModel) -> None:
+    """Makes a model ready for `fit` with the settings of its own configuration."""
+    model.compile(
+        optimizer=make_optimizer(model.din_config.training),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+        jit_compile=False,  # XLA is several times slower than the plain graph on CPU
+        steps_per_execution=_STEPS_A_CALL,
+    )

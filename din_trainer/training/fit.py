@@ -1,0 +1,48 @@
+"""From Transform's output to a trained model: what TFX Trainer and `din bench quality` share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow_transform as tft
+
+from din_trainer.config import DINConfig
+from din_trainer.models.make_model import make_model
+from din_trainer.training.initial_tables import initialise_tables, vocabulary_sizes
+from din_trainer.training.input_pipeline import Split
+from din_trainer.training.loop import Trained, seed_everything, train
+
+
+def fit(
+    config: DINConfig,
+    transform_output: tft.TFTransformOutput,
+    train_files: Sequence[str],
+    validation_files: Sequence[str],
+    log_dir: Path | None = None,
+    checkpoint_dir: Path | None = None,
+) -> Trained:
+    """Makes and trains the model that a configuration asks for.
+
+    Args:
+        config: The model and its training, seed included.
+        transform_output: The Transform graph, with its vocabularies.
+        train_files: Transformed examples to learn from.
+        validation_files: Those that training selects on.
+        log_dir: As `train`.
+        checkpoint_dir: As `train`.
+    """
+    settings = config.training
+    seed_everything(settings.seed, settings.deterministic)
+    model = make_model(config, vocabulary_sizes(config.features.vocabularies, transform_output))
+    initialise_tables(model, transform_output)
+
+    spec = transform_output.transformed_feature_spec()
+    train_split = Split(
+        train_files,
+        spec,
+        settings.batch_size,
+        shuffle_seed=settings.seed,
+        negative_rate=settings.negative_rate,
+        deterministic=settings.deterministic,
+    )
+    validation_split = Split(validation_files, spec, settings.batch_size, deterministic=settings.deterministic)
+    return train(model, train_split.epoch, validation_split.epoch(), log_dir, checkpoint_dir)

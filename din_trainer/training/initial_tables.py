@@ -1,0 +1,53 @@
+"""What the tables start from: Transform's vocabularies with their counts, and embeddings that were learnt elsewhere."""
+
+import logging
+
+import numpy as np
+import tensorflow_transform as tft
+
+from din_trainer.features import Vocabulary
+from din_trainer.models.ranking_model import RankingModel
+from din_trainer.transform.embedding_files import read_embeddings
+from din_trainer.transform.preprocessing import counts_name, table_size
+
+
+def vocabulary_sizes(vocabularies: dict[str, Vocabulary], transform_output: tft.TFTransformOutput) -> dict[str, int]:
+    """Embedding rows by vocabulary name."""
+    return {name: table_size(v, transform_output.vocabulary_size_by_name(name)) for name, v in vocabularies.items()}
+
+
+def read_counts(name: str, size: int, transform_output: tft.TFTransformOutput) -> np.ndarray:
+    """How often the value of each row occurs in train/, candidates and histories together: (size,); 0 where that is not one value."""
+    lines = transform_output.vocabulary_by_name(counts_name(name))
+    counts = np.zeros(size, np.float32)
+    counts[1 : 1 + len(lines)] = [int(line.split(b" ", 1)[0]) for line in lines]
+    return counts
+
+
+def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: list[bytes]) -> np.ndarray:
+    """The table with the file's vectors in the rows of their values; the other rows stay as they are."""
+    ids, vectors = read_embeddings(vocabulary.embeddings, vocabulary.dim)
+    row = {value: number for number, value in enumerate(known, 1)}
+    found = [(row[value], vector) for value, vector in zip(ids, vectors, strict=True) if value in row]
+    if not found:
+        raise ValueError(f"{vocabulary.embeddings}: none of its ids occurs in train/ as {name!r}: give raw ids")
+    rows, values = zip(*found, strict=True)
+    table[list(rows)] = values
+    logging.info("%s: %d of %d rows start from %s", name, len(rows), len(table), vocabulary.embeddings)
+    return table
+
+
+def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutput) -> None:
+    """Gives a model's tables the counts that regularisation needs, and the embeddings that the configuration names.
+
+    Raises:
+        ValueError: As `read_embeddings`; or none of a file's ids is known.
+    """
+    for name, vocabulary in model.din_config.features.vocabularies.items():
+        for table in model.tables_of(name):
+            if table.regularization:
+                table.counts.assign(read_counts(name, table.size, transform_output))
+        if vocabulary.embeddings and name in model.tables:
+            table = model.tables[name]
+            known = transform_output.vocabulary_by_name(name)
+            table.embeddings.assign(_initialise(np.array(table.embeddings), name, vocabulary, known))

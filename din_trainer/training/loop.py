@@ -1,0 +1,77 @@
+"""Compiling and fitting. Usable without TFX."""
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from din_trainer.models.ranking_model import RankingModel
+from din_trainer.training.checkpoints import Checkpoints, SaveOften
+from din_trainer.training.compile_model import compile_model
+from din_trainer.training.progress_log import ProgressLog, progress
+from din_trainer.training.validation import Validation
+
+_CHECKPOINT_SECONDS = 60.0
+
+
+class Trained(NamedTuple):
+    """A trained model, with the weights of its best epoch, and the figures of the epochs that this process ran."""
+
+    model: RankingModel
+    epochs: list[dict[str, float]]
+
+
+def seed_everything(seed: int, deterministic: bool) -> None:
+    """Seeds Python, NumPy and TensorFlow; `deterministic` also makes every op of this process bit-reproducible."""
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def train(
+    model: RankingModel,
+    train_epoch: Callable[[int], tf.data.Dataset],
+    validation_data: tf.data.Dataset,
+    log_dir: Path | None = None,
+    checkpoint_dir: Path | None = None,
+    checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+) -> Trained:
+    """Trains a model; the weights of the epoch with the best validation AUC are kept.
+
+    Args:
+        model: With its weights made; call `seed_everything` before.
+        train_epoch: The batches (features, label[, weight]) of an epoch by its number from 0, the same each time: `Split.epoch`.
+        validation_data: The same, of the split that training selects on.
+        log_dir: Where TensorBoard's logs go, if anywhere.
+        checkpoint_dir: Where the state of the training is kept, for the next call to go on from if this one is cut off. Removed at the end.
+        checkpoint_seconds: Between two checkpoints within an epoch.
+    """
+    if checkpoint_dir is None:
+        with tempfile.TemporaryDirectory(prefix="din-training-") as folder:
+            return train(model, train_epoch, validation_data, log_dir, Path(folder) / "checkpoints", math.inf)
+    settings = model.din_config.training
+    compile_model(model)
+    checkpoints = Checkpoints(model, checkpoint_dir)
+    if checkpoints.resumed:
+        progress.info("goes on after epoch %d, step %d", checkpoints.epoch, checkpoints.step)
+    callbacks: list[Any] = [
+        Validation(model, validation_data),  # before those that read its figures
+        SaveOften(checkpoints, checkpoint_seconds),
+        ProgressLog(settings.batch_size),
+    ]
+    if log_dir is not None:
+        callbacks.append(keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
+    epochs = []
+    while checkpoints.epoch < settings.epochs and checkpoints.epoch - checkpoints.best_epoch < max(settings.patience, 1):
+        epoch = checkpoints.epoch
+        batches = train_epoch(epoch).skip(checkpoints.step)
+        history = model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=callbacks, verbose=0).history
+        epochs.append({name: values[-1] for name, values in history.items()})
+        checkpoints.end_epoch(epochs[-1]["val_auc"])
+    checkpoints.restore_best()
+    checkpoints.forget()
+    return Trained(model, epochs)

@@ -1,0 +1,35 @@
+"""AUC and log loss of the validation split after each epoch."""
+
+import os
+
+import keras
+import numpy as np
+import sklearn.metrics
+import tensorflow as tf
+
+from din_trainer.models.ranking_model import RankingModel
+
+
+def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The logits of each batch, in order, by the weights of the moment. A core a batch: faster than all cores on one after the other."""
+    return batches.map(lambda features, *_: model.infer(features), num_parallel_calls=os.cpu_count() or 1)
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds `val_auc` and `val_loss` of the validation split to each epoch's logs, exact to the last rank, weighted if its batches are.
+
+    Keras' AUC counts between 200 fixed thresholds, which see little where click rates are a few in a thousand.
+    """
+
+    def __init__(self, model: RankingModel, data: tf.data.Dataset):
+        super().__init__()
+        self._logits = logits_of(model, data)
+        batches = list(data.map(lambda features, *judged: judged).as_numpy_iterator())  # (label,) or (label, weight)
+        self._labels, *weights = (np.concatenate(column) for column in zip(*batches, strict=True))
+        self._weights = weights[0] if weights else None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        logits = np.concatenate(list(self._logits.as_numpy_iterator())).astype(np.float64)
+        logs["val_auc"] = float(sklearn.metrics.roc_auc_score(self._labels, logits, sample_weight=self._weights))
+        logs["val_loss"] = float(sklearn.metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits)), sample_weight=self._weights))

@@ -1,0 +1,38 @@
+"""The vocabularies as tables, for serving: one a vocabulary, where Transform's graph has one for each use of it."""
+
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from din_trainer.features import FeatureConfig, Vocabulary
+
+_KEY = {"int64": tf.int64, "bytes": tf.string}
+
+
+class Lookups(tf.Module):
+    """Raw values to ids from 1, as `din_trainer.transform.preprocessing` makes them.
+
+    Args:
+        features: Whose vocabularies they are.
+        transform_output: Has their files.
+    """
+
+    def __init__(self, features: FeatureConfig, transform_output: tft.TFTransformOutput):
+        super().__init__()
+        self._by_feature = features.vocabulary_by_feature
+        self.tables = {name: _table(name, v, transform_output) for name, v in features.vocabularies.items()}
+
+    def ids(self, feature: str, values: tf.Tensor) -> tf.Tensor:
+        """The ids of values of a raw feature, int64 of their shape."""
+        return self.tables[self._by_feature[feature]].lookup(values) + 1
+
+
+def _table(name: str, vocabulary: Vocabulary, transform_output: tft.TFTransformOutput) -> Any:
+    """Line numbers by value. A single out-of-vocabulary bucket needs no hash: it is the number after the last line."""
+    file = transform_output.vocabulary_file_by_name(name)
+    whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    initializer = tf.lookup.TextFileInitializer(file, _KEY[vocabulary.dtype], whole, tf.int64, number)
+    if vocabulary.oov_buckets == 1:
+        return tf.lookup.StaticHashTable(initializer, transform_output.vocabulary_size_by_name(name))
+    return tf.lookup.StaticVocabularyTable(initializer, vocabulary.oov_buckets, lookup_key_dtype=_KEY[vocabulary.dtype])

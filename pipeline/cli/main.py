@@ -1,0 +1,60 @@
+"""The `din` command: it finds the command that is asked for, and turns exceptions into sentences and exit statuses.
+
+Each file beside this one adds a group of commands. Other packages add commands by an entry point of the group `din.commands`, which names a
+function like `add_commands` here: that is how `din bench` is found, although this package imports no benchmark. Heavy imports stand inside
+the functions that need them, so that `din --help` is quick.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+from components.base.errors import InputError, explain_place
+from pipeline.cli import data_commands, predict_command, report_commands, run_command, serving_commands
+
+EXIT_STATUS = """exit status:
+  0  done (run: pushed, or these very weights are already served)
+  1  anything else
+  2  bad configuration or data
+  3  refused by a gate after training
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each parsed command has a `call` that takes the arguments and returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="din",
+        description="Trains a Deep Interest Network with TFX and ships it to TF Serving.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for group in (run_command, data_commands, predict_command, serving_commands, report_commands):
+        group.add_commands(commands)
+    for further in entry_points(group="din.commands"):
+        further.load()(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `din`; returns the exit status."""
+    args = make_parser().parse_args(argv)
+    try:
+        return args.call(args)
+    except InputError as error:
+        print(f"din: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        sentence = explain_place(error)
+        if sentence is None:
+            raise
+        print(f"din: {sentence}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("din: interrupted.", file=sys.stderr)
+        return 1

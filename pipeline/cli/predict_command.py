@@ -1,0 +1,47 @@
+"""`din predict`: scores of JSON lines, or of a folder of TFRecords."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from components.base.atomic_files import write_whole
+from components.base.errors import InputError
+from pipeline.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported or a served model")
+    scorer = predict.add_mutually_exclusive_group(required=True)
+    scorer.add_argument("--model", type=Path, metavar="DIR", help="a version folder, e.g. workspace/serving/demo/<version>")
+    scorer.add_argument("--url", help="a served model, e.g. http://127.0.0.1:8501/v1/models/demo or grpc://127.0.0.1:8500/demo")
+    predict.add_argument("input", type=Path, metavar="FILE.jsonl|DIR", help="impressions: JSON lines, or a folder of TFRecords")
+    predict.add_argument("--out", type=Path, metavar="FILE.jsonl", help="file for the scores (a folder of TFRecords needs it)")
+    predict.set_defaults(call=_predict)
+
+
+def _predict(args: argparse.Namespace) -> int:
+    if args.input.is_dir() and args.out is None:
+        raise InputError(f"{args.input} is a folder: name a file for its scores with --out.")
+    if args.url and args.input.is_dir():
+        raise InputError(f"{args.input} is a folder, which only a local model can score: name the model with --model.")
+    from components.serving.model.exported_features import read_features
+    from pipeline.terminal import output_to
+
+    if args.model:
+        read_features(args.model)  # a wrong folder is refused before TensorFlow starts, which takes seconds
+    with output_to(Path(os.devnull)) as terminal:
+        if args.input.is_dir():
+            from pipeline.predict.score_folder import predict_folder
+
+            print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored", file=terminal)
+            return 0
+        from pipeline.predict.score_json import Scorer, ServedScorer, predict_jsonl
+
+        scorer = ServedScorer(args.url) if args.url else Scorer(args.model)
+        lines = (json.dumps(row) + "\n" for row in predict_jsonl(scorer, args.input))
+        if args.out is None:
+            terminal.writelines(lines)
+        else:
+            write_whole(args.out, lines)
+    return 0

@@ -1,0 +1,72 @@
+"""`din report` and `din runs`: what earlier runs did."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipeline.cli.arguments import Commands, add_json, add_workspace
+
+
+def add_commands(commands: Commands) -> None:
+    report = commands.add_parser("report", help="make one HTML file of a run, which any browser opens offline")
+    add_workspace(report)
+    which = report.add_mutually_exclusive_group()
+    which.add_argument("--run", metavar="ID", help="a run that din runs lists (default: the last one that was evaluated)")
+    which.add_argument("--compare", nargs=2, metavar="ID", help="two runs side by side, with the differences of their configurations")
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--out", type=Path, metavar="FILE.html", help="default: beside the run's summary")
+    add_json(form, "the content as one JSON object, and make no file")
+    report.set_defaults(call=_report)
+
+    runs = commands.add_parser("runs", help="list the runs, their metrics and what they pushed")
+    add_workspace(runs)
+    add_json(runs, "a JSON array of the summaries")
+    runs.set_defaults(call=_runs)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from pipeline.report.content import REPORT_FILE, latest_evaluated, read_content
+    from pipeline.report.page import write_report
+
+    if args.compare:
+        return _compare(args)
+    folder = args.workspace / "runs" / (args.run or latest_evaluated(args.workspace))
+    content = read_content(folder, args.workspace)
+    if args.json:
+        print(json.dumps(content.as_json()))
+        return 0
+    from rich.console import Console
+
+    from pipeline.run.summary import Summary
+    from pipeline.run.summary_tables import print_evaluation
+
+    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console(markup=False))
+    print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
+    return 0
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from pipeline.report.compare import read_comparison, write_comparison
+
+    first, second = (args.workspace / "runs" / run for run in args.compare)
+    if args.json:
+        print(json.dumps(read_comparison(first, second, args.workspace)))
+    else:
+        print(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html"))
+    return 0
+
+
+def _runs(args: argparse.Namespace) -> int:
+    from pipeline.run.summary import read_summaries
+    from pipeline.run.summary_tables import runs_table
+
+    summaries = read_summaries(args.workspace)
+    if args.json:
+        print(json.dumps([summary.model_dump(mode="json") for summary in summaries]))
+    elif not summaries:
+        print(f"{args.workspace} has no runs yet: start one with din run.")
+    else:
+        from rich.console import Console
+
+        Console().print(runs_table(summaries))
+    return 0

@@ -1,0 +1,44 @@
+"""`din run`: the whole pipeline, with its progress and summary on the terminal."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.cli.arguments import Commands, add_json, add_settings, add_workspace
+
+
+def add_commands(commands: Commands) -> None:
+    run = commands.add_parser("run", help="run the whole pipeline; without --data it makes synthetic impressions first")
+    run.add_argument("--config", metavar="FILE|NAME", help="a shipped configuration (demo, notebook, movielens, …) or a TOML file")
+    add_settings(run)
+    run.add_argument("--data", type=Path, metavar="DIR", help="a folder with train/, validation/ and eval/, each with *.tfrecord.gz files")
+    add_workspace(run)
+    add_json(run, "the summary as one JSON object")
+    run.set_defaults(call=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from din_trainer.training.threads import share_cores
+    from pipeline.configuration.load_config import load_config
+    from pipeline.run.execution import LOG_FILE, Run
+    from pipeline.run.summary import TOLD_ON_STDERR
+    from pipeline.run.summary_tables import print_summary
+    from pipeline.run.workspace import run_folder
+    from pipeline.terminal import Progress, heed_sigterm, output_to
+
+    config = load_config(args.config, args.settings)
+    share_cores()
+    heed_sigterm()
+    with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
+        console = Console(file=terminal, quiet=args.json, markup=False)
+        console.print(f"Run {folder.name}", highlight=False)
+        summary = Run(config, args.data, folder, Progress(console)).execute()
+        if args.json:
+            print(summary.model_dump_json(), file=terminal)
+        else:
+            print_summary(summary, console)
+    if summary.status in TOLD_ON_STDERR or (args.json and summary.refused_because):
+        print(f"din: {summary.refused_because}", file=sys.stderr)
+    return summary.exit_code

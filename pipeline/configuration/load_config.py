@@ -1,0 +1,139 @@
+"""Reading a configuration: `default.toml`, a named or given TOML file over it, `--set key=value` over both."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from components.base.errors import InputError
+from din_trainer.config import DINConfig
+from din_trainer.features import Frozen
+from pipeline.configuration.pipeline_config import PipelineConfig
+
+T = TypeVar("T", bound=Frozen)
+
+
+_NAMED = "pipeline.configuration.named"  # the package with the shipped configurations
+
+
+def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, table by table; `name = false` takes a feature away."""
+    result = dict(base)
+    for key, value in over.items():
+        if isinstance(value, Mapping):
+            result[key] = _merge(result[key] if isinstance(result.get(key), dict) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _without_removed(features: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: {name: table for name, table in value.items() if table is not False} if isinstance(value, dict) else value
+        for key, value in features.items()
+    }
+
+
+def _parse_setting(setting: str) -> dict[str, Any]:
+    """`training.epochs=3` as a nested dict; the value is TOML, or text where it is none."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {setting!r} is not of the form key=value: write, for example, --set training.epochs=3.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return value
+
+
+def config_names() -> list[str]:
+    """Names of the configurations that ship with the package."""
+    return sorted(file.name.removesuffix(".toml") for file in resources.files(_NAMED).iterdir() if file.name.endswith(".toml"))
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read ({error}): a configuration is a TOML file in UTF-8.") from error
+
+
+def _read_toml(source: str) -> dict[str, Any]:
+    if source in config_names():
+        text = (resources.files(_NAMED) / f"{source}.toml").read_text()
+    elif Path(source).is_file():
+        text = _read_text(Path(source))
+    else:
+        near = difflib.get_close_matches(source, config_names(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(config_names())}, or give a TOML file."
+        raise InputError(f"No configuration is called {source!r}: {hint}")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
+
+
+def _siblings(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
+    """The keys that stand beside the last part of `path`, which begins in `section`."""
+    here: Any = section
+    for part in path[:-1]:
+        is_named = get_origin(here) is dict  # a table of tables, by names of the user's
+        here = get_args(here)[1] if is_named else here.model_fields[part].annotation
+    return list(here.model_fields)
+
+
+_TABLES = {"model_type", "dict_type"}  # pydantic's names for "this should have been a table"
+
+
+def _explain(error: ValidationError, section: type[BaseModel], source: str) -> InputError:
+    """The first problem, as one sentence."""
+    problem = error.errors()[0]
+    path = problem["loc"]
+    key = ".".join(str(part) for part in path)
+    if problem["type"] == "extra_forbidden":
+        known = _siblings(section, path)
+        near = difflib.get_close_matches(str(path[-1]), known, 1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])!r}?" if near else f"known here are {', '.join(known)}."
+        return InputError(f"{source}: there is no key {key!r}: {hint}")
+    if problem["type"] in _TABLES:
+        return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it, as docs/configuration.md lists them.")
+    where = f"{key}: " if key else ""
+    message = problem["msg"].removeprefix("Value error, ")
+    received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+    return InputError(f"{source}: {where}{message}{received}.")
+
+
+def parse_section(section: type[T], values: dict[str, Any], source: str) -> T:
+    """Checks values that did not come from a TOML file.
+
+    Raises:
+        InputError: As `load_config`.
+    """
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error, section, source) from error
+
+
+def load_config(source: str | None = None, settings: Iterable[str] = ()) -> PipelineConfig:
+    """Reads and checks a configuration.
+
+    Args:
+        source: Name of a shipped configuration or path of a TOML file, laid over `default.toml`.
+        settings: `key=value` pairs laid over both, such as `training.epochs=3`.
+
+    Raises:
+        InputError: No such configuration, an unknown key (with the nearest known one) or a bad value.
+    """
+    raw = DINConfig().model_dump(mode="python")
+    for layer in (_read_toml("default"), _read_toml(source) if source else {}, *map(_parse_setting, settings)):
+        raw = _merge(raw, layer)
+    if isinstance(raw.get("features"), dict):
+        raw["features"] = _without_removed(raw["features"])
+    return parse_section(PipelineConfig, raw, source or "default")

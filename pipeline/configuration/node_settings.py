@@ -1,0 +1,141 @@
+"""The settings of the DAG's nodes, from the configuration: `pipeline/dag.py` has the nodes and what flows between them.
+
+Each function returns the keyword arguments of one node that are not its inputs. Where a node's output depends on our code, they hold a
+fingerprint of that code, so that an edited module is a cache miss.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx.components.trainer.executor import GenericExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2, transform_pb2
+
+from components import atomic_pusher, infra_gate
+from components.base.fingerprint import file_fingerprint, source_fingerprint
+from components.sameness import Sameness
+from components.slice_columns import SliceColumns
+from components.user_bootstrap import UserBootstrap
+from components.verdict import Verdict
+from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
+from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
+from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.datasets.layout import SPLITS
+
+PREPROCESSING_FN = "din_trainer.transform.preprocessing.preprocessing_fn"
+RUN_FN = "din_trainer.trainer.run_fn"
+EXTRACTORS_MODULE = "components.evaluation.tfma.extractors"
+TF_SERVING = "2.19.1"  # the tag of the image that TFX's InfraValidator starts
+
+
+def example_gen_settings(data: Path) -> dict[str, Any]:
+    """One input split for each folder of the data set."""
+    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.tfrecord.gz") for split in SPLITS]
+    return {"input_base": str(data), "input_config": example_gen_pb2.Input(splits=splits)}
+
+
+def transform_settings(config: PipelineConfig) -> dict[str, Any]:
+    """What is learnt comes from train/ alone; eval/ is judged raw."""
+    custom = {
+        FEATURES_KEY: config.features.model_dump_json(),
+        COUNTS_KEY: config.training.regularization > 0,
+        SOURCE_KEY: source_fingerprint(PREPROCESSING_FN),
+    }
+    return {
+        "preprocessing_fn": PREPROCESSING_FN,
+        "custom_config": custom,
+        "splits_config": transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
+        "disable_analyzer_cache": True,
+        "disable_statistics": True,
+    }
+
+
+def trainer_settings(config: PipelineConfig, checkpoints: Path) -> dict[str, Any]:
+    """Training reads train/ and selects on validation/."""
+    files = {name: vocabulary.embeddings for name, vocabulary in config.features.vocabularies.items() if vocabulary.embeddings}
+    custom = {
+        CONFIG_KEY: config.din.model_dump_json(),
+        EMBEDDINGS_KEY: {name: file_fingerprint(file) for name, file in files.items()},
+        CHECKPOINTS_KEY: str(checkpoints),
+        SOURCE_KEY: source_fingerprint(RUN_FN),
+    }
+    return {
+        "run_fn": RUN_FN,
+        "custom_executor_spec": ExecutorClassSpec(GenericExecutor),
+        "custom_config": custom,
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["validation"]),
+    }
+
+
+def slice_columns_settings(config: PipelineConfig) -> dict[str, Any]:
+    """Only the columns that some slice asks for."""
+    asked = {name for features in config.evaluation.slice_features for name in features}
+    columns = {name: column for name, column in config.slice_columns.items() if name in asked}
+    return {
+        "lengths": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
+        "counted": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
+        "source_fingerprint": source_fingerprint(SliceColumns),
+    }
+
+
+def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:
+    """Metrics, slices and the overall thresholds, on eval/ alone."""
+    return {
+        "eval_config": make_eval_config(config, requests),
+        "example_splits": ["eval"],
+        "module_path": EXTRACTORS_MODULE,
+    }
+
+
+def evaluator_beam_options() -> list[str]:
+    """TFX hashes Beam's options too, and the Evaluator has no other argument that could hold a fingerprint."""
+    return [f"--source_fingerprint={source_fingerprint(EXTRACTORS_MODULE, METRICS_MODULE)}"]
+
+
+def user_bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:
+    """The slices and metrics that get intervals."""
+    return {"settings": json.dumps(bootstrap_request(config, requests)), "source_fingerprint": source_fingerprint(UserBootstrap)}
+
+
+def sameness_settings(config: PipelineConfig) -> dict[str, Any]:
+    """How far a served score may be off."""
+    return {"tolerance": config.serving.tolerance, "source_fingerprint": source_fingerprint(Sameness)}
+
+
+def infra_gate_settings(config: PipelineConfig, run_id: str) -> dict[str, Any]:
+    """Bounds of latency and memory. The run's id keeps the node out of the cache: a measurement of another hour tells nothing of now."""
+    settings = config.serving.model_dump(include=set(infra_gate.Settings._fields))
+    return {"settings": json.dumps(settings), "run_id": run_id}
+
+
+def infra_validator_settings() -> dict[str, Any]:
+    """TFX's own gate, which starts TF Serving's image in Docker."""
+    image = infra_validator_pb2.TensorFlowServing(tags=[TF_SERVING])
+    request = infra_validator_pb2.TensorFlowServingRequestSpec(signature_names=["serving_default"])
+    return {
+        "serving_spec": infra_validator_pb2.ServingSpec(tensorflow_serving=image, local_docker=infra_validator_pb2.LocalDockerConfig()),
+        "request_spec": infra_validator_pb2.RequestSpec(tensorflow_serving=request, split_name="eval"),
+    }
+
+
+def verdict_settings(config: PipelineConfig) -> dict[str, Any]:
+    """The rules that the metrics are held against."""
+    return {"rules": json.dumps(rules(config)), "source_fingerprint": source_fingerprint(Verdict)}
+
+
+def pusher_settings(config: PipelineConfig, serving: Path, stable: int | None, run_id: str) -> dict[str, Any]:
+    """How `components.serving.store.push` is to push. The run's id keeps the node out of the cache: other versions may be served by now."""
+    baseline = config.evaluation.baseline
+    settings = {
+        **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds"}),
+        "pinned": [int(baseline)] if baseline.isdecimal() else [],  # a version that the configuration names as the baseline stays
+        "replaces": stable,
+    }
+    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(serving))
+    return {
+        "push_destination": pusher_pb2.PushDestination(filesystem=filesystem),
+        "custom_executor_spec": ExecutorClassSpec(atomic_pusher.Executor),
+        "custom_config": {"run_id": run_id, atomic_pusher.SETTINGS_KEY: json.dumps(settings)},
+    }

@@ -1,0 +1,299 @@
+"""Real data into the one TFRecord layout, whatever its source and size.
+
+    read         each file as a stream, its interactions scattered by user into parts         (Beam, a file at a time)
+    order        the interactions of whole users by time, without repetitions; items counted  (Beam, a part at a time)
+    impressions  negatives, histories and splits; scattered by time into shards               (Beam, a part at a time)
+    write        each shard sorted by time, as TFRecords
+
+Between the steps lie Arrow files, beside the data set that is made; they are gone in the end, whatever happens.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.base.errors import InputError
+from pipeline.datasets.importing.arrow_files import append_table, read_batches, read_table
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.impression_maker import CLICKS, Maker
+from pipeline.datasets.importing.map_parts import map_parts
+from pipeline.datasets.importing.part_steps import FILE_BITS, count_items, make_part, order_part, read_file
+from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
+from pipeline.datasets.importing.user_order import ORDER, times
+from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
+from pipeline.datasets.sources.interactions import BATCH_SIZE, BROKEN_NAMED, LABEL, SPLIT, TIMESTAMP, Source
+from pipeline.terminal import Progress
+
+SHARD_SIZE = 100_000  # impressions a file, about
+_PART_BYTES = 8_000_000  # of the source's files, for a part of users
+_GZIP_FACTOR = 5
+_MOST_PARTS = 256
+
+
+def import_source(
+    source: Source, out: Path, settings: ImportSettings | None = None, command: str = "", progress: Progress | None = None
+) -> dict[str, Any]:
+    """Writes a data set of a source's interactions.
+
+    Args:
+        source: Where they come from.
+        out: Folder to make; it must not exist or be empty.
+        settings: The protocol.
+        command: What the user typed, for the manifest.
+        progress: Told of each step.
+
+    Returns:
+        The manifest as written to `out/manifest.json`.
+
+    Raises:
+        InputError: The source cannot be read, does not go with the settings or holds nothing, or `out` cannot be used.
+    """
+    chosen = resolve(source, settings or ImportSettings())
+    with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
+        writer.manifest = {"source": source.name, "command": command, **_Import(source, chosen, writer, progress).execute()}
+        check_splits(writer.counts)
+    return json.loads((out / MANIFEST).read_text())
+
+
+def check_splits(counts: dict[str, int]) -> None:
+    """Whether there are impressions to train on, to select on and to judge on.
+
+    Raises:
+        InputError: A split is empty.
+    """
+    for name, count in counts.items():
+        if not count:
+            others = ", ".join(f"{counts[other]:,} in {other}" for other in counts if other != name)
+            raise InputError(f"No impression would be in {name} ({others}): take another --split, or other shares.")
+
+
+def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
+    """The settings with what they leave to the source.
+
+    Raises:
+        InputError: They ask for what the source does not have.
+    """
+    names = source.schema.names
+    given = settings.model_fields_set
+    negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
+    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
+    if negatives == "observed" and not source.has_negatives:
+        raise InputError(f"{source.name} knows clicks alone: take --negatives uniform or popularity.")
+    if split == "time" and TIMESTAMP not in names:
+        raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
+    if split == "given" and SPLIT not in names:
+        raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
+    has_effect = {
+        "negatives_per_positive": negatives != "observed",
+        "last": split == "last-items",
+        "eval_share": split in ("last", "time", "user"),
+        "validation_share": split != "last-items",
+    }
+    for name in (name for name, used in has_effect.items() if name in given and not used):
+        raise InputError(f"{name} means nothing with --split {split} and --negatives {negatives}: leave it out, or take others.")
+    return settings.model_copy(update={"negatives": negatives, "split": split})
+
+
+class _Import:
+    """One import; each step reads the files of the one before it."""
+
+    def __init__(self, source: Source, settings: ImportSettings, writer: DatasetWriter, progress: Progress | None):
+        self._source, self._settings, self._writer, self._progress = source, settings, writer, progress
+        self._work = writer.scratch
+
+    def execute(self) -> dict[str, Any]:
+        """Writes the splits.
+
+        Returns:
+            What the manifest says of them.
+        """
+        read = self._step("read", self._read)
+        self._kept = [result["kept"] for result in read]
+        if not any(self._kept):
+            raise InputError(self._nothing_left("no interaction", _row_report(read, [])))
+        ordered = self._step("order", self._order)
+        if self._settings.sampled and not any(part["clicks"] for part in ordered):
+            raise InputError(self._nothing_left("no click", _row_report(read, ordered)))
+        items = self._items()
+        made = self._step("impressions", partial(self._make, items, self._cuts(ordered)))
+        splits = self._step("write", self._write)
+        return {
+            "split": self._settings.split,
+            "settings": self._settings.model_dump(),
+            "rules": {**self._source.rules, **self._rules()},
+            "users": sum(part["users"] for part in ordered),
+            "items": items.num_rows,
+            "rows": _row_report(read, ordered),
+            "interactions_without_impression": _total(part["dropped"] for part in made),
+            "negatives_not_drawn": sum(part["not_drawn"] for part in made),
+            "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
+            "time_range": _joined_range(split["time_range"] for split in splits.values()),
+            "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
+            "base_rate": {name: split["base_rate"] for name, split in splits.items()},
+        }
+
+    def _nothing_left(self, what: str, rows: dict[str, Any]) -> str:
+        reasons = "; ".join([*(f"{count:,} dropped: {reason}" for reason, count in rows["dropped"].items()), *rows["broken"][:1]])
+        files = ", ".join(map(str, self._source.files()))
+        return f"{files}: {what} is left of {rows['read']:,} rows{f' ({reasons})' if reasons else ''}, so there is nothing to import."
+
+    def _step(self, name: str, work: Any) -> Any:
+        if self._progress:
+            self._progress.start(name)
+        result = work()
+        if self._progress:
+            self._progress.finish()
+        return result
+
+    def _read(self) -> list[dict[str, Any]]:
+        files = self._source.files()
+        size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
+        parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
+        work = partial(read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
+        results = map_parts(work, list(enumerate(files)), self._work / "read-results")
+        return sorted(results, key=lambda result: result["file"])
+
+    def _order(self) -> list[dict[str, Any]]:
+        parts = sorted(folder.name for folder in (self._work / "read").iterdir())
+        return map_parts(partial(order_part, self._source, self._work), parts, self._work / "order-results")
+
+    def _ordered_files(self) -> list[Path]:
+        return sorted((self._work / "ordered").iterdir())
+
+    def _items(self) -> pa.Table:
+        """Every item once, in the order of its id, with its fields as they were seen first, and its clicks."""
+        items: pa.Table | None = None
+        for file in sorted((self._work / "items").iterdir()):
+            table = read_table([file])
+            items = count_items(table if items is None else pa.concat_tables([items, table]))
+        assert items is not None
+        return items
+
+    def _cuts(self, ordered: list[dict[str, Any]]) -> Cuts:
+        if self._settings.split == "given":
+            return Cuts(draws_validation=not any(part["has_validation"] for part in ordered))
+        if self._settings.split != "time":
+            return Cuts()
+        size = sum(part["clicks" if self._settings.sampled else "interactions"] for part in ordered)
+        validation, evaluation = split_sizes(size, self._settings)
+        ranks = [max(size - evaluation - validation - 1, 0), max(size - evaluation - 1, 0)]
+        train_until, validation_until = smallest(self._times, ranks)
+        return Cuts(train_until, validation_until)
+
+    def _times(self) -> Iterator[np.ndarray]:
+        """The times of what becomes impressions."""
+        for file in self._ordered_files():
+            for batch in read_batches(file):
+                table = pa.Table.from_batches([batch])
+                yield times(table)[table[LABEL].to_numpy() == 1] if self._settings.sampled else times(table)
+
+    def _popular_in_train(self, items: pa.Table, cuts: Cuts) -> pa.Table:
+        """The items with their clicks in train/ alone: were others counted, an item with few for its negatives would be due later."""
+        maker = Maker(self._source, self._settings, items, cuts)
+        clicks = items[CLICKS].to_numpy().copy()
+        for file in self._ordered_files():
+            table = read_table([file])
+            assert table is not None
+            clicks -= np.bincount(maker.held_out(table), minlength=len(clicks))
+        return items.set_column(items.column_names.index(CLICKS), CLICKS, pa.array(clicks))
+
+    def _edges(self, size: int) -> list[int]:
+        """The last time of each shard but the last one, so that a shard has about `size` interactions."""
+        if TIMESTAMP not in self._source.schema.names:
+            return [(file << FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
+        ranks = range(size, sum(len(batch) for batch in self._times()), size)
+        return smallest(self._times, ranks) if ranks else []
+
+    def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
+        if self._settings.negatives == "popularity":
+            items = self._popular_in_train(items, cuts)
+        append_table(self._work / "items.arrow", items)
+        a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
+        work = partial(make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
+        return map_parts(work, [file.name for file in self._ordered_files()], self._work / "make-results")
+
+    def _write(self) -> dict[str, dict[str, Any]]:
+        """Writes all shards; base rate and time range by split."""
+        return {name: self._write_split(index, name) for index, name in enumerate(SPLITS)}
+
+    def _write_split(self, index: int, name: str) -> dict[str, Any]:
+        folder, positives, ranges = self._work / "made" / str(index), 0, []
+        for shard in sorted(folder.iterdir()) if folder.exists() else []:
+            table = read_table(sorted(shard.iterdir()))
+            assert table is not None
+            table = table.take(np.lexsort((table[ORDER].to_numpy(), times(table))))
+            positives += pc.sum(table[LABEL]).as_py()
+            ranges.append(_time_range(table))
+            for begin in range(0, table.num_rows, BATCH_SIZE):
+                self._writer.write(name, _as_examples(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
+        count = self._writer.counts[name]
+        return {"time_range": _joined_range(ranges), "base_rate": positives / count if count else None}
+
+    def _rules(self) -> dict[str, str]:
+        settings = self._settings
+        before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
+        timeless = TIMESTAMP not in self._source.schema.names
+        clicks = before["before" if timeless else self._source.history]
+        drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
+        return {
+            "order": "the order of the source" if timeless else "time, then the order of the source",
+            "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
+            "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
+            "never one that the user has interacted with at any time; an item's category is the one that it is first seen with"
+            if settings.negatives in drawn
+            else "observed",
+            "split": rule(settings),
+        }
+
+
+def _as_examples(table: pa.Table) -> pa.RecordBatch:
+    """Every column as lists, the way `DatasetWriter.write` takes it; a missing value is an empty list."""
+    return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
+
+
+def _as_lists(column: pa.Array) -> pa.Array:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(lengths))))
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32())
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    return list_column(column.drop_null(), np.concatenate(([0], np.cumsum(there))))
+
+
+def _row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows of the files: read = kept + dropped."""
+    dropped = _total(result["dropped"] for result in [*read, *ordered])
+    kept = sum(part["interactions"] for part in ordered)
+    return {
+        "read": kept + sum(dropped.values()),
+        "kept": kept,
+        "dropped": dropped,
+        "broken": [where for result in read for where in result["broken"]][:BROKEN_NAMED],
+        "unordered": sum(part["unordered"] for part in ordered),
+    }
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def _time_range(table: pa.Table) -> dict[str, int] | None:
+    if TIMESTAMP not in table.column_names or not table.num_rows:
+        return None
+    return {"first": pc.min(table[TIMESTAMP]).as_py(), "last": pc.max(table[TIMESTAMP]).as_py()}
+
+
+def _joined_range(ranges: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
+    known = [span for span in ranges if span]
+    return {"first": min(span["first"] for span in known), "last": max(span["last"] for span in known)} if known else None

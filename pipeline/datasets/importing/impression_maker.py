@@ -1,0 +1,170 @@
+"""Impressions made of the interactions of whole users: clicks with sampled negatives, or what was observed, each with its history."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.importing.histories import Histories, histories_of, history_columns
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.negatives import NONE_LEFT, NegativeSampler
+from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
+from pipeline.datasets.importing.user_order import ORDER, codes
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
+
+CLICKS = "clicks"  # of an item
+FIRST_CLICK = "clicks before which the user has none: in histories alone"
+NOT_CLICKED = "interactions that are no click: negatives are sampled"
+_HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
+_NO_ITEM = -1
+
+
+class Made(NamedTuple):
+    """Impressions of one split.
+
+    Attributes:
+        split: Index into `layout.SPLITS`.
+        table: With histories as large lists, and `ORDER`.
+    """
+
+    split: int
+    table: pa.Table
+
+
+class Maker:
+    """Makes impressions.
+
+    Args:
+        source: Where the interactions come from.
+        settings: With split and negatives chosen.
+        items: The items of the whole data: the fields of the candidate, and `clicks`, by which popular negatives are drawn.
+        cuts: Of the whole data.
+
+    Attributes:
+        dropped: Interactions that became no impression, by reason.
+        not_drawn: Negatives that could not be drawn, since the user knows every item.
+    """
+
+    def __init__(self, source: Source, settings: ImportSettings, items: pa.Table, cuts: Cuts):
+        self._source, self._settings, self._items, self._cuts = source, settings, items, cuts
+        self._builds_histories = not any(name.startswith(HISTORICAL) for name in source.schema.names)
+        if settings.negatives in ("uniform", "popularity"):
+            self._sampler = NegativeSampler(items[CLICKS].to_numpy(), settings.negatives, settings.seed)
+        self.dropped: Counter[str] = Counter()
+        self.not_drawn = 0
+
+    def make(self, table: pa.Table) -> Iterator[Made]:
+        """The impressions of users, some thousands at a time.
+
+        Args:
+            table: All interactions of some users, by user and time.
+        """
+        known = np.zeros(0, np.int64)
+        if self._settings.sampled:
+            known, table = self._known(table), self._with_fields_of_items(table)
+        if self._settings.split != "given":
+            yield from self._make(table, np.ones(table.num_rows, bool), known)
+            return
+        given = assign(table, np.arange(table.num_rows), self._settings, self._cuts)
+        for split in np.unique(given):  # what is judged later is in no history of what trains
+            until = given <= split
+            yield from self._make(table.filter(pa.array(until)), given[until] == split, known)
+
+    def held_out(self, table: pa.Table) -> np.ndarray:
+        """(C,) numbers of the items whose clicks are in validation/ and eval/, one a click."""
+        histories = histories_of(table, self._source.history, self._settings.history_length)
+        rows = np.flatnonzero((table[LABEL].to_numpy() == 1) & self._has_history(histories))
+        return self._item_numbers(table[ITEM])[rows[assign(table, rows, self._settings, self._cuts) != TRAIN]]
+
+    def _make(self, table: pa.Table, wanted: np.ndarray, known: np.ndarray) -> Iterator[Made]:
+        """The impressions of the wanted interactions, (N,) bool; the others are in histories alone."""
+        histories = histories_of(table, self._source.history, self._settings.history_length)
+        rows = self._impressed(table, histories, wanted)
+        splits = assign(table, rows, self._settings, self._cuts)
+        size = BATCH_SIZE // self._copies
+        for begin in range(0, len(rows), size):
+            chunk = slice(begin, begin + size)
+            for split in np.unique(splits[chunk]):
+                yield Made(int(split), self._impressions(table, histories, rows[chunk][splits[chunk] == split], known))
+
+    @property
+    def _copies(self) -> int:
+        """Impressions an interaction."""
+        return 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
+
+    def _impressed(self, table: pa.Table, histories: Histories, wanted: np.ndarray) -> np.ndarray:
+        """Rows of the interactions that become impressions."""
+        if not self._settings.sampled:
+            return np.flatnonzero(wanted)
+        clicked = table[LABEL].to_numpy() == 1
+        has_history = self._has_history(histories)
+        self._drop(NOT_CLICKED, wanted & ~clicked)
+        self._drop(FIRST_CLICK, wanted & clicked & ~has_history)
+        return np.flatnonzero(wanted & clicked & has_history)
+
+    def _has_history(self, histories: Histories) -> np.ndarray:
+        return (histories.ends > histories.starts) | (not self._builds_histories)
+
+    def _drop(self, reason: str, which: np.ndarray) -> None:
+        if which.any():
+            self.dropped[reason] += int(which.sum())
+
+    def _with_fields_of_items(self, table: pa.Table) -> pa.Table:
+        """One category an item: were it the row's own, it could tell a click from a negative."""
+        rows = self._item_numbers(table[ITEM])
+        for name in (name for name in table.column_names if name.startswith(CANDIDATE) and name != ITEM):
+            table = table.set_column(table.column_names.index(name), name, self._items[name].take(rows))
+        return table
+
+    def _known(self, table: pa.Table) -> np.ndarray:
+        """What the users have interacted with, as the sampler reads it, histories that the source brings included."""
+        users, items = codes(table[USER]), self._item_numbers(table[ITEM])
+        if _HISTORICAL_ITEMS in table.column_names:
+            histories = table[_HISTORICAL_ITEMS].combine_chunks()
+            lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False)
+            users = np.concatenate((users, np.repeat(users, lengths)))
+            items = np.concatenate((items, self._item_numbers(histories.flatten())))
+        there = items != _NO_ITEM
+        return np.unique(users[there] * self._items.num_rows + items[there])
+
+    def _item_numbers(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """(N,) places among the items; `_NO_ITEM` for those that are none."""
+        whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+        return pc.fill_null(pc.index_in(whole, self._items[ITEM].combine_chunks()), _NO_ITEM).to_numpy().astype(np.int64)
+
+    def _impressions(self, table: pa.Table, histories: Histories, rows: np.ndarray, known: np.ndarray) -> pa.Table:
+        impressions = table.take(rows).drop_columns([name for name in (SPLIT,) if name in table.column_names])
+        if self._settings.sampled:
+            rows = np.repeat(rows, self._copies)
+            impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), self._copies))
+            impressions, drawn = self._with_negatives(impressions, codes(table[USER])[rows], known)
+            rows = rows[drawn]
+        if self._builds_histories:
+            for name, column in history_columns(table, histories, rows).items():
+                impressions = impressions.append_column(name, column)
+        return impressions
+
+    def _with_negatives(self, repeated: pa.Table, users: np.ndarray, known: np.ndarray) -> tuple[pa.Table, np.ndarray]:
+        """Keeps the first of each group of equal rows and gives the others items that their user does not know.
+
+        Returns:
+            The impressions, and which of the rows are among them: (N,) bool.
+        """
+        place = np.arange(repeated.num_rows) % self._copies
+        negative = place > 0
+        keys = repeated[ORDER].to_numpy()[negative] * self._copies + place[negative]
+        drawn = self._sampler.draw(keys, users[negative], known)
+        there = np.ones(repeated.num_rows, bool)
+        there[negative] = drawn != NONE_LEFT
+        self.not_drawn += int((~there).sum())
+        items = np.zeros(repeated.num_rows, np.int64)
+        items[negative] = drawn
+        for name in (name for name in repeated.column_names if name.startswith(CANDIDATE)):
+            fields = self._items[name].take(items.clip(min=0))
+            column = pc.if_else(pa.array(negative), fields.combine_chunks(), repeated[name].combine_chunks())
+            repeated = repeated.set_column(repeated.column_names.index(name), name, column)
+        repeated = repeated.set_column(repeated.column_names.index(LABEL), LABEL, pa.array((~negative).astype(np.int64)))
+        return repeated.filter(pa.array(there)), there

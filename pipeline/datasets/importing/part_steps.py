@@ -1,0 +1,77 @@
+"""What Beam does with a file, or with a part of users: scatter, order, make impressions. Each step leaves Arrow files for the next."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.importing.arrow_files import append_table, read_table
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.impression_maker import CLICKS, Maker
+from pipeline.datasets.importing.random_numbers import hashes
+from pipeline.datasets.importing.scatter import Scatter
+from pipeline.datasets.importing.splits import VALIDATION, Cuts
+from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
+from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
+
+FILE_BITS = 40  # the place of an interaction: which file, then which row of it
+
+
+def read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numbered: tuple[int, Path]) -> dict[str, Any]:
+    """Scatters the interactions of a file by user."""
+    index, file = numbered
+    tally, kept = Tally(skip_broken), 0
+    with Scatter(folder, f"{index:05d}") as scatter:
+        for batch in source.read(file, tally):
+            place = (index << FILE_BITS) + kept + np.arange(batch.num_rows)
+            table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
+            scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
+            kept += batch.num_rows
+    return {"file": index, "kept": kept, "dropped": tally.dropped, "broken": tally.broken}
+
+
+def order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
+    """Sorts the interactions of a part's users, drops repetitions and counts its items."""
+    table = read_table(sorted((work / "read" / part).iterdir()))
+    assert table is not None
+    ordered = in_order(table, source.repeats)
+    table = ordered.table
+    append_table(work / "ordered" / f"{part}.arrow", table)
+    fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
+    append_table(work / "items" / f"{part}.arrow", count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
+    starts = np.flatnonzero(changes(codes(table[USER])))
+    sizes = np.diff(np.append(starts, table.num_rows))
+    user = table[USER][int(starts[sizes.argmax()])].as_py()
+    return {
+        "users": len(starts),
+        "interactions": table.num_rows,
+        "clicks": pc.sum(table[LABEL]).as_py(),
+        "largest_user": {
+            "user": user.decode(errors="backslashreplace") if isinstance(user, bytes) else user,
+            "interactions": int(sizes.max()),
+        },
+        "has_validation": SPLIT in table.column_names and bool((table[SPLIT].to_numpy() == VALIDATION).any()),
+        "dropped": ordered.dropped,
+        "unordered": ordered.unordered,
+    }
+
+
+def count_items(table: pa.Table) -> pa.Table:
+    """Each item once, in the order of its id: its fields where it comes first in the source, its clicks added up."""
+    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum"}
+    grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
+    renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
+    return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
+
+
+def make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list[int], work: Path, name: str) -> dict[str, Any]:
+    """Makes the impressions of a part's users and scatters them by split and time."""
+    items, table = read_table([work / "items.arrow"]), read_table([work / "ordered" / name])
+    assert items is not None and table is not None
+    maker = Maker(source, settings, items, cuts)
+    with Scatter(work / "made", name) as scatter:
+        for made in maker.make(table):
+            scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
+    return {"dropped": maker.dropped, "not_drawn": maker.not_drawn}

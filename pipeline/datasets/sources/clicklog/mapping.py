@@ -1,0 +1,202 @@
+"""What the columns of a click log mean: a small TOML file, checked."""
+
+import codecs
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, FiniteFloat, StrictBool, StrictInt, field_validator, model_validator
+
+from components.base.errors import InputError
+from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Frozen
+from pipeline.configuration.load_config import parse_section
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
+
+DType = Literal["bytes", "int64", "float"]
+Unit = Literal["s", "ms", "us", "iso"]
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_WHOLE = re.compile(r"(-?[0-9]+)\.0*")
+
+
+def label_text(value: Any) -> str:
+    """The text that a value of a label is compared by: a truth value is true or false, a whole number has no fraction.
+
+    Raises:
+        ValueError: It is no text, number or truth value.
+    """
+    if isinstance(value, bytes):
+        value = value.decode()
+    if not isinstance(value, str | int | float):
+        raise ValueError("no text")
+    text = str(value)
+    if text.lower() in ("true", "false"):
+        return text.lower()
+    whole = _WHOLE.fullmatch(text) if "." in text else None
+    return whole[1] if whole else text
+
+
+class LabelMapping(Frozen):
+    """How a click is recognised where the column is not 0 or 1.
+
+    Values are compared by `label_text`; a number is a click from `at_least` up.
+    """
+
+    column: str = Field("", description="None: the label of [columns]; where neither is there, all rows are clicks.")
+    positive: tuple[StrictBool | StrictInt | str, ...] = Field((), description="What is a click.")
+    negative: tuple[StrictBool | StrictInt | str, ...] | None = Field(
+        None, description="What is none; other rows are dropped. None: all that is no click."
+    )
+    at_least: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "LabelMapping":
+        if (self.positive or self.negative is not None or self.at_least is not None) and not self.column:
+            raise ValueError("it needs the column: set label.column")
+        if self.at_least is not None and (self.positive or self.negative is not None):
+            raise ValueError("at_least is for numbers, positive and negative for words: take out one")
+        if self.negative is not None and not self.positive:
+            raise ValueError("negative needs positive beside it")
+        if both := {*map(label_text, self.positive)} & {*map(label_text, self.negative or ())}:
+            raise ValueError(f"{min(both)!r} is positive and negative")
+        return self
+
+
+class TimestampMapping(Frozen):
+    """How times are written."""
+
+    unit: Unit = Field("s", description="Since 1970, or ISO 8601 (without a zone: UTC).")
+
+
+class FilesMapping(Frozen):
+    """How files are written, and which are which; patterns are globs below SOURCE."""
+
+    separator: str = Field("", description="Of text; a comma, or a tab in .tsv, by default.")
+    encoding: str = "utf-8"
+    train: tuple[str, ...] = ()
+    validation: tuple[str, ...] = ()
+    eval: tuple[str, ...] = ()
+
+    @field_validator("encoding")
+    @classmethod
+    def _check_encoding(cls, value: str) -> str:
+        try:
+            "a".encode(value)  # a LookupError for hex and the like, which lookup knows too
+            return codecs.lookup(value).name
+        except (LookupError, ValueError) as error:
+            raise ValueError("it is no encoding of text that Python knows") from error
+
+    @model_validator(mode="after")
+    def _check(self) -> "FilesMapping":
+        if any(self.patterns.values()) and not (self.train and self.eval):
+            raise ValueError("a split that is given needs train and eval")
+        return self
+
+    @property
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """By split."""
+        return {"train": self.train, "validation": self.validation, "eval": self.eval}
+
+
+class HistoryMapping(Frozen):
+    """A history that the log has."""
+
+    column: str
+    separator: str = Field("", description="Of text; lists of JSON and Parquet need none.")
+
+
+class ItemsMapping(Frozen):
+    """A side table with fields of the items."""
+
+    file: str = Field("", description="Relative to SOURCE's folder, or absolute.")
+    id: str = Field("", description="Its column with the item's id.")
+    columns: dict[str, str] = Field(default_factory=dict, description="candidate_<what> -> column.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ItemsMapping":
+        if bool(self.file) != bool(self.id) or bool(self.file) != bool(self.columns):
+            raise ValueError("it needs file, id and columns")
+        for name in self.columns:
+            if not name.startswith(CANDIDATE) or name == ITEM:
+                raise ValueError(f"{name!r} is no further field of an item: call it {CANDIDATE}…, e.g. candidate_category_id")
+        return self
+
+
+class Mapping(Frozen):
+    """The whole file.
+
+    Attributes:
+        columns: Feature -> column of the log.
+        types: Feature -> type. What is not named is bytes, whatever its type in the log; timestamps and the label have types of their own.
+        label: What is a click.
+        timestamp: How times are written.
+        files: How files are written, and a split that is given.
+        histories: Feature -> history that the log has.
+        items: A side table.
+    """
+
+    columns: dict[str, str]
+    types: dict[str, DType] = Field(default_factory=dict)
+    label: LabelMapping = Field(default_factory=LabelMapping)
+    timestamp: TimestampMapping = Field(default_factory=TimestampMapping)
+    files: FilesMapping = Field(default_factory=FilesMapping)
+    histories: dict[str, HistoryMapping] = Field(default_factory=dict)
+    items: ItemsMapping = Field(default_factory=ItemsMapping)
+
+    @model_validator(mode="after")
+    def _check(self) -> "Mapping":
+        for name in (USER, ITEM):
+            if name not in self.columns:
+                raise ValueError(f"columns has no {name}: say which column holds it")
+        for name in (name for names in (self.columns, self.items.columns, self.histories) for name in names):
+            if not _NAME.fullmatch(name) or name in ("self", SPLIT):
+                raise ValueError(f"{name!r} cannot be the name of a feature: use letters, digits and _, a letter first")
+        for name in self.columns:
+            if name.startswith(HISTORICAL):
+                raise ValueError(f"columns.{name} is a history: set histories.{name}.column")
+        for name in self.histories:
+            if not name.startswith(HISTORICAL):
+                raise ValueError(f"histories.{name} is to be called {HISTORICAL}…s, e.g. historical_item_ids")
+        if both := self.columns.keys() & self.items.columns.keys():
+            raise ValueError(f"{min(both)} is in columns and in items.columns: take out one")
+        if self.label.column and LABEL in self.columns:
+            raise ValueError("the label is in columns.label and label.column: take out one")
+        self._check_types()
+        return self
+
+    def _check_types(self) -> None:
+        fixed = {LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS}
+        known = {*self.columns, *self.items.columns, *self.histories} - fixed
+        for name, dtype in self.types.items():
+            if name not in known:
+                raise ValueError(f"types.{name} is for no feature that has one: there are {', '.join(sorted(known))}")
+            if dtype == "float" and (name in (USER, REQUEST) or name.startswith((CANDIDATE, HISTORICAL))):
+                raise ValueError(f"types.{name} is float, but ids are bytes or int64")
+
+    @property
+    def label_column(self) -> str:
+        """The column that says what was clicked; "" where all rows are clicks."""
+        return self.label.column or self.columns.get(LABEL, "")
+
+    def dtype(self, name: str) -> DType:
+        """A feature's type; a history has that of the candidate's field."""
+        if name.startswith(HISTORICAL) and name not in self.types:
+            name = CANDIDATE + name.removeprefix(HISTORICAL).removesuffix("s")
+        return self.types.get(name, "bytes")
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Reads and checks a mapping.
+
+    Raises:
+        InputError: The file cannot be read, a key is unknown (with the nearest known one) or a value is wrong.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing: name the mapping of the columns with --mapping.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}): a mapping is a TOML file in UTF-8.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not valid TOML ({error}): mend it there.") from error
+    return parse_section(Mapping, values, str(path))

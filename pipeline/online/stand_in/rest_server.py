@@ -1,0 +1,168 @@
+"""The REST side of the development stand-in: TF Serving's paths, bodies and status codes (http_rest_api_util.cc, http_server.cc)."""
+
+import logging
+import re
+import socket
+import threading
+from urllib.parse import unquote
+
+import uvicorn
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+
+from pipeline.online.stand_in.endpoint import DEFAULT_SIGNATURE, MAX_BYTES, Endpoint, StatusError, invalid
+from pipeline.online.stand_in.json_tensors import parse, read_tensors, to_bytes, write_tensors
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+_WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+_PREDICTION = re.compile(rf"(?i:/v1/models/(?P<name>[^/:]+){_WHICH}):(?P<method>classify|regress|predict)")
+_STATUS = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_WHICH})(?P<metadata>/metadata)?")
+
+_HTTP = {
+    StatusCode.CANCELLED: 499,
+    StatusCode.INVALID_ARGUMENT: 400,
+    StatusCode.DEADLINE_EXCEEDED: 504,
+    StatusCode.NOT_FOUND: 404,
+    StatusCode.ALREADY_EXISTS: 409,
+    StatusCode.PERMISSION_DENIED: 403,
+    StatusCode.RESOURCE_EXHAUSTED: 429,
+    StatusCode.FAILED_PRECONDITION: 400,
+    StatusCode.ABORTED: 409,
+    StatusCode.OUT_OF_RANGE: 400,
+    StatusCode.UNIMPLEMENTED: 501,
+    StatusCode.UNAVAILABLE: 503,
+    StatusCode.UNAUTHENTICATED: 401,
+}  # any other: 500
+
+
+def _answer(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, media_type="application/json")
+
+
+def _error(message: str, status: int) -> Response:
+    return _answer(to_bytes({"error": message}), status)
+
+
+def _spec(found: re.Match[str]) -> ModelSpec:
+    spec = ModelSpec(name=unquote(found["name"] or ""))
+    if found["version"]:
+        if int(found["version"]) >= 1 << 63:
+            raise invalid(f"Failed to convert version: {found['version']} to numeric.")
+        spec.version.value = int(found["version"])
+    elif found["label"]:
+        spec.version_label = unquote(found["label"])
+    return spec
+
+
+def _wrong_method(method: str) -> StatusError:
+    """No signature of this project's models is for `classify` or `regress`."""
+    kind = {"classify": "classification", "regress": "regression"}[method]
+    return invalid(f"Expected {kind} signature method_name to be tensorflow/serving/{method}. Was: tensorflow/serving/predict")
+
+
+def _post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
+    found = _PREDICTION.fullmatch(path)
+    if not found:
+        raise invalid(f"Malformed request: POST {path}")
+    spec = _spec(found)
+    document = parse(body)
+    version = endpoint.version(spec)
+    if found["method"] != "predict":
+        raise _wrong_method(found["method"])
+    name = document.get("signature_name") or DEFAULT_SIGNATURE
+    if name not in version.signatures:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    if not version.signatures[name].inputs:
+        raise invalid(f"Failed to get input map for signature: {name}")
+    inputs, rows = read_tensors(document, version.signatures[name].inputs)
+    return write_tensors(version.run(name, inputs), rows)
+
+
+def _get(endpoint: Endpoint, path: str) -> bytes:
+    found = _STATUS.fullmatch(path)
+    if not found:
+        raise invalid(f"Malformed request: GET {path}")
+    spec = _spec(found)
+    if not spec.name:
+        raise invalid("Missing model name in request.")
+    if not found["metadata"]:
+        return to_bytes(MessageToDict(endpoint.status(spec), always_print_fields_with_no_presence=True))
+    response, signatures = endpoint.metadata(spec), SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    model_spec, metadata = (
+        MessageToDict(message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True)
+        for message in (response.model_spec, signatures)
+    )
+    return to_bytes({"model_spec": model_spec, "metadata": {"signature_def": metadata}})
+
+
+class _TooLarge(Exception):
+    """A body beyond `MAX_BYTES`."""
+
+
+async def _body(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BYTES:
+            raise _TooLarge
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def make_app(endpoint: Endpoint) -> Starlette:
+    """TF Serving's REST API as an ASGI application."""
+
+    async def handle(request: Request) -> Response:
+        path = request.scope["raw_path"].decode("latin-1")
+        try:
+            body = await _body(request)
+            if not path.lower().startswith("/v1/"):
+                return PlainTextResponse("Not Found", 404)
+            if request.method == "POST":
+                return _answer(await run_in_threadpool(_post, endpoint, path, body))
+            if request.method == "GET":
+                return _answer(await run_in_threadpool(_get, endpoint, path))
+            raise invalid(f"Malformed request: {request.method} {path}")
+        except StatusError as error:
+            return _error(error.message, _HTTP.get(error.code, 500))
+        except _TooLarge:
+            return _error(f"the body is larger than {MAX_BYTES} bytes", 413)
+        except ClientDisconnect:
+            return _error("the client has gone", 499)
+        except Exception as error:  # not foreseen: an answer too, and its place in the log
+            logging.getLogger("uvicorn.error").exception("%s %s", request.method, path)
+            return _error(f"{type(error).__name__}: {error}", 500)
+
+    return Starlette(routes=[Route("/{path:path}", handle, methods=_METHODS)])
+
+
+class RestServer:
+    """The REST side on 127.0.0.1, in a thread of its own.
+
+    Attributes:
+        port: Where it listens.
+
+    Raises:
+        OSError: The port is taken.
+    """
+
+    def __init__(self, endpoint: Endpoint, port: int) -> None:
+        listener = socket.create_server(("127.0.0.1", port))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else headers wait 40 ms for the client's ACK
+        self.port: int = listener.getsockname()[1]
+        self._server = uvicorn.Server(uvicorn.Config(make_app(endpoint), log_level="error", lifespan="off", timeout_graceful_shutdown=5))
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="REST")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answers what is under way, for 5 s at most, and ends."""
+        self._server.should_exit = True
+        self._thread.join()

@@ -1,0 +1,90 @@
+"""Scoring a folder of TFRecords in Beam, by tfx-bsl's RunInference."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Set
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+from tensorflow_serving.apis import prediction_log_pb2
+from tfx_bsl.public.beam import RunInference
+from tfx_bsl.public.proto import model_spec_pb2
+
+from components.base.errors import InputError
+from components.base.tfrecord import read_records
+from components.evaluation.metrics.catalogue import PROBABILITY
+from components.serving.model.exported_features import read_features
+from din_trainer.features import HISTORICAL_TIMESTAMPS
+from pipeline.predict.score_json import Scorer
+from pipeline.runners.beam_options import local_options
+
+
+def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
+    """The impressions of one request with their probabilities, as JSON lines."""
+    request, response = log.predict_log.request, log.predict_log.response
+    scores = tf.make_ndarray(response.outputs[PROBABILITY]).ravel()
+    for serialized, score in zip(next(iter(request.inputs.values())).string_val, scores, strict=True):
+        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), sequences), PROBABILITY: float(score)})
+
+
+def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
+    """The scalar features of an impression, which tell which one it is; histories are left out."""
+    row: dict[str, Any] = {}
+    for name, feature in sorted(example.features.feature.items()):
+        values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
+        if len(values) == 1 and name not in sequences:
+            row[name] = values[0].decode(errors="backslashreplace") if isinstance(values[0], bytes) else values[0]
+    return row
+
+
+def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
+    """Reads a folder once, for its clear messages, and scores its first impression.
+
+    Returns:
+        The files and how many impressions they hold.
+    """
+    files = sorted(folder.rglob("*.tfrecord.gz"))
+    if not files:
+        raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
+    scorer, count = Scorer(model), 0
+    for file in files:
+        for record in read_records(file):
+            if count == 0:
+                scorer.score([record], str(file))
+            count += 1
+    return files, count
+
+
+def predict_folder(model: Path, folder: Path, out: Path) -> int:
+    """Scores every `*.tfrecord.gz` below a folder and writes one JSON object an impression, in no particular order.
+
+    Returns:
+        The number of impressions.
+
+    Raises:
+        InputError: No such model, no files or damaged ones, impressions that the model cannot read, or `out` cannot be written.
+    """
+    files, count = _check_folder(model, folder)
+    sequences = {column.name for column in read_features(model).columns if column.presence == "sequence"} | {HISTORICAL_TIMESTAMPS}
+    spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}): name another place with --out.") from error
+    with aside:
+        with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
+            (
+                pipeline
+                | beam.Create([str(file) for file in files])
+                | beam.io.ReadAllFromTFRecord()
+                | RunInference(spec)
+                | beam.FlatMap(_to_lines, sequences)
+                | beam.io.WriteToText(f"{aside.name}/scores", num_shards=1, shard_name_template="")
+            )
+        os.replace(f"{aside.name}/scores", out)
+    return count

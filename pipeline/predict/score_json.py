@@ -1,0 +1,135 @@
+"""Scoring JSON lines with an exported model, or with one that is served."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from components.base.errors import InputError
+from components.evaluation.metrics.catalogue import PROBABILITY
+from components.serving.model.exported_features import read_features
+from components.serving.model.impression_tensors import Impression, predict_tensors, to_example
+from pipeline.online.client.client import Client, InvalidRequest, ServingError
+
+_BATCH = 1024
+
+
+class ImpressionScorer(Protocol):
+    """What scores impressions."""
+
+    def prepare(self, row: Impression) -> Any:
+        """An impression in the form that `score` takes.
+
+        Raises:
+            ValueError: It is not what the model reads.
+        """
+
+    def score(self, prepared: list[Any], where: str) -> list[float]:
+        """Click probabilities.
+
+        Raises:
+            InputError: The impressions cannot be scored; the sentence begins with `where` if they are at fault.
+        """
+
+
+class Scorer:
+    """A SavedModel with the signatures of `din_trainer.export.signatures`; its impressions are serialised tf.Examples.
+
+    Raises:
+        InputError: The folder holds no such model.
+    """
+
+    def __init__(self, model: Path):
+        import tensorflow as tf
+
+        self._features = read_features(model)
+        try:
+            self._model = tf.saved_model.load(str(model))  # kept, since the signatures do not keep its tables alive
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise InputError(f"{model} cannot be loaded ({' '.join(str(error).split())[:200]}): copy or push it again.") from error
+
+    def score_examples(self, serialized: list[bytes]) -> list[float]:
+        """Click probabilities of serialised tf.Examples."""
+        import tensorflow as tf
+
+        return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
+
+    def prepare(self, row: Impression) -> bytes:
+        return to_example(row, self._features)
+
+    def score(self, prepared: list[bytes], where: str) -> list[float]:
+        import tensorflow as tf
+
+        try:
+            return self.score_examples(prepared)
+        except tf.errors.InvalidArgumentError as error:
+            reason = " ".join(str(error.message).split(" [[")[0].split())
+            raise InputError(f"{where}: the model cannot read an impression ({reason}): add what is missing.") from error
+
+
+class ServedScorer:
+    """A served model, by its URL.
+
+    Raises:
+        InputError: It does not answer, or is none of this project's.
+    """
+
+    def __init__(self, url: str):
+        try:
+            self._client = Client(url)
+            self._features = self._client.features()
+        except (ValueError, ServingError) as error:
+            raise InputError(str(error)) from error
+
+    def prepare(self, row: Impression) -> Impression:
+        predict_tensors([row], self._features)
+        return row
+
+    def score(self, prepared: list[Impression], where: str) -> list[float]:
+        try:
+            return self._client.predict(prepared)
+        except InvalidRequest as error:
+            raise InputError(f"{where}: {error}") from error
+        except ServingError as error:
+            raise InputError(str(error)) from error
+
+
+def _read_rows(file: Path) -> Iterator[tuple[int, Impression]]:
+    try:
+        with open(file, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    row = json.loads(line)
+                    if not isinstance(row, dict):
+                        raise InputError(f"{file}, line {number}: a JSON object is needed, one impression a line.")
+                    yield number, row
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}): give a JSONL file, such as a data set's sample.jsonl.") from error
+    except ValueError as error:  # JSON and UTF-8 alike
+        raise InputError(f"{file} is not JSON lines ({error}): write one JSON object a line.") from error
+
+
+def predict_jsonl(scorer: ImpressionScorer, file: Path) -> Iterator[dict[str, Any]]:
+    """Yields each row of a JSONL file with its click probability added, in order.
+
+    Raises:
+        InputError: No such file, broken JSON, a missing or mistyped feature (with its line), or the model does not answer.
+    """
+    batch: list[tuple[int, Impression, Any]] = []
+
+    def flush() -> Iterator[dict[str, Any]]:
+        where = f"{file}, line {batch[0][0]}" if len(batch) == 1 else f"{file}, lines {batch[0][0]} to {batch[-1][0]}"
+        scores = scorer.score([prepared for _, _, prepared in batch], where)
+        for (_, row, _), score in zip(batch, scores, strict=True):
+            yield {**row, PROBABILITY: score}
+        batch.clear()
+
+    for number, row in _read_rows(file):
+        try:
+            batch.append((number, row, scorer.prepare(row)))
+        except ValueError as error:
+            raise InputError(f"{file}, line {number}: {error}.") from error
+        if len(batch) == _BATCH:
+            yield from flush()
+    if batch:
+        yield from flush()

@@ -1,0 +1,95 @@
+"""What attention looks at: a few evaluation impressions with the weight of each event of their histories."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.base.tfrecord import read_records
+from components.evaluation.metrics.catalogue import PROBABILITY
+from components.serving.model.exported_features import read_features
+from din_trainer.features import LABEL, USER_ID, FeatureConfig
+from pipeline.datasets.layout import split_files
+
+_EVENTS = 3  # that a history should have
+_SEARCHED = 10_000  # impressions, at most
+
+
+def sample_attention(model: Path, data: Path, count: int = 6) -> list[dict[str, Any]] | None:
+    """Explains impressions of eval/: the first ones of different users with histories of several events, half of them clicked.
+
+    Where there are too few such impressions among the first `_SEARCHED`, others that have any history are taken too.
+
+    Args:
+        model: SavedModel.
+        data: Data set.
+        count: Impressions, at most.
+
+    Returns:
+        An impression each: `label`, `probability`, `candidate` (raw values by feature), and `sequences` with their `name` and `events`, the
+        most recent L of them, oldest first: `weight` and the raw values of the histories. None if the model has no `explain` signature.
+
+    Raises:
+        InputError: There is no such model, or no such data.
+    """
+    features = read_features(model)
+    loaded = tf.saved_model.load(str(model))
+    if "explain" not in loaded.signatures:
+        return None
+    records = islice(chain.from_iterable(map(read_records, split_files(data, "eval"))), _SEARCHED)
+    examples = _choose(map(tf.train.Example.FromString, records), features, count)
+    if not examples:
+        return []
+    outputs = loaded.signatures["explain"](examples=tf.constant([example.SerializeToString() for example in examples]))
+    explained = {name: values.numpy() for name, values in outputs.items()}
+    return [_describe(example, {name: values[i] for name, values in explained.items()}, features) for i, example in enumerate(examples)]
+
+
+def _values(example: tf.train.Example, name: str) -> list[Any]:
+    """Raw values of a feature, bytes as text."""
+    feature = example.features.feature[name]
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else []
+    return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in values]
+
+
+def _choose(examples: Iterable[tf.train.Example], features: FeatureConfig, count: int) -> list[tf.train.Example]:
+    """See `sample_attention`. The clicked ones come first; no more is read than needed."""
+    histories = [next(iter(behaviours.values())).history for behaviours in features.sequences.values()]
+    wanted = {1: count // 2, 0: count - count // 2}
+    chosen: dict[int, list[tf.train.Example]] = {label: [] for label in wanted}
+    others: list[tf.train.Example] = []
+    users = set()
+    for example in examples:
+        label, user = _values(example, LABEL)[0], tuple(_values(example, USER_ID))
+        events = max(len(_values(example, history)) for history in histories)
+        if events >= _EVENTS and len(chosen[label]) < wanted[label] and (not user or user not in users):
+            chosen[label].append(example)
+            users.add(user)
+        elif events and len(others) < count:
+            others.append(example)
+        if all(len(chosen[label]) == wanted[label] for label in wanted):
+            break
+    return [*chosen[1], *chosen[0], *others][:count]
+
+
+def _describe(example: tf.train.Example, outputs: dict[str, np.ndarray], features: FeatureConfig) -> dict[str, Any]:
+    candidates = {behaviour.candidate: _values(example, behaviour.candidate)[0] for behaviour in features.behaviours.values()}
+    sequences = []
+    for name, behaviours in features.sequences.items():
+        histories = {b.history: _values(example, b.history)[-features.history_length :] for b in behaviours.values()}
+        weights = outputs[f"{name}_attention"].tolist()  # (L,), as long as the history or longer
+        events = [
+            {"weight": weight, **dict(zip(histories, event, strict=True))}
+            for weight, *event in zip(weights, *histories.values(), strict=False)
+        ]
+        sequences.append({"name": name, "events": events})
+    return {
+        "label": _values(example, LABEL)[0],
+        "probability": float(outputs[PROBABILITY]),
+        "candidate": candidates,
+        "sequences": sequences,
+    }

@@ -1,0 +1,184 @@
+"""A run's summary on the terminal: metrics, thresholds, verdict, and where things are."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.evaluation.metrics.catalogue import OVERALL, REPORTED
+from pipeline.run.summary import TOLD_ON_STDERR, Summary
+
+
+def runs_table(summaries: list[Summary]) -> Table:
+    """The runs of a workspace, one a line; below it why those that were not pushed were not."""
+    reasons = [f"{run.run_id}: {_first_reason(run.refused_because)}" for run in summaries if run.refused_because]
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, caption=Text("\n".join(reasons)), caption_justify="left")
+    for name in ("run", "time", "data", "AUC", "GAUC", "log loss", "verdict", "version"):
+        table.add_column(name, overflow="fold", no_wrap=name not in ("time", "data", "log loss"))
+    for run in summaries:
+        metrics = run.metrics or {}
+        figures = (number(metrics.get(name)) for name in ("auc", "gauc", "log_loss"))
+        data, version = Path(run.data or "–").name, str(run.pushed_version) if run.status == "pushed" else ""
+        cells = (run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _first_reason(refused_because: str) -> str:
+    first, *others = refused_because.split("; ")
+    return f"{first} (and {len(others)} more)" if others else first
+
+
+def number(value: float | None) -> str:
+    """Four decimals, or a dash where there is no figure."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def share_of_oracle(auc: float | None, oracle: float | None) -> float | None:
+    """(AUC − 0.5) / (AUC of the oracle − 0.5); None where there is no oracle or nothing to learn."""
+    return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
+
+
+def _spread(low: float | None, high: float | None) -> str:
+    """Half the width of an interval; the report has its ends."""
+    return "" if low is None or high is None else f" ± {(high - low) / 2:.4f}"
+
+
+def _change(change: dict[str, float | None] | None) -> str:
+    if not change or change["value"] is None:
+        return "–"
+    return f"{change['value']:+.4f}{_spread(change['low'], change['high'])}"
+
+
+def _metrics_table(summary: Summary) -> Table:
+    table = Table(title=f"eval split, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
+    metrics, oracle, baseline = summary.metrics or {}, summary.oracle or {}, summary.baseline
+    table.add_column("metric")
+    for name in ("model", *(["less baseline"] if baseline else []), *(["oracle"] if oracle else [])):
+        table.add_column(name, justify="right", no_wrap=True)
+    for metric in (metric for metric in REPORTED if metric in metrics):
+        cells = [number(metrics[metric]) + _spread(*(summary.intervals or {}).get(metric, (None, None)))]
+        cells += [_change(baseline.get("changes", {}).get(metric))] if baseline else []
+        cells += [number(oracle.get(metric))] if oracle else []
+        table.add_row(metric, *cells)
+    return table
+
+
+def _threshold_lines(summary: Summary) -> list[str]:
+    """How the thresholds of the whole split came out, a line each, and how many of those on slices hold; the verdict has the others."""
+    overall = [row for row in summary.thresholds or [] if row["slice"] == OVERALL]
+    lines = [f"{row['metric']} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
+    slices = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
+    judged = [row for row in slices if row.get("judged", True)]
+    if slices:
+        held = sum(row["passed"] for row in judged)
+        lines.append(f"{held} of {len(judged)} thresholds on slices hold; {len(slices) - len(judged)} slices have too few impressions")
+    return lines
+
+
+def _confident(row: dict[str, Any]) -> str:
+    return " with confidence" if row.get("confident") else ""
+
+
+_SLICE_METRICS = ("auc", "gauc")
+
+
+_TOLD = 100  # impressions of a slice that is shown here
+
+
+def _slices_table(evaluation: dict[str, Any]) -> Table:
+    """The slices that are not too small, with some of their metrics; the report has all."""
+    shown = [row for row in evaluation["slices"] if row["examples"] >= _TOLD]
+    rest = len(evaluation["slices"]) - len(shown)
+    table = Table(
+        title="slices", title_justify="left", caption=f"{rest} with fewer than {_TOLD} impressions are in the report" if rest else None
+    )
+    table.add_column("slice", overflow="fold")
+    for name in ("impressions", *_SLICE_METRICS):
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for row in shown:
+        found = [row["metrics"].get(name) for name in _SLICE_METRICS]
+        cells = [number(metric["value"]) + _spread(metric["low"], metric["high"]) if metric else "–" for metric in found]
+        table.add_row(row["slice"], f"{row['examples']:,}", *cells)
+    return table
+
+
+def _serving_lines(summary: Summary) -> list[str]:
+    """How the export did that would be served, a line each."""
+    lines = []
+    if summary.sameness and summary.sameness["largest_difference"] is not None:
+        scores = f"{summary.sameness['examples']} scores of the export"
+        lines.append(f"{scores}: at most {summary.sameness['largest_difference']:.1e} off the trained model's")
+    if summary.loading and summary.loading.get("latency_ms"):
+        took = ", ".join(f"{name} {figures['p50']:.2f} ms" for name, figures in summary.loading["latency_ms"].items())
+        lines.append(f"in {summary.loading['how']}: {took} (p50, batch 1); {summary.loading['memory_mb']:.0f} MB")
+    return lines
+
+
+def _verdict(summary: Summary) -> str:
+    reason = summary.refused_because or ""
+    return {
+        "pushed": f"Pushed: version {summary.pushed_version} is ready for TF Serving.",
+        "unchanged": f"Unchanged: version {summary.pushed_version} already serves these very weights.",
+        "refused": f"Refused, nothing was pushed: {reason}",
+        "interrupted": "Interrupted: the next run goes on from what is done.",
+        "data_refused": f"Data refused: {reason}",
+        "failed": f"Failed: {reason}",
+    }[summary.status]
+
+
+def _predictions_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="five impressions of the eval split", title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
+    return table
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _print_metrics(summary: Summary, console: Console) -> None:
+    if not summary.metrics:
+        return
+    console.print(_metrics_table(summary))
+    for line in _threshold_lines(summary):
+        console.print(f"  {line}", highlight=False)
+    for line in _serving_lines(summary):
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
+    share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
+    if share is not None:
+        console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+
+
+def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, console: Console) -> None:
+    """Metrics and slices, and what became of the model."""
+    _print_metrics(summary, console)
+    if evaluation:
+        console.print(_slices_table(evaluation))
+    console.print(_verdict(summary), highlight=False, soft_wrap=True)
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Metrics against thresholds, oracle and baseline; the verdict in words; where things are."""
+    console.print()
+    _print_metrics(summary, console)
+    if summary.sample_predictions:
+        console.print(_predictions_table(summary.sample_predictions))
+    if summary.status not in TOLD_ON_STDERR:
+        style = "bold green" if summary.exit_code == 0 else "bold red"
+        console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
+    for label, path in (
+        ("model", summary.pushed_path or summary.model_path),
+        ("TFMA result", summary.tfma_path),
+        ("schema", summary.schema_path),
+        ("report", summary.report_path),
+        ("log", summary.log_path),
+    ):
+        if path:
+            console.print(f"  {label:<17}{_from_here(Path(path))}", highlight=False, soft_wrap=True)

@@ -1,0 +1,88 @@
+"""The extracts that TFMA's metrics get: each impression once a slice, each user in one place."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow_model_analysis as tfma
+from apache_beam.testing.test_pipeline import TestPipeline
+from apache_beam.testing.util import assert_that
+from tensorflow_model_analysis.api.types import VarLenTensorValue
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.evaluation.tfma.whole_users import _ids, _shards, feature_column, whole_users_extractor
+
+
+def batch(user, kind, label):
+    count = len(user)
+    return {
+        "labels": {"candidate": np.array(label), "baseline": np.array(label)},
+        "predictions": {"candidate": np.arange(count) / 10, "baseline": np.arange(count) / 20},
+        "features": {"user": np.array(user), "kind": np.array(kind, dtype=object), "unread": np.zeros(count)},
+    }
+
+
+BATCHES = [batch([1, 2, 3], [b"a", b"b", b"a"], [0, 1, 0]), batch([3, 1, 1], [b"b", b"b", b"a"], [1, 1, 0])]
+
+
+def extract(check, user_key="user"):
+    config = config_pb2.EvalConfig()
+    config.slicing_specs.add()
+    config.slicing_specs.add(feature_keys=["kind"])
+    with TestPipeline() as p:
+        found = p | beam.Create(BATCHES) | whole_users_extractor(config, user_key, None).ptransform
+        assert_that(found, check)
+
+
+def by_slice(extracts):
+    result = {}
+    for extract in extracts:
+        (key,) = extract[tfma.SLICE_KEY_TYPES_KEY]
+        result.setdefault(key, []).append(extract)
+    return result
+
+
+def test_each_slice_has_its_impressions_once():
+    def check(extracts):
+        found = by_slice(extracts)
+        counts = {key: sum(len(e["labels"]) for e in parts) for key, parts in found.items()}
+        assert counts == {(): 6, (("kind", "a"),): 3, (("kind", "b"),): 3}
+        rows = [
+            (e["features"]["user"][i], e["labels"][i], round(e["predictions"]["candidate"][i], 3))
+            for e in found[()]
+            for i in range(len(e["labels"]))
+        ]
+        assert sorted(rows) == [(1, 0, 0.0), (1, 0, 0.2), (1, 1, 0.1), (2, 1, 0.1), (3, 0, 0.2), (3, 1, 0.0)]
+
+    extract(check)
+
+
+def test_users_are_whole():
+    def check(extracts):
+        homes = {}
+        for number, part in enumerate(by_slice(extracts)[()]):
+            for user in part["features"]["user"]:
+                homes.setdefault(user, set()).add(number)
+        assert all(len(places) == 1 for places in homes.values())
+
+    extract(check)
+
+
+def test_data_without_users_is_one_shard():
+    def check(extracts):
+        (overall,) = by_slice(extracts)[()]
+        assert sorted(overall["predictions"]["baseline"]) == pytest.approx([0, 0, 0.05, 0.05, 0.1, 0.1])
+        assert overall["features"] == {}
+
+    extract(check, user_key=None)
+
+
+def test_a_user_has_one_shard_in_every_batch():
+    whole, gaps = np.array([b"anna", b"bob"], object), np.array([b"bob", None, b"anna"], object)
+    anna, bob = _shards(_ids(whole))
+    assert _shards(_ids(gaps))[[0, 2]].tolist() == [bob, anna]
+    assert set(_shards(_ids(np.arange(1000)))) == set(range(8))
+
+
+def test_a_feature_that_may_be_missing():
+    values = VarLenTensorValue(values=np.array([b"x", b"y"], object), indices=np.array([[0, 0], [2, 0]]), dense_shape=np.array([3, 1]))
+    assert feature_column(values, 3).tolist() == [b"x", None, b"y"]

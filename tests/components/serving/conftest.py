@@ -1,0 +1,23 @@
+"""A stand-in that serves two versions, for whoever changes nothing of it."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def toy_folder(tmp_path_factory):
+    """Versions 1, 2 and 3 of `tests.components.serving.toy`, biased by 0.1, 0.2 and 0.3: 1 is stable, 2 is the canary, 3 has no label."""
+    from tests.components.serving import toy
+
+    folder = tmp_path_factory.mktemp("toy") / "serving" / "demo"
+    for version in (1, 2, 3):
+        toy.save(folder / str(version), version / 10)
+    toy.serve(folder, stable=1, canary=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stand_in(toy_folder):
+    from pipeline.online.stand_in.stand_in import StandIn
+
+    with StandIn(toy_folder) as server:
+        yield server

@@ -1,0 +1,124 @@
+"""Push and rollback, killed before each change to the file system: every version stays whole, and the next call mends the rest."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import components.serving.store.push as pushing
+from components.serving.store.models_config import ServedModel, read_models_config, write_models_config
+from components.serving.store.rollback_and_promote import rollback
+from components.serving.store.versions import read_rolled_back, served_versions
+from tests.components.serving import killing
+from tests.components.serving.saved_models import content
+from tests.conftest import ROOT
+
+NEW = b"weights 4"
+
+
+def make_model(folder, weights):
+    for part in ("variables", "assets"):
+        (folder / part).mkdir(parents=True)
+    (folder / "variables" / "weights").write_bytes(weights)
+    (folder / "assets" / "vocabulary").write_text("a\nb\n")
+    (folder / "saved_model.pb").write_bytes(b"graph")
+    return folder
+
+
+def killed_everywhere(name, start, tmp_path):
+    """A folder for each change before which the call was killed."""
+    script = ROOT / "tests" / "serving" / "killing.py"
+    subprocess.run([sys.executable, script, name, start, tmp_path / "killed"], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
+    folders = sorted((tmp_path / "killed").iterdir(), key=lambda folder: int(folder.name))
+    return folders[:-1]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Versions 1 to 3, the newest of which is served, and a model to push."""
+    folder = tmp_path / "start"
+    (folder / "demo").mkdir(parents=True)
+    make_model(folder / "model", NEW)
+    (folder / "requests").write_bytes(b"warm")
+    return folder
+
+
+@pytest.fixture
+def served(start):
+    for version in (1, 2, 3):
+        make_model(start / "demo" / str(version), f"weights {version}".encode())
+    write_models_config(start / "demo", ServedModel("demo", "/models/demo", {"canary": 3, "stable": 3}))
+    return start
+
+
+@pytest.fixture
+def without_tensorflow(monkeypatch):
+    monkeypatch.setattr(pushing, "model_digest", killing.weights)
+    monkeypatch.setattr(pushing, "describe_signatures", lambda model, name: f"signatures of {name}\n")
+
+
+def assert_whole(start, folder):
+    """Each version that can be seen is the one that was there, or the pushed one; the configuration names such versions only."""
+    expected = {path.name: content(path) for path in (start / "demo").iterdir() if path.is_dir()}
+    pushed = {**content(start / "model"), "assets.extra/tf_serving_warmup_requests": b"warm", "signatures.md": b"signatures of demo\n"}
+    versions = served_versions(folder / "demo")
+    for version in versions:
+        assert content(folder / "demo" / str(version)) == expected.get(str(version), pushed), (folder.name, version)
+    config = read_models_config(folder / "demo")
+    assert config is None or set(config.labels.values()) <= set(versions)
+    assert config is not None or not (start / "demo" / "models.config").exists()
+    return versions
+
+
+def test_a_push_that_was_killed_anywhere_is_mended_by_the_next(served, tmp_path, without_tensorflow):
+    folders = killed_everywhere("push", served, tmp_path)
+    seen = set()
+    for folder in folders:
+        before = assert_whole(served, folder)
+        assert before[-1] > 3 or 3 in before
+        labels = read_models_config(folder / "demo").labels
+        assert labels["stable"] == labels["canary"] and labels["stable"] in (3, before[-1])
+        seen.add((len(before), labels["stable"] > 3))
+        version = killing.push(folder).version
+        assert assert_whole(served, folder) == [3, version]
+        assert before[-1] in (3, version)  # a whole copy is not made again
+        assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
+        there = sorted(path.name for path in (folder / "demo").iterdir())
+        assert there == sorted([".lock", "3", str(version), "models.config"])
+    # nothing yet; whole but not labelled; labelled; versions 1 and 2 removed
+    assert seen == {(3, False), (4, False), (4, True), (3, True), (2, True)} and len(folders) > 30
+
+
+def test_a_first_push_that_was_killed_anywhere_is_mended_by_the_next(start, tmp_path, without_tensorflow):
+    for folder in killed_everywhere("push", start, tmp_path):
+        before = assert_whole(start, folder)
+        version = killing.push(folder).version
+        assert assert_whole(start, folder) == [version] and before in ([], [version])
+        assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
+
+
+def test_a_push_of_other_weights_mends_as_well(served, tmp_path, without_tensorflow):
+    for folder in killed_everywhere("push", served, tmp_path):
+        whole = [version for version in served_versions(folder / "demo") if version > 3]
+        (folder / "model" / "variables" / "weights").write_bytes(b"weights 5")
+        version = killing.push(folder).version
+        assert served_versions(folder / "demo") == [*(whole or [3]), version]
+        assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
+
+
+def test_a_rollback_that_was_killed_anywhere_can_be_said_again(served, tmp_path, without_tensorflow):
+    folders = killed_everywhere("rollback", served, tmp_path)
+    for folder in folders:
+        assert assert_whole(served, folder) == [1, 2, 3]
+        shutil.copytree(folder, tmp_path / "pushed" / folder.name)
+        if read_models_config(folder / "demo").labels["stable"] == 3:  # else it was done
+            rollback(folder / "demo")
+        assert read_models_config(folder / "demo").labels == {"canary": 2, "stable": 2}
+        assert read_rolled_back(folder / "demo") == {3}
+        version = killing.push(tmp_path / "pushed" / folder.name).version
+        assert read_models_config(tmp_path / "pushed" / folder.name / "demo").labels == {"canary": version, "stable": version}
+        there = {path.name for path in (tmp_path / "pushed" / folder.name / "demo").iterdir()}
+        # killed before 3 was known to be bad, it is among the two that are kept; else it is kept beside them
+        assert there - {"rolled_back", "2"} == {".lock", "3", str(version), "models.config"}
+    assert len(folders) > 6

@@ -1,0 +1,77 @@
+"""What lies in a serving folder."""
+
+import pytest
+
+from components.base.errors import InputError
+from components.serving.store.model_digest import model_digest
+from components.serving.store.models_config import ServedModel, write_models_config
+from components.serving.store.versions import (
+    clear_leftovers,
+    read_rolled_back,
+    remove_version,
+    served_model,
+    served_versions,
+    write_rolled_back,
+)
+from tests.components.serving.saved_models import save_model
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "demo"
+    for name in ("9", "10", "100", ".pushing-101", "eleven"):
+        (folder / name / "variables").mkdir(parents=True)
+    (folder / "11").touch()
+    return folder
+
+
+def test_versions_are_folders_named_by_integers_in_numeric_order(base, tmp_path):
+    assert served_versions(base) == [9, 10, 100]
+    assert served_versions(tmp_path / "nowhere") == []
+
+
+def test_digest_sees_weights_assets_and_signatures_but_no_warm_up_requests(tmp_path):
+    model = save_model(tmp_path / "model", 1)
+    digest = model_digest(model)
+    assert model_digest(save_model(tmp_path / "same", 1)) == digest
+    assert model_digest(save_model(tmp_path / "other", 2)) != digest
+    assert model_digest(save_model(tmp_path / "biased", 1, bias=0.5)) != digest
+    (model / "assets.extra").mkdir()
+    (model / "assets.extra" / "tf_serving_warmup_requests").touch()
+    (model / "signatures.md").touch()
+    assert model_digest(model) == digest
+    (model / "assets.extra" / "din.json").touch()
+    assert model_digest(model) != digest
+    (model / "assets.extra" / "din.json").unlink()
+    next((model / "assets").iterdir()).write_text("a\nc\n")
+    assert model_digest(model) != digest
+
+
+def test_rolled_back_versions_are_a_line_each_while_they_are_there(base):
+    assert read_rolled_back(base) == set()
+    write_rolled_back(base, {100, 9, 8})
+    assert (base / "rolled_back").read_text() == "9\n100\n"
+    assert read_rolled_back(base) == {9, 100}
+    (base / "rolled_back").write_text("nine\n")
+    with pytest.raises(InputError, match="rolled_back is to hold a version a line"):
+        read_rolled_back(base)
+
+
+def test_models_config_says_what_is_served(base):
+    served = ServedModel("demo", "gs://bucket/demo", {"canary": 10, "stable": 9})
+    write_models_config(base, served)
+    assert served_model(base) == served
+
+
+def test_without_models_config_the_highest_version_is_served_that_was_not_rolled_back(base, tmp_path):
+    assert served_model(base) == ServedModel("demo", str(base), {"canary": 100, "stable": 100})
+    write_rolled_back(base, {100})
+    assert served_model(base) == ServedModel("demo", str(base), {"canary": 10, "stable": 10})
+    assert served_model(tmp_path / "nowhere") is None
+
+
+def test_a_removed_version_leaves_nothing(base):
+    remove_version(base, 10)
+    assert served_versions(base) == [9, 100]
+    clear_leftovers(base)
+    assert sorted(path.name for path in base.iterdir()) == ["100", "11", "9", "eleven"]

@@ -1,0 +1,179 @@
+"""The network as a whole: shapes by hand, independence of batch mates, saving."""
+
+import keras
+import numpy as np
+import pytest
+
+from din_trainer.config import DINConfig
+from din_trainer.models.din import DIN
+from din_trainer.models.make_model import make_model as make_untrained
+from tests.din_trainer import textbook
+from tests.transforming import with_large_weights
+
+SIZES = {"item": 30, "category": 9, "user_id": 12}
+
+
+def make_batch(rows, length=6, seed=0):
+    rng = np.random.default_rng(seed)
+    real = np.arange(length) < rng.integers(0, length + 1, rows)[:, None]
+    return {
+        "user_id": rng.integers(1, 12, rows),
+        "candidate_item_id": rng.integers(1, 30, rows),
+        "candidate_category_id": rng.integers(1, 9, rows),
+        "historical_item_ids": rng.integers(1, 30, (rows, length)) * real,
+        "historical_category_ids": rng.integers(1, 9, (rows, length)) * real,
+    }
+
+
+def take(batch, rows):
+    return {name: values[rows] for name, values in batch.items()}
+
+
+def make_model(**model_settings):
+    keras.utils.set_random_seed(0)
+    model = make_untrained(DINConfig.model_validate({"model": model_settings}), SIZES)
+    batch = make_batch(256, seed=1)
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    model.fit(batch, np.random.default_rng(2).integers(0, 2, 256), batch_size=64, epochs=2, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+def test_parameters_are_those_of_the_paper_s_figure_2():
+    model = DIN(DINConfig(), SIZES)
+    model.build()
+    d = 32  # item and category embeddings side by side
+    embeddings = (30 + 9 + 12) * 16
+    attention = (4 * d * 80 + 80 + 80) + (80 * 40 + 40 + 40) + (40 + 1)  # kernel, bias and Dice's alpha
+    width = d + d + 16  # candidate, interest, user
+    mlp = (width * 128 + 128 + 128) + (128 * 64 + 64 + 64) + (64 * 32 + 32 + 32) + (32 + 1)
+    assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == embeddings + attention + mlp
+
+
+@pytest.mark.parametrize("settings", [{}, {"attention_softmax": True}, {"kind": "base"}, {"history": False}], ids=str)
+def test_a_score_depends_on_its_own_example_alone(settings):
+    model = make_model(**settings)
+    batch = make_batch(1000)
+    scores = np.asarray(model(batch))
+    assert scores.shape == (1000,)
+    alone = np.concatenate([model(take(batch, slice(i, i + 1))) for i in range(20)])
+    np.testing.assert_allclose(alone, scores[:20], atol=1e-6)
+    order = np.random.default_rng(3).permutation(1000)
+    np.testing.assert_allclose(model(take(batch, order)), scores[order], atol=1e-6)
+    padded = {name: np.pad(values, ((0, 0), (0, 25))) if values.ndim == 2 else values for name, values in batch.items()}
+    np.testing.assert_allclose(model(padded), scores, atol=1e-6)
+
+
+def test_the_history_matters_with_attention_and_not_without(model):
+    batch = make_batch(50)
+    emptied = {name: values * 0 if name.startswith("historical") else values for name, values in batch.items()}
+    changed = np.asarray(model(batch)) != np.asarray(model(emptied))
+    had_events = batch["historical_item_ids"].any(axis=1)
+    np.testing.assert_array_equal(changed, had_events)
+    without = make_model(history=False)
+    np.testing.assert_array_equal(without(batch), without(emptied))
+
+
+def test_candidate_and_history_share_one_table():
+    """Moving the row of item 7 moves the scores of a candidate 7 and of a history with 7 in it, and no other."""
+    model = make_model()
+    batch = take(make_batch(1, length=2), [0, 0, 0])
+    batch["candidate_item_id"] = np.array([7, 5, 5])
+    batch["historical_item_ids"] = np.array([[4, 0], [7, 0], [4, 0]])
+    before = np.asarray(model(batch))
+    rows = np.array(model.tables["item"].embeddings, copy=True)
+    rows[7] += 1.0
+    model.tables["item"].embeddings.assign(rows)
+    np.testing.assert_array_equal(np.asarray(model(batch)) != before, [True, True, False])
+
+
+def test_reloads_to_the_same_scores(model, tmp_path):
+    batch = make_batch(100)
+    model.save(tmp_path / "din.keras")
+    reloaded = keras.models.load_model(tmp_path / "din.keras")
+    assert reloaded.din_config == model.din_config
+    np.testing.assert_array_equal(reloaded(batch), model(batch))
+    assert not any(isinstance(layer, keras.layers.Lambda) for layer in reloaded._flatten_layers())
+
+
+def test_each_sequence_has_an_attention_unit_and_padding_of_its_own():
+    """Categories activated by themselves, not beside the items: an event of one sequence does not move the other's interest."""
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
+    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
+    batch = make_batch(20)
+    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # of other lengths than the items'
+
+    def interests(batch):
+        return model.embed(model.read(batch), training=False).interest
+
+    without = interests({**batch, "historical_category_ids": batch["historical_category_ids"] * 0})
+    np.testing.assert_array_equal(without["historical_item_ids"], interests(batch)["historical_item_ids"])
+    np.testing.assert_array_equal(without["historical_category_ids"], np.zeros((20, 16)))
+    assert [unit.kernel.shape[0] for unit in model.attention.values()] == [4 * 16, 4 * 16]
+
+
+def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
+    """Against NumPy, event by event: two sequences of other lengths, gaps at the first one's events, weights normalised by softmax."""
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
+    features = {"behaviours": {"item": item, "category": category}, "time_gap": True}
+    settings = {"features": features, "model": {"attention_softmax": True}}
+    model = with_large_weights(make_untrained(DINConfig.model_validate(settings), SIZES))
+    batch = make_batch(5, length=3)
+    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)
+    gaps = batch["historical_time_gaps"] = np.random.default_rng(4).normal(size=(5, 3)).astype(np.float32)
+    weights = model.attention_weights(model.read(batch))
+    assert set(weights) == {"clicks", "categories"}
+    for sequence, name, feature in (("clicks", "item", item), ("categories", "category", category)):
+        table, history = np.array(model.tables[name].embeddings), batch[feature["history"]]
+        assert history.any() and not history.all(1).all()
+        expected = np.zeros((5, 3))
+        for b, t in zip(*np.nonzero(history), strict=True):
+            query, key = table[batch[feature["candidate"]][b]], table[history[b, t]]
+            further = gaps[b, t : t + 1] if sequence == "clicks" else ()
+            expected[b, t] = np.exp(textbook.attention_weight(model.attention[sequence], query, key, further))
+        expected /= np.maximum(expected.sum(1, keepdims=True), 1e-9)
+        np.testing.assert_allclose(weights[sequence], expected[history != 0], rtol=1e-4, atol=1e-6)
+
+
+def test_a_shared_vocabulary_is_one_table():
+    cart = {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"}
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
+    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "cart": cart}}}), SIZES)
+    batch = make_batch(4)
+    batch["cart_item_ids"] = np.array([[7, 0, 0], [5, 0, 0], [0, 0, 0], [4, 5, 6]])
+    before = np.asarray(model(batch))
+    rows = model.tables["item"].embeddings.numpy()
+    rows[7] += 1.0
+    model.tables["item"].embeddings.assign(rows)
+    touched = [7 in (batch["candidate_item_id"][i], *batch["historical_item_ids"][i], *batch["cart_item_ids"][i]) for i in range(4)]
+    np.testing.assert_array_equal(np.asarray(model(batch)) != before, touched)
+    assert touched[0] and not all(touched)
+
+
+def test_the_time_gap_moves_the_weight_of_its_event_alone():
+    model = make_untrained(DINConfig.model_validate({"features": {"time_gap": True}}), SIZES)
+    batch = make_batch(30)
+    batch["historical_time_gaps"] = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
+    changed = batch["historical_time_gaps"].copy()
+    changed[:, 0] += 1
+    moved = np.asarray(model(batch)) != np.asarray(model({**batch, "historical_time_gaps": changed}))
+    np.testing.assert_array_equal(moved, batch["historical_item_ids"][:, 0] > 0)
+
+
+def test_down_sampled_negatives_shift_the_logit_in_training_alone():
+    """With a share w of the negatives, the odds are 1/w times as high: log(1/w) more in logits (He et al., 2014)."""
+    settings = {"model": {"dropout": 0.0, "activation": "relu"}, "training": {"negative_rate": 0.25}}
+    model = make_untrained(DINConfig.model_validate(settings), SIZES)
+    batch = make_batch(10)
+    np.testing.assert_allclose(model(batch, training=True) - model(batch), np.log(4), rtol=1e-4)
+
+
+def test_a_vocabulary_without_size_is_named():
+    with pytest.raises(ValueError, match="lacks user_id"):
+        DIN(DINConfig(), {"item": 3, "category": 3})

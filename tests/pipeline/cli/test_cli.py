@@ -1,0 +1,59 @@
+"""The command itself, without pipelines."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.run.summary import Summary
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["runs", "--workspace", "."]])
+def test_answers_without_heavy_imports(arguments):
+    code = "import sys\nfrom pipeline.cli.main import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\nprint(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    for heavy in ("tensorflow", "keras", "apache_beam", "pyarrow", "numpy"):
+        assert f"'{heavy}'" not in loaded
+
+
+def test_synth_writes_a_data_set_and_prints_the_oracle(tmp_path, capsys):
+    small = ["--examples", "1000", "--users", "20", "--items", "30"]
+    features = ["--item-features", str(tmp_path / "items.npz")]
+    assert main(["synth", *small, *features, "--out", str(tmp_path / "data")]) == 0
+    out = capsys.readouterr().out
+    assert "800 train, 100 validation, 100 eval impressions" in out and "oracle on eval: auc 0." in out
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert manifest["config"]["users"] == 20 and (tmp_path / "items.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["synth", "--examples", "-5", "--out", "x"], "examples"),
+        (["synth", "--out", "/dev/null/x"], "cannot be written"),
+        (["import", "movielens", "nowhere", "--out", "x"], "nowhere"),
+        (["predict", "--model", "nowhere", "x.jsonl"], "nowhere holds no saved_model.pb"),
+        (["predict", "--model", "nowhere", "."], "name a file for its scores with --out"),
+        (["runs", "--workspace", "nowhere"], "nowhere is no folder"),
+        (["bench", "quality", "--set", "training.epoch=1"], "did you mean 'training.epochs'?"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(arguments, reason, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and reason in err and err.startswith("din: ") and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_lists_what_can_be_read(tmp_path, capsys):
+    Summary(run_id="20260101-000000-demo", name="demo", status="pushed", metrics={"auc": 0.75}, pushed_version=7).write(tmp_path)
+    broken = tmp_path / "runs" / "20260102-000000-demo" / "summary.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    assert main(["runs", "--workspace", str(tmp_path), "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)
+    assert [(run["status"], run["pushed_version"]) for run in runs] == [("pushed", 7), ("failed", None)]

@@ -1,0 +1,91 @@
+"""The EvalConfig and what the other judges are told, from the configuration."""
+
+import json
+
+import pytest
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.base.errors import InputError
+from pipeline.configuration.eval_config import bootstrap_settings, make_eval_config
+from pipeline.configuration.load_config import load_config
+
+CROSS = 'evaluation.slices=["user_activity", ["user_activity", "item_popularity"]]'
+
+
+def metrics(eval_config):
+    return {json.loads(f"{{{metric.config}}}")["name"]: metric for metric in eval_config.metrics_specs[0].metrics}
+
+
+def test_thresholds_bind_the_overall_slice_alone():
+    auc = metrics(make_eval_config(load_config(), requests=False))["auc"]
+    assert not auc.HasField("threshold")
+    assert [list(t.slicing_specs) for t in auc.per_slice_thresholds] == [[config_pb2.SlicingSpec()]]
+
+
+def test_crosses_are_slices_by_two_features():
+    specs = make_eval_config(load_config(None, [CROSS]), requests=False).slicing_specs
+    assert [list(spec.feature_keys) for spec in specs] == [[], ["user_activity"], ["user_activity", "item_popularity"]]
+
+
+@pytest.mark.parametrize(
+    "settings, requests, missing",
+    [
+        ([], True, set()),
+        ([], False, {"ndcg_10", "mrr"}),
+        (["features.user.user_id=false", "evaluation.slices=[]"], False, {"ndcg_10", "mrr", "gauc", "one_class_users"}),
+    ],
+)
+def test_metrics_that_the_data_lacks_are_not_asked_for(settings, requests, missing):
+    asked = metrics(make_eval_config(load_config(None, settings), requests))
+    assert {"auc", "gauc", "ndcg_10", "mrr", "one_class_users"} - set(asked) == missing
+
+
+def test_a_slice_that_tears_requests_apart_has_no_metric_within_them():
+    slices = {tuple(cut["features"]): cut["metrics"] for cut in bootstrap_settings(load_config(None, [CROSS]), requests=True)["slices"]}
+    assert "ndcg_10" in slices[()] and "ndcg_10" in slices[("user_activity",)]
+    assert "ndcg_10" not in slices[("user_activity", "item_popularity")] and "gauc" in slices[("user_activity", "item_popularity")]
+
+
+@pytest.mark.parametrize(
+    "threshold, reason",
+    [
+        ('{metric="mrr",slice={item_popularity="0"},at_least=0.1}', "of a request, which a slice by 'item_popularity' tears apart"),
+        ('{metric="auc",slice={candidate_category_id="1"},at_least=0.1}', "by which nothing is sliced: add it to evaluation.slices"),
+        ('{metric="auc",slice={user_activity="1-3"},at_least=0.1}', "user_activity=1-3, but its slices are 0, 1-2, 3-5"),
+        ('{metric="hits",slice={user_activity="0"},at_least=0.1}', "no metric is called 'hits'"),
+        ('{metric="calibration",slice={user_activity="0"},worse_by_at_most=0.1}', "is best in between"),
+    ],
+)  # fmt: skip
+def test_thresholds_that_cannot_be_judged_are_refused(threshold, reason):
+    with pytest.raises(InputError, match=reason):
+        load_config(None, [f"evaluation.slice_thresholds=[{threshold}]"])
+
+
+def test_confidence_needs_replicates():
+    with pytest.raises(InputError, match="auc is to be reached with confidence, but"):
+        load_config(None, ["evaluation.thresholds.auc.confident=true", "evaluation.bootstrap.replicates=0"])
+
+
+def test_a_threshold_on_a_metric_that_the_data_lacks_is_refused():
+    with pytest.raises(InputError, match="gauc ranks within users, but no user_id is declared"):
+        load_config(None, ["features.user.user_id=false", "evaluation.slices=[]", "evaluation.thresholds.gauc.at_least=0.5"])
+
+
+def test_a_slice_is_named_once():
+    with pytest.raises(InputError, match="names a slice twice"):
+        load_config(None, ['evaluation.slices=[["user_activity", "item_popularity"], ["item_popularity", "user_activity"]]'])
+
+
+def test_a_declared_feature_is_not_overwritten_by_a_column():
+    with pytest.raises(InputError, match="names 'user_activity', which is computed, but a feature is declared by that name"):
+        load_config(None, ["features.user.user_activity.dtype=bytes"])
+
+
+def test_data_without_users_is_told_what_to_do():
+    with pytest.raises(InputError, match="user_activity counts user_id, which is not declared"):
+        load_config(None, ["features.user.user_id=false"])
+
+
+def test_a_cross_is_of_two_features():
+    with pytest.raises(InputError, match="crosses 'user_activity' with itself"):
+        load_config(None, ['evaluation.slices=[["user_activity", "user_activity"]]'])

@@ -1,0 +1,409 @@
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from components.base.errors import InputError
+from pipeline.datasets.importing import arrow_files as parts
+from pipeline.datasets.importing import import_source as run
+from pipeline.datasets.importing.import_report import lines
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.import_source import import_source, resolve
+from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.sources.sequences import Sequences
+from tests.pipeline.datasets.importing.list_source import ListSource, Row, impressions
+
+SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[5] / "shared"))
+SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
+
+
+@pytest.fixture(autouse=True)
+def _splits_may_be_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data of these tests is too small to fill all splits."""
+    if "empty" not in request.node.name:
+        monkeypatch.setattr(run, "check_splits", lambda counts: None)
+
+
+def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
+    return {"user_id": user, "candidate_item_id": item, "candidate_category_id": item % 3, "timestamp": time, "label": label, **more}
+
+
+def brought_in(
+    tmp_path: Path, rows: list[Row], *, source: dict[str, Any] | None = None, **settings: Any
+) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """Manifest and impressions of one file of rows."""
+    manifest = import_source(ListSource([rows], tmp_path / "files", **(source or {})), tmp_path / "out", ImportSettings(**settings))
+    return manifest, impressions(tmp_path / "out")
+
+
+def test_impressions_worked_out_by_hand(tmp_path: Path) -> None:
+    rows = [event(7, 3, 300), event(7, 1, 300), event(7, 0, 100), event(7, 2, 200, 0), event(7, 4, 400), event(0, 4, 250, 0)]
+    manifest, made = brought_in(tmp_path, rows)
+    scalars = ("user_id", "candidate_item_id", "candidate_category_id", "timestamp", "label")
+    assert [tuple(row[k] for k in scalars) for row in made["train"]] == [
+        (7, 0, 0, 100, 1),
+        (7, 2, 2, 200, 0),
+        (0, 4, 1, 250, 0),
+        (7, 3, 0, 300, 1),
+        (7, 1, 1, 300, 1),
+    ]
+    assert [row["historical_item_ids"] for row in made["train"]] == [[], [0], [], [0], [0]]  # not what was clicked in the same second
+    assert made["validation"] == []
+    (last,) = made["eval"]
+    assert (last["candidate_item_id"], last["historical_item_ids"]) == (4, [0, 3, 1])
+    assert last["historical_category_ids"] == [0, 0, 1] and last["historical_timestamps"] == [100, 300, 300]
+    assert manifest["rows"] == {"read": 6, "kept": 6, "dropped": {}, "broken": [], "unordered": 1}
+    assert manifest["examples"] == {"train": 5, "validation": 0, "eval": 1}
+    assert manifest["base_rate"] == {"train": 0.6, "validation": None, "eval": 1.0}
+    assert manifest["time_range"] == {"first": 100, "last": 400}
+    assert manifest["split_time_ranges"] == {"train": {"first": 100, "last": 300}, "validation": None, "eval": {"first": 400, "last": 400}}
+    assert (manifest["users"], manifest["items"]) == (2, 5)
+    assert manifest["largest_user"] == {"user": 7, "interactions": 5}
+    assert manifest == json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["eval", "manifest.json", "sample.jsonl", "train", "validation"]
+
+
+def test_history_before_counts_clicks_of_the_same_second(tmp_path: Path) -> None:
+    _, made = brought_in(tmp_path, [event(1, 5, 10), event(1, 6, 10), event(1, 7, 10)], source={"history": "before"})
+    assert [row["historical_item_ids"] for row in made["train"]] == [[], [5], [5, 6]]
+
+
+def test_history_keeps_the_most_recent(tmp_path: Path) -> None:
+    _, made = brought_in(tmp_path, [event(1, item, item) for item in range(5)], history_length=2)
+    assert made["eval"][0]["historical_item_ids"] == [2, 3]
+
+
+@pytest.mark.parametrize(("size", "train", "validation"), [(1, 1, 0), (4, 4, 0), (5, 4, 0), (9, 8, 0), (10, 7, 1), (25, 18, 2)])
+def test_last_split_per_user(tmp_path: Path, size: int, train: int, validation: int) -> None:
+    """A second user with 10 ratings long before must be cut on their own."""
+    mine = [event(1, i, 1000 + i) for i in reversed(range(size))]
+    other = [event(2, i, i) for i in range(10)]
+    _, made = brought_in(tmp_path, [*mine, *other])
+    items = {split: [row["candidate_item_id"] for row in rows if row["user_id"] == 1] for split, rows in made.items()}
+    cut = train + validation
+    assert items == {"train": [*range(train)], "validation": [*range(train, cut)], "eval": [*range(cut, size)]}
+
+
+@pytest.mark.parametrize(
+    ("times", "train", "validation", "evaluation"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 2, 3, 4, 5, 6, 7], [8], [9, 10]),
+        ([1, 2, 3, 4, 5, 6, 7, 7, 9, 10], [1, 2, 3, 4, 5, 6, 7, 7], [], [9, 10]),
+        ([1, 2, 3, 4, 5, 6, 7, 8, 8, 10], [1, 2, 3, 4, 5, 6, 7], [8, 8], [10]),
+        ([1] * 10, [1] * 10, [], []),
+        ([10**6 * t for t in range(10)], [10**6 * t for t in range(7)], [7 * 10**6], [8 * 10**6, 9 * 10**6]),
+    ],
+)
+def test_time_split(tmp_path: Path, times: list[int], train: list[int], validation: list[int], evaluation: list[int]) -> None:
+    """Whoever rates: here every user has 2 ratings, which "last" would put into train."""
+    manifest, made = brought_in(tmp_path, [event(i % 5, i, time) for i, time in enumerate(times)], split="time")
+    assert [[row["timestamp"] for row in made[s]] for s in SPLITS] == [train, validation, evaluation]
+    assert manifest["split"] == "time" and "cuts in time" in manifest["rules"]["split"]
+
+
+def test_eval_history_reaches_into_train(tmp_path: Path) -> None:
+    _, made = brought_in(tmp_path, [event(1, i, i) for i in range(10)], split="time")
+    assert made["eval"][-1]["historical_item_ids"] == [*range(9)]
+
+
+def test_last_items(tmp_path: Path) -> None:
+    """The first click is in histories alone; a user with two has no other than that of eval."""
+    rows = [*(event(1, i, i) for i in range(6)), *(event(2, i, i) for i in range(2)), event(3, 9, 9)]
+    manifest, made = brought_in(tmp_path, rows, source={"has_negatives": False}, last=2)
+    clicked = {s: [(row["user_id"], row["candidate_item_id"]) for row in made[s] if row["label"]] for s in SPLITS}
+    assert clicked == {"train": [(1, 1)], "validation": [(1, 2), (1, 3)], "eval": [(2, 1), (1, 4), (1, 5)]}
+    assert manifest["interactions_without_impression"] == {"clicks before which the user has none: in histories alone": 3}
+    assert (manifest["split"], manifest["settings"]["negatives"]) == ("last-items", "uniform")
+
+
+def test_user_split_keeps_users_apart(tmp_path: Path) -> None:
+    rows = [event(user, item, item) for user in range(400) for item in range(3)]
+    _, made = brought_in(tmp_path, rows, split="user", eval_share=0.3, validation_share=0.2)
+    users = {split: {row["user_id"] for row in rows} for split, rows in made.items()}
+    assert users["train"] | users["validation"] | users["eval"] == set(range(400))
+    assert sum(map(len, users.values())) == 400 and sum(map(len, made.values())) == 1200
+    assert abs(len(users["eval"]) - 120) < 30 and abs(len(users["validation"]) - 80) < 30  # three standard deviations
+
+
+def test_user_split_follows_from_the_seed(tmp_path: Path) -> None:
+    rows = [event(user, 1, 1) for user in range(50)]
+    drawn = []
+    for number, seed in enumerate((0, 0, 1)):
+        (tmp_path / str(number)).mkdir()
+        _, made = brought_in(tmp_path / str(number), rows, split="user", seed=seed)
+        drawn.append([row["user_id"] for row in made["eval"]])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_given_split(tmp_path: Path) -> None:
+    rows = [*(event(user, 1, 1, split=0) for user in range(200)), event(3, 2, 2, 0, split=2)]
+    _, made = brought_in(tmp_path, rows, validation_share=0.25)
+    assert [(row["user_id"], row["candidate_item_id"]) for row in made["eval"]] == [(3, 2)]
+    assert len(made["train"]) + len(made["validation"]) == 200 and 25 < len(made["validation"]) < 75
+    assert "split" not in made["train"][0]
+
+
+def test_given_validation_is_kept(tmp_path: Path) -> None:
+    _, made = brought_in(tmp_path, [event(user, 1, 1, split=user % 3) for user in range(9)])
+    assert {split: [row["user_id"] for row in rows] for split, rows in made.items()} == {
+        "train": [0, 3, 6],
+        "validation": [1, 4, 7],
+        "eval": [2, 5, 8],
+    }
+
+
+def test_latest_of_repeated_ratings_counts(tmp_path: Path) -> None:
+    rows = [event(1, 2, 30), event(1, 2, 20, 0), event(1, 3, 20, 0), event(1, 3, 20), event(2, 2, 10, 0)]
+    manifest, made = brought_in(tmp_path, rows, source={"repeats": "latest"})
+    assert [(r["user_id"], r["candidate_item_id"], r["timestamp"], r["label"]) for r in made["train"]] == [
+        (2, 2, 10, 0),
+        (1, 3, 20, 1),
+        (1, 2, 30, 1),
+    ]
+    assert manifest["rows"]["dropped"] == {"earlier interactions of a user with an item: the latest counts": 2}
+    assert manifest["rows"]["read"] == 5 and manifest["rows"]["kept"] == 3
+
+
+def test_exact_repetitions_are_dropped_and_a_click_wins(tmp_path: Path) -> None:
+    rows = [
+        event(1, 2, 30, 0, request_id=1),
+        event(1, 2, 30, 1, request_id=1),
+        event(1, 2, 30, 0, request_id=2),
+        event(1, 2, 40, 0, request_id=3),
+    ]
+    manifest, made = brought_in(tmp_path, rows)
+    assert [(r["timestamp"], r["request_id"], r["label"]) for r in made["train"]] == [(30, 1, 1), (30, 2, 0), (40, 3, 0)]
+    assert sum(manifest["rows"]["dropped"].values()) == 1
+
+
+def test_without_timestamps_the_order_of_the_rows_counts(tmp_path: Path) -> None:
+    rows = [{"user_id": user, "candidate_item_id": item, "label": 1} for user, item in [(1, 5), (2, 5), (1, 6), (1, 5), (1, 5)]]
+    manifest, made = brought_in(tmp_path, rows)
+    assert [(row["user_id"], row["historical_item_ids"]) for row in made["train"]] == [
+        (1, []),
+        (2, []),
+        (1, [5]),
+        (1, [5, 6]),
+        (1, [5, 6, 5]),
+    ]
+    assert manifest["time_range"] is None and "historical_timestamps" not in made["train"][0]
+
+
+def test_features_and_missing_values(tmp_path: Path) -> None:
+    rows = [event(1, 2, 3, age=None, place=b"x", price=0.5), event(1, 3, 4, age=7, place=None, price=None)]
+    types = {"place": pa.binary(), "price": pa.float64()}
+    _, made = brought_in(tmp_path, rows, source={"types": types})
+    assert [(row["age"], row["place"], row["price"]) for row in made["train"]] == [(None, b"x", 0.5), (7, None, None)]
+
+
+def test_histories_that_the_source_brings(tmp_path: Path) -> None:
+    rows = [
+        {"user_id": 1, "candidate_item_id": 2, "label": 1, "historical_item_ids": [4, 5]},
+        {"user_id": 1, "candidate_item_id": 3, "label": 0, "historical_item_ids": []},
+    ]
+    _, made = brought_in(tmp_path, rows, source={"types": {"historical_item_ids": pa.list_(pa.int64())}})
+    assert [row["historical_item_ids"] for row in made["train"]] == [[4, 5], []]
+
+
+def test_parts_and_files_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the number of parts nor of shards changes an impression, sampled negatives included."""
+    rng = np.random.default_rng(0)
+    rows = [event(int(u), int(i), int(t)) for u, i, t in zip(*rng.integers(0, (20, 30, 10**6), (500, 3)).T, strict=True)]
+    source = ListSource([rows[:200], rows[200:]], tmp_path / "files", has_negatives=False)
+    import_source(source, tmp_path / "one", ImportSettings(split="time"))
+    monkeypatch.setattr(run, "_PART_BYTES", 20)
+    monkeypatch.setattr(run, "SHARD_SIZE", 50)
+    many = import_source(source, tmp_path / "many", ImportSettings(split="time"))
+    assert impressions(tmp_path / "one") == impressions(tmp_path / "many")
+    assert len(list((tmp_path / "many" / "train").iterdir())) > 3 and many["rows"]["read"] == 500
+
+
+def test_negatives_are_never_known_to_the_user(tmp_path: Path) -> None:
+    """Not even what was seen later, or not clicked."""
+    rng = np.random.default_rng(1)
+    rows = [event(int(u), int(i), t, int(c)) for t, (u, i, c) in enumerate(zip(*rng.integers(0, (10, 25, 2), (150, 3)).T, strict=True))]
+    manifest, made = brought_in(tmp_path, rows, negatives="uniform", negatives_per_positive=3, split="last-items")
+    known: dict[int, set[int]] = {}
+    for row in rows:
+        known.setdefault(row["user_id"], set()).add(row["candidate_item_id"])
+    every = [row for split in SPLITS for row in made[split]]
+    negatives = [row for row in every if not row["label"]]
+    assert len(negatives) == 3 * sum(row["label"] for row in every) > 100
+    assert all(row["candidate_item_id"] not in known[row["user_id"]] for row in negatives)
+    assert all(row["candidate_category_id"] == row["candidate_item_id"] % 3 for row in negatives)
+    assert "drawn by seed 0, every item alike" in manifest["rules"]["negatives"]
+
+
+def test_a_negative_has_the_history_and_time_of_its_click(tmp_path: Path) -> None:
+    rows = [*(event(1, i, i) for i in range(4)), event(2, 9, 0)]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
+    click, negative = made["eval"]
+    assert (click["label"], negative["label"], negative["candidate_item_id"]) == (1, 0, 9)
+    for name in ("historical_item_ids", "historical_timestamps", "timestamp", "user_id"):
+        assert click[name] == negative[name]
+
+
+def test_a_user_who_knows_every_item_gets_no_negatives(tmp_path: Path) -> None:
+    rows = [*(event(1, i, i) for i in range(4)), *(event(2, i, i) for i in range(2))]
+    manifest, made = brought_in(tmp_path, rows, source={"has_negatives": False})
+    assert {row["user_id"] for row in made["eval"] if not row["label"]} == {2}
+    assert manifest["negatives_not_drawn"] == 3 and "3 negatives could not be drawn" in "\n".join(lines(manifest))
+
+
+def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
+    """Item 0 has three times the clicks of item 1; users 1000 and more know neither."""
+    rows = [event(user, int(user % 4 == 0), user) for user in range(400)]
+    rows += [event(1000 + user, 2 + item, item) for user in range(300) for item in range(2)]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
+    drawn = Counter(row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"])
+    assert drawn[0] + drawn[1] == 300 and abs(drawn[0] - 225) < 25  # three standard deviations
+
+
+def test_popularity_is_that_of_train(tmp_path: Path) -> None:
+    """Item 8 is clicked in eval alone, by nine users of ten; item 9 by the tenth, in a history alone."""
+    rows = [event(user, item, time) for user in range(9) for time, item in enumerate((100 + user, 200 + user, 8))]
+    rows += [event(9, item, time) for time, item in enumerate((9, 300, 301))]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity", negatives_per_positive=50)
+    drawn = {row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"]}
+    assert drawn == {9, *range(100, 109)}  # 8, 200 to 208, 300 and 301 are clicked in validation or eval
+
+
+def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> None:
+    """User 1 knows 0 to 1,999; items 2,000 (three clicks) and 2,001 (one) are left: what rejection hardly finds."""
+    rows = [event(1, i, i) for i in range(2000)]
+    rows += [event(user, item, user) for user, item in ((2, 2000), (3, 2000), (4, 2000), (5, 2001))]
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
+    drawn = Counter(row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"])
+    assert set(drawn) == {2000, 2001} and drawn.total() == 1999 and abs(drawn[2000] - 1499) < 60  # three standard deviations
+
+
+def test_an_item_has_one_category_where_negatives_are_drawn(tmp_path: Path) -> None:
+    """That of its first row: in clicks, histories and negatives alike."""
+    rows = [event(user, item, time) for time, (user, item) in enumerate([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (1, 5)])]
+    rows[3]["candidate_category_id"] = 7  # item 1 again
+    _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
+    seen = {(row["candidate_item_id"], row["candidate_category_id"]) for split in SPLITS for row in made[split]}
+    seen |= {
+        pair for s in SPLITS for row in made[s] for pair in zip(row["historical_item_ids"], row["historical_category_ids"], strict=True)
+    }
+    assert (1, 1) in seen and all(category == item % 3 for item, category in seen)
+
+
+def test_items_of_histories_that_the_source_brings_are_known(tmp_path: Path) -> None:
+    rows = [{"user_id": 1, "candidate_item_id": 1, "label": 1, "historical_item_ids": [2, 77]}]
+    rows += [{"user_id": 2, "candidate_item_id": item, "label": 1, "historical_item_ids": []} for item in (2, 3)]
+    source = {"has_negatives": False, "types": {"historical_item_ids": pa.list_(pa.int64())}}
+    _, made = brought_in(tmp_path, rows, source=source)
+    assert {row["candidate_item_id"] for s in SPLITS for row in made[s] if row["user_id"] == 1 and not row["label"]} == {3}
+
+
+def test_a_given_split_keeps_later_splits_out_of_histories(tmp_path: Path) -> None:
+    """The click at 20 is judged in eval, so what trains at 30 must not show it."""
+    rows = [
+        event(1, 5, 10, split=0),
+        event(1, 7, 20, split=2),
+        event(1, 6, 30, 0, split=0),
+        event(1, 8, 40, 0, split=2),
+        event(1, 9, 9, split=1),
+    ]
+    _, made = brought_in(tmp_path, rows)
+    histories = {row["candidate_item_id"]: row["historical_item_ids"] for split in SPLITS for row in made[split]}
+    assert histories == {5: [], 6: [5], 9: [], 7: [9, 5], 8: [9, 5, 7]}
+
+
+def test_users_without_an_impression_are_no_harm(tmp_path: Path) -> None:
+    rows = [event(user, user, user) for user in range(3)]
+    manifest, _ = brought_in(tmp_path, rows, source={"has_negatives": False}, split="last")
+    assert manifest["examples"] == {"train": 0, "validation": 0, "eval": 0}
+
+
+def test_an_empty_split_is_refused(tmp_path: Path) -> None:
+    source = ListSource([[event(1, 1, 1), event(1, 2, 2)]], tmp_path / "files")
+    with pytest.raises(InputError, match=r"No impression would be in validation \(2 in train, 0 in eval\): take another --split"):
+        import_source(source, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]
+
+
+def test_no_click_is_refused_where_negatives_are_drawn(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no click is left of 2 rows, so there is nothing to import"):
+        brought_in(tmp_path, [event(1, 1, 1, 0), event(1, 2, 2, 0)], negatives="uniform", split="time")
+
+
+@pytest.mark.parametrize(
+    ("has_negatives", "settings", "message"),
+    [
+        (False, {"negatives": "observed"}, "knows clicks alone"),
+        (True, {"split": "time"}, "has no timestamps"),
+        (True, {"split": "given"}, "is not split already"),
+        (True, {"last": 2}, "last means nothing with --split last and --negatives observed"),
+        (True, {"negatives_per_positive": 4}, "negatives_per_positive means nothing"),
+        (False, {"eval_share": 0.5}, "eval_share means nothing with --split last-items"),
+    ],
+)
+def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: bool, settings: Row, message: str) -> None:
+    source = ListSource([[{"user_id": 1, "candidate_item_id": 1, "label": 1}]], tmp_path, has_negatives=has_negatives)
+    with pytest.raises(InputError, match=message):
+        resolve(source, ImportSettings(**settings))
+
+
+def test_a_source_that_holds_nothing_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("x y\n")
+    with pytest.raises(
+        InputError, match=r"lines.txt: no interaction is left of 1 rows \(1 dropped: broken lines; lines.txt, line 1: an id is 'x'"
+    ):
+        import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
+
+
+def test_a_broken_line_ends_the_import_with_its_number(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("1 2 3\n\n2 x\n")
+    with pytest.raises(InputError, match=r"lines.txt, line 3: an id is 'x' where a whole number from 0 up belongs: mend or remove"):
+        import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
+
+
+def test_broken_lines_are_counted_and_named(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("1 2 3 4 5\n2 x\n3\n2 4 3\n")
+    manifest = import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
+    assert manifest["rows"]["dropped"] == {"broken lines": 2} and manifest["rows"]["read"] == 8
+    assert manifest["rows"]["broken"] == [
+        "lines.txt, line 2: an id is 'x' where a whole number from 0 up belongs",
+        "lines.txt, line 3: it has no item where a user and their items belong",
+    ]
+    report = "\n".join(lines(manifest))
+    assert "8 rows read, 6 kept" in report and "dropped 2: broken lines" in report and "lines.txt, line 2" in report
+
+
+@pytest.mark.parametrize("error", [InputError("part 1 is bad"), OSError(28, "No space left", "x.arrow"), KeyboardInterrupt()])
+def test_errors_of_a_part_reach_the_caller(tmp_path: Path, error: BaseException) -> None:
+    def fail(part: int) -> dict[str, Any]:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        parts.map_parts(fail, [1], tmp_path / "results")
+    assert str(caught.value) == str(error)
+
+
+@pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/sports")
+def test_amazon_sports_as_a_loop_over_the_file_finds_it(tmp_path: Path) -> None:
+    """Leave-last-out of S3-Rec's file, by plain Python."""
+    manifest = import_source(Sequences(SPORTS), tmp_path / "out", ImportSettings(history_length=20))
+    made = impressions(tmp_path / "out", ("validation", "eval"))
+    assert manifest["users"] == 35_598 and manifest["items"] == 18_357 and manifest["rows"]["read"] == 296_337
+    assert manifest["examples"] == {"train": 379_086, "validation": 71_196, "eval": 71_196}
+    expected: dict[str, list[tuple[int, ...]]] = {"validation": [], "eval": []}
+    known = {}
+    for line in SPORTS.read_text().splitlines():
+        user, *items = map(int, line.split())
+        known[user] = set(items)
+        for split, place in (("eval", len(items) - 1), ("validation", len(items) - 2)):
+            expected[split].append((user, items[place], *items[max(0, place - 20) : place]))
+    for split, wanted in expected.items():
+        found = [(row["user_id"], row["candidate_item_id"], *row["historical_item_ids"]) for row in made[split] if row["label"]]
+        assert Counter(found) == Counter(wanted)
+        assert not any(row["candidate_item_id"] in known[row["user_id"]] for row in made[split] if not row["label"])

@@ -1,0 +1,281 @@
+"""What `din serve` starts, with which command line, and how it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf import text_format
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse, ModelVersionStatus
+from tensorflow_serving.apis.model_management_pb2 import ReloadConfigResponse
+from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceServicer, add_ModelServiceServicer_to_server
+from tensorflow_serving.apis.status_pb2 import StatusProto
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from components.base.errors import InputError
+from components.serving.store.models_config import read_models_config
+from pipeline.cli.main import main
+from pipeline.online.client.client import Client
+from pipeline.online.serve import Follower, serve
+from tests.components.serving import toy
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Versions that a fake server does not look into."""
+    for version in (1, 2, 3):
+        (tmp_path / "workspace" / "serving" / "demo" / str(version)).mkdir(parents=True)
+    toy.serve(tmp_path / "workspace" / "serving" / "demo", stable=1, canary=2)
+    return tmp_path / "workspace" / "serving" / "demo"
+
+
+@pytest.fixture
+def on_path(tmp_path, monkeypatch):
+    """Puts a shell script on an otherwise empty PATH."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+
+    def add(name, script):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+
+    return add
+
+
+def recording(out, then):
+    """A script that writes its process, its arguments and the configuration named in them to a file."""
+    keep = f'while read -r line; do echo "$line"; done < "${{word#*=}}" > {out}.config'
+    copy = f"for word; do case $word in --model_config_file=*) {keep};; esac; done"
+    return f'{copy}\n{{ echo $$; for word; do echo "$word"; done; }} > {out}.part\n/bin/mv {out}.part {out}\n{then}'
+
+
+def recorded(out):
+    process, *words = out.read_text().splitlines()
+    return int(process), words, text_format.Parse(Path(f"{out}.config").read_text(), ModelServerConfig()).model_config_list.config[0]
+
+
+def flag(words, name):
+    (value,) = [word.partition("=")[2] for word in words if word.startswith(f"--{name}")]
+    return value
+
+
+def stop_when_ready(lines):
+    """A listener that takes notes, and sends SIGTERM once the addresses are told."""
+
+    def say(line):
+        lines.append(line)
+        if line.startswith("gRPC"):
+            signal.raise_signal(signal.SIGTERM)
+
+    return say
+
+
+def test_the_binary_is_started_on_what_is_pushed_and_ended(folder, on_path, tmp_path, monkeypatch):
+    on_path("tensorflow_model_server", recording(tmp_path / "started", "exec /bin/sleep 600"))
+    monkeypatch.setattr(Follower, "is_ready", lambda self: (tmp_path / "started").exists())
+    lines, former = [], signal.getsignal(signal.SIGTERM)
+    serve(folder, 0, 0, False, stop_when_ready(lines))
+    process, words, model = recorded(tmp_path / "started")
+    assert [word.partition("=")[0] for word in words] == [
+        "--rest_api_port",
+        "--port",
+        "--model_config_file",
+        "--allow_version_labels_for_unavailable_models",
+    ]
+    assert (model.name, model.base_path, dict(model.version_labels)) == ("demo", str(folder), {"stable": 1, "canary": 2})
+    assert lines == [
+        "TF Serving's own binary listens on all interfaces: let no one reach these ports who is not to.",
+        f"REST  http://127.0.0.1:{flag(words, 'rest_api_port')}/v1/models/demo",
+        f"gRPC  grpc://127.0.0.1:{flag(words, 'port')}/demo",
+    ]
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    assert signal.getsignal(signal.SIGTERM) is former and not Path(flag(words, "model_config_file")).exists()
+
+
+def test_a_binary_that_ends_by_itself_is_told(folder, on_path):
+    on_path("tensorflow_model_server", "exit 7")
+    with pytest.raises(InputError, match="tensorflow_model_server ended by itself, with status 7"):
+        serve(folder, 0, 0, False, print)
+
+
+def test_a_local_image_is_run_with_ports_on_loopback_and_the_folder_read_only(folder, on_path, tmp_path):
+    listed = 'if [ "$1 $2" = "image ls" ]; then echo "tensorflow/serving:<none>"; echo tensorflow/serving:2.19.1; exit 0; fi'
+    on_path("docker", f"{listed}\n{recording(tmp_path / 'started', 'exit 7')}")
+    with pytest.raises(InputError, match=r"tensorflow/serving:2\.19\.1 ended by itself, with status 7"):
+        serve(folder, 0, 0, False, print)
+    _, words, model = recorded(tmp_path / "started")
+    ports, config = [flag(words, "rest_api_port"), flag(words, "port")], Path(flag(words, "model_config_file"))
+    assert words == [
+        *("run", "--rm", "--init", "--pull", "never"),
+        *("--publish", f"127.0.0.1:{ports[0]}:{ports[0]}", "--publish", f"127.0.0.1:{ports[1]}:{ports[1]}"),
+        *("--volume", f"{folder}:{folder}:ro", "--volume", f"{config.parent}:{config.parent}:ro"),
+        *("--entrypoint", "/usr/bin/tensorflow_model_server", "tensorflow/serving:2.19.1"),
+        *(f"--rest_api_port={ports[0]}", f"--port={ports[1]}", f"--model_config_file={config}"),
+        "--allow_version_labels_for_unavailable_models",
+    ]
+    assert model.base_path == str(folder)
+
+
+@pytest.mark.parametrize("docker", ["exit 1", "exit 0"])  # it does not answer; it has no image
+def test_without_a_tf_serving_the_stand_in_says_what_it_is(toy_folder, on_path, docker):
+    on_path("docker", docker)
+    lines = []
+    serve(toy_folder, 0, 0, False, stop_when_ready(lines))
+    assert lines[0].startswith("This is a development stand-in, not TF Serving")
+    assert [line.split()[0] for line in lines[-2:]] == ["REST", "gRPC"]
+
+
+def test_the_stand_in_can_be_asked_for(toy_folder, on_path):
+    on_path("tensorflow_model_server", "exit 7")
+    lines = []
+    serve(toy_folder, 0, 0, True, stop_when_ready(lines))
+    assert lines[0].startswith("This is a development stand-in")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("option", ["--rest-port", "--grpc-port"])
+def test_a_port_that_is_taken_is_an_input_error(folder, on_path, capfd, binary, option):
+    if binary:
+        on_path("tensorflow_model_server", "exit 7")
+    ports = {"--rest-port": "0", "--grpc-port": "0"}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ports[option] = str(listener.getsockname()[1])
+        words = [word for pair in ports.items() for word in pair]
+        assert main(["serve", "--workspace", str(folder.parents[1]), *words]) == 2
+    assert f"port {ports[option]} cannot be had (Address already in use): choose another with {option}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("workspace", "arguments", "reason"),
+    [("nowhere", [], "has no pushed model"), ("workspace", ["--name", "other"], "other"), ("workspace", ["--rest-port", "70000"], "70000")],
+)
+def test_what_cannot_be_served_is_one_sentence(folder, tmp_path, capfd, workspace, arguments, reason):
+    assert main(["serve", "--stand-in", "--workspace", str(tmp_path / workspace), *arguments]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and reason in err and err.count("\n") == 1
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_versions_without_a_configuration_are_an_input_error(folder):
+    (folder / "models.config").unlink()
+    with pytest.raises(InputError, match=r"has no models\.config"):
+        serve(folder, 0, 0, True, print)
+
+
+def test_din_serve_answers_until_it_is_interrupted(toy_folder):
+    din = [sys.executable, "-c", "import sys; from pipeline.cli.main import main; sys.exit(main())", "serve", "--stand-in"]
+    words = ["--workspace", str(toy_folder.parents[1]), "--rest-port", "0", "--grpc-port", "0"]
+    with subprocess.Popen([*din, *words], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            urls = {}
+            while len(urls) < 2:
+                kind, _, url = process.stdout.readline().strip().partition("  ")
+                if kind in ("REST", "gRPC"):
+                    urls[kind] = url
+            for url in urls.values():
+                np.testing.assert_allclose(Client(url).predict(toy.ROWS), [toy.probability(row, 0.2) for row in toy.ROWS], rtol=1e-6)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+class _TFServing(ModelServiceServicer):
+    """Labels and versions by TF Serving's rule: a label in use is not moved to a version that is not loaded."""
+
+    def __init__(self):
+        self.labels, self.available, self.broken, self.refused = {"stable": 1, "canary": 2}, {1, 2}, set(), 0
+
+    def HandleReloadConfigRequest(self, request, context):
+        (model,) = request.config.model_config_list.config
+        for label, version in model.version_labels.items():
+            if version not in self.available and self.labels.get(label, version) != version:
+                self.refused += 1
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"Request to assign label to version {version}")
+        self.labels = dict(model.version_labels)
+        self.asked = set(model.model_version_policy.specific.versions)
+        self.available = self.asked - self.broken
+        return ReloadConfigResponse()
+
+    def GetModelStatus(self, request, context):
+        there = [ModelVersionStatus(version=version, state=ModelVersionStatus.AVAILABLE) for version in self.available]
+        failed = {"state": ModelVersionStatus.END, "status": StatusProto(error_code=3)}
+        there += [ModelVersionStatus(version=version, **failed) for version in self.broken]
+        return GetModelStatusResponse(model_version_status=there)
+
+
+@pytest.fixture
+def tf_serving():
+    service, server = _TFServing(), grpc.server(ThreadPoolExecutor(2))
+    add_ModelServiceServicer_to_server(service, server)
+    service.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield service
+    server.stop(0).wait()
+
+
+@pytest.fixture
+def follower(folder, tf_serving):
+    lines = []
+    result = Follower(folder, read_models_config(folder), tf_serving.address, lines.append)
+    result.lines = lines
+    return result
+
+
+def test_a_push_and_a_rollback_are_handed_to_a_running_server(folder, tf_serving, follower):
+    assert follower.is_ready()
+    follower.follow()
+    assert follower.lines == []
+    for labels in ({"stable": 3, "canary": 3}, {"stable": 1}):
+        toy.serve(folder, **labels)
+        follower.follow()
+        assert (tf_serving.labels, tf_serving.available) == (labels, set(labels.values()))
+    assert tf_serving.refused == 0
+    assert follower.lines == ["served now: canary 3, stable 3", "served now: stable 1"]
+
+
+def test_a_version_that_does_not_load_leaves_the_server_as_it_was(folder, tf_serving, follower):
+    tf_serving.broken = {3}
+    toy.serve(folder, stable=3)
+    follower.follow()
+    assert tf_serving.asked == {1, 2, 3} and follower.lines == []
+    follower.follow()
+    follower.follow()
+    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 1, "canary": 2}, {1, 2})
+    assert follower.lines == ["TF Serving cannot load 3: it serves on what it had."]
+
+
+def test_what_fails_to_load_at_first_is_served_when_it_is_there(folder, tf_serving, follower):
+    tf_serving.broken = {3}
+    toy.serve(folder, stable=3)
+    follower.follow()
+    tf_serving.broken, tf_serving.available = set(), {1, 2, 3}  # as TF Serving's own tries do
+    follower.follow()
+    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 3}, {3})
+
+
+def test_a_configuration_that_cannot_be_read_is_told_once(folder, follower):
+    (folder / "models.config").write_text("{")
+    follower.follow()
+    follower.follow()
+    (line,) = follower.lines
+    assert "cannot be read" in line
+
+
+def test_a_server_that_is_not_there_is_not_ready(folder):
+    with socket.socket() as taken:  # bound, but not listening
+        taken.bind(("127.0.0.1", 0))
+        lines = []
+        absent = Follower(folder, read_models_config(folder), f"127.0.0.1:{taken.getsockname()[1]}", lines.append)
+        assert not absent.is_ready()
+        toy.serve(folder, stable=3)
+        absent.follow()
+    assert lines and "it serves on what it had" in lines[0]

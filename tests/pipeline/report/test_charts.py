@@ -1,0 +1,74 @@
+"""The figures are Plotly's, and their text is text."""
+
+import pytest
+from plotly.graph_objects import Figure
+
+from pipeline.report.charts.activity_chart import activity_chart
+from pipeline.report.charts.chart_style import plain
+from pipeline.report.charts.curve_charts import curve_charts, score_chart
+from pipeline.report.charts.history_charts import history_charts
+from pipeline.report.charts.training_charts import training_charts, validation_charts
+from pipeline.report.content import read_content
+from tests.pipeline.report.workspaces import ACTIVITIES, SCRIPT, curves, details, evaluation, full_workspace, slice_of, summary
+
+
+def _history(workspace):
+    folder = full_workspace(workspace)
+    return history_charts(read_content(folder, workspace).history, folder.name)
+
+
+def test_plotly_knows_every_property(tmp_path):
+    charts = [
+        *curve_charts({"this model": curves(4), SCRIPT: curves(3)}),
+        score_chart(curves(4)["scores"]),
+        activity_chart(evaluation()["slices"]),
+        *training_charts(details()["training"]),
+        *validation_charts(("one", details()["training"]), ("other", details()["training"])),
+        *_history(tmp_path),
+    ]
+    for chart in charts:
+        Figure(chart.figure)  # refuses what it does not know
+
+
+@pytest.mark.parametrize(("text", "shown"), [("<b>&amp;", "&lt;b&gt;&amp;amp;"), (3, "3"), ("x" * 200, "x" * 79 + "…")])
+def test_text_of_the_data_is_no_markup_to_plotly(text, shown):
+    assert plain(text) == shown
+
+
+def test_the_diagonal_of_calibration_ends_with_the_rates():
+    diagonal, *models = curve_charts({"this model": curves(4)})[0].figure["data"]
+    assert diagonal["x"] == diagonal["y"] == [0, 0.79] and models[0]["text"][0] == "2,500 impressions"
+
+
+def test_scores_are_shares_of_their_class():
+    for trace in score_chart(curves(4)["scores"]).figure["data"]:
+        assert sum(trace["y"]) == pytest.approx(1)
+    empty = {"edges": [0, 0.5, 1], "clicked": [0, 0], "not_clicked": [3, 1]}
+    assert score_chart(empty).figure["data"][1]["y"] == [0, 0]
+
+
+def test_activity_is_in_the_order_of_its_numbers_with_intervals():
+    slices = evaluation()["slices"][::-1]
+    bars, baseline = activity_chart(slices).figure["data"]
+    assert bars["x"] == list(ACTIVITIES) == baseline["x"]
+    assert [base + bars["base"] for base in bars["y"]] == pytest.approx([0.72, 0.73, 0.74, 0.75, 0.76, 0.77])
+    assert all(up == pytest.approx(down) for up, down in zip(bars["error_y"]["array"], bars["error_y"]["arrayminus"], strict=True))
+
+
+def test_activity_needs_slices_by_it_alone():
+    assert activity_chart([slice_of([], 0.7, 100, 10), slice_of([["user_activity", "0"], ["city", "x"]], 0.7, 100, 10)]) is None
+    assert len(activity_chart([slice_of([["user_activity", "0"]], 0.7, 100, 10, baseline=False)]).figure["data"]) == 1
+
+
+def test_history_marks_pushed_runs_and_this_one(tmp_path):
+    auc = next(chart for chart in _history(tmp_path) if chart.name == "history-auc")
+    _, others, pushed, here = auc.figure["data"]
+    assert pushed["y"] == [0.762, 0.775, 0.784] and others["y"] == [0.7, 0.79] and here["y"] == [0.79]
+    assert "over 5 runs" in auc.description
+
+
+def test_history_needs_two_runs_and_room_for_equal_ones():
+    run = summary(1, "pushed", 0.7).model_dump()
+    assert history_charts([run], "x") == []
+    low, high = next(chart.figure["layout"]["yaxis"]["range"] for chart in history_charts([run, run], "x"))
+    assert low < 0.7 < high

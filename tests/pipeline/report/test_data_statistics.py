@@ -1,0 +1,101 @@
+"""TFDV's figures of small columns, by hand."""
+
+import pyarrow as pa
+import pytest
+import tensorflow_data_validation as tfdv
+from tensorflow_data_validation.statistics.stats_impl import generate_statistics_in_memory
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
+
+from pipeline.datasets.layout import SPLITS
+from pipeline.report.gather.data_statistics import describe_data
+from tests.sample_data import make_column
+
+
+def make_schema(categorical_ids=False):
+    schema = schema_pb2.Schema()
+    for name, kind in (("user_id", schema_pb2.INT), ("genre", schema_pb2.BYTES), ("timestamp", schema_pb2.INT), ("label", schema_pb2.INT)):
+        schema.feature.add(name=name, type=kind)
+    schema.feature[0].int_domain.is_categorical = categorical_ids
+    return schema
+
+
+def write_statistics(folder, schema, train, others=None):
+    """As StatisticsGen lays them out; `others` are the columns of the other splits."""
+    for split in SPLITS:
+        columns = train if split == "train" or others is None else others
+        batch = pa.RecordBatch.from_pydict({name: make_column(values) for name, values in columns.items()})
+        statistics = generate_statistics_in_memory(batch, tfdv.StatsOptions(schema=schema))
+        (folder / f"Split-{split}").mkdir(parents=True)
+        (folder / f"Split-{split}" / "FeatureStats.pb").write_bytes(statistics.SerializeToString())
+    return folder
+
+
+def write_schema(folder, schema):
+    folder.mkdir()
+    tfdv.write_schema_text(schema, str(folder / "schema.pbtxt"))
+    return folder
+
+
+COLUMNS = {"user_id": [0, 0, 4, 4], "genre": [b"jazz", b"pop", b"jazz", None], "timestamp": [1, 2, 3, 4], "label": [0, 1, 1, 1]}
+LATER = {"user_id": [0, 4, 4, 4], "genre": [b"pop", b"pop", b"jazz", b"pop"], "timestamp": [11, 12, 13, 14], "label": [0, 1, 1, 1]}
+
+
+def test_figures_of_numbers_and_categories(tmp_path):
+    schema = make_schema()
+    statistics = write_statistics(tmp_path / "statistics", schema, COLUMNS, {name: values[:2] for name, values in COLUMNS.items()})
+    described = describe_data(statistics, None, write_schema(tmp_path / "schema", schema), None, None)
+    assert (described["anomalies"], described["drift"]) == ([], None)
+    assert {split: part["examples"] for split, part in described["splits"].items()} == {"train": 4, "validation": 2, "eval": 2}
+    features = {feature["name"]: feature for feature in described["splits"]["train"]["features"]}
+    assert features["user_id"] == {
+        "name": "user_id", "type": "int", "presence": 1.0, "mean": 2.0, "std": 2.0, "zeros": 2, "distinct": None, "top": [],
+    }  # fmt: skip
+    assert features["genre"] == {
+        "name": "genre", "type": "string", "presence": 0.75, "mean": None, "std": None, "zeros": None, "distinct": 2,
+        "top": [["jazz", 2], ["pop", 1]],
+    }  # fmt: skip
+
+
+def test_ids_that_the_schema_calls_categorical_are_counted(tmp_path):
+    schema = make_schema(categorical_ids=True)
+    statistics = write_statistics(tmp_path / "statistics", schema, {**COLUMNS, "user_id": [7, 8, 8, 8]})
+    described = describe_data(statistics, None, write_schema(tmp_path / "schema", schema), None, None)
+    user = next(feature for feature in described["splits"]["train"]["features"] if feature["name"] == "user_id")
+    assert (user["type"], user["mean"], user["distinct"], user["top"]) == ("int", None, 2, [["8", 3], ["7", 1]])
+
+
+def test_anomalies_are_those_of_the_gate(tmp_path):
+    schema = make_schema()
+    for split in SPLITS:
+        found = anomalies_pb2.Anomalies()
+        if split == "eval":
+            found.anomaly_info["genre"].severity = anomalies_pb2.AnomalyInfo.ERROR
+            found.anomaly_info["genre"].reason.add(short_description="Unexpected values", description="A new one.")
+        (tmp_path / "anomalies" / f"Split-{split}").mkdir(parents=True)
+        (tmp_path / "anomalies" / f"Split-{split}" / "SchemaDiff.pb").write_bytes(found.SerializeToString())
+    statistics = write_statistics(tmp_path / "statistics", schema, COLUMNS)
+    described = describe_data(statistics, tmp_path / "anomalies", write_schema(tmp_path / "schema", schema), None, None)
+    assert described["anomalies"] == ["feature genre, split eval: Unexpected values: A new one."]
+
+
+def test_drift_is_the_distance_of_the_train_splits(tmp_path):
+    """Genres went from 2/3 and 1/3 to 1/4 and 3/4; labels did not change; a later time is no drift."""
+    schema = make_schema(categorical_ids=True)
+    before = write_statistics(tmp_path / "before", schema, COLUMNS)
+    now = write_statistics(tmp_path / "now", schema, LATER, COLUMNS)
+    drift = describe_data(now, None, write_schema(tmp_path / "schema", schema), before, "the-first")["drift"]
+    assert drift["against"] == "the-first"
+    assert {(row["feature"], row["measure"]): row["distance"] for row in drift["distances"]} == {
+        ("genre", "L-infinity"): pytest.approx(5 / 12),
+        ("user_id", "L-infinity"): pytest.approx(1 / 4),
+        ("label", "Jensen-Shannon"): pytest.approx(0, abs=1e-9),
+    }
+
+
+def test_features_with_other_kinds_of_statistics_are_not_compared(tmp_path):
+    """User ids were numbers before, and there were no genres."""
+    before = write_statistics(tmp_path / "before", make_schema(), {name: values for name, values in COLUMNS.items() if name != "genre"})
+    schema = make_schema(categorical_ids=True)
+    now = write_statistics(tmp_path / "now", schema, LATER)
+    drift = describe_data(now, None, write_schema(tmp_path / "schema", schema), before, "the-first")["drift"]
+    assert [row["feature"] for row in drift["distances"]] == ["label"]

@@ -1,0 +1,92 @@
+"""What is gathered, and that a part which is gone takes no other with it."""
+
+import json
+import math
+
+import keras
+import pytest
+
+from pipeline.report.gather import details
+from pipeline.report.gather.details import describe_model, gather_details
+
+PLACES = {("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("ExampleValidator", "anomalies"), ("Trainer", "model_run")}
+
+
+class Outputs:
+    """The store knows all artifacts of every run but "refused"; whether they are still there is another matter."""
+
+    def __init__(self, metadata, run_id):
+        self._metadata, self._run_id = metadata, run_id
+
+    def uri(self, node, key):
+        return self._metadata / self._run_id / key if self._run_id != "refused" and (node, key) in PLACES else None
+
+
+@pytest.fixture
+def parts(monkeypatch, tmp_path):
+    """The parts replaced by what tells where they looked; a run "whole", a model and data are there."""
+    for _, key in PLACES:
+        (tmp_path / "whole" / key).mkdir(parents=True)
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr(details, "RunOutputs", Outputs)
+    monkeypatch.setattr(details, "sample_attention", lambda model, data: [{"model": model.name, "data": data.name}])
+    monkeypatch.setattr(details, "read_training_curves", lambda model_run: {"from": model_run.name, "auc": [0.5, math.nan, math.inf]})
+    monkeypatch.setattr(
+        details, "describe_data", lambda *places: {"from": [place and str(place) for place in places], "top": [[b"\xff", 1]]}
+    )
+    monkeypatch.setattr(details, "describe_model", lambda model: {"from": model.name})
+    return monkeypatch
+
+
+def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
+    gathered = gather_details(tmp_path, "whole", "whole", tmp_path / "model", tmp_path / "data")
+    here = tmp_path / "whole"
+    assert json.loads(json.dumps(gathered, allow_nan=False)) == {
+        "attention": [{"model": "model", "data": "data"}],
+        "training": {"from": "model_run", "auc": [0.5, None, None]},
+        "data": {
+            "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "statistics"), "whole"],
+            "top": [["\\xff", 1]],
+        },
+        "card": {"from": "model"},
+    }
+
+
+@pytest.mark.parametrize("run, model", [("refused", None), ("deleted", "deleted")])
+def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
+    nothing = {"attention": None, "training": None, "data": None, "card": None}
+    assert gather_details(tmp_path, run, None, model and tmp_path / model, tmp_path) == nothing
+    assert not caplog.records
+
+
+def test_deleted_artifacts_take_their_own_part_alone(parts, tmp_path):
+    (tmp_path / "whole" / "anomalies").rmdir()
+    assert gather_details(tmp_path, "whole", "deleted", None, tmp_path)["data"]["from"] == [
+        str(tmp_path / "whole" / "statistics"), None, str(tmp_path / "whole" / "schema"), None, "deleted",
+    ]  # fmt: skip
+
+
+def test_a_part_that_cannot_be_read_is_left_out(parts, tmp_path, caplog):
+    def fail(*places):
+        raise ValueError("damaged")
+
+    parts.setattr(details, "describe_data", fail)
+    parts.setattr(details, "sample_attention", fail)
+    gathered = gather_details(tmp_path, "whole", None, tmp_path / "model", tmp_path / "data")
+    assert (gathered["attention"], gathered["data"]) == (None, None)
+    assert gathered["training"] and gathered["card"]
+    assert "damaged" in caplog.text
+
+
+def test_facts_of_a_model(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serving_default", model.call, [keras.InputSpec(shape=(None, 2), dtype="float32")])
+    archive.write_out(str(tmp_path), verbose=False)
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra" / "din.json").write_text(json.dumps({"source": "abc"}))
+    facts = describe_model(tmp_path)
+    assert facts["parameters"] == 2 * 3 + 3 + 3 + 3  # kernel, bias, γ and β; not the moving averages, not the seed
+    assert facts["code"] == "abc" and facts["versions"]["keras"] == keras.__version__
+    assert facts["bytes"] == sum(len(path.read_bytes()) for path in tmp_path.rglob("*.*") if path.name != "assets.extra")

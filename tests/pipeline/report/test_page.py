@@ -1,0 +1,121 @@
+"""The page of a run, without a browser."""
+
+import json
+
+import pytest
+
+from components.base.errors import InputError
+from pipeline.report.page import write_report
+from tests.pipeline.report.html_pages import HTMLPage
+from tests.pipeline.report.workspaces import HOSTILE, SCRIPT, bare_workspace, details, full_workspace, summary
+
+SECTIONS = ["metrics", "slices", "curves", "activity", "attention", "training", "data", "card", "history"]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("workspace")
+    return HTMLPage(write_report(full_workspace(workspace), workspace, workspace / "deep" / "report.html"))
+
+
+def test_verdict_metrics_and_thresholds_are_told(page):
+    assert f"Refused gauc on city={SCRIPT} is 0.5512, below at least 0.6 log_loss is 0.45" in page.text  # two points
+    assert "0.7843 to 0.7957" in page.text and "95% confidence intervals, from 400 samples" in page.text
+    assert "at most 0.005 below the baseline: ok" in page.text and "at least 0.6 with confidence: failed" in page.text
+    assert "0.5512 0.5000 to 0.6100" in page.text
+    assert "user_activity=0 40 impressions GAUC 0.5000 at least 0.6: too few impressions to judge" in page.text
+    assert "Baseline 1795500020" in page.text and "0.8017" in page.text and "96.1% of the oracle's" in page.text
+
+
+def test_sections_are_labelled_and_reachable(page):
+    sections = [attributes for tag, attributes in page.tags if tag == "section"]
+    assert [section["id"] for section in sections] == SECTIONS
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert links == ["#content", *(f"#{name}" for name in SECTIONS)]
+    assert {section["aria-labelledby"] for section in sections} <= set(ids)
+
+
+def test_every_figure_is_drawn_from_the_data_and_described(page):
+    drawn = [attributes for tag, attributes in page.tags if tag == "div" and attributes.get("role") == "img"]
+    assert [chart["data-figure"] for chart in drawn] == list(dict.fromkeys(chart["data-figure"] for chart in drawn))
+    assert {chart["data-figure"] for chart in drawn} == set(page.data["figures"])
+    assert all(chart["aria-label"] for chart in drawn)
+    assert {"calibration", "roc", "precision-recall", "scores", "activity", "training-Loss", "history-auc"} <= set(page.data["figures"])
+
+
+def test_nothing_from_the_data_becomes_markup(page):
+    assert [tag for tag, _ in page.tags].count("script") == 3 and "img" not in {tag for tag, _ in page.tags}
+    assert all(value in page.text for value in HOSTILE[:3])
+    assert {f"city = {value}" for value in HOSTILE} <= {row["slice"] for row in page.data["slices"]["rows"]}
+
+
+def test_nothing_is_asked_of_a_network(page):
+    policy = next(attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'") and "http" not in policy
+    assert not [attributes for _, attributes in page.tags if "src" in attributes]
+    assert all(attributes["href"].startswith(("#", "data:")) for _, attributes in page.tags if "href" in attributes)
+
+
+def test_attention_shows_events_newest_first_beside_the_candidate(page):
+    marked = [tag for tag, _ in page.tags].count("mark")
+    assert marked == 3 + 8 * 2  # the candidate's item or category among the events
+    assert "Clicked, predicted 0.8100" in page.text and "The history clicks is empty." in page.text
+    assert page.text.index("0.9 32 38") < page.text.index("0.12 71 4")
+
+
+def test_the_current_run_is_pointed_out_in_the_history(page):
+    rows = [attributes for tag, attributes in page.tags if tag == "tr" and "aria-current" in attributes]
+    assert len(rows) == 1 and "1795500003" in page.text
+
+
+def test_a_run_without_evaluation_says_so_in_each_section(tmp_path):
+    page = HTMLPage(write_report(bare_workspace(tmp_path), tmp_path, tmp_path / "report.html"))
+    assert "Failed ValueError: no message" in page.text
+    for sentence in (
+        "This run was not evaluated.",
+        "No evaluation by slices was recorded",
+        "No curves were recorded",
+        "has no GAUC by user_activity",
+        "No attention weights were recorded",
+        "No training curves were recorded",
+        "No statistics of the data were recorded",
+        "configuration of this run was not recorded",
+        "No other run of demo was evaluated yet",
+    ):
+        assert sentence in page.text
+    assert page.data == {"figures": {}, "slices": None}
+
+
+def test_a_run_with_a_summary_alone_shows_its_metrics(tmp_path):
+    run = summary(3, "pushed", 0.78, baseline={"version": 7, "metrics": {"auc": 0.77}})
+    run.write(tmp_path)
+    page = HTMLPage(write_report(tmp_path / "runs" / run.run_id, tmp_path, tmp_path / "report.html"))
+    assert "Version 1795500003 is ready for TF Serving." in page.text
+    assert "0.7800 0.7700 +0.0100" in page.text and "better" not in page.text.partition("Metric ")[2].partition("chance")[0]
+
+
+def test_details_that_were_not_gathered_are_null(tmp_path):
+    folder = full_workspace(tmp_path)
+    (folder / "details.json").write_text(json.dumps(dict.fromkeys(details())))
+    page = HTMLPage(write_report(folder, tmp_path, tmp_path / "report.html"))
+    assert "No attention weights were recorded" in page.text and "No statistics of the data were recorded" in page.text
+
+
+def test_it_stays_small_whatever_is_sliced(tmp_path):
+    folder = full_workspace(tmp_path)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    one = evaluation["slices"][1]
+    evaluation["slices"] += [{**one, "key": [["item", f"{at} {'x' * 500}"]], "slice": f"item={at}"} for at in range(3000)]
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    out = write_report(folder, tmp_path, tmp_path / "report.html")
+    assert out.stat().st_size < 6e6
+    page = HTMLPage(out)
+    assert "The 300 largest of 3,025 slices are shown." in page.text and page.data["slices"]["rows"][0]["slice"] == "overall"
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
+    folder = full_workspace(tmp_path)
+    with pytest.raises(InputError, match="cannot be written"):
+        write_report(folder, tmp_path, tmp_path)

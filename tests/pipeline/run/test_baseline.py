@@ -1,0 +1,102 @@
+"""The served model as a baseline."""
+
+import json
+
+import pytest
+
+from components.base.errors import InputError
+from components.serving.store.models_config import ServedModel, write_models_config
+from components.serving.store.versions import write_rolled_back
+from din_trainer.config import DINConfig
+from pipeline.configuration.load_config import load_config
+from pipeline.run.baseline import link_baseline
+
+
+def serve(workspace, version, config=None):
+    """A version folder with what `link_baseline` reads of it."""
+    folder = workspace / "serving" / "default" / str(version)
+    (folder / "assets.extra").mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    origin = {"config": (config or DINConfig()).model_dump(mode="json"), "source": "0"}
+    (folder / "assets.extra" / "din.json").write_text(json.dumps(origin))
+    return folder
+
+
+def link(workspace, *settings):
+    return link_baseline(load_config(None, settings), workspace / "serving" / "default", workspace / "baseline")
+
+
+def test_nothing_served_is_no_baseline(tmp_path):
+    assert link(tmp_path) is None
+
+
+def label(workspace, stable, canary):
+    write_models_config(workspace / "serving" / "default", ServedModel("default", "/models", {"canary": canary, "stable": stable}))
+
+
+def test_the_stable_version_is_the_baseline(tmp_path):
+    stable = serve(tmp_path, 9)
+    serve(tmp_path, 10)
+    label(tmp_path, stable=9, canary=10)
+    assert (link(tmp_path) / "Format-Serving").resolve() == stable
+
+
+def test_the_highest_version_is_the_baseline_where_none_has_a_label(tmp_path):
+    serve(tmp_path, 9)
+    newest = serve(tmp_path, 10)
+    assert (link(tmp_path) / "Format-Serving").resolve() == newest
+
+
+def test_what_was_rolled_back_is_no_baseline_unless_named(tmp_path):
+    """As a rollback leaves it that is cut off before the labels."""
+    first, bad = serve(tmp_path, 9), serve(tmp_path, 10)
+    label(tmp_path, stable=10, canary=10)
+    write_rolled_back(tmp_path / "serving" / "default", {10})
+    assert (link(tmp_path) / "Format-Serving").resolve() == first
+    assert (link(tmp_path, "evaluation.baseline=10") / "Format-Serving").resolve() == bad
+    write_rolled_back(tmp_path / "serving" / "default", {9, 10})
+    assert link(tmp_path) is None
+
+
+def test_what_is_served_must_be_known_before_training(tmp_path):
+    serve(tmp_path, 9)
+    label(tmp_path, stable=8, canary=8)
+    with pytest.raises(InputError, match="names version 8, which is not there"):
+        link(tmp_path)
+
+
+def test_a_workspace_may_move(tmp_path):
+    serve(tmp_path / "here", 1)
+    link(tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert (link(tmp_path / "there") / "Format-Serving").resolve() == tmp_path / "there" / "serving" / "default" / "1"
+
+
+def test_a_baseline_with_other_features_is_refused_before_training(tmp_path):
+    serve(tmp_path, 1)
+    with pytest.raises(InputError, match="reads candidate_category_id, historical_category_ids, which this configuration lacks"):
+        link(tmp_path, "features.behaviours.category=false")
+    with pytest.raises(InputError, match="reads user_id, which"):
+        link(tmp_path, "features.user.user_id.dtype=bytes")
+    assert link(tmp_path, "features.context.hour.kind=numeric") is not None  # one more feature hurts nobody
+
+
+def test_a_run_may_name_another_version_or_none(tmp_path):
+    first = serve(tmp_path, 9)
+    serve(tmp_path, 10)
+    assert (link(tmp_path, "evaluation.baseline=9") / "Format-Serving").resolve() == first
+    assert link(tmp_path, "evaluation.baseline=none") is None
+    with pytest.raises(InputError, match=r"has no version 8: evaluation\.baseline can be 9, 10\."):
+        link(tmp_path, "evaluation.baseline=8")
+
+
+def test_a_run_may_name_a_folder(tmp_path):
+    serve(tmp_path, 9)
+    elsewhere = serve(tmp_path / "elsewhere", 9)
+    linked = link(tmp_path, f"evaluation.baseline={elsewhere}")
+    assert (linked / "Format-Serving").resolve() == elsewhere
+    assert linked != link(tmp_path)
+    (elsewhere / "saved_model.pb").write_text("trained anew")
+    assert link(tmp_path, f"evaluation.baseline={elsewhere}") != linked  # TFX's cache knows a baseline by its folder
+    with pytest.raises(InputError, match="it can be served, none, a version of"):
+        link(tmp_path, f"evaluation.baseline={tmp_path / 'nowhere'}")

@@ -1,0 +1,264 @@
+"""Every kind of bad data ends in one sentence that says what, where and what to do."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from components.base.errors import InputError
+from din_trainer.features import FeatureConfig
+from pipeline.datasets.layout import DatasetWriter
+from pipeline.run.data_check import check_data
+from pipeline.run.preflight import check_embeddings, check_workspace
+from tests.sample_data import make_impressions, write_dataset
+
+FEATURES = FeatureConfig()
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_dataset(tmp_path / "data")
+
+
+def refused(data, features=FEATURES):
+    with pytest.raises(InputError) as error:
+        check_data(data, features)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_sound_data_is_counted(data):
+    facts = check_data(data, FEATURES)
+    assert facts.examples == {"train": 4, "validation": 4, "eval": 4}
+    assert facts.columns == dict.fromkeys(make_impressions(), "int64")
+
+
+def test_histories_may_be_empty_or_longer_than_the_model_keeps(tmp_path):
+    long = make_impressions(
+        historical_item_ids=[[1] * 500, [], [], []],
+        historical_category_ids=[[1] * 500, [], [], []],
+        historical_timestamps=[[1] * 500, [], [], []],
+    )
+    assert check_data(write_dataset(tmp_path / "d", {"train": long}), FEATURES).examples["train"] == 4
+
+
+def test_missing_folder(tmp_path):
+    assert "nowhere is not a folder: give --data" in refused(tmp_path / "nowhere")
+
+
+def test_empty_folder(tmp_path):
+    assert f"{tmp_path / 'train'} holds no *.tfrecord.gz files" in refused(tmp_path)
+
+
+def test_missing_split(data):
+    (data / "validation" / "part-00000.tfrecord.gz").unlink()
+    assert f"{data / 'validation'} holds no *.tfrecord.gz files" in refused(data)
+
+
+def test_not_tfrecords(data):
+    file = data / "train" / "part-00000.tfrecord.gz"
+    file.write_bytes(gzip.compress(b"user_id,item_id\n1,2\n"))
+    assert refused(data).startswith(f"{file} is not a TFRecord file")
+
+
+def test_not_gzip(data):
+    file = data / "train" / "part-00000.tfrecord.gz"
+    file.write_bytes(b"user_id,item_id\n1,2\n")
+    assert refused(data).startswith(f"{file} is not a whole gzip file")
+
+
+@pytest.mark.parametrize("keep", [10, 60, -4])
+def test_truncated_gzip(data, keep):
+    file = data / "eval" / "part-00000.tfrecord.gz"
+    file.write_bytes(file.read_bytes()[:keep])
+    assert refused(data).startswith(f"{file} ")
+
+
+def test_a_flipped_bit(data):
+    file = data / "eval" / "part-00000.tfrecord.gz"
+    plain = bytearray(gzip.decompress(file.read_bytes()))
+    plain[40] ^= 1
+    file.write_bytes(gzip.compress(bytes(plain)))
+    assert "is truncated or damaged in record 1" in refused(data)
+
+
+def test_records_that_are_no_examples(data):
+    from components.base.tfrecord import _frame
+
+    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(_frame(b"\xff\xff\xff")))
+    assert "holds records that are not consistent tf.Examples" in refused(data)
+
+
+BAD_ROWS = {
+    "the label must be 0 or 1": {"label": [0, 1, 2, 0]},
+    "feature 'user_id' holds a negative id": {"user_id": [0, 1, -1, 3]},
+    "feature 'historical_item_ids' holds a negative id": {"historical_item_ids": [[3], [], [9, -7, 3], [5, 5]]},
+    "feature 'candidate_item_id' must have exactly one value": {"candidate_item_id": [[5], [3], [], [9]]},
+    "holds an event after the impression": {"historical_timestamps": [[10], [], [1, 2, 41], [4, 5]]},
+    "'historical_category_ids' and 'historical_item_ids' differ in length": {"historical_category_ids": [[0], [], [2, 0], [1, 1]]},
+    "'historical_timestamps' and 'historical_item_ids' differ in length": {"historical_timestamps": [[1], [], [], [1, 1]]},
+}
+
+
+@pytest.mark.parametrize("message", BAD_ROWS)
+def test_a_bad_impression_is_named(tmp_path, message):
+    data = write_dataset(tmp_path / "d", {"validation": make_impressions(**BAD_ROWS[message])})
+    text = refused(data)
+    assert message in text
+    assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+WEIGHTED = FeatureConfig(weight="importance")
+BAD_WEIGHTS = {
+    "the weight 'importance' must be a number, 0 or more": [
+        [0.5, 1.0, -0.5, 1.0],
+        [0.5, 1.0, float("nan"), 1.0],
+        [0.5, 0.0, float("inf"), 1.0],
+    ],
+    "feature 'importance' must have exactly one value": [[0.5, 1.0, None, 1.0], [[0.5], [1.0], [1.0, 2.0], [1.0]]],
+}
+
+
+@pytest.mark.parametrize(("message", "weights"), [(message, weights) for message, cases in BAD_WEIGHTS.items() for weights in cases])
+def test_a_bad_weight_is_named(tmp_path, message, weights):
+    sound = make_impressions(importance=[0.5, 0.0, 1.0, 2.0])
+    data = write_dataset(tmp_path / "d", {"train": sound, "validation": sound | {"importance": weights}, "eval": sound})
+    text = refused(data, WEIGHTED)
+    assert message in text
+    assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+def test_weights_that_are_nowhere_or_no_floats(data, tmp_path):
+    assert "train/part-00000.tfrecord.gz has no feature 'importance' (float)" in refused(data, WEIGHTED)
+    whole = write_dataset(tmp_path / "d", {"train": make_impressions(importance=[1, 2, 3, 4])})
+    assert "feature 'importance' is int64, but float is declared" in refused(whole, WEIGHTED)
+
+
+@pytest.mark.parametrize("weights", [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
+def test_a_class_without_weight(tmp_path, weights):
+    """Only training weighs: the eval split may have zeros alone."""
+    sound, light = make_impressions(importance=[0.0, 1.0, 0.0, 0.5]), make_impressions(importance=weights)
+    data = write_dataset(tmp_path / "d", {"train": sound, "validation": light, "eval": sound})
+    assert refused(data, WEIGHTED).startswith(f"{data / 'validation'}: 'importance' is 0 for a whole class of labels")
+    unweighted_eval = write_dataset(tmp_path / "e", {"train": sound, "validation": sound, "eval": light})
+    assert check_data(unweighted_eval, WEIGHTED).examples["eval"] == 4
+
+
+TWO_SEQUENCES = FeatureConfig.model_validate(
+    {
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids"},
+            "category": {"candidate": "candidate_category_id", "history": "historical_category_ids"},
+            "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
+            "since": {"candidate": "candidate_hour", "history": "cart_hours", "sequence": "cart"},
+        }
+    }
+)
+CARTS = {"candidate_hour": [1, 2, 3, 4], "cart_item_ids": [[1], [2, 3], [4, 5], []], "cart_hours": [[1], [2, 3], [4, 5], []]}
+
+
+def test_sequences_have_lengths_of_their_own(tmp_path):
+    data = write_dataset(tmp_path / "d", dict.fromkeys(("train", "validation", "eval"), make_impressions(**CARTS)))
+    assert check_data(data, TWO_SEQUENCES).examples["eval"] == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "changes"),
+    [
+        ("cart_item_ids", {"cart_hours": [[1], [2, 3], [4], []]}),
+        ("historical_item_ids", {"historical_category_ids": [[0], [], [2], [1, 1]]}),
+    ],
+)
+def test_histories_of_one_sequence_are_aligned(tmp_path, first, changes):
+    data = write_dataset(tmp_path / "d", {"train": make_impressions(**CARTS | changes)})
+    text = refused(data, TWO_SEQUENCES)
+    assert f"impression 3: {next(iter(changes))!r} and {first!r} differ in length" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"historical_timestamps": None}, "'historical_timestamps' and 'historical_item_ids' differ in length"),
+        ({"timestamp": None}, "has no feature 'timestamp' (int64)"),
+        ({"timestamp": [[20], [], [40], [50]]}, "feature 'timestamp' must have exactly one value"),
+    ],
+)
+def test_time_gaps_need_times(tmp_path, changes, message):
+    data = write_dataset(tmp_path / "d", {"validation": make_impressions(**changes)})
+    check_data(write_dataset(tmp_path / "sound"), FeatureConfig(time_gap=True))
+    assert message in refused(data, FeatureConfig(time_gap=True))
+
+
+def test_embeddings_are_read_before_a_run(tmp_path, monkeypatch):
+    """A relative path is one from the working directory."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("items.npz", ids=np.arange(3), vectors=np.zeros((3, 8)))
+    behaviour = {"candidate": "candidate_item_id", "history": "historical_item_ids", "embeddings": "items.npz"}
+    check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": {**behaviour, "dim": 8}}}))
+    with pytest.raises(InputError, match=r"^items\.npz: `vectors` is \(3, 8\), but 3 ids and dim = 16 need \(3, 16\): set dim to match\.$"):
+        check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": behaviour}}))
+    with pytest.raises(InputError, match=r"^nowhere\.npz is no \.npz"):
+        check_embeddings(FeatureConfig.model_validate({"user": {"user_id": {"embeddings": "nowhere.npz"}}}))
+
+
+def test_a_missing_feature(tmp_path):
+    data = write_dataset(tmp_path / "d", {"eval": make_impressions(candidate_category_id=None)})
+    assert "eval/part-00000.tfrecord.gz has no feature 'candidate_category_id' (int64)" in refused(data)
+
+
+@pytest.mark.parametrize("name", ["historical_item_ids", "historical_category_ids"])
+def test_a_history_that_is_nowhere(tmp_path, name):
+    gone = {"historical_item_ids": None, "historical_category_ids": None, "historical_timestamps": None}
+    kept = {} if name == "historical_item_ids" else {"historical_item_ids": [[], [], [], []]}
+    data = write_dataset(tmp_path / "d", dict.fromkeys(("train", "validation", "eval"), make_impressions(**gone | kept)))
+    assert "no impression has a value of feature 'historical_" in refused(data)
+
+
+def test_a_declared_feature_that_is_nowhere(data):
+    features = FeatureConfig.model_validate({"context": {"hour": {}}})
+    assert "no impression has a value of feature 'hour'" in refused(data, features)
+
+
+def test_mistyped_times(tmp_path):
+    data = write_dataset(tmp_path / "d", {"train": make_impressions(timestamp=[b"a", b"b", b"c", b"d"])})
+    assert "feature 'timestamp' is bytes, but int64 is declared" in refused(data)
+
+
+def test_a_folder_in_the_place_of_a_file(data):
+    (data / "train" / "x.tfrecord.gz").mkdir()
+    assert "x.tfrecord.gz cannot be read (Is a directory)" in refused(data)
+
+
+def test_a_path_that_is_a_pattern(tmp_path):
+    assert "TFX cannot work below a path with *, ? or [ in it" in refused(tmp_path / "b [1]")
+
+
+def test_a_mistyped_feature(tmp_path):
+    data = write_dataset(tmp_path / "d", {"train": make_impressions(user_id=[b"a", b"b", b"c", b"d"])})
+    assert "feature 'user_id' is bytes, but int64 is declared" in refused(data)
+
+
+def test_one_class_only(tmp_path):
+    data = write_dataset(tmp_path / "d", {"eval": make_impressions(label=[1, 1, 1, 1])})
+    assert refused(data).startswith(f"{data / 'eval'}: every label is 1")
+
+
+def test_a_split_without_impressions(tmp_path):
+    with DatasetWriter(tmp_path / "d"):
+        pass
+    (tmp_path / "d/train/part-00000.tfrecord.gz").write_bytes(gzip.compress(b""))
+    assert "train holds no impressions" in refused(tmp_path / "d")
+
+
+def test_numbers_may_be_negative_and_optional_ones_missing(tmp_path):
+    features = FeatureConfig.model_validate({"context": {"temperature": {"kind": "numeric"}, "page": {"dtype": "bytes"}}})
+    columns = make_impressions(temperature=[-5, None, 3, 20], page=[b"home", b"home", None, None])
+    facts = check_data(write_dataset(tmp_path / "d", dict.fromkeys(("train", "validation", "eval"), columns)), features)
+    assert facts.columns["temperature"] == "int64" and facts.columns["page"] == "bytes"
+
+
+def test_an_unwritable_workspace(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be made a workspace"):
+        check_workspace(tmp_path / "file" / "workspace")

@@ -1,0 +1,69 @@
+"""Curated and inferred schemas."""
+
+import pytest
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.base.errors import InputError
+from din_trainer.transform.raw_schema import make_schema
+from pipeline.configuration.load_config import load_config
+from pipeline.run.data_check import DataFacts, check_data
+from pipeline.run.data_schema import write_schema
+from tests.sample_data import make_impressions, write_dataset
+
+FACTS = DataFacts({}, {})
+
+
+def read(file):
+    return text_format.Parse(file.read_text(), schema_pb2.Schema())
+
+
+def curated(tmp_path, text):
+    file = tmp_path / "curated.pbtxt"
+    file.write_text(text)
+    return load_config(None, [f"data_schema.file={file}"])
+
+
+def test_by_default_it_follows_from_the_features(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    config = load_config()
+    facts = check_data(data, config.features)
+    file = write_schema(config, data, facts, tmp_path / "schemas")
+    assert read(file) == make_schema(config.features, facts.columns)
+    assert write_schema(config, data, facts, tmp_path / "schemas") == file
+
+
+def test_another_schema_has_another_name(tmp_path):
+    config = load_config()
+    first = write_schema(config, tmp_path, FACTS, tmp_path)
+    assert write_schema(load_config(None, ["features.context.hour.kind=numeric"]), tmp_path, FACTS, tmp_path) != first
+
+
+def test_a_curated_schema_keeps_its_domains_and_gets_the_shapes(tmp_path):
+    text = text_format.MessageToString(make_schema(load_config().features))
+    text = text.replace("presence {\n    min_fraction: 1.0\n    min_count: 1\n  }\n", "")
+    text = text.replace("shape {\n  }", "shape {\n    dim {\n      size: 1\n    }\n  }")
+    text = text.replace('name: "user_id"', 'name: "user_id"\n  annotation { comment: "ours" }')
+    schema = read(write_schema(curated(tmp_path, text), tmp_path, FACTS, tmp_path))
+    user = next(feature for feature in schema.feature if feature.name == "user_id")
+    assert user.presence.min_fraction == 1.0
+    assert user.HasField("shape") and not user.shape.dim and user.annotation.comment == ["ours"]
+
+
+def test_a_schema_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is no readable schema"):
+        write_schema(curated(tmp_path, "feature {"), tmp_path, FACTS, tmp_path)
+    with pytest.raises(InputError, match="has no feature 'user_id'"):
+        write_schema(curated(tmp_path, ""), tmp_path, FACTS, tmp_path)
+    with pytest.raises(InputError, match="feature 'user_id' is BYTES, but INT is declared"):
+        write_schema(curated(tmp_path, 'feature { name: "user_id" type: BYTES }'), tmp_path, FACTS, tmp_path)
+
+
+def test_an_inferred_schema_is_tfdv_s_guess_in_our_shapes(tmp_path):
+    columns = make_impressions(page=[b"home", b"home", b"search", b"home"])
+    data = write_dataset(tmp_path / "data", dict.fromkeys(("train", "validation", "eval"), columns))
+    config = load_config(None, ["data_schema.infer=true", "features.context.page.dtype=bytes"])
+    schema = read(write_schema(config, data, FACTS, tmp_path))
+    features = {feature.name: feature for feature in schema.feature}
+    assert features["label"].HasField("shape") and not features["historical_item_ids"].HasField("shape")
+    assert next(domain for domain in schema.string_domain if domain.name == "page").value == ["home", "search"]

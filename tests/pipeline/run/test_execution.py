@@ -1,0 +1,79 @@
+"""How a run ends when something outside it goes wrong."""
+
+import errno
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from components.base.errors import InputError
+from pipeline.configuration.load_config import load_config
+from pipeline.run.execution import Run
+from pipeline.run.workspace import run_folder
+from pipeline.terminal import Progress
+from tests.sample_data import write_dataset
+
+
+def silent():
+    return Progress(Console(file=io.StringIO()))
+
+
+@pytest.fixture
+def run(tmp_path):
+    data = write_dataset(tmp_path / "data")
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        yield Run(load_config(), data, folder, silent())
+
+
+def fail_with(monkeypatch, error):
+    import pipeline.runners.local
+
+    def run_locally(*args):
+        raise RuntimeError("node failed") from error
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+
+
+def test_bad_embeddings_end_a_run_before_it_begins(tmp_path):
+    settings = [f"features.behaviours.item.embeddings={tmp_path / 'nowhere.npz'}"]
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        summary = Run(load_config(None, settings), write_dataset(tmp_path / "data"), folder, silent()).execute()
+    assert (summary.status, summary.exit_code, summary.model_path) == ("failed", 2, None)
+    assert str(summary.refused_because).startswith(f"{tmp_path / 'nowhere.npz'} is no .npz with `ids` and `vectors` (")
+    assert not (tmp_path / "workspace" / "schemas").exists()  # the first thing after TensorFlow's start
+
+
+def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
+    fail_with(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/serving/1"))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.pushed_version) == ("failed", 2, None)
+    assert summary.refused_because == "/serving/1: the disk is full: free some space, or name a place on another disk."
+    assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["refused_because"] == summary.refused_because
+
+
+def test_a_serving_folder_that_cannot_be_read_is_a_sentence_and_exit_2(run, monkeypatch):
+    fail_with(monkeypatch, InputError("/serving/models.config cannot be read: mend it."))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 2, "/serving/models.config cannot be read: mend it.")
+
+
+def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog):
+    fail_with(monkeypatch, ValueError("inner"))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 1, "RuntimeError: node failed")
+    assert "ValueError: inner" in caplog.text
+
+
+def test_one_run_at_a_time(run, tmp_path):
+    with pytest.raises(InputError, match="Another run is using"), run_folder(tmp_path / "workspace", "default"):
+        pass
+    assert len(list((tmp_path / "workspace" / "runs").iterdir())) == 1
+
+
+def test_runs_of_one_second_have_names_of_their_own(tmp_path):
+    names = set()
+    for _ in range(3):
+        with run_folder(tmp_path, "demo") as folder:
+            names.add(folder.name)
+    assert len(names) == 3
