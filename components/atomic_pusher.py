@@ -10,6 +10,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
+from components.base.pins import mark_not_pushed, mark_pushed
 from components.serving.store.push import PushRefused, push
 from components.serving.store.versions import WARM_UP_FILE
 
@@ -27,17 +28,17 @@ class Executor(pusher.Executor):
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         pushed = artifact_utils.get_single_instance(output_dict[standard_component_specs.PUSHED_MODEL_KEY])
         if not self.CheckBlessing(input_dict):
-            self._MarkNotPushed(pushed)
+            mark_not_pushed(self, pushed)
             return
         destination = json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination())
         base = Path(destination.filesystem.base_directory)
         try:
             result = push(Path(self.GetModelPath(input_dict)), base, warm_up=_warm_up(input_dict), **_settings(exec_properties))
         except PushRefused as error:
-            self._MarkNotPushed(pushed)
+            mark_not_pushed(self, pushed)
             pushed.set_string_custom_property(REFUSED_KEY, str(error))
             return
-        self._MarkPushed(pushed, pushed_destination=str(base / str(result.version)), pushed_version=str(result.version))
+        mark_pushed(self, pushed, str(base / str(result.version)), result.version)
         pushed.set_int_custom_property(UNCHANGED_KEY, int(result.unchanged))
 
 

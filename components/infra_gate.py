@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from tfx.components.infra_validator import executor as infra_validator
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
@@ -16,6 +15,7 @@ from tfx.utils import path_utils
 
 from components.artifact_types import LOADING_FILE, SAMPLE_FILE, ScoredSample
 from components.base.errors import InputError
+from components.base.pins import write_infra_blessing
 from components.base.score_tolerance import allowed_difference
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
@@ -294,5 +294,4 @@ def InfraGate(
         reason = str(refusal)
     blessed = reason is None
     (folder / LOADING_FILE).write_text(json.dumps({"blessed": blessed, "refused_because": reason, **found}) + "\n")
-    (folder / (infra_validator._BLESSED_FILENAME if blessed else infra_validator._NOT_BLESSED_FILENAME)).touch()
-    blessing.set_int_custom_property(infra_validator._BLESSED_KEY, int(blessed))
+    write_infra_blessing(blessing, blessed)

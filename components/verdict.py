@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tfx.components.evaluator import constants
-from tfx.components.infra_validator import executor as infra_validator
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifact_types import INTERVALS_FILE, LOADING_FILE, SAMENESS_FILE, ConfidenceIntervals, ScoredSample
+from components.base.pins import is_infra_blessed, write_model_blessing
 from components.evaluation.metrics.catalogue import OVERALL
 from components.evaluation.slices import slice_text
 
@@ -198,7 +197,7 @@ def Verdict(
     slices = join(found["slices"], *_load_metrics(evaluation.uri))
     rows = judge(json.loads(rules), slices)
     sameness = json.loads((Path(sample.uri) / SAMENESS_FILE).read_text())
-    loading = read_loading(Path(infra_blessing.uri), infra_blessing.get_int_custom_property(infra_validator._BLESSED_KEY) == 1)
+    loading = read_loading(Path(infra_blessing.uri), is_infra_blessed(infra_blessing))
     refusal = explain_refusal(rows, found["confidence"])
     reason = join_reasons([refusal, sameness["refused_because"], loading["refused_because"]])
     judged = {"blessed": reason is None, "refused_because": reason, "thresholds": rows, "slices": slices}
@@ -206,10 +205,7 @@ def Verdict(
     folder = Path(blessing.uri)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / VERDICT_FILE).write_text(json.dumps(verdict) + "\n")
-    (folder / (constants.BLESSED_FILE_NAME if reason is None else constants.NOT_BLESSED_FILE_NAME)).touch()
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(reason is None))
-    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
-    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+    write_model_blessing(blessing, model, reason is None)
 
 
 def _load_metrics(uri: str) -> tuple[dict[str, Metrics], dict[str, Metrics] | None]:

@@ -4,12 +4,12 @@ import logging
 from typing import Protocol
 
 import absl.logging
-from tfx.dsl.compiler import compiler, constants
+from tfx.dsl.compiler import compiler
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
-from tfx.orchestration.portable import runtime_parameter_utils
 
 from components.base.errors import causes
+from components.base.pins import node_event, substitute_run_id
 
 
 class Listener(Protocol):
@@ -21,18 +21,21 @@ class Listener(Protocol):
 
 
 class _NodeEvents(logging.Handler):
-    """LocalDagRunner has no hooks, but it logs each node's beginning and end: its message templates become calls."""
+    """Turns what LocalDagRunner logs of each node into calls of a listener."""
 
     def __init__(self, listener: Listener):
         super().__init__(logging.INFO)
         self._listener = listener
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == "Component %s is running.":
-            self._listener.start(str(record.args[0]))  # type: ignore[index]
-        elif record.msg == "A cached execution %d is used.":
+        event = node_event(record)
+        if event is None:
+            return
+        if event.kind == "start":
+            self._listener.start(event.node)
+        elif event.kind == "cached":
             self._listener.mark_cached()
-        elif record.msg == "Component %s is finished.":
+        else:
             self._listener.finish()
 
 
@@ -49,7 +52,7 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
         Exception: Whatever the failing node raised; nodes after it do not run.
     """
     ir = compiler.Compiler().compile(pipeline)
-    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    substitute_run_id(ir, run_id)
     logger = absl.logging.get_absl_logger()
     handler = _NodeEvents(listener)
     absl.logging.set_verbosity(absl.logging.INFO)

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.extractors.unbatch_extractor import UNBATCH_EXTRACTOR_STAGE_NAME
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.base.pins import unbatch_stage_name
 from components.evaluation.tfma.whole_users import whole_users_extractor
 from din_trainer.features import REQUEST_ID, USER_ID
 
@@ -18,5 +18,5 @@ def custom_extractors(eval_shared_model: Any, eval_config: config_pb2.EvalConfig
     )
     keys = {json.loads(f"{{{metric.config}}}").get("key") for spec in eval_config.metrics_specs for metric in spec.metrics}
     whole_users = whole_users_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
-    parting = {UNBATCH_EXTRACTOR_STAGE_NAME, whole_users.stage_name}
+    parting = {unbatch_stage_name(), whole_users.stage_name}
     return [*(extractor for extractor in extractors if extractor.stage_name not in parting), whole_users]

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from components.base.pins import read_meta_graph
 from components.serving.model.process_messages import read_frame, write_frame
 
 _LOADER_COMMAND = [sys.executable, "-P", "-m", "components.serving.model.loader_process"]
@@ -85,10 +86,9 @@ def read_signatures(saved_model: Path) -> dict[str, Signature]:
         LoadError: There is no saved_model.pb, or it cannot be read.
     """
     from google.protobuf.message import DecodeError
-    from tensorflow.python.tools import saved_model_utils
 
     try:
-        definitions = saved_model_utils.get_meta_graph_def(str(saved_model), "serve").signature_def
+        definitions = read_meta_graph(saved_model).signature_def
     except (OSError, RuntimeError, ValueError, TypeError, DecodeError) as error:
         raise LoadError(0, one_line(str(error))) from error
     return {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.base.pins import read_meta_graph
 from components.serving.model.exported_features import read_features
 from components.serving.model.impression_tensors import Impression, json_instances, predict_tensors, rank_tensors
 from din_trainer.config import ORIGIN_FILE
@@ -22,9 +23,7 @@ def describe_signatures(saved_model: Path, name: str = "NAME") -> str:
         saved_model: Its folder. The graph is not loaded.
         name: Of the model in requests.
     """
-    from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
-
-    signatures = saved_model_utils.get_meta_graph_def(str(saved_model), "serve").signature_def
+    signatures = read_meta_graph(saved_model).signature_def
     features = read_features(saved_model) if (saved_model / ORIGIN_FILE).is_file() else None
     lines = [f"# Signatures of {name}", "", "Read from the SavedModel beside this file. B is the number of instances of a request."]
     if features is not None:

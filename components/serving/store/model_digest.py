@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from components.base.pins import read_meta_graph
 from components.serving.store.versions import WARM_UP_FILE
 
 
@@ -18,12 +19,11 @@ def model_digest(saved_model: Path) -> str:
     which lie there too, change no answer.
     """
     import tensorflow as tf
-    from tensorflow.python.tools import saved_model_utils  # reads signatures without loading the graph
 
     digest = hashlib.sha256()
     checkpoint = tf.train.load_checkpoint(str(saved_model / "variables" / "variables"))
     names = [name for name in checkpoint.get_variable_to_shape_map() if name != "_CHECKPOINTABLE_OBJECT_GRAPH"]
-    meta_graph = saved_model_utils.get_meta_graph_def(str(saved_model), "serve")
+    meta_graph = read_meta_graph(saved_model)
     variables = sorted(_tensor_digest(checkpoint.get_tensor(name)) for name in names)
     constants = sorted({_tensor_digest(tf.make_ndarray(tensor).astype("float32")) for tensor in _float_constants(meta_graph.graph_def)})
     for weight in (*variables, *constants):

@@ -6,7 +6,7 @@ import pytest
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.base.errors import InputError
-from pipeline.configuration.eval_config import bootstrap_settings, make_eval_config
+from pipeline.configuration.eval_config import bootstrap_request, make_eval_config
 from pipeline.configuration.load_config import load_config
 
 CROSS = 'evaluation.slices=["user_activity", ["user_activity", "item_popularity"]]'
@@ -41,7 +41,7 @@ def test_metrics_that_the_data_lacks_are_not_asked_for(settings, requests, missi
 
 
 def test_a_slice_that_tears_requests_apart_has_no_metric_within_them():
-    slices = {tuple(cut["features"]): cut["metrics"] for cut in bootstrap_settings(load_config(None, [CROSS]), requests=True)["slices"]}
+    slices = {tuple(cut["features"]): cut["metrics"] for cut in bootstrap_request(load_config(None, [CROSS]), requests=True)["slices"]}
     assert "ndcg_10" in slices[()] and "ndcg_10" in slices[("user_activity",)]
     assert "ndcg_10" not in slices[("user_activity", "item_popularity")] and "gauc" in slices[("user_activity", "item_popularity")]
 

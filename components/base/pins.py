@@ -1,0 +1,92 @@
+"""Everything that these packages use of TFX, TFMA and TensorFlow although it is no public API: after an upgrade, look here first.
+
+Each function has a test of its own in `tests/components/base/test_pins.py`. What is used of Keras in this way is in `din_trainer/pins.py`.
+The libraries are imported when a function is called, since some callers must not import them at their start.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+
+class NodeEvent(NamedTuple):
+    """What LocalDagRunner logged of a node: it starts, it takes its result from the cache, or it is finished."""
+
+    kind: Literal["start", "cached", "finish"]
+    node: str  # empty for `cached`
+
+
+_NODE_MESSAGES: dict[str, Literal["start", "cached", "finish"]] = {
+    "Component %s is running.": "start",
+    "A cached execution %d is used.": "cached",
+    "Component %s is finished.": "finish",
+}
+
+
+def node_event(record: logging.LogRecord) -> NodeEvent | None:
+    """Reads a log record of TFX. LocalDagRunner has no hooks, so its message templates are what tells where it is."""
+    kind = _NODE_MESSAGES.get(record.msg)
+    if kind is None:
+        return None
+    return NodeEvent(kind, "" if kind == "cached" else str(record.args[0]))  # type: ignore[index]
+
+
+def substitute_run_id(ir: Any, run_id: str) -> None:
+    """Gives a compiled pipeline its run id, as LocalDagRunner does with one that it draws itself."""
+    from tfx.dsl.compiler import constants
+    from tfx.orchestration.portable import runtime_parameter_utils
+
+    runtime_parameter_utils.substitute_runtime_parameter(ir, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+
+
+def is_infra_blessed(blessing: Any) -> bool:
+    """Whether an InfraBlessing artifact says yes."""
+    from tfx.components.infra_validator import executor
+
+    return blessing.get_int_custom_property(executor._BLESSED_KEY) == 1
+
+
+def write_infra_blessing(blessing: Any, blessed: bool) -> None:
+    """Fills an InfraBlessing artifact as TFX's InfraValidator does: Pusher reads it."""
+    from tfx.components.infra_validator import executor
+
+    (Path(blessing.uri) / (executor._BLESSED_FILENAME if blessed else executor._NOT_BLESSED_FILENAME)).touch()
+    blessing.set_int_custom_property(executor._BLESSED_KEY, int(blessed))
+
+
+def write_model_blessing(blessing: Any, model: Any, blessed: bool) -> None:
+    """Fills a ModelBlessing artifact as TFX's Evaluator does: Pusher reads it."""
+    from tfx.components.evaluator import constants
+
+    (Path(blessing.uri) / (constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME)).touch()
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, int(blessed))
+    blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY, model.id)
+    blessing.set_string_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_URI_KEY, model.uri)
+
+
+def mark_pushed(executor: Any, pushed: Any, destination: str, version: int) -> None:
+    """Marks a PushedModel artifact, by a method of TFX's pusher executor."""
+    executor._MarkPushed(pushed, pushed_destination=destination, pushed_version=str(version))
+
+
+def mark_not_pushed(executor: Any, pushed: Any) -> None:
+    """Marks a PushedModel artifact, by a method of TFX's pusher executor."""
+    executor._MarkNotPushed(pushed)
+
+
+def unbatch_stage_name() -> str:
+    """The name of TFMA's extractor that takes batches apart into single examples."""
+    from tensorflow_model_analysis.extractors.unbatch_extractor import UNBATCH_EXTRACTOR_STAGE_NAME
+
+    return UNBATCH_EXTRACTOR_STAGE_NAME
+
+
+def read_meta_graph(saved_model: Path) -> Any:
+    """The MetaGraphDef of a SavedModel for serving, without loading its graph.
+
+    Raises:
+        RuntimeError, OSError: As TensorFlow: the file is missing, damaged, or has no graph for serving.
+    """
+    from tensorflow.python.tools import saved_model_utils
+
+    return saved_model_utils.get_meta_graph_def(str(saved_model), "serve")
