@@ -17,7 +17,7 @@ from tfx.utils import path_utils
 
 from components.artifact_types import INTERVALS_FILE, ConfidenceIntervals
 from components.base.example_reader import RAW, read_batches, read_schema, split_files
-from components.evaluation.curves import curves
+from components.evaluation.curve_points import curves
 from components.evaluation.metrics.id_numbers import numbers, numbers_within
 from components.evaluation.poisson_bootstrap import Slice, intervals
 from components.evaluation.slices import SliceKey, slice_rows, slice_text

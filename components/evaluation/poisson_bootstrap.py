@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from components.evaluation.metrics.curve_areas import RANKED, score_levels
+from components.evaluation.metrics.auc import RANKED, score_levels
 from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
 
 _FEWEST_USERS = 10  # of a slice: fewer say nothing of other users

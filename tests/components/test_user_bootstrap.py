@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from components.evaluation.curves import curves
+from components.evaluation.curve_points import curves
 from components.user_bootstrap import evaluate
 
 

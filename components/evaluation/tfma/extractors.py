@@ -7,7 +7,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.base.pins import unbatch_stage_name
-from components.evaluation.tfma.whole_users import whole_users_extractor
+from components.evaluation.tfma.group_by_user import group_by_user_extractor
 from din_trainer.features import REQUEST_ID, USER_ID
 
 
@@ -17,6 +17,6 @@ def custom_extractors(eval_shared_model: Any, eval_config: config_pb2.EvalConfig
         eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
     )
     keys = {json.loads(f"{{{metric.config}}}").get("key") for spec in eval_config.metrics_specs for metric in spec.metrics}
-    whole_users = whole_users_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
-    parting = {unbatch_stage_name(), whole_users.stage_name}
-    return [*(extractor for extractor in extractors if extractor.stage_name not in parting), whole_users]
+    group_by_user = group_by_user_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
+    parting = {unbatch_stage_name(), group_by_user.stage_name}
+    return [*(extractor for extractor in extractors if extractor.stage_name not in parting), group_by_user]

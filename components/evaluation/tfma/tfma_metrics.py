@@ -1,6 +1,6 @@
 """TFMA metrics that TFMA lacks, or that it computes one impression at a time.
 
-Each is made of sums: see `components.evaluation.metrics.sum_metrics` and `components.evaluation.metrics.curve_areas`.
+Each is made of sums: see `components.evaluation.metrics.sum_metrics` and `components.evaluation.metrics.auc`.
 
 For any EvalConfig, by name and module, the query metrics with the key of their queries:
 
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from components.evaluation.metrics.curve_areas import RANKED, level_counts
+from components.evaluation.metrics.auc import RANKED, level_counts
 from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
 
 
@@ -78,7 +78,7 @@ def _computations(
 
 
 class _Sum(tfma.metrics.Metric):
-    """A metric of `components.evaluation.metrics.sum_metrics` or `components.evaluation.metrics.curve_areas`.
+    """A metric of `components.evaluation.metrics.sum_metrics` or `components.evaluation.metrics.auc`.
 
     Args:
         name: Of the metric in the results.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from components.evaluation.metrics.curve_areas import RANKED, level_counts
+from components.evaluation.metrics.auc import RANKED, level_counts
 
 EXPECTED = {"auc": roc_auc_score, "pr_auc": average_precision_score}
 PRECISE = {"auc": 1e-4, "pr_auc": 0.01}  # relative; scores of one level are ties

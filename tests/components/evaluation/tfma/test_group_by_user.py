@@ -9,7 +9,7 @@ from apache_beam.testing.util import assert_that
 from tensorflow_model_analysis.api.types import VarLenTensorValue
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.evaluation.tfma.whole_users import _ids, _shards, feature_column, whole_users_extractor
+from components.evaluation.tfma.group_by_user import _ids, _shards, feature_column, group_by_user_extractor
 
 
 def batch(user, kind, label):
@@ -29,7 +29,7 @@ def extract(check, user_key="user"):
     config.slicing_specs.add()
     config.slicing_specs.add(feature_keys=["kind"])
     with TestPipeline() as p:
-        found = p | beam.Create(BATCHES) | whole_users_extractor(config, user_key, None).ptransform
+        found = p | beam.Create(BATCHES) | group_by_user_extractor(config, user_key, None).ptransform
         assert_that(found, check)
 
 

@@ -106,7 +106,7 @@ class _Slice(beam.DoFn):
 
 
 @beam.ptransform_fn
-def _WholeUsers(extracts: Any, slices: list[list[str]], user_key: str | None, request_key: str | None) -> Any:
+def _GroupByUser(extracts: Any, slices: list[list[str]], user_key: str | None, request_key: str | None) -> Any:
     keys = [key for key in (user_key, request_key) if key]
     features = sorted({*keys, *(name for names in slices for name in names)})
     return (
@@ -117,7 +117,7 @@ def _WholeUsers(extracts: Any, slices: list[list[str]], user_key: str | None, re
     )
 
 
-def whole_users_extractor(eval_config: config_pb2.EvalConfig, user_key: str | None, request_key: str | None) -> tfma.extractors.Extractor:
+def group_by_user_extractor(eval_config: config_pb2.EvalConfig, user_key: str | None, request_key: str | None) -> tfma.extractors.Extractor:
     """Stands for TFMA's unbatch and slice key extractors.
 
     Args:
@@ -126,5 +126,5 @@ def whole_users_extractor(eval_config: config_pb2.EvalConfig, user_key: str | No
         request_key: Raw feature with the request; None where the data has none.
     """
     slices = [list(spec.feature_keys) for spec in eval_config.slicing_specs]
-    transform = _WholeUsers(slices, user_key, request_key)
+    transform = _GroupByUser(slices, user_key, request_key)
     return tfma.extractors.Extractor(slice_key_extractor.SLICE_KEY_EXTRACTOR_STAGE_NAME, transform)
