@@ -1,4 +1,5 @@
 # Every target sets up first, if that is needed: .venv from uv.lock, by deploy/setup.sh. Nothing is installed into the system.
+IN_PARALLEL = -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
 .PHONY: help setup run test unit lint format clean clean-all
 
@@ -12,10 +13,10 @@ run: setup ## Train, evaluate and push a DIN on synthetic impressions (the demo 
 	@.venv/bin/din run --config demo
 
 test: setup ## Run all tests
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest $(IN_PARALLEL)
 
 unit: setup ## Run the tests that do not run whole pipelines
-	@.venv/bin/python -m pytest --ignore=tests/e2e
+	@.venv/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/e2e
 
 lint: setup ## Check style, types and the direction of imports
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache

@@ -11,6 +11,21 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("DIN_SHARED", ROOT.parent / "shared"))
 
 
+def _group(item: pytest.Item) -> str:
+    """Tests of one group run in one process of pytest-xdist, one after the other, so that they share fixtures."""
+    if "e2e" in item.path.parts and "runs" in item.fixturenames:
+        return "e2e runs"
+    return str(item.path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups the tests, and begins with the longest: whole pipelines."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: ("e2e" not in item.path.parts, "runs" not in item.fixturenames))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data, which is not part of the project."""

@@ -1,13 +1,10 @@
-"""Runs that must not push: labels without signal, data that does not fit, an interrupted run."""
+"""Runs that must not push: labels without signal, data that does not fit, a bad configuration."""
 
-import json
 import re
-import signal
-import subprocess
 
 import pytest
 
-from tests.e2e.conftest import DIN, TINY, din, run
+from tests.e2e.conftest import din, run
 
 
 def test_coin_flip_labels_are_refused(tmp_path):
@@ -58,25 +55,3 @@ def test_bad_configuration_starts_nothing(tmp_path, args, reason):
     assert (result.code, result.out) == (2, "")
     assert reason in result.err and result.err.count("\n") == 1
     assert not (tmp_path / "w").exists()
-
-
-def test_an_interrupted_run_goes_on_from_what_is_done(tmp_path, tiny_data):
-    """Ctrl-C while it trains (for what would be hours); the next run takes everything before from the cache."""
-    endless = ["training.epochs=100000", "training.patience=100000"]
-    settings = [f"--set={setting}" for setting in [*TINY, *endless]]
-    command = [str(DIN), "run", "--data", str(tiny_data), "--workspace", str(tmp_path), *settings]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            if line.split()[:1] == ["Transform"]:
-                process.send_signal(signal.SIGINT)
-                break
-        rest, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
-    assert "Interrupted: the next run goes on from what is done." in rest
-    assert "Traceback" not in rest + errors
-    summary = json.loads((tmp_path / "latest.json").read_text())
-    assert (summary["status"], summary["metrics"], summary["pushed_version"]) == ("interrupted", None, None)
-
-    again = run(tmp_path, tiny_data)
-    assert (again.code, again.summary["status"]) == (0, "pushed")
-    assert {"ImportExampleGen", "StatisticsGen", "Transform"} <= set(again.summary["cached"])

@@ -24,9 +24,9 @@ def row(table, name):
     return [float(cell) for cell in next(line for line in table.splitlines() if line.split()[0] == name).split()[1:]]
 
 
-def test_shows_the_latest_run_s_evaluation(two_runs, monkeypatch):
-    shown = execute(two_runs.workspace, monkeypatch)
-    summary = json.loads((two_runs.workspace / "latest.json").read_text())
+def test_shows_the_latest_run_s_evaluation(runs, monkeypatch):
+    shown = execute(runs.workspace, monkeypatch)
+    summary = json.loads((runs.workspace / "latest.json").read_text())
     (overall,) = shown["overall"]
     assert summary["tfma_path"] in shown["open"][0]
     assert row(overall, "auc") == pytest.approx([summary["metrics"]["auc"], summary["baseline"]["metrics"]["auc"]], abs=1e-5)
