@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from benchmarks.quality.eval_judge import EvalSplit
 from benchmarks.quality.model_table import ROWS, relative_improvement, spread
 from benchmarks.quality.paired_intervals import METRICS, Draws, Replicates, difference
+from benchmarks.suite.row_store import Row
 from benchmarks.suite.suite_config import SuiteData
 from benchmarks.suite.suite_data import Imported
-from benchmarks.suite.suite_rows import Row
 from pipeline.configuration.load_config import load_config
 
 REFERENCE = "din"

@@ -11,12 +11,12 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.peers import peer_environment
-from benchmarks.peers.peer_quality import check_peer
+from benchmarks.peers.peer_training import check_peer
 from benchmarks.quality.model_table import PEERS, choose_models
 from benchmarks.suite.suite_config import load_suite, plan
 from benchmarks.suite.suite_results import results_of_data
 from benchmarks.suite.suite_tables import WIDTH, print_results, to_markdown
-from benchmarks.suite.suite_work import SuiteWork
+from benchmarks.suite.train_missing import SuiteWork
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES

@@ -9,7 +9,7 @@ from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts
 from pipeline.report.charts.training_charts import validation_charts
 from pipeline.report.content import Content, read_content
-from pipeline.report.rendering import Section, render_page
+from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.config_differences import differences
 from pipeline.report.sections.metric_rows import estimate, overall
 from pipeline.report.sections.slice_table import slice_table

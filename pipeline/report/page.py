@@ -11,7 +11,7 @@ from pipeline.report.charts.curve_charts import curve_charts, score_chart
 from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
 from pipeline.report.charts.training_charts import training_charts
 from pipeline.report.content import Content, read_content
-from pipeline.report.rendering import Section, render_page
+from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.attention_section import attention_view
 from pipeline.report.sections.config_differences import flatten
 from pipeline.report.sections.data_section import features_by_split

@@ -7,10 +7,10 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.quality.eval_judge import EvalSplit
 from benchmarks.quality.paired_intervals import Draws, difference
+from benchmarks.suite.row_store import Row
 from benchmarks.suite.suite_config import SuiteData
 from benchmarks.suite.suite_data import Imported
 from benchmarks.suite.suite_results import Claim, results_of_data
-from benchmarks.suite.suite_rows import Row
 from benchmarks.suite.suite_tables import claim_text, difference_text, to_markdown
 from components.evaluation.metrics.gauc import gauc
 

@@ -12,10 +12,11 @@ import pytest
 import benchmarks.suite.suite_data
 from benchmarks.peers import peer_environment
 from benchmarks.quality.eval_judge import Trial
-from benchmarks.suite import suite_run, suite_work
+from benchmarks.suite import suite_run, train_missing
+from benchmarks.suite.row_store import RowStore
 from benchmarks.suite.suite_config import Planned, load_suite, plan
 from benchmarks.suite.suite_data import import_once, locate
-from benchmarks.suite.suite_rows import RowStore, TimeLeft
+from benchmarks.suite.time_left import TimeLeft
 from components.base.errors import DataError, InputError
 from pipeline.configuration.load_config import load_config
 from pipeline.datasets.layout import DatasetWriter, scalar_column
@@ -65,7 +66,7 @@ def bench(tmp_path, monkeypatch, capfd):
             writer.manifest = {"source": source.name, "command": command}
 
     monkeypatch.setattr(benchmarks.suite.suite_data, "run_import", run_import)
-    own_trainer = suite_work.SuiteWork._trainer
+    own_trainer = train_missing.SuiteWork._trainer
 
     def run(*settings, fails=(), refuses=(), models=None, seeds=None, as_json=True, status=0):
         done.clear()
@@ -85,7 +86,7 @@ def bench(tmp_path, monkeypatch, capfd):
 
             return train
 
-        monkeypatch.setattr(suite_work.SuiteWork, "_trainer", trainer)
+        monkeypatch.setattr(train_missing.SuiteWork, "_trainer", trainer)
         ended = suite_run.main(
             str(tmp_path / "suite.toml"), tmp_path, tmp_path / "out", list(settings), seeds, models, as_json, command="din bench quality"
         )
@@ -207,8 +208,8 @@ def test_data_that_is_refused_is_named_and_finished_rows_are_shown(bench, monkey
     def refuse(*args):
         raise DataError("no clicks")
 
-    monkeypatch.setattr(suite_work, "open_experiment", refuse)
-    monkeypatch.setattr(suite_work.SuiteWork, "_trainer", bench.own_trainer)
+    monkeypatch.setattr(train_missing, "open_experiment", refuse)
+    monkeypatch.setattr(train_missing.SuiteWork, "_trainer", bench.own_trainer)
     status = suite_run.main(
         str(bench.source.with_name("suite.toml")), bench.source.parent, bench.out, [], 1, "lr,din", as_json=False, command=""
     )

@@ -3,20 +3,8 @@
 import pytest
 
 from pipeline.report.compare import read_comparison, write_comparison
-from pipeline.report.sections.config_differences import Difference, differences
 from tests.pipeline.report.html_pages import HTMLPage
 from tests.pipeline.report.workspaces import SCRIPT, full_workspace
-
-
-def test_differences_name_dotted_keys():
-    first = {"name": "a", "training": {"epochs": 3, "seed": 0}, "model": {"hidden": [64, 32]}, "gone": {}}
-    second = {"name": "a", "training": {"epochs": 5, "seed": 0}, "model": {"hidden": [64]}, "new": {"key": "<b>"}}
-    assert differences(first, second) == [
-        Difference("gone", "{}", None),
-        Difference("model.hidden", "[64, 32]", "[64]"),
-        Difference("new.key", None, '"<b>"'),
-        Difference("training.epochs", "3", "5"),
-    ]
 
 
 def test_the_page_shows_both_runs_and_what_differs(tmp_path):

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import benchmarks.peers.peer_quality
-from benchmarks.peers.peer_quality import check_peer, train_peer, worker_settings
+import benchmarks.peers.peer_training
+from benchmarks.peers.peer_training import check_peer, train_peer, worker_settings
 from benchmarks.peers.workers import harness
 from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
@@ -121,7 +121,7 @@ np.savez(result, logits=arrays["eval/x"] * 2, validation_aucs=[0.5, 0.6], second
 def test_a_worker_s_result_is_a_trial_and_its_last_words_an_error(tmp_path, monkeypatch):
     (tmp_path / "fake.py").write_text(FAKE)
     np.savez(tmp_path / "arrays.npz", **{"eval/x": np.array([1, 2], np.float32)})
-    monkeypatch.setattr(benchmarks.peers.peer_quality, "_WORKER", tmp_path / "fake.py")
+    monkeypatch.setattr(benchmarks.peers.peer_training, "_WORKER", tmp_path / "fake.py")
     trial = train_peer(Path(sys.executable), tmp_path / "arrays.npz", {"fails": False})
     assert (trial.logits.tolist(), trial.logits.dtype, trial.validation_aucs, trial.seconds) == ([2.0, 4.0], np.float64, [0.5, 0.6], 1.5)
     with pytest.raises(InputError, match=r"^DeepCTR's DIN could not be trained: out of luck$"):

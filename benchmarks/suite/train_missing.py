@@ -1,18 +1,27 @@
 """The work of a suite: imports what is missing, trains what is missing; what is not there or fails is named, and the rest goes on."""
 
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from benchmarks.peers import peer_environment
-from benchmarks.peers.peer_quality import train_peer, worker_settings
+from benchmarks.peers.peer_training import train_peer, worker_settings
 from benchmarks.quality.eval_judge import EvalSplit, Trial, read_eval
 from benchmarks.quality.model_table import PEERS, most_regularised, open_experiment
+from benchmarks.suite.provenance import provenance
+from benchmarks.suite.row_store import Row, RowStore
 from benchmarks.suite.suite_config import Planned, Suite, SuiteData
 from benchmarks.suite.suite_data import Imported, import_once, imported_before, locate
-from benchmarks.suite.suite_rows import Row, RowStore, TimeLeft, Trainer, train_missing
+from benchmarks.suite.time_left import TimeLeft
 from components.base.errors import InputError
+from pipeline.run.summary_tables import number
 from pipeline.terminal import Progress
+
+Trainer = Callable[[Planned], Trial]
 
 
 class NotRun(NamedTuple):
@@ -166,3 +175,48 @@ class SuiteWork:
         for planned in self._planned[name]:
             rows.setdefault(planned.model, []).append(self._store.read(planned, data.imported.digest, data.judge))
         return {model: whole for model, of_model in rows.items() if len(whole := [row for row in of_model if row]) == len(of_model)}
+
+
+def train_missing(
+    missing: list[Planned], digest: str, store: RowStore, judge: EvalSplit, train: Trainer, left: TimeLeft, progress: Progress
+) -> list[tuple[Planned, InputError]]:
+    """Trains rows, and keeps each as soon as it is finished. Returns those whose training was refused or failed, and why.
+
+    Args:
+        missing: Rows of one data set.
+        digest: Of its impressions.
+        store: Where they go.
+        judge: The data set's eval/.
+        train: Trains one.
+        left: For the progress.
+        progress: Told of each row.
+    """
+    failed: list[tuple[Planned, InputError]] = []
+    for planned in missing:
+        progress.start(planned.title)
+        started = time.monotonic()
+        try:
+            trial = train(planned)
+        except InputError as error:
+            failed.append((planned, error))
+            left.drop(planned)
+            progress.detail(f"failed; {left}")
+            progress.finish()
+            continue
+        metrics = judge.judge(trial.logits)
+        figures = {
+            "data": planned.data,
+            "model": planned.model,
+            "seed": planned.seed,
+            "key": store.key(planned, digest),
+            **metrics._asdict(),
+            "best_epoch": 1 + int(np.argmax(trial.validation_aucs)),
+            "validation_aucs": trial.validation_aucs,
+            "seconds": trial.seconds,
+            "trained": provenance(planned.model),
+        }
+        store.write(planned, digest, Row(figures, trial.logits))
+        left.finish(planned, time.monotonic() - started)
+        progress.detail(f"AUC {metrics.auc:.4f}, GAUC {number(metrics.gauc)}, log loss {metrics.log_loss:.4f}; {left}")
+        progress.finish()
+    return failed

@@ -5,22 +5,22 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from pipeline.report import text_format as words
 from pipeline.report.charts.chart_style import Chart
-
-_FILTERS = (
-    words.compact,
-    words.count,
-    words.interval,
-    words.metric_name,
-    words.number,
-    words.share,
-    words.short,
-    words.signed,
-    words.signed_interval,
-    words.size,
-    words.when,
+from pipeline.report.text_format import (
+    compact,
+    count,
+    interval,
+    metric_name,
+    number,
+    share,
+    short,
+    signed,
+    signed_interval,
+    size,
+    when,
 )
+
+_FILTERS = (compact, count, interval, metric_name, number, share, short, signed, signed_interval, size, when)
 
 
 class Section(NamedTuple):
