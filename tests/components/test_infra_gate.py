@@ -328,7 +328,7 @@ def executable(tmp_path):
 @pytest.fixture
 def server(executable):
     """An executable that takes TF Serving's flags and answers as it does."""
-    return executable(str(ROOT / "tests" / "serving" / "fake_model_server.py"))
+    return executable(str(ROOT / "tests" / "components" / "serving" / "fake_model_server.py"))
 
 
 def test_a_model_server_is_asked_over_grpc_and_rest(gate, server):

@@ -308,7 +308,7 @@ def test_din_predict_says_what_is_wrong_with_a_url(url, reason, jsonl, capfd):
 
 def test_din_predict_wants_a_model_for_a_folder(tmp_path, capfd):
     assert main(["predict", "--url", "grpc://x/demo", str(tmp_path), "--out", "x"]) == 2
-    assert "name it with --model" in capfd.readouterr().err
+    assert "name the model with --model" in capfd.readouterr().err
 
 
 def test_a_port_that_is_none_is_refused():

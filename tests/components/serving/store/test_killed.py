@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def make_model(folder, weights):
 
 def killed_everywhere(name, start, tmp_path):
     """A folder for each change before which the call was killed."""
-    script = ROOT / "tests" / "serving" / "killing.py"
+    script = Path(killing.__file__)
     subprocess.run([sys.executable, script, name, start, tmp_path / "killed"], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
     folders = sorted((tmp_path / "killed").iterdir(), key=lambda folder: int(folder.name))
     return folders[:-1]

@@ -1,4 +1,4 @@
-"""A stand-in that serves two versions, for whoever changes nothing of it."""
+"""A stand-in that serves two versions, shared by the tests that do not change its folder."""
 
 import pytest
 
