@@ -122,7 +122,7 @@ def infra_validator_settings() -> dict[str, Any]:
 
 def verdict_settings(config: PipelineConfig) -> dict[str, Any]:
     """The rules that the metrics are held against."""
-    return {"rules": json.dumps(rules(config)), "source_fingerprint": source_fingerprint(Verdict)}
+    return {"rules": json.dumps([rule._asdict() for rule in rules(config)]), "source_fingerprint": source_fingerprint(Verdict)}
 
 
 def pusher_settings(config: PipelineConfig, serving: Path, stable: int | None, run_id: str) -> dict[str, Any]:

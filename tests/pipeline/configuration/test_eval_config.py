@@ -3,11 +3,16 @@
 import json
 
 import pytest
+from tensorflow_model_analysis.evaluators.metrics_validator import validate_metrics
+from tensorflow_model_analysis.metrics.metric_types import MetricKey
 from tensorflow_model_analysis.proto import config_pb2
+from tensorflow_model_analysis.utils.config_util import update_eval_config_with_defaults
 
 from components.base.errors import InputError
-from pipeline.configuration.eval_config import bootstrap_request, make_eval_config
+from components.evaluation.judge_thresholds import judge
+from pipeline.configuration.eval_config import BASELINE, CANDIDATE, bootstrap_request, make_eval_config, rules
 from pipeline.configuration.load_config import load_config
+from pipeline.configuration.pipeline_config import Threshold
 
 CROSS = 'evaluation.slices=["user_activity", ["user_activity", "item_popularity"]]'
 
@@ -20,6 +25,43 @@ def test_thresholds_bind_the_overall_slice_alone():
     auc = metrics(make_eval_config(load_config(), requests=False))["auc"]
     assert not auc.HasField("threshold")
     assert [list(t.slicing_specs) for t in auc.per_slice_thresholds] == [[config_pb2.SlicingSpec()]]
+
+
+def tfma_passes(config, name, value, change):
+    """TFMA's own validation of the overall slice, with the EvalConfig as TFX completes it."""
+    eval_config = update_eval_config_with_defaults(make_eval_config(config, requests=False), has_baseline=True)
+    key = MetricKey(name=name, model_name=CANDIDATE, example_weighted=False)
+    measured = {key: value, key.make_diff_key(): change, key.make_baseline_key(BASELINE): value - change}
+    return validate_metrics(((), measured), eval_config).validation_ok
+
+
+def verdict_passes(config, name, value, change):
+    found = {"value": value, "change": {"value": change, "low": None, "high": None}, "low": None, "high": None}
+    return all(row["passed"] for row in judge(rules(config), [{"slice": "overall", "key": [], "examples": 9, "metrics": {name: found}}]))
+
+
+@pytest.mark.parametrize(
+    "name, threshold, value, change, passes",
+    [
+        ("auc", {"at_least": 0.6}, 0.6, 0, True),
+        ("auc", {"at_least": 0.6}, 0.599, 0, False),
+        ("log_loss", {"at_most": 0.5}, 0.5, 0, True),
+        ("log_loss", {"at_most": 0.5}, 0.501, 0, False),
+        ("calibration", {"at_least": 0.9, "at_most": 1.1}, 1.0, 0, True),
+        ("calibration", {"at_least": 0.9, "at_most": 1.1}, 1.2, 0, False),
+        ("auc", {"worse_by_at_most": 0.01}, 0.7, -0.01, True),
+        ("auc", {"worse_by_at_most": 0.01}, 0.7, -0.011, False),
+        ("auc", {"worse_by_at_most": 0.01}, 0.7, 0.1, True),
+        ("log_loss", {"worse_by_at_most": 0.02}, 0.4, 0.02, True),
+        ("log_loss", {"worse_by_at_most": 0.02}, 0.4, 0.021, False),
+        ("log_loss", {"worse_by_at_most": 0.02}, 0.4, -0.1, True),
+    ],
+)
+def test_tfma_s_report_and_the_verdict_agree(name, threshold, value, change, passes):
+    config = load_config()
+    evaluation = config.evaluation.model_copy(update={"thresholds": {name: Threshold(**threshold)}})
+    config = config.model_copy(update={"evaluation": evaluation})
+    assert tfma_passes(config, name, value, change) is verdict_passes(config, name, value, change) is passes
 
 
 def test_crosses_are_slices_by_two_features():
