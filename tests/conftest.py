@@ -20,10 +20,16 @@ def _group(item: pytest.Item) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups the tests, and begins with the longest: whole pipelines."""
+    """Groups the tests, and begins with the longest: whole pipelines. Among those, what changes the shared workspace comes last."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: ("e2e" not in item.path.parts, "runs" not in item.fixturenames))
+    items.sort(
+        key=lambda item: (
+            "e2e" not in item.path.parts,
+            "runs" not in item.fixturenames,
+            item.get_closest_marker("changes_runs") is not None,
+        )
+    )
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import pytest
 
 from tests.e2e.conftest import TINY, din, run
 
+pytestmark = pytest.mark.changes_runs  # deletes what the runs have in common
+
 DETERMINISTIC = "training.deterministic=true"
 NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
 
