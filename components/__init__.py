@@ -1,1 +1,1 @@
-"""TFX components of our own, one a file. They know neither DIN nor each other."""
+"""The TFX components of the pipeline, one in each file, and in the folders the libraries that they are made of."""

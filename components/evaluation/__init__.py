@@ -1,0 +1,1 @@
+"""How a model is judged: metrics, slices, confidence intervals and thresholds."""

@@ -1,0 +1,1 @@
+"""The metrics: their list, and how each is computed with NumPy."""
