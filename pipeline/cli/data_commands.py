@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ def _import(args: argparse.Namespace) -> int:
     from pipeline.datasets.importing.import_settings import ImportSettings
     from pipeline.datasets.importing.import_source import import_source
     from pipeline.datasets.sources.by_name import find_mapping, open_source
-    from pipeline.terminal import Progress, heed_sigterm, output_to
+    from pipeline.terminal import Progress, heed_sigterm
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     settings = parse_section(ImportSettings, given, "din import")
@@ -82,12 +81,11 @@ def _import(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     heed_sigterm()
-    with output_to(Path(os.devnull)) as terminal:  # Beam logs what is raised; the user reads it in one sentence
-        progress = Progress(Console(file=terminal, quiet=args.json, markup=False))
-        try:
-            manifest = import_source(source, args.out, settings, command_line(), progress)
-        finally:
-            progress.stop()
+    progress = Progress(Console(quiet=args.json, markup=False))
+    try:
+        manifest = import_source(source, args.out, settings, command_line(), progress)
+    finally:
+        progress.stop()
     if not args.json:
         from pipeline.datasets.importing.import_report import lines
 

@@ -1,8 +1,4 @@
-"""Work cut into parts that Beam maps over, with Arrow files between the steps.
-
-The shuffle by user goes through files, since Beam's local runner would hold all of a GroupByKey in memory: so memory is bounded by the
-largest part, not by the data. Files are appended to, which that runner allows: it works on each part once.
-"""
+"""Arrow files between the steps of an import: they can be appended to, and are read back batch by batch."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

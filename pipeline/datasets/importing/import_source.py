@@ -1,29 +1,30 @@
-"""Real data into the one TFRecord layout, whatever its source and size.
+"""Imports real data into the one TFRecord layout, whatever its source and size.
 
-    read         each file as a stream, its interactions scattered by user into parts         (Beam, a file at a time)
-    order        the interactions of whole users by time, without repetitions; items counted  (Beam, a part at a time)
-    impressions  negatives, histories and splits; scattered by time into shards               (Beam, a part at a time)
-    write        each shard sorted by time, as TFRecords
+    read         reads each file as a stream and scatters its interactions by user into parts
+    order        sorts the interactions of a part's users by time, drops repetitions and counts items
+    impressions  adds negatives, histories and splits, and scatters the impressions by time into shards
+    write        sorts each shard by time and writes it as TFRecords
 
-Between the steps lie Arrow files, beside the data set that is made; they are gone in the end, whatever happens.
+The steps work on one file, part or shard after another, so memory is bounded by the largest part, not by the data. Between the steps lie
+Arrow files, in a scratch folder beside the data set; they are deleted at the end, also after an error.
+
+The import runs in one process, without Beam: rows are appended to files, and an engine that retries work would write them twice.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.base.errors import InputError
-from pipeline.datasets.importing.arrow_files import append_table, read_batches, read_table
+from pipeline.datasets.importing.arrow_files import read_batches, read_table
 from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.impression_maker import CLICKS, Maker
-from pipeline.datasets.importing.map_parts import map_parts
 from pipeline.datasets.importing.part_steps import FILE_BITS, count_items, make_part, order_part, read_file
 from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
 from pipeline.datasets.importing.user_order import ORDER, times
@@ -35,6 +36,7 @@ SHARD_SIZE = 100_000  # impressions a file, about
 _PART_BYTES = 8_000_000  # of the source's files, for a part of users
 _GZIP_FACTOR = 5
 _MOST_PARTS = 256
+_T = TypeVar("_T")
 
 
 def import_source(
@@ -122,7 +124,7 @@ class _Import:
         if self._settings.sampled and not any(part["clicks"] for part in ordered):
             raise InputError(self._nothing_left("no click", _row_report(read, ordered)))
         items = self._items()
-        made = self._step("impressions", partial(self._make, items, self._cuts(ordered)))
+        maker = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
         splits = self._step("write", self._write)
         return {
             "split": self._settings.split,
@@ -131,8 +133,8 @@ class _Import:
             "users": sum(part["users"] for part in ordered),
             "items": items.num_rows,
             "rows": _row_report(read, ordered),
-            "interactions_without_impression": _total(part["dropped"] for part in made),
-            "negatives_not_drawn": sum(part["not_drawn"] for part in made),
+            "interactions_without_impression": dict(maker.dropped),
+            "negatives_not_drawn": maker.not_drawn,
             "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
             "time_range": _joined_range(split["time_range"] for split in splits.values()),
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
@@ -144,7 +146,7 @@ class _Import:
         files = ", ".join(map(str, self._source.files()))
         return f"{files}: {what} is left of {rows['read']:,} rows{f' ({reasons})' if reasons else ''}, so there is nothing to import."
 
-    def _step(self, name: str, work: Any) -> Any:
+    def _step(self, name: str, work: Callable[[], _T]) -> _T:
         if self._progress:
             self._progress.start(name)
         result = work()
@@ -156,13 +158,11 @@ class _Import:
         files = self._source.files()
         size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
         parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
-        work = partial(read_file, self._source, self._work / "read", parts, self._settings.skip_broken)
-        results = map_parts(work, list(enumerate(files)), self._work / "read-results")
-        return sorted(results, key=lambda result: result["file"])
+        folder, skip_broken = self._work / "read", self._settings.skip_broken
+        return [read_file(self._source, file, index, folder, parts, skip_broken) for index, file in enumerate(files)]
 
     def _order(self) -> list[dict[str, Any]]:
-        parts = sorted(folder.name for folder in (self._work / "read").iterdir())
-        return map_parts(partial(order_part, self._source, self._work), parts, self._work / "order-results")
+        return [order_part(self._source, folder, self._work) for folder in sorted((self._work / "read").iterdir())]
 
     def _ordered_files(self) -> list[Path]:
         return sorted((self._work / "ordered").iterdir())
@@ -211,13 +211,14 @@ class _Import:
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
         return smallest(self._times, ranks) if ranks else []
 
-    def _make(self, items: pa.Table, cuts: Cuts) -> list[dict[str, Any]]:
+    def _make(self, items: pa.Table, cuts: Cuts) -> Maker:
         if self._settings.negatives == "popularity":
             items = self._popular_in_train(items, cuts)
-        append_table(self._work / "items.arrow", items)
-        a_click = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
-        work = partial(make_part, self._source, self._settings, cuts, self._edges(SHARD_SIZE // a_click), self._work)
-        return map_parts(work, [file.name for file in self._ordered_files()], self._work / "make-results")
+        copies = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
+        maker, edges = Maker(self._source, self._settings, items, cuts), self._edges(SHARD_SIZE // copies)
+        for file in self._ordered_files():
+            make_part(maker, file, edges, self._work / "made")
+        return maker
 
     def _write(self) -> dict[str, dict[str, Any]]:
         """Writes all shards; base rate and time range by split."""

@@ -1,4 +1,4 @@
-"""What Beam does with a file, or with a part of users: scatter, order, make impressions. Each step leaves Arrow files for the next."""
+"""The steps of an import for one file, or for one part of the users. Each step leaves Arrow files for the next one."""
 
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.importing.arrow_files import append_table, read_table
-from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.impression_maker import CLICKS, Maker
 from pipeline.datasets.importing.random_numbers import hashes
 from pipeline.datasets.importing.scatter import Scatter
-from pipeline.datasets.importing.splits import VALIDATION, Cuts
+from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
 
 FILE_BITS = 40  # the place of an interaction: which file, then which row of it
 
 
-def read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numbered: tuple[int, Path]) -> dict[str, Any]:
-    """Scatters the interactions of a file by user."""
-    index, file = numbered
+def read_file(source: Source, file: Path, index: int, folder: Path, parts: int, skip_broken: bool) -> dict[str, Any]:
+    """Scatters the interactions of the file with this index by user, into `folder/<part>/`."""
     tally, kept = Tally(skip_broken), 0
     with Scatter(folder, f"{index:05d}") as scatter:
         for batch in source.read(file, tally):
@@ -29,18 +27,24 @@ def read_file(source: Source, folder: Path, parts: int, skip_broken: bool, numbe
             table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
             scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
             kept += batch.num_rows
-    return {"file": index, "kept": kept, "dropped": tally.dropped, "broken": tally.broken}
+    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken}
 
 
-def order_part(source: Source, work: Path, part: str) -> dict[str, Any]:
-    """Sorts the interactions of a part's users, drops repetitions and counts its items."""
-    table = read_table(sorted((work / "read" / part).iterdir()))
+def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:
+    """Sorts the interactions of a part's users, drops repetitions and counts the part's items.
+
+    Args:
+        source: Where the interactions come from.
+        folder: The files of the part.
+        work: Where `ordered/` and `items/` are written.
+    """
+    table = read_table(sorted(folder.iterdir()))
     assert table is not None
     ordered = in_order(table, source.repeats)
     table = ordered.table
-    append_table(work / "ordered" / f"{part}.arrow", table)
+    append_table(work / "ordered" / f"{folder.name}.arrow", table)
     fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
-    append_table(work / "items" / f"{part}.arrow", count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
+    append_table(work / "items" / f"{folder.name}.arrow", count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
     starts = np.flatnonzero(changes(codes(table[USER])))
     sizes = np.diff(np.append(starts, table.num_rows))
     user = table[USER][int(starts[sizes.argmax()])].as_py()
@@ -66,12 +70,10 @@ def count_items(table: pa.Table) -> pa.Table:
     return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
 
 
-def make_part(source: Source, settings: ImportSettings, cuts: Cuts, edges: list[int], work: Path, name: str) -> dict[str, Any]:
-    """Makes the impressions of a part's users and scatters them by split and time."""
-    items, table = read_table([work / "items.arrow"]), read_table([work / "ordered" / name])
-    assert items is not None and table is not None
-    maker = Maker(source, settings, items, cuts)
-    with Scatter(work / "made", name) as scatter:
+def make_part(maker: Maker, file: Path, edges: list[int], folder: Path) -> None:
+    """Makes the impressions of a part's users and scatters them by split and time, into `folder/<split>/<shard>/`."""
+    table = read_table([file])
+    assert table is not None
+    with Scatter(folder, file.name) as scatter:
         for made in maker.make(table):
             scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
-    return {"dropped": maker.dropped, "not_drawn": maker.not_drawn}

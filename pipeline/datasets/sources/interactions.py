@@ -79,7 +79,7 @@ class Tally:
 
 
 class Source(Protocol):
-    """A source of interactions. It is pickled into Beam, so it holds paths and small tables, nothing open.
+    """A source of interactions.
 
     Attributes:
         name: In the manifest.

@@ -1,6 +1,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from components.base.errors import InputError
-from pipeline.datasets.importing import arrow_files as parts
 from pipeline.datasets.importing import import_source as run
 from pipeline.datasets.importing.import_report import lines
 from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.import_source import import_source, resolve
 from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.sequences import Sequences
 from tests.pipeline.datasets.importing.list_source import ListSource, Row, impressions
 
@@ -379,14 +380,17 @@ def test_broken_lines_are_counted_and_named(tmp_path: Path) -> None:
     assert "8 rows read, 6 kept" in report and "dropped 2: broken lines" in report and "lines.txt, line 2" in report
 
 
-@pytest.mark.parametrize("error", [InputError("part 1 is bad"), OSError(28, "No space left", "x.arrow"), KeyboardInterrupt()])
-def test_errors_of_a_part_reach_the_caller(tmp_path: Path, error: BaseException) -> None:
-    def fail(part: int) -> dict[str, Any]:
-        raise error
+@pytest.mark.parametrize("error", [InputError("row 1 is bad"), OSError(28, "No space left", "x.arrow"), KeyboardInterrupt()])
+def test_an_error_reaches_the_caller_as_it_was_raised_and_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    class Broken(ListSource):
+        def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
+            yield from super().read(file, tally)
+            raise error
 
     with pytest.raises(type(error)) as caught:
-        parts.map_parts(fail, [1], tmp_path / "results")
-    assert str(caught.value) == str(error)
+        import_source(Broken([[event(1, 1, 1)]], tmp_path / "files"), tmp_path / "out")
+    assert caught.value is error
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
 @pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/sports")

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,6 @@ def folder(path: Path, reviews: list[Any] = REVIEWS, meta: list[Any] | None = ME
 
 
 def rows(source: Amazon, tally: Tally | None = None) -> list[dict[str, Any]]:
-    source = pickle.loads(pickle.dumps(source))
     batches = [batch for file in source.files() for batch in source.read(file, tally or Tally())]
     assert all(batch.schema == source.schema for batch in batches)
     return [row for batch in batches for row in batch.to_pylist()]

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import pickle
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -96,7 +95,7 @@ def write(path: Path, log: Rows) -> Path:
 def source_of(log: Path, mapping: str) -> ClickLog:
     path = log.parent / "mapping.toml"
     path.write_text(mapping)
-    return pickle.loads(pickle.dumps(ClickLog(log, path)))
+    return ClickLog(log, path)
 
 
 def rows(source: ClickLog, tally: Tally | None = None) -> Rows:

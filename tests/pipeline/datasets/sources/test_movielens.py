@@ -2,7 +2,6 @@
 
 import csv
 import os
-import pickle
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,8 +76,7 @@ def atomic(path: Path, ratings: list[str], items: list[str]) -> Path:
 
 
 def read(source: Path, tally: Tally | None = None) -> Rows:
-    """Read whole, through a pickle as in Beam."""
-    movielens = pickle.loads(pickle.dumps(MovieLens(source)))
+    movielens = MovieLens(source)
     (file,) = movielens.files()
     batches = list(movielens.read(file, tally := tally or Tally()))
     assert all(batch.schema == movielens.schema for batch in batches)

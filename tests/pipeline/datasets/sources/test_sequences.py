@@ -1,7 +1,6 @@
 """Lines written by hand in both forms, what an item's category is, and every kind of fault in the attributes."""
 
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,7 @@ def write(path: Path, lines: str = LINES) -> Path:
 
 
 def read(path: Path, tally: Tally | None = None, attributes: Path | None = None) -> list[tuple[int, ...]]:
-    """Read whole, through a pickle as in Beam."""
-    source = pickle.loads(pickle.dumps(open_source("sequences", path, metadata=attributes)))
+    source = open_source("sequences", path, metadata=attributes)
     (file,) = source.files()
     batches = list(source.read(file, tally or Tally()))
     assert all(batch.schema == source.schema for batch in batches)
