@@ -23,7 +23,7 @@ def _run(args: argparse.Namespace) -> int:
     from din_trainer.training.threads import share_cores
     from pipeline.configuration.load_config import load_config
     from pipeline.run.execution import LOG_FILE, Run
-    from pipeline.run.summary import TOLD_ON_STDERR
+    from pipeline.run.summary import ERROR_STATUSES
     from pipeline.run.summary_tables import print_summary
     from pipeline.run.workspace import run_folder
     from pipeline.terminal import Progress, heed_sigterm, output_to
@@ -39,6 +39,6 @@ def _run(args: argparse.Namespace) -> int:
             print(summary.model_dump_json(), file=terminal)
         else:
             print_summary(summary, console)
-    if summary.status in TOLD_ON_STDERR or (args.json and summary.refused_because):
+    if summary.status in ERROR_STATUSES or (args.json and summary.refused_because):
         print(f"din: {summary.refused_because}", file=sys.stderr)
     return summary.exit_code

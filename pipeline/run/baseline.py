@@ -1,4 +1,4 @@
-"""The baseline of a run: the model now served under its name, or another one that the run names."""
+"""The baseline of a run, which its model is compared with: by default the version that is served as stable."""
 
 import hashlib
 import os
@@ -19,28 +19,36 @@ def _check_comparable(config: PipelineConfig, served: Path) -> None:
     unknown = [column.name for column in read_features(served).columns if declared.get(column.name) != column.dtype]
     if unknown:
         raise InputError(
-            f"{served}, the baseline of {config.name!r}, reads {', '.join(unknown)}, which this configuration lacks or types otherwise, so "
-            "that the two cannot be compared: give this one another name (--set name=…)."
+            f"{served}, the baseline of {config.name!r}, reads {', '.join(unknown)}, which this configuration lacks or gives another type, "
+            "so the two models cannot be compared: give this configuration another name (--set name=…)."
         )
 
 
-def _stable_version(serving: Path) -> int | None:
-    """The version labelled stable; the newest sound one if that one was rolled back, by a rollback that was cut off before the labels."""
-    served, rolled_back = served_model(serving), read_rolled_back(serving)
-    if served is None or served.labels[STABLE] not in rolled_back:
-        return served.labels[STABLE] if served else None
-    return max(set(served_versions(serving)) - rolled_back, default=None)
+def stable_version(serving: Path) -> int | None:
+    """Returns the version that is labelled stable; None if nothing is served.
+
+    Raises:
+        InputError: `models.config` cannot be read, or names a version that is not there.
+    """
+    served = served_model(serving)
+    return served.labels[STABLE] if served else None
+
+
+def _sound_version(serving: Path) -> int | None:
+    """Returns the stable version. If it was rolled back, by a rollback that was killed before it moved the labels: the newest sound one."""
+    stable, rolled_back = stable_version(serving), read_rolled_back(serving)
+    return stable if stable not in rolled_back else max(set(served_versions(serving)) - rolled_back, default=None)
 
 
 def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
-    """The SavedModel that `evaluation.baseline` names."""
+    """Returns the SavedModel that `evaluation.baseline` names; None if there is none."""
     choice = config.evaluation.baseline
     if choice == "none":
         return None
     versions = served_versions(serving)
     if choice == "served":
-        stable = _stable_version(serving)
-        return None if stable is None else serving / str(stable)
+        version = _sound_version(serving)
+        return None if version is None else serving / str(version)
     if choice.isdecimal():
         if int(choice) not in versions:
             raise InputError(f"{serving} has no version {choice}: evaluation.baseline can be {', '.join(map(str, versions)) or 'none'}.")
@@ -51,7 +59,7 @@ def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
 
 
 def _content(model: Path) -> str:
-    """SHA-256, shortened, over the files of a model."""
+    """Returns a shortened SHA-256 of the files of a model."""
     digest = hashlib.sha256()
     for file in sorted(path for path in model.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(model)} {file_fingerprint(str(file))} ".encode())
@@ -59,25 +67,24 @@ def _content(model: Path) -> str:
 
 
 def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path | None:
-    """Lays the baseline out as TFX lays out models, by a relative link, so that nothing is copied and a workspace may move.
+    """Makes a folder in the layout of TFX's models that links to the baseline. The link is relative, so a workspace can be moved.
 
     Args:
-        config: Of the run.
-        serving: The served versions of its name.
-        folder: Where the links of all baselines lie.
+        config: The configuration of the run.
+        serving: Folder of the served versions of its name.
+        folder: Folder of the links of all baselines.
 
     Returns:
-        The folder of this baseline's link, named as the baseline's own; None if there is none.
+        The folder that holds this baseline's link; None if there is no baseline.
 
     Raises:
-        InputError: There is no such model, or it reads features that the configuration lacks, so that the two cannot be compared; or what
-            is served cannot be told.
+        InputError: There is no such model, it reads features that the configuration lacks, or `models.config` cannot be read.
     """
     model = _chosen(config, serving)
     if model is None:
         return None
     _check_comparable(config, model)
-    # TFX's cache knows a baseline by its link's folder, and what lies elsewhere may be written anew.
+    # TFX's cache knows a baseline by this folder's name. A version never changes, but a model in another folder may.
     place = model.name if model.parent == serving else f"{model.name}-{_content(model)}"
     link = Path(path_utils.serving_model_dir(str(folder / place)))
     link.parent.mkdir(parents=True, exist_ok=True)

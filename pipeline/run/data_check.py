@@ -1,7 +1,7 @@
-"""Checks of a data set, embeddings and a workspace that cost seconds, made before TensorFlow is imported.
+"""Checks a data set before TensorFlow is imported: it reads every impression once, which takes seconds.
 
-They read every impression once, without TensorFlow. The data gate in the DAG checks the same data again against its schema; what is found
-here is what a schema cannot say: labels of one class, misaligned histories, events from the future.
+The data gate in the DAG checks the same data again, against its schema. A schema cannot express what is found here: labels of one class
+only, histories that are not aligned, events from the future.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from components.base.errors import DataError
 from components.base.tfrecord import read_batches
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
-from pipeline.run.preflight import _check_name
+from pipeline.run.preflight import check_is_no_pattern
 
 
 class DataFacts(NamedTuple):
-    """What the checks have seen.
+    """What the checks found in a data set.
 
     Attributes:
-        examples: Impressions by split.
-        columns: Type (`int64`, `float`, `bytes`) by column of the data.
+        examples: Number of impressions by split.
+        columns: Type (`int64`, `float` or `bytes`) by name of a column of the data.
     """
 
     examples: dict[str, int]
@@ -32,7 +32,7 @@ class DataFacts(NamedTuple):
 
 
 def _arrow_dtype(column_type: pa.DataType) -> str | None:
-    """`int64`, `float` or `bytes`; None for a column without any value."""
+    """Returns `int64`, `float` or `bytes`; None for a column without any value."""
     value = column_type.value_type if pa.types.is_list(column_type) or pa.types.is_large_list(column_type) else None
     if value is None:
         return None
@@ -40,7 +40,7 @@ def _arrow_dtype(column_type: pa.DataType) -> str | None:
 
 
 class _Checker:
-    """Checks the batches of one file; knows how to say where."""
+    """Checks the batches of one file, in order. Its messages name the file and the impression."""
 
     def __init__(self, file: Path, features: FeatureConfig):
         self._file = file
@@ -52,7 +52,7 @@ class _Checker:
             Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"),
             *([Column(features.weight, "float", "context", "required")] if features.weight else []),
         ]
-        self._first = 0  # index in the file of the batch's first impression
+        self._first = 0  # the index, in the file, of the first impression of the batch
         self._lengths: dict[str, np.ndarray] = {}
 
     def check(self, batch: pa.RecordBatch) -> None:
@@ -66,7 +66,7 @@ class _Checker:
         self._first += batch.num_rows
 
     def _refuse(self, bad: np.ndarray, message: str) -> None:
-        """Refuses the first row at which `bad` (rows,) is true."""
+        """Raises a DataError that names the first row at which `bad` (rows,) is true."""
         if bad.any():
             raise DataError(f"{self._file}, impression {self._first + int(np.argmax(bad)) + 1}: {message}")
 
@@ -89,10 +89,10 @@ class _Checker:
             rows, values = self._flat(batch, column.name)
             bad = np.zeros(batch.num_rows, bool)
             bad[rows[values < 0]] = True
-            self._refuse(bad, f"feature {column.name!r} holds a negative id; ids are 0 or more.")
+            self._refuse(bad, f"feature {column.name!r} holds a negative id: ids must be 0 or more.")
 
     def _flat(self, batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """All values of a column and the row of each."""
+        """Returns the row of each value of a column, and the values."""
         return np.repeat(np.arange(batch.num_rows), self._lengths[name]), batch.column(name).flatten().to_numpy(zero_copy_only=False)
 
     def _check_labels(self, batch: pa.RecordBatch) -> None:
@@ -112,7 +112,7 @@ class _Checker:
         for first, *others in sequences:
             for name in others:
                 bad = self._lengths.get(name, zeros) != self._lengths.get(first, zeros)
-                self._refuse(bad, f"{name!r} and {first!r} differ in length; histories of a sequence are aligned event by event.")
+                self._refuse(bad, f"{name!r} and {first!r} differ in length: the histories of a sequence must be aligned event by event.")
 
     def _check_time(self, batch: pa.RecordBatch) -> None:
         if not {TIMESTAMP, HISTORICAL_TIMESTAMPS} <= set(self._lengths):
@@ -124,7 +124,7 @@ class _Checker:
         bad = np.zeros(batch.num_rows, bool)
         bad[rows[times > now[rows]]] = True
         self._refuse(
-            bad, "its history holds an event after the impression, which leaks the future: build histories from earlier clicks only."
+            bad, "its history holds an event after the impression, which leaks the future: make histories from earlier clicks only."
         )
 
 
@@ -133,17 +133,18 @@ def _list_columns(batch: pa.RecordBatch) -> Iterator[str]:
 
 
 def check_data(data: Path, features: FeatureConfig) -> DataFacts:
-    """Reads a whole data set once.
+    """Checks a whole data set.
 
     Raises:
-        DataError: The first problem found: file, impression, what is wrong, what to do.
+        DataError: The first problem that is found: file, impression, what is wrong, what to do.
+        InputError: The path of the data set has a wildcard in it.
     """
-    _check_name(data.absolute(), "--data")
+    check_is_no_pattern(data.absolute(), "--data")
     examples: dict[str, int] = {}
     columns: dict[str, str] = {}
     for split in SPLITS:
         labels: set[int] = set()
-        weighted: set[int] = set()  # labels of the impressions that count in training
+        weighted: set[int] = set()  # labels of the impressions whose weight is above 0
         examples[split] = 0
         for file in split_files(data, split):
             checker = _Checker(file, features)
@@ -161,11 +162,11 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
             raise DataError(f"{data / split}: every label is {labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
         if features.weight and split != "eval" and len(weighted) < 2:
             raise DataError(
-                f"{data / split}: {features.weight!r} is 0 for a whole class of labels, so nothing can be learnt: weigh some of both."
+                f"{data / split}: {features.weight!r} is 0 for a whole class of labels, so nothing can be learnt: weigh both classes."
             )
     for column in features.columns:
         if column.name not in columns:
             raise DataError(
-                f"{data}: no impression has a value of feature {column.name!r}: add it to the data, or take it out of [features]."
+                f"{data}: no impression has a value of feature {column.name!r}: add it to the data, or remove it from [features]."
             )
     return DataFacts(examples, columns)

@@ -1,29 +1,36 @@
-"""The schema that a run holds its data against: derived from the features, curated by hand, or inferred on request."""
+"""The schema that a run checks its data against: derived from the features, written by hand, or inferred on request."""
 
 import hashlib
+from collections.abc import Set
 from pathlib import Path
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.base.errors import InputError
-from din_trainer.features import FeatureConfig
+from components.evaluation.metrics.catalogue import METRICS
+from din_trainer.features import REQUEST_ID, FeatureConfig
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import split_files
 from pipeline.run.data_check import DataFacts
 
 
-def _read(file: Path) -> schema_pb2.Schema:
+def read_schema(file: Path) -> schema_pb2.Schema:
+    """Reads a schema in text form.
+
+    Raises:
+        InputError: The file cannot be read, or holds something else.
+    """
     try:
         return text_format.Parse(file.read_text(), schema_pb2.Schema())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{file} is no readable schema ({reason}): data_schema.file names a TFMD schema in text form (.pbtxt).") from error
+        raise InputError(f"{file} is no readable schema ({reason}): data_schema.file needs a TFMD schema in text form (.pbtxt).") from error
 
 
 def _infer(data: Path) -> schema_pb2.Schema:
-    """TFDV's guess from `train/`."""
+    """Returns the schema that TFDV infers from `train/`."""
     import tensorflow_data_validation as tfdv
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -37,16 +44,16 @@ def _infer(data: Path) -> schema_pb2.Schema:
 
 
 def _conform(schema: schema_pb2.Schema, features: FeatureConfig, source: str) -> schema_pb2.Schema:
-    """Gives the declared features the shapes in which Transform and the signatures parse them; all else stays as it was curated.
+    """Gives the declared features the shapes in which Transform and the signatures parse them. The rest of the schema stays.
 
     Raises:
-        InputError: A declared feature is missing or of another type.
+        InputError: A declared feature is missing, or has another type.
     """
     found = {feature.name: feature for feature in schema.feature}
     for declared in make_schema(features).feature:
         feature = found.get(declared.name)
         if feature is None:
-            raise InputError(f"{source} has no feature {declared.name!r}: add it there, or take it out of [features].")
+            raise InputError(f"{source} has no feature {declared.name!r}: add it there, or remove it from [features].")
         if feature.type != declared.type:
             wanted, has = (schema_pb2.FeatureType.Name(kind) for kind in (declared.type, feature.type))
             raise InputError(f"{source}: feature {declared.name!r} is {has}, but {wanted} is declared: change one of the two.")
@@ -59,14 +66,17 @@ def _conform(schema: schema_pb2.Schema, features: FeatureConfig, source: str) ->
 
 
 def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: Path) -> Path:
-    """Writes the schema of a run to a file named by its content, since TFX's cache sees the name alone.
+    """Writes the schema of a run to a file that is named by its content: TFX's cache knows the file by its name alone.
+
+    Returns:
+        The file.
 
     Raises:
-        InputError: A curated schema cannot be read or does not fit the features.
+        InputError: A schema written by hand cannot be read, or does not fit the features.
     """
     settings = config.data_schema
     if settings.file:
-        schema = _conform(_read(Path(settings.file)), config.features, settings.file)
+        schema = _conform(read_schema(Path(settings.file)), config.features, settings.file)
     elif settings.infer:
         schema = _conform(_infer(data), config.features, "the inferred schema")
     else:
@@ -78,6 +88,21 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
     return file
 
 
-def has_feature(schema: Path, name: str) -> bool:
-    """Whether a schema file has a feature of this name."""
-    return any(feature.name == name for feature in _read(schema).feature)
+def check_evaluation(config: PipelineConfig, features: Set[str], data: Path, schema: Path) -> None:
+    """Checks that a schema has the request ids that the thresholds need, and none of the columns that are computed for slices.
+
+    Args:
+        config: The configuration of the run.
+        features: Names of the features of the schema.
+        data: For the message.
+        schema: For the message.
+
+    Raises:
+        InputError: A feature is missing, or is there although it must not be.
+    """
+    within_requests = sorted(metric for metric in config.evaluation.judged_metrics if METRICS[metric].within == "request")
+    if within_requests and REQUEST_ID not in features:
+        raise InputError(f"{data} has no {REQUEST_ID}, which {within_requests[0]} needs: add the feature, or remove the threshold.")
+    sliced_by = {feature for features_of_slice in config.evaluation.slice_features for feature in features_of_slice}
+    for column in sorted(sliced_by & config.slice_columns.keys() & features):
+        raise InputError(f"{schema} has a feature {column!r}, but a column of this name is computed for slices: rename the feature.")

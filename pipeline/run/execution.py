@@ -1,4 +1,4 @@
-"""One run, from configuration to verdict: `din run` without its printing."""
+"""One run, from its configuration to its summary: what `din run` does, without the printing."""
 
 import contextlib
 import hashlib
@@ -7,48 +7,41 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.base.atomic_files import write_whole
-from components.base.errors import DataError, InputError, causes, explain_place
+from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
-from components.base.tfrecord import read_batches, read_records
-from components.evaluation.metrics.catalogue import METRICS, PROBABILITY
-from components.serving.store.models_config import STABLE
-from components.serving.store.versions import served_model
-from din_trainer.features import LABEL, REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
-from pipeline.datasets.layout import MANIFEST, read_oracle, split_files, to_json_rows
-from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, EVALUATION_FILE, REPORT_FILE
+from pipeline.datasets.layout import MANIFEST, read_oracle
+from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
 from pipeline.run.data_check import DataFacts, check_data
-from pipeline.run.places import Places
+from pipeline.run.failure import explain_failure
 from pipeline.run.preflight import check_embeddings, check_gate
 from pipeline.run.summary import Summary, read_summaries
 from pipeline.terminal import Progress
 
-LOG_FILE, METADATA_FILE = "log.txt", "metadata.sqlite"
+if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
+    from tfx.orchestration.pipeline import Pipeline
 
+    from pipeline.run.places import Places
+
+LOG_FILE = "log.txt"
 
 _SAMPLES = 5
-
-
-_EARLIER = 10  # runs among which other data is looked for, to tell drift
-
-
-BAD_INPUT = 2  # exit status
+_EARLIER_RUNS = 10  # The report compares the data with the last of these that read other data.
 
 
 class Run:
-    """A run in progress.
+    """A run. Its methods stand in the order in which they are called.
 
     Args:
-        config: What to run.
+        config: The configuration.
         data: A data set; None makes synthetic impressions first.
-        folder: From `run_folder`.
-        progress: Told of each step.
+        folder: The run's own folder, from `run_folder`.
+        progress: Shows each step.
     """
 
     def __init__(self, config: PipelineConfig, data: Path | None, folder: Path, progress: Progress):
@@ -66,103 +59,32 @@ class Run:
         )
 
     def execute(self) -> Summary:
-        """Runs everything; whatever happens is in the summary, which is written."""
+        """Runs all steps. The summary, which is also written to the workspace, says how they ended."""
         try:
             self._execute()
-        except DataError as error:
-            self.summary.end("data_refused", str(error))
-        except InputError as error:
-            self.summary.end("failed", str(error), BAD_INPUT)
-        except KeyboardInterrupt:
-            self.summary.end("interrupted", None)
+        except (InputError, KeyboardInterrupt) as error:
+            self.summary.end(*explain_failure(error))
         except Exception as error:
             logging.exception("the run failed")
-            self._explain(error)
+            self.summary.end(*explain_failure(error))
         finally:
             self._progress.stop()
-            self._write()
-        self._report()
+            self._write_summary()
+        if self.summary.metrics is not None:
+            self._report()
         return self.summary
-
-    def _explain(self, error: Exception) -> None:
-        """Ends the run with a sentence for an exception out of the DAG, or out of what it wraps."""
-        from components.data_gate import DataRefused
-
-        for cause in causes(error):
-            if isinstance(cause, DataRefused):
-                return self.summary.end("data_refused", str(cause))
-            if isinstance(cause, InputError):
-                return self.summary.end("failed", str(cause), BAD_INPUT)
-            if isinstance(cause, OSError) and (sentence := explain_place(cause)):
-                return self.summary.end("failed", sentence, BAD_INPUT)
-        lines = str(error).strip().splitlines() or ["no message"]
-        self.summary.end("failed", f"{type(error).__name__}: {lines[0]}")
-
-    def _write(self) -> None:
-        self.summary.cached = sorted(self._progress.cached)
-        self.summary.seconds = {"total": round(time.monotonic() - self._started, 3), "components": self._progress.seconds}
-        try:
-            self.summary.write(self._workspace)
-        except InputError:  # what happened is still told on the terminal
-            logging.exception("the summary could not be written")
-
-    def _report(self) -> None:
-        """The HTML file of a run that was evaluated. The verdict stands without it."""
-        if self.summary.metrics is None:
-            return
-        self._progress.start("report")
-        try:
-            self._write_json(DETAILS_FILE, self._details())
-            from pipeline.report.page import write_report
-
-            self.summary.report_path = str(write_report(self._folder, self._workspace, self._folder / REPORT_FILE))
-        except (Exception, KeyboardInterrupt):
-            logging.exception("no report")
-        self._progress.finish()
-        self._write()
-
-    def _details(self) -> dict[str, Any]:
-        """What the report tells beside the evaluation. Drift is against the last run on other data."""
-        from pipeline.report.gather.details import gather_details
-        from pipeline.run.metadata_store import RunOutputs
-
-        summary, metadata = self.summary, self._workspace / METADATA_FILE
-        earlier = [run.run_id for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics]
-        statistics = {run: RunOutputs(metadata, run).uri("StatisticsGen", "statistics") for run in [*earlier[-_EARLIER:], summary.run_id]}
-        others = [run for run, found in statistics.items() if found not in (None, statistics[summary.run_id])]
-        previous = others[-1] if others else None
-        return gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
 
     def _execute(self) -> None:
         self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
-        data = self._given.absolute() if self._given else self._synthesise()
+        data = self._given.absolute() if self._given else self._make_synthetic_data()
         self.summary.data = str(data)
         facts = self._check(data)
-        self.summary.examples = facts.examples
-        self.summary.oracle = read_oracle(data)
-        self._progress.examples |= _examples_by_node(facts.examples)
+        places, dag = self._prepare(data, facts)
+        self._run_dag(places, dag)
+        self._score_samples(data)
 
-        self._progress.start("start TensorFlow")
-        from pipeline.dag import create_pipeline
-        from pipeline.run.metadata_store import forget_missing_artifacts
-        from pipeline.runners.local import run_locally
-
-        places = self._places(data, facts)
-        forget_missing_artifacts(places.metadata)
-        self.summary.schema_path = str(places.schema)
-        dag = create_pipeline(self._config, places, self.summary.run_id)
-        self._progress.finish()
-        try:
-            with _training_progress(self._progress):
-                run_locally(dag, self.summary.run_id, self._progress)
-        finally:
-            self._collect(places)
-        try:
-            self._sample(data)
-        except (Exception, KeyboardInterrupt):  # only shown; the verdict stands
-            logging.exception("no sample predictions")
-
-    def _synthesise(self) -> Path:
+    def _make_synthetic_data(self) -> Path:
+        """Makes the data set of the configuration, unless an earlier run of this workspace made the same one. Returns its folder."""
         config = self._config.synthetic
         source = source_fingerprint("pipeline.datasets.synthetic")
         digest = hashlib.sha256(f"{config.model_dump_json()} {source}".encode()).hexdigest()[:12]
@@ -178,103 +100,93 @@ class Run:
         return folder
 
     def _check(self, data: Path) -> DataFacts:
+        """Checks what can be checked in seconds, without TensorFlow."""
         self._progress.start("check data")
         check_gate(self._config.serving)
         check_embeddings(self._config.features)
         facts = check_data(data, self._config.features)
         self._progress.examples["check data"] = sum(facts.examples.values())
         self._progress.finish()
+        self.summary.examples = facts.examples
+        self.summary.oracle = read_oracle(data)
         return facts
 
-    def _places(self, data: Path, facts: DataFacts) -> Places:
-        from pipeline.run.baseline import link_baseline
-        from pipeline.run.data_schema import has_feature, write_schema
+    def _prepare(self, data: Path, facts: DataFacts) -> tuple["Places", "Pipeline"]:
+        """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
+        self._progress.start("start TensorFlow")
+        from pipeline.dag import create_pipeline
+        from pipeline.run.metadata_store import forget_missing_artifacts
+        from pipeline.run.places import prepare_places
 
-        name = self._config.name
-        schema = write_schema(self._config, data, facts, self._workspace / "schemas")
-        requests = has_feature(schema, REQUEST_ID)
-        unknown = sorted(metric for metric in self._config.evaluation.judged_metrics if METRICS[metric].within == "request")
-        if unknown and not requests:
-            raise InputError(f"{data} has no {REQUEST_ID}, within which {unknown[0]} ranks: take its threshold out, or add the feature.")
-        asked = {feature for features in self._config.evaluation.slice_features for feature in features}
-        for column in asked & self._config.slice_columns.keys():
-            if has_feature(schema, column):
-                raise InputError(f"{schema} has a feature {column!r}, which slices are computed in: rename it there.")
-        serving = self._workspace / "serving" / name
-        served = served_model(serving)
-        self.summary.stable_at_start = served.labels[STABLE] if served else None
-        return Places(
-            data=data,
-            schema=schema,
-            artifacts=self._workspace / "artifacts" / name,
-            metadata=self._workspace / METADATA_FILE,
-            checkpoints=self._workspace / "checkpoints" / name,
-            serving=serving,
-            baseline=link_baseline(self._config, serving, self._workspace / "artifacts" / name / "baseline"),
-            stable=self.summary.stable_at_start,
-            requests=requests,
-        )
+        places = prepare_places(self._config, data, facts, self._workspace)
+        self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
+        forget_missing_artifacts(places.metadata)
+        dag = create_pipeline(self._config, places, self.summary.run_id)
+        self._progress.finish()
+        self._progress.examples |= _examples_by_node(facts.examples)
+        return places, dag
 
-    def _collect(self, places: Places) -> None:
-        """Fills the summary from what the nodes put out."""
-        from tfx.utils import path_utils
+    def _run_dag(self, places: "Places", dag: "Pipeline") -> None:
+        """Runs the nodes. Whatever they put out before an exception is in the summary, too."""
+        from pipeline.run.outcome import read_outcome
+        from pipeline.runners.local import run_locally
 
-        from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
-        from components.verdict import VERDICT_FILE
-        from pipeline.run.metadata_store import RunOutputs
+        try:
+            with _training_progress(self._progress):
+                run_locally(dag, self.summary.run_id, self._progress)
+        finally:
+            read_outcome(self.summary, places, self._folder)
 
-        outputs = RunOutputs(places.metadata, self.summary.run_id)
-        model = outputs.uri("Trainer", "model")
-        self.summary.model_path = path_utils.serving_model_dir(str(model)) if model else None
-        evaluation = outputs.uri("Evaluator", "evaluation")
-        self.summary.tfma_path = str(evaluation) if evaluation else None
-        verdict = outputs.uri("Verdict", "blessing")
-        if verdict is None:
-            return
-        self._apply_verdict(json.loads((verdict / VERDICT_FILE).read_text()), places)
-        if outputs.property("Pusher", "pushed_model", "pushed"):
-            self.summary.pushed_version = int(outputs.property("Pusher", "pushed_model", "pushed_version") or 0)
-            self.summary.pushed_path = str(outputs.property("Pusher", "pushed_model", "pushed_destination"))
-            self.summary.end("unchanged" if outputs.property("Pusher", "pushed_model", UNCHANGED_KEY) else "pushed", None)
-        elif not self.summary.blessed:
-            self.summary.end("refused", self.summary.refused_because)
-        elif refusal := outputs.property("Pusher", "pushed_model", REFUSED_KEY):
-            self.summary.end("refused", str(refusal))
+    def _score_samples(self, data: Path) -> None:
+        """Scores a few impressions. They are only shown: the verdict does not depend on them."""
+        try:
+            from pipeline.predict.sample_predictions import sample_predictions
 
-    def _apply_verdict(self, verdict: dict[str, Any], places: Places) -> None:
-        summary, overall = self.summary, verdict["slices"][0]["metrics"]
-        summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
-        summary.thresholds, summary.sameness, summary.loading = verdict["thresholds"], verdict["sameness"], verdict["loading"]
-        summary.metrics = {name: metric["value"] for name, metric in overall.items()}
-        summary.intervals = {name: [metric["low"], metric["high"]] for name, metric in overall.items()}
-        if places.baseline:
-            summary.baseline = {
-                "version": int(places.baseline.name) if places.baseline.name.isdecimal() else None,
-                "path": str((places.baseline / "Format-Serving").resolve()),
-                "metrics": {name: metric["baseline"] for name, metric in overall.items()},
-                "changes": {name: metric["change"] for name, metric in overall.items()},
-            }
-        self._write_json(EVALUATION_FILE, {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")})
+            model = Path(str(self.summary.model_path))
+            self.summary.sample_predictions = sample_predictions(model, data, self._config.features, _SAMPLES)
+        except (Exception, KeyboardInterrupt):
+            logging.exception("no sample predictions")
+
+    def _write_summary(self) -> None:
+        self.summary.cached = sorted(self._progress.cached)
+        self.summary.seconds = {"total": round(time.monotonic() - self._started, 3), "components": self._progress.seconds}
+        try:
+            self.summary.write(self._workspace)
+        except InputError:  # the terminal still shows it
+            logging.exception("the summary could not be written")
+
+    def _report(self) -> None:
+        """Writes the HTML report and names it in the summary. The verdict does not depend on it."""
+        self._progress.start("report")
+        try:
+            self._write_json(DETAILS_FILE, self._details())
+            from pipeline.report.page import write_report
+
+            self.summary.report_path = str(write_report(self._folder, self._workspace, self._folder / REPORT_FILE))
+        except (Exception, KeyboardInterrupt):
+            logging.exception("no report")
+        self._progress.finish()
+        self._write_summary()
+
+    def _details(self) -> dict[str, Any]:
+        """Gathers what the report shows beside the evaluation. Drift is measured against the last run that read other data."""
+        from pipeline.report.gather.details import gather_details
+        from pipeline.run.metadata_store import METADATA_FILE, RunOutputs
+
+        summary, metadata = self.summary, self._workspace / METADATA_FILE
+        earlier = [run.run_id for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics]
+        runs = [*earlier[-_EARLIER_RUNS:], summary.run_id]
+        statistics = {run: RunOutputs(metadata, run).uri("StatisticsGen", "statistics") for run in runs}
+        others = [run for run, found in statistics.items() if found not in (None, statistics[summary.run_id])]
+        previous = others[-1] if others else None
+        return gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
 
     def _write_json(self, name: str, content: Any) -> None:
         write_whole(self._folder / name, [json.dumps(content), "\n"])
 
-    def _sample(self, data: Path) -> None:
-        """Five evaluation impressions with their scores beside their labels."""
-        from pipeline.predict.score_json import Scorer
-
-        features = self._config.features
-        shown = list(dict.fromkeys([*features.user, *(b.candidate for b in features.behaviours.values()), LABEL]))
-        file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
-        serialized = list(islice(read_records(file), _SAMPLES))
-        batch = next(read_batches(file, _SAMPLES))
-        rows = to_json_rows(batch.select([name for name in shown if name in batch.schema.names]), set(shown))
-        scores = Scorer(Path(self.summary.model_path or "")).score_examples(serialized)
-        self.summary.sample_predictions = [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]
-
 
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
-    """Impressions that each node works on."""
+    """Returns how many impressions each node reads."""
     whole = dict.fromkeys(("ImportExampleGen", "StatisticsGen", "SliceColumns"), sum(examples.values()))
     judged = dict.fromkeys(("Evaluator", "UserBootstrap"), examples["eval"])
     return {**whole, "Transform": examples["train"] + examples["validation"], **judged}
@@ -282,7 +194,7 @@ def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
 
 @contextlib.contextmanager
 def _training_progress(progress: Progress) -> Iterator[None]:
-    """Shows what `din_trainer` tells of its training."""
+    """Shows what `din_trainer` logs about its training."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

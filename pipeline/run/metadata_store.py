@@ -1,4 +1,4 @@
-"""What runs left in the metadata store."""
+"""Reads from TFX's metadata store (ML Metadata) which artifacts a run put out, and forgets artifacts whose files are gone."""
 
 from pathlib import Path
 
@@ -6,16 +6,18 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
+METADATA_FILE = "metadata.sqlite"  # of a workspace
+
 
 def _open(metadata: Path) -> metadata_store.MetadataStore:
     return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
 
 
 def forget_missing_artifacts(metadata: Path) -> int:
-    """Marks artifacts whose files are gone (deleted, or the workspace was moved) as deleted, so that no cache offers them.
+    """Marks artifacts whose files are gone as deleted, so that TFX's cache does not use them. Moving a workspace has this effect, too.
 
     Returns:
-        How many there were.
+        The number of these artifacts.
     """
     if not metadata.exists():
         return 0
@@ -28,10 +30,10 @@ def forget_missing_artifacts(metadata: Path) -> int:
 
 
 class RunOutputs:
-    """Output artifacts of one pipeline run, cached ones included.
+    """The output artifacts of one pipeline run, cached ones included.
 
     Args:
-        metadata: SQLite file of the store.
+        metadata: SQLite file of the store; a missing file is an empty store.
         run_id: The run.
     """
 
@@ -55,12 +57,12 @@ class RunOutputs:
                 self._artifacts[node, event.path.steps[0].key] = artifact
 
     def uri(self, node: str, key: str) -> Path | None:
-        """Folder of an output; None if the run did not get there."""
+        """Returns the folder of an output; None if the run did not reach it."""
         artifact = self._artifacts.get((node, key))
         return Path(artifact.uri) if artifact else None
 
     def property(self, node: str, key: str, name: str) -> int | str | None:
-        """Custom property of an output; None if there is none."""
+        """Returns a custom property of an output; None if there is none."""
         artifact = self._artifacts.get((node, key))
         if artifact is None or name not in artifact.custom_properties:
             return None

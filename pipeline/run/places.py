@@ -1,18 +1,25 @@
-"""Where one run reads and writes."""
+"""The paths that one run reads and writes: they are prepared before its DAG is made."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from din_trainer.features import REQUEST_ID
+from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.run.baseline import link_baseline, stable_version
+from pipeline.run.data_check import DataFacts
+from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
+from pipeline.run.metadata_store import METADATA_FILE
+
 
 class Places(NamedTuple):
-    """The paths that the DAG of one run is given.
+    """What the DAG of one run needs to know beside the configuration.
 
     Attributes:
         data: Folder in the layout of `pipeline.datasets.layout`.
         schema: The schema (.pbtxt).
         artifacts: TFX's pipeline root.
         metadata: SQLite file of the metadata store.
-        checkpoints: Folder for the state of a training that was cut off.
+        checkpoints: Folder for the state of a training that was interrupted.
         serving: Folder of the served versions of this name.
         baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
         stable: The version that was labelled stable when the run started; None if there was none. A push replaces this version or nothing.
@@ -28,3 +35,28 @@ class Places(NamedTuple):
     baseline: Path | None
     stable: int | None = None
     requests: bool = False
+
+
+def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspace: Path) -> Places:
+    """Writes the schema, finds the stable version, and links the baseline.
+
+    Raises:
+        InputError: The schema, the thresholds, the slices or the baseline do not fit the data or the configuration.
+    """
+    name = config.name
+    schema_file = write_schema(config, data, facts, workspace / "schemas")
+    features = {feature.name for feature in read_schema(schema_file).feature}
+    check_evaluation(config, features, data, schema_file)
+    serving, artifacts = workspace / "serving" / name, workspace / "artifacts" / name
+    stable = stable_version(serving)  # read before the baseline: if a promotion comes between the two, the push is refused
+    return Places(
+        data=data,
+        schema=schema_file,
+        artifacts=artifacts,
+        metadata=workspace / METADATA_FILE,
+        checkpoints=workspace / "checkpoints" / name,
+        serving=serving,
+        baseline=link_baseline(config, serving, artifacts / "baseline"),
+        stable=stable,
+        requests=REQUEST_ID in features,
+    )

@@ -1,4 +1,4 @@
-"""Checks of the workspace, the files of initial embeddings and the loading gate, made before anything runs."""
+"""Checks that are made before anything runs: the workspace, the files of initial embeddings, and what the loading gate needs."""
 
 import os
 import shutil
@@ -13,23 +13,31 @@ from pipeline.configuration.pipeline_config import ServingConfig
 _DOCKER_SECONDS = 30
 
 
-def _check_name(path: Path, option: str) -> None:
-    """TFX takes paths for file patterns."""
+def check_is_no_pattern(path: Path, option: str) -> None:
+    """Checks that a path has no wildcard: TFX reads paths as file patterns.
+
+    Args:
+        path: An absolute path.
+        option: The command-line option that gave it.
+
+    Raises:
+        InputError: The path has `*`, `?` or `[` in it.
+    """
     if any(character in str(path) for character in "*?["):
         raise InputError(f"{path}: TFX cannot work below a path with *, ? or [ in it: name another with {option}.")
 
 
 def check_workspace(workspace: Path) -> None:
-    """Makes the workspace.
+    """Makes the workspace if it is not there.
 
     Raises:
         InputError: It cannot be made or written.
     """
-    _check_name(workspace.absolute(), "--workspace")
+    check_is_no_pattern(workspace.absolute(), "--workspace")
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{workspace} cannot be made a workspace ({error.strerror}): name another with --workspace.") from error
+        raise InputError(f"{workspace} cannot be made ({error.strerror}): name another workspace with --workspace.") from error
     if not os.access(workspace, os.W_OK | os.X_OK):
         raise InputError(f"{workspace} cannot be written: name another workspace with --workspace, or change its permissions.")
 
@@ -38,7 +46,7 @@ def check_embeddings(features: FeatureConfig) -> None:
     """Reads the files of initial embeddings.
 
     Raises:
-        InputError: One cannot be read, or does not fit its vocabulary.
+        InputError: A file cannot be read, or does not fit its vocabulary.
     """
     for vocabulary in features.vocabularies.values():
         if vocabulary.embeddings:
@@ -49,20 +57,20 @@ def check_embeddings(features: FeatureConfig) -> None:
 
 
 def check_gate(serving: ServingConfig) -> None:
-    """Whether what is to load the model before it is pushed is there.
+    """Checks that the program that loads the model before the push is there.
 
     Raises:
-        InputError: There is no such `tensorflow_model_server`, or Docker does not answer.
+        InputError: `serving.model_server` is no program, or Docker does not answer.
     """
     server = Path(serving.model_server)
     if serving.model_server and not (server.is_file() and os.access(server, os.X_OK)):
-        raise InputError(f"serving.model_server is {serving.model_server!r}, which is no program: name one, or leave it out.")
+        raise InputError(f"serving.model_server is {serving.model_server!r}, which is no program: name a program, or remove the setting.")
     if serving.gate == "docker" and not docker_answers():
-        raise InputError("serving.gate is 'docker', but Docker does not answer: start it, or take serving.gate = 'loader'.")
+        raise InputError("serving.gate is 'docker', but Docker does not answer: start Docker, or set serving.gate = 'loader'.")
 
 
 def docker_answers() -> bool:
-    """Whether `docker info` finds a running engine."""
+    """Returns whether `docker info` finds a running engine."""
     if shutil.which("docker") is None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: `summary.json`, and the table on the terminal."""
+"""The summary of a run, `summary.json`: its fields, how a run can end, and how summaries are written and read."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -10,15 +10,13 @@ from components.base.errors import InputError
 
 Status = Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"]
 
-
-TOLD_ON_STDERR: tuple[Status, ...] = ("data_refused", "failed")  # errors; a refusal is a result
-
+ERROR_STATUSES: tuple[Status, ...] = ("data_refused", "failed")  # printed to stderr; `refused` is a result of the run, no error
 
 EXIT_CODES: dict[Status, int] = {"pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1}
 
 
 class Summary(BaseModel):
-    """The contract of `din run --json` (shared with every check): what a run did not reach is null."""
+    """What `din run --json` prints. Other programs read it, so fields keep their names and meanings. What a run did not reach is null."""
 
     run_id: str
     name: str
@@ -49,7 +47,7 @@ class Summary(BaseModel):
     seconds: dict[str, Any] | None = None
 
     def end(self, status: Status, reason: str | None, exit_code: int | None = None) -> None:
-        """How the run ended, and why if it did not end well."""
+        """Records how the run ended, why if it did not end well, and the exit code if it is not the usual one of the status."""
         self.status, self.refused_because = status, reason
         self.exit_code = EXIT_CODES[status] if exit_code is None else exit_code
 
@@ -60,7 +58,7 @@ class Summary(BaseModel):
 
 
 def read_summaries(workspace: Path) -> list[Summary]:
-    """The summaries of all runs of a workspace, oldest first; one that cannot be read stands as a failed run.
+    """Reads the summaries of all runs of a workspace, oldest first. A summary that cannot be read is returned as a failed run.
 
     Raises:
         InputError: There is no such folder.

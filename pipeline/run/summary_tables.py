@@ -1,4 +1,4 @@
-"""A run's summary on the terminal: metrics, thresholds, verdict, and where things are."""
+"""Prints summaries on the terminal: the metrics, thresholds, verdict and paths of a run, or all runs of a workspace."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
-from pipeline.run.summary import TOLD_ON_STDERR, Summary
+from pipeline.run.summary import ERROR_STATUSES, Summary
 
 
 def runs_table(summaries: list[Summary]) -> Table:
-    """The runs of a workspace, one a line; below it why those that were not pushed were not."""
+    """Returns a table with one line a run. Below it stands why runs were refused or failed."""
     reasons = [f"{run.run_id}: {_first_reason(run.refused_because)}" for run in summaries if run.refused_because]
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, caption=Text("\n".join(reasons)), caption_justify="left")
     for name in ("run", "time", "data", "AUC", "GAUC", "log loss", "verdict", "version"):
@@ -33,17 +33,17 @@ def _first_reason(refused_because: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Four decimals, or a dash where there is no figure."""
+    """Formats a figure with four decimals; None becomes a dash."""
     return "–" if value is None else f"{value:.4f}"
 
 
 def share_of_oracle(auc: float | None, oracle: float | None) -> float | None:
-    """(AUC − 0.5) / (AUC of the oracle − 0.5); None where there is no oracle or nothing to learn."""
+    """Returns (AUC − 0.5) / (AUC of the oracle − 0.5); None if there is no oracle, or almost nothing to learn."""
     return None if auc is None or oracle is None or oracle < 0.55 else (auc - 0.5) / (oracle - 0.5)
 
 
 def _spread(low: float | None, high: float | None) -> str:
-    """Half the width of an interval; the report has its ends."""
+    """Formats half the width of an interval; the report has both ends."""
     return "" if low is None or high is None else f" ± {(high - low) / 2:.4f}"
 
 
@@ -68,7 +68,7 @@ def _metrics_table(summary: Summary) -> Table:
 
 
 def _threshold_lines(summary: Summary) -> list[str]:
-    """How the thresholds of the whole split came out, a line each, and how many of those on slices hold; the verdict has the others."""
+    """Returns one line for each threshold on the whole split, and one that counts those on slices; the verdict names those that fail."""
     overall = [row for row in summary.thresholds or [] if row["slice"] == OVERALL]
     lines = [f"{row['metric']} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
     slices = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
@@ -84,17 +84,17 @@ def _confident(row: dict[str, Any]) -> str:
 
 
 _SLICE_METRICS = ("auc", "gauc")
-
-
-_TOLD = 100  # impressions of a slice that is shown here
+_MIN_IMPRESSIONS = 100  # smaller slices are only in the report
 
 
 def _slices_table(evaluation: dict[str, Any]) -> Table:
-    """The slices that are not too small, with some of their metrics; the report has all."""
-    shown = [row for row in evaluation["slices"] if row["examples"] >= _TOLD]
+    """Returns a table of the larger slices with some of their metrics; the report has all slices and metrics."""
+    shown = [row for row in evaluation["slices"] if row["examples"] >= _MIN_IMPRESSIONS]
     rest = len(evaluation["slices"]) - len(shown)
     table = Table(
-        title="slices", title_justify="left", caption=f"{rest} with fewer than {_TOLD} impressions are in the report" if rest else None
+        title="slices",
+        title_justify="left",
+        caption=f"{rest} with fewer than {_MIN_IMPRESSIONS} impressions are in the report" if rest else None,
     )
     table.add_column("slice", overflow="fold")
     for name in ("impressions", *_SLICE_METRICS):
@@ -107,7 +107,7 @@ def _slices_table(evaluation: dict[str, Any]) -> Table:
 
 
 def _serving_lines(summary: Summary) -> list[str]:
-    """How the export did that would be served, a line each."""
+    """Returns what was measured on the export: how far its scores are from the trained model's, its latency and its memory."""
     lines = []
     if summary.sameness and summary.sameness["largest_difference"] is not None:
         scores = f"{summary.sameness['examples']} scores of the export"
@@ -140,6 +140,7 @@ def _predictions_table(rows: list[dict[str, Any]]) -> Table:
 
 
 def _from_here(path: Path) -> Path:
+    """Returns the path relative to the working directory if it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -157,7 +158,7 @@ def _print_metrics(summary: Summary, console: Console) -> None:
 
 
 def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, console: Console) -> None:
-    """Metrics and slices, and what became of the model."""
+    """Prints the metrics, the slices and the verdict."""
     _print_metrics(summary, console)
     if evaluation:
         console.print(_slices_table(evaluation))
@@ -165,12 +166,12 @@ def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, consol
 
 
 def print_summary(summary: Summary, console: Console) -> None:
-    """Metrics against thresholds, oracle and baseline; the verdict in words; where things are."""
+    """Prints the metrics beside thresholds, oracle and baseline, the verdict in words, and the paths."""
     console.print()
     _print_metrics(summary, console)
     if summary.sample_predictions:
         console.print(_predictions_table(summary.sample_predictions))
-    if summary.status not in TOLD_ON_STDERR:
+    if summary.status not in ERROR_STATUSES:
         style = "bold green" if summary.exit_code == 0 else "bold red"
         console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
     for label, path in (

@@ -1,24 +1,20 @@
-"""The workspace: one run at a time, each in a folder of its own."""
+"""Gives a run its own folder in the workspace, and keeps other runs out of the workspace until it ends."""
 
 import contextlib
 import fcntl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.base.errors import InputError
 from pipeline.run.preflight import check_workspace
 
-if TYPE_CHECKING:  # TFX is imported when the data is known to be sound
-    pass
-
 
 @contextlib.contextmanager
 def run_folder(workspace: Path, name: str) -> Iterator[Path]:
-    """Makes `runs/20261124-101500-demo`, with a counter where that second is taken; its name is the run's id.
+    """Makes a folder such as `runs/20261124-101500-demo`, whose name is the run's id. A second run in the same second gets a counter.
 
-    One run at a time in a workspace: its metadata store and serving folder have one writer.
+    A workspace has one run at a time, because its metadata store and its serving folder have one writer.
 
     Raises:
         InputError: The workspace cannot be made or written, or another run is using it.

@@ -1,25 +1,12 @@
 """The served model as a baseline."""
 
-import json
-
 import pytest
 
 from components.base.errors import InputError
-from components.serving.store.models_config import ServedModel, write_models_config
 from components.serving.store.versions import write_rolled_back
-from din_trainer.config import DINConfig
 from pipeline.configuration.load_config import load_config
 from pipeline.run.baseline import link_baseline
-
-
-def serve(workspace, version, config=None):
-    """A version folder with what `link_baseline` reads of it."""
-    folder = workspace / "serving" / "default" / str(version)
-    (folder / "assets.extra").mkdir(parents=True)
-    (folder / "saved_model.pb").touch()
-    origin = {"config": (config or DINConfig()).model_dump(mode="json"), "source": "0"}
-    (folder / "assets.extra" / "din.json").write_text(json.dumps(origin))
-    return folder
+from tests.pipeline.run.served_versions import label, serve
 
 
 def link(workspace, *settings):
@@ -28,10 +15,6 @@ def link(workspace, *settings):
 
 def test_nothing_served_is_no_baseline(tmp_path):
     assert link(tmp_path) is None
-
-
-def label(workspace, stable, canary):
-    write_models_config(workspace / "serving" / "default", ServedModel("default", "/models", {"canary": canary, "stable": stable}))
 
 
 def test_the_stable_version_is_the_baseline(tmp_path):
@@ -48,7 +31,7 @@ def test_the_highest_version_is_the_baseline_where_none_has_a_label(tmp_path):
 
 
 def test_what_was_rolled_back_is_no_baseline_unless_named(tmp_path):
-    """As a rollback leaves it that is cut off before the labels."""
+    """The rollback was killed before it moved the labels."""
     first, bad = serve(tmp_path, 9), serve(tmp_path, 10)
     label(tmp_path, stable=10, canary=10)
     write_rolled_back(tmp_path / "serving" / "default", {10})

@@ -260,5 +260,5 @@ def test_numbers_may_be_negative_and_optional_ones_missing(tmp_path):
 
 def test_an_unwritable_workspace(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be made a workspace"):
+    with pytest.raises(InputError, match=r"workspace cannot be made \(Not a directory\): name another workspace with --workspace\."):
         check_workspace(tmp_path / "file" / "workspace")

@@ -2,20 +2,15 @@
 
 import pytest
 from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.base.errors import InputError
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.load_config import load_config
 from pipeline.run.data_check import DataFacts, check_data
-from pipeline.run.data_schema import write_schema
+from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
 from tests.sample_data import make_impressions, write_dataset
 
 FACTS = DataFacts({}, {})
-
-
-def read(file):
-    return text_format.Parse(file.read_text(), schema_pb2.Schema())
 
 
 def curated(tmp_path, text):
@@ -29,7 +24,7 @@ def test_by_default_it_follows_from_the_features(tmp_path):
     config = load_config()
     facts = check_data(data, config.features)
     file = write_schema(config, data, facts, tmp_path / "schemas")
-    assert read(file) == make_schema(config.features, facts.columns)
+    assert read_schema(file) == make_schema(config.features, facts.columns)
     assert write_schema(config, data, facts, tmp_path / "schemas") == file
 
 
@@ -44,7 +39,7 @@ def test_a_curated_schema_keeps_its_domains_and_gets_the_shapes(tmp_path):
     text = text.replace("presence {\n    min_fraction: 1.0\n    min_count: 1\n  }\n", "")
     text = text.replace("shape {\n  }", "shape {\n    dim {\n      size: 1\n    }\n  }")
     text = text.replace('name: "user_id"', 'name: "user_id"\n  annotation { comment: "ours" }')
-    schema = read(write_schema(curated(tmp_path, text), tmp_path, FACTS, tmp_path))
+    schema = read_schema(write_schema(curated(tmp_path, text), tmp_path, FACTS, tmp_path))
     user = next(feature for feature in schema.feature if feature.name == "user_id")
     assert user.presence.min_fraction == 1.0
     assert user.HasField("shape") and not user.shape.dim and user.annotation.comment == ["ours"]
@@ -63,7 +58,22 @@ def test_an_inferred_schema_is_tfdv_s_guess_in_our_shapes(tmp_path):
     columns = make_impressions(page=[b"home", b"home", b"search", b"home"])
     data = write_dataset(tmp_path / "data", dict.fromkeys(("train", "validation", "eval"), columns))
     config = load_config(None, ["data_schema.infer=true", "features.context.page.dtype=bytes"])
-    schema = read(write_schema(config, data, FACTS, tmp_path))
+    schema = read_schema(write_schema(config, data, FACTS, tmp_path))
     features = {feature.name: feature for feature in schema.feature}
     assert features["label"].HasField("shape") and not features["historical_item_ids"].HasField("shape")
     assert next(domain for domain in schema.string_domain if domain.name == "page").value == ["home", "search"]
+
+
+def test_metrics_within_requests_need_request_ids(tmp_path):
+    config = load_config(None, ["evaluation.thresholds.ndcg_10.at_least=0.5"])
+    check_evaluation(config, {"request_id"}, tmp_path, tmp_path / "schema")
+    with pytest.raises(InputError, match=rf"^{tmp_path} has no request_id, which ndcg_10 needs: add the feature, or remove"):
+        check_evaluation(config, {"user_id"}, tmp_path, tmp_path / "schema")
+
+
+def test_a_feature_must_not_have_the_name_of_a_column_for_slices(tmp_path):
+    config = load_config()
+    column = next(name for features in config.evaluation.slice_features for name in features if name in config.slice_columns)
+    check_evaluation(config, {"user_id"}, tmp_path, tmp_path / "schema")
+    with pytest.raises(InputError, match=rf"^{tmp_path / 'schema'} has a feature '{column}', but a column of this name is computed"):
+        check_evaluation(config, {"user_id", column}, tmp_path, tmp_path / "schema")

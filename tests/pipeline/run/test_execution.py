@@ -8,10 +8,12 @@ import pytest
 from rich.console import Console
 
 from components.base.errors import InputError
+from din_trainer.errors import TrainingDiverged
 from pipeline.configuration.load_config import load_config
 from pipeline.run.execution import Run
 from pipeline.run.workspace import run_folder
 from pipeline.terminal import Progress
+from tests.pipeline.run.served_versions import serve
 from tests.sample_data import write_dataset
 
 
@@ -52,10 +54,22 @@ def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
     assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["refused_because"] == summary.refused_because
 
 
-def test_a_serving_folder_that_cannot_be_read_is_a_sentence_and_exit_2(run, monkeypatch):
-    fail_with(monkeypatch, InputError("/serving/models.config cannot be read: mend it."))
+def test_a_training_that_diverges_is_a_sentence_and_exit_1(run, monkeypatch):
+    sentence = "Training diverged in epoch 3: lower training.learning_rate."
+    fail_with(monkeypatch, TrainingDiverged(sentence))
     summary = run.execute()
-    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 2, "/serving/models.config cannot be read: mend it.")
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 1, sentence)
+    assert (summary.model_path, summary.pushed_version) == (None, None)
+
+
+def test_a_serving_folder_that_cannot_be_read_is_a_sentence_and_exit_2(run, monkeypatch):
+    fail_with(monkeypatch, InputError("/serving/models.config cannot be read: correct it."))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.refused_because) == (
+        "failed",
+        2,
+        "/serving/models.config cannot be read: correct it.",
+    )
 
 
 def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog):
@@ -63,6 +77,13 @@ def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog)
     summary = run.execute()
     assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 1, "RuntimeError: node failed")
     assert "ValueError: inner" in caplog.text
+
+
+def test_the_stable_version_of_the_start_is_in_the_summary(run, monkeypatch, tmp_path):
+    """Even if the run fails later."""
+    serve(tmp_path / "workspace", 9)
+    fail_with(monkeypatch, ValueError())
+    assert run.execute().stable_at_start == 9
 
 
 def test_one_run_at_a_time(run, tmp_path):

@@ -1,0 +1,32 @@
+"""Scores of a few evaluation impressions, which `din run` shows beside their labels."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from components.base.tfrecord import read_batches, read_records
+from components.evaluation.metrics.catalogue import PROBABILITY
+from din_trainer.features import LABEL, FeatureConfig
+from pipeline.datasets.layout import split_files, to_json_rows
+from pipeline.predict.score_json import Scorer
+
+
+def sample_predictions(model: Path, data: Path, features: FeatureConfig, count: int) -> list[dict[str, Any]]:
+    """Scores the first impressions of `eval/`.
+
+    Args:
+        model: A SavedModel.
+        data: A data set.
+        features: Their user features and candidates are returned, too.
+        count: The number of impressions.
+
+    Returns:
+        One dictionary an impression: user features, candidates, label and `probability`.
+    """
+    shown = [*features.user, *(behaviour.candidate for behaviour in features.behaviours.values()), LABEL]
+    file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
+    batch = next(read_batches(file, count))
+    columns = [name for name in dict.fromkeys(shown) if name in batch.schema.names]
+    rows = to_json_rows(batch.select(columns), set(shown))
+    scores = Scorer(model).score_examples(list(islice(read_records(file), count)))
+    return [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]

@@ -1,0 +1,44 @@
+"""Turns the exception that ended a run into a status, one sentence and an exit code."""
+
+from typing import NamedTuple
+
+from components.base.errors import DataError, InputError, causes, explain_place
+from din_trainer.errors import TrainingDiverged
+from pipeline.run.summary import Status
+
+_BAD_INPUT = 2
+
+
+class Ending(NamedTuple):
+    """How a run ends.
+
+    Attributes:
+        status: For the summary.
+        reason: One sentence; None for a run that the user interrupted.
+        exit_code: None stands for the usual exit code of the status.
+    """
+
+    status: Status
+    reason: str | None
+    exit_code: int | None = None
+
+
+def explain_failure(error: Exception | KeyboardInterrupt) -> Ending:
+    """Finds the first exception that has an explanation, in the chain of what `error` was raised from: Beam and TFX wrap exceptions."""
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("interrupted", None)
+    for cause in causes(error):
+        if isinstance(cause, DataError):
+            return Ending("data_refused", str(cause))
+        if isinstance(cause, InputError):
+            return Ending("failed", str(cause), _BAD_INPUT)
+        if isinstance(cause, TrainingDiverged):
+            return Ending("failed", str(cause))
+        if isinstance(cause, OSError) and (sentence := explain_place(cause)):
+            return Ending("failed", sentence, _BAD_INPUT)
+        from components.data_gate import DataRefused  # imports TFX: exceptions from before TensorFlow's start are explained without it
+
+        if isinstance(cause, DataRefused):
+            return Ending("data_refused", str(cause))
+    lines = str(error).strip().splitlines() or ["no message"]
+    return Ending("failed", f"{type(error).__name__}: {lines[0]}")

@@ -1,0 +1,66 @@
+"""Reads what the nodes of a run put out into its summary: the model, the evaluation, the verdict and the push."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tfx.utils import path_utils
+
+from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
+from components.base.atomic_files import write_whole
+from components.verdict import VERDICT_FILE
+from pipeline.report.content import EVALUATION_FILE
+from pipeline.run.metadata_store import RunOutputs
+from pipeline.run.places import Places
+from pipeline.run.summary import Summary
+
+
+def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
+    """Fills the summary of a run whose DAG has ended, by itself or by an exception. What the run did not reach stays null.
+
+    Args:
+        summary: It is changed.
+        places: The paths of the run.
+        folder: The run's own folder: the slices and curves of the evaluation are written there for the report.
+    """
+    outputs = RunOutputs(places.metadata, summary.run_id)
+    model, evaluation = outputs.uri("Trainer", "model"), outputs.uri("Evaluator", "evaluation")
+    summary.model_path = path_utils.serving_model_dir(str(model)) if model else None
+    summary.tfma_path = str(evaluation) if evaluation else None
+    blessing = outputs.uri("Verdict", "blessing")
+    if blessing is None:
+        return
+    verdict = json.loads((blessing / VERDICT_FILE).read_text())
+    _read_verdict(summary, verdict, places.baseline)
+    evaluation_details = {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")}
+    write_whole(folder / EVALUATION_FILE, [json.dumps(evaluation_details), "\n"])
+    _read_push(summary, outputs)
+
+
+def _read_verdict(summary: Summary, verdict: dict[str, Any], baseline: Path | None) -> None:
+    overall = verdict["slices"][0]["metrics"]
+    summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
+    summary.thresholds, summary.sameness, summary.loading = verdict["thresholds"], verdict["sameness"], verdict["loading"]
+    summary.metrics = {name: metric["value"] for name, metric in overall.items()}
+    summary.intervals = {name: [metric["low"], metric["high"]] for name, metric in overall.items()}
+    if baseline:
+        summary.baseline = {
+            "version": int(baseline.name) if baseline.name.isdecimal() else None,
+            "path": str((baseline / "Format-Serving").resolve()),
+            "metrics": {name: metric["baseline"] for name, metric in overall.items()},
+            "changes": {name: metric["change"] for name, metric in overall.items()},
+        }
+
+
+def _read_push(summary: Summary, outputs: RunOutputs) -> None:
+    def pushed(name: str) -> int | str | None:
+        return outputs.property("Pusher", "pushed_model", name)
+
+    if pushed("pushed"):
+        summary.pushed_version = int(pushed("pushed_version") or 0)
+        summary.pushed_path = str(pushed("pushed_destination"))
+        summary.end("unchanged" if pushed(UNCHANGED_KEY) else "pushed", None)
+    elif not summary.blessed:
+        summary.end("refused", summary.refused_because)
+    elif refusal := pushed(REFUSED_KEY):
+        summary.end("refused", str(refusal))

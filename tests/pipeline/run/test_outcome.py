@@ -1,0 +1,104 @@
+"""The summary that the nodes' outputs give."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.run import outcome
+from pipeline.run.outcome import read_outcome
+from pipeline.run.places import Places
+from pipeline.run.summary import Summary
+
+OVERALL = {"value": 0.75, "low": 0.7, "high": 0.8, "baseline": 0.74, "change": {"value": 0.01, "low": 0.0, "high": 0.02}}
+VERDICT = {
+    "blessed": True,
+    "refused_because": None,
+    "thresholds": [{"metric": "auc"}],
+    "sameness": {"examples": 3},
+    "loading": {"how": "loader"},
+    "confidence": 0.95,
+    "replicates": 100,
+    "slices": [{"slice": "overall", "metrics": {"auc": OVERALL}}],
+    "curves": {},
+}
+PUSHED = {"pushed": 1, "pushed_version": "17", "pushed_destination": "/serving/17", "unchanged": 0}
+
+
+@pytest.fixture
+def summary_of(tmp_path, monkeypatch):
+    """A function that reads the outcome of a run whose nodes put out these folders, this verdict and these properties of the push."""
+
+    def read(outputs=("Trainer", "Evaluator", "Verdict"), verdict=VERDICT, pushed=PUSHED, baseline=None):
+        class Outputs:
+            def __init__(self, metadata, run_id):
+                assert (metadata, run_id) == (Path("/m.sqlite"), "1")
+
+            def uri(self, node, key):
+                return tmp_path / node / key if node in outputs else None
+
+            def property(self, node, key, name):
+                return pushed.get(name)
+
+        (tmp_path / "Verdict" / "blessing").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "Verdict" / "blessing" / "verdict.json").write_text(json.dumps(verdict))
+        monkeypatch.setattr(outcome, "RunOutputs", Outputs)
+        summary = Summary(run_id="1", name="demo")
+        read_outcome(summary, Places(*map(Path, "dsa"), Path("/m.sqlite"), Path("c"), Path("s"), baseline), tmp_path / "run")
+        return summary
+
+    return read
+
+
+def test_a_pushed_run(summary_of, tmp_path):
+    summary = summary_of()
+    assert (summary.status, summary.exit_code, summary.refused_because, summary.blessed) == ("pushed", 0, None, True)
+    assert (summary.pushed_version, summary.pushed_path) == (17, "/serving/17")
+    assert summary.model_path == str(tmp_path / "Trainer" / "model" / "Format-Serving")
+    assert summary.tfma_path == str(tmp_path / "Evaluator" / "evaluation")
+    assert summary.metrics == {"auc": 0.75} and summary.intervals == {"auc": [0.7, 0.8]} and summary.baseline is None
+    assert (summary.thresholds, summary.sameness, summary.loading) == ([{"metric": "auc"}], {"examples": 3}, {"how": "loader"})
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert written == {name: VERDICT[name] for name in ("confidence", "replicates", "slices", "curves")}
+
+
+def test_weights_that_were_served_before(summary_of):
+    summary = summary_of(pushed=PUSHED | {"unchanged": 1})
+    assert (summary.status, summary.exit_code, summary.pushed_version) == ("unchanged", 0, 17)
+
+
+def test_a_refusal_by_the_verdict(summary_of):
+    summary = summary_of(verdict=VERDICT | {"blessed": False, "refused_because": "auc is 0.5."}, pushed={"pushed": 0})
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("refused", 3, "auc is 0.5.")
+    assert summary.pushed_version is None and summary.metrics == {"auc": 0.75}
+
+
+def test_a_refusal_by_the_push(summary_of):
+    summary = summary_of(pushed={"pushed": 0, "refused_because": "another version is stable."})
+    assert (summary.status, summary.exit_code, summary.refused_because) == ("refused", 3, "another version is stable.")
+    assert summary.blessed is True and summary.pushed_version is None
+
+
+def test_a_run_that_stopped_before_the_push_is_not_ended_here(summary_of):
+    """The exception that stopped it says how it ended."""
+    assert summary_of(pushed={}).status == "failed"
+
+
+def test_what_was_not_reached_is_null(summary_of, tmp_path):
+    summary = summary_of(outputs=("Trainer",))
+    assert summary.model_path is not None
+    assert (summary.tfma_path, summary.blessed, summary.metrics, summary.thresholds) == (None, None, None, None)
+    assert summary_of(outputs=()).model_path is None
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("name", "version"), [("9", 9), ("elsewhere-0123456789ab", None)])
+def test_the_baseline_that_was_compared_with(summary_of, tmp_path, name, version):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "Format-Serving").symlink_to(tmp_path / "served")
+    assert summary_of(baseline=tmp_path / name).baseline == {
+        "version": version,
+        "path": str(tmp_path / "served"),
+        "metrics": {"auc": 0.74},
+        "changes": {"auc": OVERALL["change"]},
+    }
