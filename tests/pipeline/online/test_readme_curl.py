@@ -1,4 +1,4 @@
-"""The README's curl examples, run against the stand-in."""
+"""The requests that README and docs/serving.md show, sent to the stand-in."""
 
 import json
 import re
@@ -20,10 +20,10 @@ CANDIDATES = [{"candidate_item_id": item, "candidate_category_id": category} for
 
 @pytest.fixture(scope="module")
 def answers(stand_in):
-    """What the commands of the README's only bash block print, in order."""
+    """What the commands of the only bash block of docs/serving.md print, in order."""
     if not shutil.which("curl"):
         pytest.skip("no curl on this machine")
-    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
     commands = re.findall(r"^curl .*?(?=^curl |^#|\Z)", block, re.DOTALL | re.MULTILINE)
     assert all(ADDRESS in command for command in commands)
     there = ("curl ", "curl --silent --fail --noproxy '*' "), (ADDRESS, urlsplit(stand_in.rest_url).netloc)
@@ -40,3 +40,9 @@ def test_the_examples_give_the_models_scores(answers):
         np.testing.assert_allclose(scores, [[toy.probability({**FIRST, **row}, bias) for row in CANDIDATES]], rtol=1e-6)
     assert [version["state"] for version in status["model_version_status"]] == ["AVAILABLE", "AVAILABLE"]
     assert "rank" in metadata["metadata"]["signature_def"]["signature_def"]
+
+
+def test_the_readme_s_request_is_one_of_them():
+    (readme,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (serving,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
+    assert readme.removesuffix("]}'\n") in serving
