@@ -18,3 +18,13 @@ def test_the_library_example_runs(tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(import keras.*?)```", README, re.DOTALL)
     exec(compile(example, "README.md", "exec"), {})
     assert (tmp_path / "din.keras").exists()
+
+
+def test_the_classes_of_the_paper_are_where_it_says():
+    rows = re.findall(r"^\| (?:figure|equation).*?\| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+    assert len(rows) == 8
+    for names, files in rows:
+        code = "".join((ROOT / file).read_text() for file in re.findall(r"`(.*?)`", files))
+        for name in re.findall(r"`(.*?)`", names):
+            for part in name.split("."):
+                assert re.search(rf"^ *(?:class|def) {part}\b", code, re.MULTILINE), f"{name} is not in {files}"
