@@ -1,9 +1,10 @@
-"""Hostile requests against an exported model in TensorFlow's C++ loader: `python -m benchmarks.hardening.fuzz`.
+"""Attacks an exported model in TensorFlow's C++ loader with hostile requests: `python -m benchmarks.hardening.fuzz`.
 
-A case is one request. It has to end in an error, or in finite scores in [0, 1] of the request's shape. Findings are a crash, an answer that
-takes longer than `TIMEOUT`, any other number, and the refusal of a request that is odd but legal (unknown ids, empty or very long
-histories, no rows); `--case NUMBER` with the same seed runs one of them again. So is memory that grows: the least that was resident in the
-last tenth of the cases, less the least in the second tenth, may not exceed `GROWTH`. The first tenth is left to caches and pools.
+A case is one request. It must end in an error, or in finite scores in [0, 1] of the request's shape. Findings are a crash, an answer that
+takes longer than `TIMEOUT`, any other score, and the refusal of a request that is odd but legal (unknown ids, empty or very long histories,
+no rows). `--case NUMBER` with the same seed runs one case again. Growing memory is a finding too: the smallest resident size in the last
+tenth of the cases, minus the smallest in the second tenth, must not exceed `GROWTH`. The first tenth is left out because caches and pools
+fill in it.
 """
 
 import argparse
@@ -20,20 +21,21 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.hardening.hostile_requests import Arrays, Case, make_case
+from benchmarks.hardening.hostile_requests import make_case
+from benchmarks.hardening.request_case import Arrays, Case
 from components.base.errors import InputError
 from components.serving.model.exported_features import read_features
 from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError
 from din_trainer.features import FeatureConfig
 
 TIMEOUT = 30.0  # seconds; a history of 100,000 events takes less than one
-GROWTH = 128 * 2**20  # bytes: 1.6 KiB a case of 100,000; requests of all sizes, none of which leaks, spread the heap by about 65 MiB
+GROWTH = 128 * 2**20  # bytes, or 1.6 KiB a case of 100,000; without any leak, requests of all sizes spread the heap by about 65 MiB
 _SAMPLES, _MOST_FINDINGS = 200, 20
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 
 
 class Model(Protocol):
-    """What is attacked: `LoadedModel`."""
+    """The model that is attacked: `LoadedModel`, or a fake one in tests."""
 
     signatures: dict[str, Any]
 
@@ -43,13 +45,13 @@ class Model(Protocol):
 
 
 class Report(NamedTuple):
-    """What came of the cases.
+    """The results of all cases.
 
     Attributes:
-        outcomes: Cases by signature and outcome: `scores`, or the name of the error's code.
-        findings: A sentence each.
+        outcomes: The number of cases by signature and outcome: `scores`, `crash`, or the name of the error's code.
+        findings: One sentence each.
         resident: Samples of the process's memory over the run, in bytes.
-        seconds: Of all.
+        seconds: The duration of the run.
     """
 
     outcomes: Counter[tuple[str, str]]
@@ -59,7 +61,7 @@ class Report(NamedTuple):
 
 
 def fault_of(case: Case, outputs: Arrays) -> str | None:
-    """What is wrong with an answer."""
+    """Returns what is wrong with an answer; None if nothing is."""
     for name, values in outputs.items():
         if case.rows is not None and values.shape[: len(case.rows)] != case.rows:
             return f"{name} has the shape {values.shape} for {case.rows}"
@@ -74,20 +76,20 @@ def fault_of(case: Case, outputs: Arrays) -> str | None:
 
 
 def growth(resident: list[int]) -> int:
-    """Bytes that the last tenth of the samples stays above the second tenth."""
+    """Returns by how many bytes the last tenth of the samples stays above the second tenth."""
     tenth = max(1, len(resident) // 10)
     return min(resident[-tenth:]) - min(resident[tenth : 2 * tenth] or resident)
 
 
 def fuzz(open_model: Callable[[], Model], features: FeatureConfig, seed: int, numbers: range, timeout: float = TIMEOUT) -> Report:
-    """Runs cases one after another; a model that died is opened again, and after `_MOST_FINDINGS` the rest is left.
+    """Runs cases one after another. Opens a crashed model again, and stops after `_MOST_FINDINGS` findings.
 
     Args:
         open_model: Starts the model.
-        features: What it reads.
-        seed: Of all cases.
-        numbers: Which cases.
-        timeout: Seconds that an answer may take.
+        features: What the model reads.
+        seed: The seed of all cases.
+        numbers: The numbers of the cases.
+        timeout: The seconds that an answer may take.
     """
     began = time.monotonic()
     model = open_model()
@@ -118,7 +120,7 @@ def fuzz(open_model: Callable[[], Model], features: FeatureConfig, seed: int, nu
 
 
 def _run(model: Model, case: Case, timeout: float) -> tuple[str, str | None]:
-    """The outcome, and the fault if it is one."""
+    """Runs a case. Returns the outcome, and the fault if there is one."""
     try:
         outputs = model.run(case.signature, case.inputs, timeout)
     except RunError as error:
@@ -140,10 +142,10 @@ def show(report: Report, console: Console) -> None:
     console.print(f"{cases:,} cases in {report.seconds:,.0f} s, {cases / report.seconds:,.0f} a second", highlight=False)
     if report.resident:
         first, last, most = (size / 2**20 for size in (report.resident[0], report.resident[-1], max(report.resident)))
-        words = (
-            f"memory: {first:,.0f} MiB at first, {last:,.0f} at last, {most:,.0f} at most; grown by {growth(report.resident) / 2**20:,.0f}"
+        grown = growth(report.resident) / 2**20
+        console.print(
+            f"memory: {first:,.0f} MiB at first, {last:,.0f} at last, {most:,.0f} at most; grown by {grown:,.0f}", highlight=False
         )
-        console.print(words, highlight=False)
     for finding in report.findings:
         console.print(f"FINDING {finding}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"{len(report.findings) or 'no'} findings", highlight=False)
@@ -151,17 +153,17 @@ def show(report: Report, console: Console) -> None:
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.hardening.fuzz", description="Hostile requests against a model in TensorFlow's C++ loader."
+        prog="python -m benchmarks.hardening.fuzz", description="Attacks a model in TensorFlow's C++ loader with hostile requests."
     )
-    parser.add_argument("--model", type=Path, help="a version folder; a small model with every kind of feature is made if none is given")
-    parser.add_argument("--cases", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--case", type=int, help="run this case alone")
+    parser.add_argument("--model", type=Path, help="a version folder (default: a small model with every kind of feature, made for the run)")
+    parser.add_argument("--cases", type=int, default=100_000, help="how many requests (default: 100000)")
+    parser.add_argument("--seed", type=int, default=0, help="the seed of all requests (default: 0)")
+    parser.add_argument("--case", type=int, help="run only the case with this number")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status: 0 no findings, 1 findings, 2 no such model."""
+    """Runs the command. Returns the exit status: 0 without findings, 1 with findings, 2 if there is no such model."""
     options = _arguments(arguments)
     numbers = range(options.cases) if options.case is None else range(options.case, options.case + 1)
     with tempfile.TemporaryDirectory() as folder:
