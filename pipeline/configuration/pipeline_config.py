@@ -9,7 +9,7 @@ from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, US
 from components.serving.store.models_config import POLL_SECONDS
 from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
-from pipeline.datasets.synthetic import SyntheticConfig
+from pipeline.datasets.synthetic_config import SyntheticConfig
 
 LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bucketed number of events
 

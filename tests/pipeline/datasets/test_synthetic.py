@@ -13,7 +13,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from components.base.errors import InputError
 from components.base.tfrecord import read_batches
 from pipeline.configuration.load_config import load_config
-from pipeline.datasets.synthetic import PAGE, SyntheticConfig, click_probability, generate, make_world, oracle_metrics, simulate
+from pipeline.datasets.synthetic import generate, oracle_metrics
+from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
+from pipeline.datasets.synthetic_world import click_probability, make_world, simulate
 
 SPLITS = ("train", "validation", "eval")
 SMALL = SyntheticConfig(examples=4_003, users=60, items=40, categories=8, history=4, seed=3)  # 4,003: the last page is cut

@@ -1,0 +1,32 @@
+"""The sizes of a synthetic data set."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from din_trainer.features import Frozen
+
+PAGE = 5  # candidates a request
+DEFAULT_CATEGORIES = 50
+
+
+class SyntheticConfig(Frozen):
+    """Sizes of the world; the defaults are the notebook's."""
+
+    examples: int = Field(50_000, ge=100, description="Impressions.")
+    users: int = Field(1_000, ge=1)
+    items: int = Field(500, ge=PAGE)
+    categories: int | None = Field(None, ge=1, description=f"None: {DEFAULT_CATEGORIES}, or one an item where there are fewer items.")
+    history: int = Field(10, ge=1, description="Most recent clicks kept.")
+    labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, from which nothing can be learnt.")
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SyntheticConfig":
+        if self.category_count > self.items:
+            raise ValueError(f"categories ({self.categories}) must not outnumber items ({self.items})")
+        return self
+
+    @property
+    def category_count(self) -> int:
+        return self.categories or min(DEFAULT_CATEGORIES, self.items)

@@ -1,0 +1,177 @@
+"""The world behind synthetic impressions: users, items, and the probability that a user clicks on an item.
+
+An item belongs to one category, has a latent vector near the centre of its category, and a popularity by Zipf's law. A user has INTERESTS
+favourite categories at a time; at the user's next request, each of them may have been replaced by another one. A request shows PAGE
+candidates: about ON_INTEREST of them come from the user's present interests, the others from all items. A label is a draw with the
+probability σ(logit):
+
+    logit = BIAS + taste(user) + appeal(item) + INTEREST · log(1 + Σ relevance(item, event))    over the events of the visible history
+    relevance(a, b) = max(0, 2 cos(vector a, vector b) − 1)    same item: 1, same category: about 0.7, other category: almost always 0
+
+The interests decide what is shown, and so, over time, what is in the history. The probability depends on the candidate, the user and the
+history only, and all three are features. So the true probabilities (the oracle) are the best that a model can reach, in expectation.
+
+Where each gap comes from:
+
+* A model without history is far below the oracle. Interests come and go, so a user's id does not show what the user wants now, and
+  candidates of the present interests stand beside other candidates that are as popular. The appeal of items and the taste of users remain.
+* Mean pooling is below DIN. A history holds several interests, and only the events that are relevant to the candidate count. Mean pooling
+  averages before the candidate is known: a few relevant events out of ten are blended with the others, and the layers behind it have to
+  undo the blend. Local activation compares each event with the candidate and adds up the relevant ones only.
+  Measured on the demo preset: mean pooling has 0.77 of DIN's lift (AUC − 0.5), a sum instead of the mean has 0.80 (so the blend is the
+  cause, hardly the division), and with INTERESTS = 1, where little is blended, the mean has 0.93.
+* DIN is a little below the oracle. It has to learn vectors, appeals and tastes from a finite number of draws.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
+
+INTERESTS = 4  # categories that a user is after at one time
+TURNOVER = 0.1  # chance that an interest has given way to another one by the user's next request
+ON_INTEREST = 0.5  # share of candidates from the user's present interests; the others are drawn by popularity
+VECTOR_SIZE = 16
+ITEM_SPREAD = 0.4  # distance of an item from its category's centre, of length 1
+BIAS = -2.2  # the logit of an average item for an average user with no relevant history
+USER_TASTE = ITEM_APPEAL = 0.25  # standard deviation over users, over items, in logits
+INTEREST = 2.5  # logits for each unit of log(1 + relevance)
+START, DURATION = 1_767_225_600, 30 * 86_400  # seconds: from 2026-01-01 on, a month
+ACTIVITY_SPREAD = 1.0  # standard deviation of the logarithm: some users come often, some hardly ever
+CHUNK = 2_000  # requests generated at once, at most
+
+
+class World(NamedTuple):
+    """What stays the same: users and items. Ids count from 0; items are numbered in no order of popularity."""
+
+    taste: np.ndarray  # (users,) how readily a user clicks, in logits
+    appeal: np.ndarray  # (items,) how readily an item is clicked, in logits
+    vector: np.ndarray  # (items, VECTOR_SIZE) float32, of length 1
+    category: np.ndarray  # (items,) int64
+    shelf: np.ndarray  # (items,) item ids by category
+    share: np.ndarray  # (items + 1,) cumulative popularity along the shelf, from 0 to 1
+    bounds: np.ndarray  # (categories + 1,) where a category begins on the shelf
+    activity: np.ndarray  # (users,) cumulative share of the requests
+
+
+class Requests(NamedTuple):
+    """R requests in time order, each a page of PAGE candidates; H = history."""
+
+    number: np.ndarray  # (R,) from 0
+    user: np.ndarray  # (R,)
+    timestamp: np.ndarray  # (R,) unix seconds
+    item: np.ndarray  # (R, PAGE)
+    event_item: np.ndarray  # (R, H) clicked before, oldest first; -1 fills the left
+    event_time: np.ndarray  # (R, H)
+    probability: np.ndarray  # (R, PAGE) of a click
+    label: np.ndarray  # (R, PAGE)
+
+
+def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
+    """Draws users and items."""
+    category = rng.permutation(np.arange(config.items) % config.category_count)
+    centre = _unit(rng.standard_normal((config.category_count, VECTOR_SIZE)))
+    vector = _unit(centre[category] + ITEM_SPREAD * _unit(rng.standard_normal((config.items, VECTOR_SIZE))))
+    popularity = 1 / (rng.permutation(config.items) + 10.0)  # Zipf, its head cut off so that no item is on every page
+    shelf = np.argsort(category, kind="stable")
+    log = np.log(popularity)
+    activity = _shares(rng.lognormal(sigma=ACTIVITY_SPREAD, size=config.users))
+    return World(
+        taste=USER_TASTE * rng.standard_normal(config.users),
+        appeal=ITEM_APPEAL * (log - log.mean()) / log.std(),
+        vector=vector.astype(np.float32),
+        category=category,
+        shelf=shelf,
+        share=np.append(0, _shares(popularity[shelf])),
+        bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
+        activity=activity,
+    )
+
+
+def _unit(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def _shares(weight: np.ndarray) -> np.ndarray:
+    """Cumulative shares of weights, ending in exactly 1."""
+    total = np.cumsum(weight)
+    return total / total[-1]
+
+
+def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_item: np.ndarray) -> np.ndarray:
+    """The probability of a click, from what the features show and from nothing else.
+
+    Args:
+        user: (R,).
+        item: (R, PAGE), the candidates.
+        event_item: (R, H), the history; -1 is no event.
+
+    Returns:
+        (R, PAGE).
+    """
+    cosine = world.vector[item] @ world.vector[event_item].transpose(0, 2, 1)  # (R, PAGE, V) × (R, V, H) -> (R, PAGE, H)
+    relevance = np.where(event_item[:, None] >= 0, np.maximum(2 * cosine - 1, 0), 0)
+    interest = np.log1p(relevance.sum(-1, dtype=np.float64))
+    logit = BIAS + world.taste[user][:, None] + world.appeal[item] + INTEREST * interest
+    return 1 / (1 + np.exp(-logit))
+
+
+def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Iterator[Requests]:
+    """Yields all requests in time order, at most CHUNK at once; no user is in a chunk twice, so its histories are known at its start."""
+    wanted = rng.integers(config.category_count, size=(config.users, INTERESTS))
+    event_item = np.full((config.users, config.history), -1)
+    event_time = np.zeros((config.users, config.history), np.int64)
+    done, end, clock = 0, pages(config.examples), START
+    gap = DURATION / end  # seconds between two requests, on average
+    while done < end:
+        user = np.unique(np.searchsorted(world.activity, rng.random(min(CHUNK, config.users))))
+        user = rng.permutation(user)[: end - done]
+        number = np.arange(done, done + len(user))
+        timestamp = clock + np.cumsum(rng.exponential(gap, len(user))).astype(np.int64)
+        done, clock = done + len(user), timestamp[-1] + 1
+        turned = rng.random((len(user), INTERESTS)) < TURNOVER
+        wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), wanted[user])
+        item = _candidates(world, wanted[user], rng)
+        probability = click_probability(world, user, item, event_item[user]) if config.labels == "interest" else np.full(item.shape, 0.5)
+        label = (rng.random(item.shape) < probability).astype(np.int64)
+        yield Requests(number, user, timestamp, item, event_item[user], event_time[user], probability, label)
+        for place in range(PAGE):
+            clicked = label[:, place] == 1
+            _remember(event_item, user[clicked], item[clicked, place])
+            _remember(event_time, user[clicked], timestamp[clicked])
+
+
+def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A page a request, (R, INTERESTS) -> (R, PAGE): partly from the user's present interests, partly from everything, both by popularity.
+
+    An item that is on a page already gives its second place to one drawn evenly.
+    """
+    shape = (len(wanted), PAGE)
+    category = np.take_along_axis(wanted, rng.integers(INTERESTS, size=shape), axis=1)
+    on_interest = rng.random(shape) < ON_INTEREST
+    low = np.where(on_interest, world.share[world.bounds[category]], 0)
+    high = np.where(on_interest, world.share[world.bounds[category + 1]], 1)
+    place = np.searchsorted(world.share, low + rng.random(shape) * (high - low), side="right") - 1
+    item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the very end
+    while (again := _repeats(item)).any():
+        item[again] = rng.integers(len(world.shelf), size=again.sum())
+    return item
+
+
+def _repeats(item: np.ndarray) -> np.ndarray:
+    """(R, PAGE) -> (R, PAGE) bool: whether the item stands further left on its page too."""
+    same = item[:, :, None] == item[:, None, :]
+    return np.tril(same, -1).any(-1)
+
+
+def _remember(events: np.ndarray, user: np.ndarray, value: np.ndarray) -> None:
+    """Appends one event to the right of each user's row in (users, H); the oldest one falls off on the left."""
+    events[user, :-1] = events[user, 1:]
+    events[user, -1] = value
+
+
+def pages(impressions: float) -> int:
+    """How many requests show that many impressions."""
+    return -(-round(impressions) // PAGE)
