@@ -1,36 +1,50 @@
-"""`din bench`: the command line finds it by the entry point `din.commands` in pyproject.toml."""
+"""`din bench`: it runs the benchmarks. `din` finds it by the entry point `din.commands` in pyproject.toml."""
 
 import argparse
 from pathlib import Path
 
 from components.base.errors import InputError
-from pipeline.cli.arguments import Commands, add_json, add_settings, command_line
+from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, command_line
 
 
 def add_commands(commands: Commands) -> None:
-    bench = commands.add_parser("bench", help="measure; prints a table")
+    bench = add_command(commands, "bench", "measure quality, speed or cost, and print a table")
     benchmarks = bench.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
-    _add_quality(benchmarks.add_parser("quality", help="DIN, its variants and the paper's base models on the same data"))
-    for name, meaning, call in (
-        ("train", "training and inference speed beside DeepCTR, DeepCTR-Torch and torch-rechub", _train),
-        ("evaluation", "what the evaluation costs, in a run of the demo and beside the ways that it replaces", _evaluation),
-        ("serve", "what a request costs beside plain Keras, DeepCTR and ONNX Runtime", _serve),
+    _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
+    for name, purpose, call in (
+        ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
+        (
+            "evaluation",
+            "measure the time of the evaluation, in a run of the demo and compared with the methods that it replaces",
+            _evaluation,
+        ),
+        ("serve", "compare the latency of a request with plain Keras, DeepCTR and ONNX Runtime", _serve),
     ):
-        benchmark = benchmarks.add_parser(name, help=meaning)
+        benchmark = add_command(benchmarks, name, purpose)
         add_json(benchmark, "the measurements as one JSON object")
         benchmark.set_defaults(call=call)
 
 
 def _add_quality(quality: argparse.ArgumentParser) -> None:
-    suite = "several data sets, with DeepCTR's DIN beside ours; a suite that was cut off goes on where it stopped"
+    suite = (
+        "compare on several data sets, with DeepCTR's DIN, too: a TOML file or the name of a shipped suite; an interrupted suite goes on"
+    )
     quality.add_argument("--suite", metavar="NAME|FILE", help=suite)
-    quality.add_argument("--sources", type=Path, metavar="DIR", help="with a suite: the folder of its sources")
-    quality.add_argument("--out", type=Path, metavar="DIR", help="with a suite (default: workspace/quality/NAME)")
-    quality.add_argument("--config", metavar="FILE|NAME", help="without a suite (default: demo)")
+    quality.add_argument("--sources", type=Path, metavar="DIR", help="with --suite: the folder of the sources that it imports")
+    quality.add_argument(
+        "--out", type=Path, metavar="DIR", help="with --suite: the folder of its results (default: workspace/quality/NAME)"
+    )
+    quality.add_argument(
+        "--config", metavar="FILE|NAME", help="without --suite: a TOML file, or the name of a shipped configuration (default: demo)"
+    )
     add_settings(quality)
-    quality.add_argument("--data", type=Path, metavar="DIR", help="without a suite (default: the configuration's synthetic data)")
-    quality.add_argument("--seeds", type=int, metavar="N", help="trainings of each model (default: the suite's, or 3)")
-    quality.add_argument("--models", metavar="NAME,NAME…", help="e.g. base,din (default: all)")
+    quality.add_argument(
+        "--data", type=Path, metavar="DIR", help="without --suite: a data set (default: the synthetic data of the configuration)"
+    )
+    quality.add_argument(
+        "--seeds", type=int, metavar="N", help="number of trainings of each model, each with its own seed (default: as the suite, or 3)"
+    )
+    quality.add_argument("--models", metavar="NAME,NAME…", help="the models, e.g. base,din (default: all)")
     add_json(quality, "the measurements as one JSON object")
     quality.set_defaults(call=_quality)
 

@@ -1,4 +1,4 @@
-"""Arguments that several commands share."""
+"""Helpers for the parsers of the `din` commands, and the arguments that several commands share."""
 
 import argparse
 import sys
@@ -10,23 +10,42 @@ DEFAULT_WORKSPACE = Path("workspace")
 Commands = Any  # argparse has no public name for what `add_subparsers` returns
 
 
+def add_command(commands: Commands, name: str, purpose: str) -> argparse.ArgumentParser:
+    """Adds a command.
+
+    Args:
+        commands: What `add_subparsers` returned.
+        name: The name of the command.
+        purpose: Shown in the list of commands, and at the top of the command's own help.
+
+    Returns:
+        The parser of the command.
+    """
+    return commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+
+
 def add_workspace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace",
         type=Path,
         metavar="DIR",
         default=DEFAULT_WORKSPACE,
-        help="the folder of all runs and versions (default: workspace)",
+        help="the folder of all runs and served versions (default: workspace)",
     )
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", help="the name whose versions are meant (default: the only name in the workspace)")
+    parser.add_argument("--name", help="the name of the model, which its configuration gives (default: the only name in the workspace)")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], dest="settings", help="change one setting, e.g. training.epochs=3"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="settings",
+        help="change one setting of the configuration, e.g. training.epochs=3; can be repeated",
     )
 
 
@@ -35,5 +54,5 @@ def add_json(parser: Any, what: str) -> None:
 
 
 def command_line() -> str:
-    """The command as the user typed it, for manifests."""
+    """Returns the command as the user typed it, for manifests."""
     return " ".join(["din", *sys.argv[1:]])

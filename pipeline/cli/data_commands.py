@@ -1,66 +1,81 @@
-"""`din synth` and `din import`: data sets in the layout that `din run` reads."""
+"""`din synth` and `din import`: they make data sets in the layout that `din run` reads."""
 
 import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli.arguments import Commands, add_json, command_line
+from pipeline.cli.arguments import Commands, add_command, add_json, command_line
 
 _SYNTHETIC_SIZES = {
-    "examples": "impressions",
-    "users": "users",
-    "items": "items",
-    "categories": "categories",
-    "history": "most recent clicks that are kept of a user",
-    "seed": "of all random numbers",
+    "examples": "number of impressions",
+    "users": "number of users",
+    "items": "number of items",
+    "categories": "number of categories",
+    "history": "number of a user's most recent clicks that a history holds",
+    "seed": "seed of all random numbers",
 }
 
 
 def add_commands(commands: Commands) -> None:
-    _add_synth(commands.add_parser("synth", help="write synthetic impressions whose best possible AUC is known"))
-    _add_import(commands.add_parser("import", help="bring real data into the same layout"))
+    _add_synth(add_command(commands, "synth", "make a data set of synthetic impressions, whose best possible AUC is known"))
+    _add_import(add_command(commands, "import", "make a data set from real data"))
 
 
 def _add_synth(synth: argparse.ArgumentParser) -> None:
-    synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help="sizes to start from (default: notebook)")
+    preset = "the configuration whose sizes hold where no other size is given (default: notebook)"
+    synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help=preset)
     for name, meaning in _SYNTHETIC_SIZES.items():
-        synth.add_argument(f"--{name}", type=int, metavar="N", help=meaning)
-    synth.add_argument("--labels", choices=("interest", "random"), help="random: coin flips, from which nothing can be learnt")
-    synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the items' latent vectors, keyed by id")
-    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
-    add_json(synth, "the manifest")
+        synth.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning} (default: as the preset)")
+    labels = "interest: users click on what interests them (default); random: coin flips, from which nothing can be learnt"
+    synth.add_argument("--labels", choices=("interest", "random"), help=labels)
+    synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the latent vectors of the items, with their ids")
+    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
+    add_json(synth, "the manifest of the data set as one JSON object")
     synth.set_defaults(call=_synth)
 
 
 def _add_import(imports: argparse.ArgumentParser) -> None:
     from pipeline.datasets.sources.by_name import SOURCES
 
-    imports.add_argument("name", choices=SOURCES)
-    imports.add_argument("source", type=Path, metavar="SOURCE", help="its file or folder")
-    imports.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty folder")
-    imports.add_argument("--mapping", metavar="FILE|NAME", help="TOML: the role of each column of a click log")
-    metadata = "a file about the items (amazon, sequences; default: beside SOURCE)"
+    imports.add_argument("name", choices=SOURCES, help="the format of the source")
+    imports.add_argument("source", type=Path, metavar="SOURCE", help="the file or the folder of the source")
+    imports.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
+    mapping = "for clicklog: a TOML file that gives each column its role, or the name of a shipped one"
+    imports.add_argument("--mapping", metavar="FILE|NAME", help=mapping)
+    metadata = "for amazon and sequences: the file that describes the items (default: the one beside SOURCE)"
     imports.add_argument("--metadata", type=Path, metavar="FILE", help=metadata)
-    splits = "by each user's last impressions or items, by time, by user, or as the source is split"
+    splits = (
+        "what goes into validation/ and eval/: each user's last impressions (last) or last items (last-items), the latest impressions of "
+        "all users (time), some of the users (user), or what the source says (given) (default: last if the source has impressions without "
+        "a click, otherwise last-items)"
+    )
     imports.add_argument("--split", choices=("last", "last-items", "time", "user", "given"), help=splits)
-    imports.add_argument("--eval-share", type=float, metavar="N", help="for last, time and user (default: 0.2)")
-    imports.add_argument("--validation-share", type=float, metavar="N", help="for last, time, user and given (default: 0.1)")
-    imports.add_argument("--last", type=int, metavar="N", help="for last-items: items of each user in eval, and in validation (default: 1)")
-    negatives = "where impressions without a click come from (default: observed if the source has any)"
+    imports.add_argument("--eval-share", type=float, metavar="N", help="share of eval/ with last, time and user (default: 0.2)")
+    validation_share = "share of validation/ with last, time and user, and with given if the source has none (default: 0.1)"
+    imports.add_argument("--validation-share", type=float, metavar="N", help=validation_share)
+    last = "with last-items: number of each user's items in eval/, and of those in validation/ (default: 1)"
+    imports.add_argument("--last", type=int, metavar="N", help=last)
+    negatives = (
+        "where impressions without a click come from: the source (observed), or items drawn at random, with equal chances (uniform) or in "
+        "proportion to their clicks (popularity) (default: observed if the source has any, otherwise uniform)"
+    )
     imports.add_argument("--negatives", choices=("observed", "uniform", "popularity"), help=negatives)
-    imports.add_argument("--negatives-per-positive", type=int, metavar="N", help="of sampled negatives (default: 1)")
-    imports.add_argument("--history", type=int, metavar="N", dest="history_length", help="most recent clicks that are kept (default: 50)")
-    imports.add_argument("--seed", type=int, metavar="N", help="of sampled negatives and users (default: 0)")
-    broken = "drop and count broken lines; without it the first one ends the import"
+    per_positive = "number of drawn impressions without a click for each one with a click (default: 1)"
+    imports.add_argument("--negatives-per-positive", type=int, metavar="N", help=per_positive)
+    history = "number of a user's most recent clicks that a history holds (default: 50)"
+    imports.add_argument("--history", type=int, metavar="N", dest="history_length", help=history)
+    imports.add_argument("--seed", type=int, metavar="N", help="seed of what is drawn: negatives, and users of a split (default: 0)")
+    broken = "leave out broken lines and count them; without this option the first broken line ends the import"
     imports.add_argument("--skip-broken", action="store_true", default=None, help=broken)
-    add_json(imports, "the manifest")
+    add_json(imports, "the manifest of the data set as one JSON object")
     imports.set_defaults(call=_import)
 
 
 def _synth(args: argparse.Namespace) -> int:
     from pipeline.configuration.load_config import load_config, parse_section
-    from pipeline.datasets.synthetic import SyntheticConfig, generate
+    from pipeline.datasets.synthetic import generate
+    from pipeline.datasets.synthetic_config import SyntheticConfig
 
     given = {name: value for name in SyntheticConfig.model_fields if (value := getattr(args, name, None)) is not None}
     config = parse_section(SyntheticConfig, {**load_config(args.preset).synthetic.model_dump(), **given}, "din synth")

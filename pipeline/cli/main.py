@@ -1,8 +1,8 @@
-"""The `din` command: it finds the command that is asked for, and turns exceptions into sentences and exit statuses.
+"""The `din` command: it calls the command that the user names, and turns exceptions into sentences and exit statuses.
 
-Each file beside this one adds a group of commands. Other packages add commands by an entry point of the group `din.commands`, which names a
-function like `add_commands` here: that is how `din bench` is found, although this package imports no benchmark. Heavy imports stand inside
-the functions that need them, so that `din --help` is quick.
+Each file beside this one adds a group of commands. Another package can add commands by an entry point of the group `din.commands`, which
+names a function like `add_commands` here: this is how `din bench` is found, although this package imports no benchmark. Heavy imports are
+inside the functions that need them, so that `din --help` is quick.
 """
 
 import argparse
@@ -23,7 +23,7 @@ EXIT_STATUS = """exit status:
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each parsed command has a `call` that takes the arguments and returns the exit status."""
+    """Returns the parser of all commands. Parsed arguments have a function `call` that runs the command and returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="din",
         description="Trains a Deep Interest Network with TFX and ships it to TF Serving.",
@@ -39,14 +39,14 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `din`; returns the exit status."""
+    """Runs `din` and returns its exit status."""
     args = make_parser().parse_args(argv)
     try:
         return args.call(args)
     except InputError as error:
         print(f"din: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:

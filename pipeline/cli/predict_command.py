@@ -1,4 +1,4 @@
-"""`din predict`: scores of JSON lines, or of a folder of TFRecords."""
+"""`din predict`: it scores impressions, which are JSON lines or a folder of TFRecords."""
 
 import argparse
 import json
@@ -7,16 +7,22 @@ from pathlib import Path
 
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
-from pipeline.cli.arguments import Commands
+from pipeline.cli.arguments import Commands, add_command
 
 
 def add_commands(commands: Commands) -> None:
-    predict = commands.add_parser("predict", help="score a JSONL file, or a folder of TFRecords, with an exported or a served model")
+    predict = add_command(commands, "predict", "score impressions with an exported or a served model")
     scorer = predict.add_mutually_exclusive_group(required=True)
-    scorer.add_argument("--model", type=Path, metavar="DIR", help="a version folder, e.g. workspace/serving/demo/<version>")
+    scorer.add_argument(
+        "--model", type=Path, metavar="DIR", help="an exported model: the folder of a version, e.g. workspace/serving/demo/VERSION"
+    )
     scorer.add_argument("--url", help="a served model, e.g. http://127.0.0.1:8501/v1/models/demo or grpc://127.0.0.1:8500/demo")
-    predict.add_argument("input", type=Path, metavar="FILE.jsonl|DIR", help="impressions: JSON lines, or a folder of TFRecords")
-    predict.add_argument("--out", type=Path, metavar="FILE.jsonl", help="file for the scores (a folder of TFRecords needs it)")
+    predict.add_argument(
+        "input", type=Path, metavar="FILE.jsonl|DIR", help="the impressions: a file with one JSON object a line, or a folder of TFRecords"
+    )
+    predict.add_argument(
+        "--out", type=Path, metavar="FILE.jsonl", help="the file for the scores; required for a folder (default: print them)"
+    )
     predict.set_defaults(call=_predict)
 
 
@@ -29,7 +35,7 @@ def _predict(args: argparse.Namespace) -> int:
     from pipeline.terminal import output_to
 
     if args.model:
-        read_features(args.model)  # a wrong folder is refused before TensorFlow starts, which takes seconds
+        read_features(args.model)  # refuses a wrong folder before TensorFlow is imported, which takes seconds
     with output_to(Path(os.devnull)) as terminal:
         if args.input.is_dir():
             from pipeline.predict.score_folder import predict_folder

@@ -1,26 +1,26 @@
-"""`din report` and `din runs`: what earlier runs did."""
+"""`din report` and `din runs`: they show what earlier runs did."""
 
 import argparse
 import json
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands, add_json, add_workspace
+from pipeline.cli.arguments import Commands, add_command, add_json, add_workspace
 
 
 def add_commands(commands: Commands) -> None:
-    report = commands.add_parser("report", help="make one HTML file of a run, which any browser opens offline")
+    report = add_command(commands, "report", "write the report of a run: one HTML file, which any browser opens without a network")
     add_workspace(report)
     which = report.add_mutually_exclusive_group()
-    which.add_argument("--run", metavar="ID", help="a run that din runs lists (default: the last one that was evaluated)")
-    which.add_argument("--compare", nargs=2, metavar="ID", help="two runs side by side, with the differences of their configurations")
+    which.add_argument("--run", metavar="ID", help="the run, by an id that din runs lists (default: the last run that was evaluated)")
+    which.add_argument("--compare", nargs=2, metavar="ID", help="compare two runs, with the differences of their configurations")
     form = report.add_mutually_exclusive_group()
-    form.add_argument("--out", type=Path, metavar="FILE.html", help="default: beside the run's summary")
-    add_json(form, "the content as one JSON object, and make no file")
+    form.add_argument("--out", type=Path, metavar="FILE.html", help="the file to write (default: in the folder of the run)")
+    add_json(form, "the content of the report as one JSON object, without writing a file")
     report.set_defaults(call=_report)
 
-    runs = commands.add_parser("runs", help="list the runs, their metrics and what they pushed")
+    runs = add_command(commands, "runs", "list the runs of a workspace, their metrics and what they pushed")
     add_workspace(runs)
-    add_json(runs, "a JSON array of the summaries")
+    add_json(runs, "the summaries of the runs as one JSON array")
     runs.set_defaults(call=_runs)
 
 

@@ -1,19 +1,21 @@
-"""`din run`: the whole pipeline, with its progress and summary on the terminal."""
+"""`din run`: it runs the whole pipeline, and shows the progress and the summary on the terminal."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands, add_json, add_settings, add_workspace
+from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
 
 
 def add_commands(commands: Commands) -> None:
-    run = commands.add_parser("run", help="run the whole pipeline; without --data it makes synthetic impressions first")
-    run.add_argument("--config", metavar="FILE|NAME", help="a shipped configuration (demo, notebook, movielens, …) or a TOML file")
+    run = add_command(commands, "run", "run the whole pipeline: train a model, evaluate it, and push it if it passes all gates")
+    config = "a TOML file, or the name of a shipped configuration: demo, notebook, movielens, … (default: the default of every setting)"
+    run.add_argument("--config", metavar="FILE|NAME", help=config)
     add_settings(run)
-    run.add_argument("--data", type=Path, metavar="DIR", help="a folder with train/, validation/ and eval/, each with *.tfrecord.gz files")
+    data = "a folder with train/, validation/ and eval/, each with *.tfrecord.gz files (default: make synthetic impressions first)"
+    run.add_argument("--data", type=Path, metavar="DIR", help=data)
     add_workspace(run)
-    add_json(run, "the summary as one JSON object")
+    add_json(run, "the summary of the run as one JSON object")
     run.set_defaults(call=_run)
 
 

@@ -1,4 +1,4 @@
-"""`din serve`, `din rollback` and `din promote`: the versions that were pushed."""
+"""`din serve`, `din rollback` and `din promote`: they serve the versions that were pushed, and change which of them is served."""
 
 import argparse
 import json
@@ -6,28 +6,33 @@ from pathlib import Path
 
 from components.base.errors import InputError
 from components.serving.store.models_config import POLL_SECONDS
-from pipeline.cli.arguments import Commands, add_json, add_name, add_workspace
+from pipeline.cli.arguments import Commands, add_command, add_json, add_name, add_workspace
 
 
 def add_commands(commands: Commands) -> None:
-    serve = commands.add_parser("serve", help="serve the pushed models: by TF Serving, or by a development stand-in where there is none")
+    serve = add_command(
+        commands, "serve", "serve the pushed versions, by TF Serving or, if it is not installed, by a stand-in for development"
+    )
     add_workspace(serve)
     add_name(serve)
-    serve.add_argument("--rest-port", type=int, metavar="N", default=8501, help="0: any free one (default: 8501)")
-    serve.add_argument("--grpc-port", type=int, metavar="N", default=8500, help="0: any free one (default: 8500)")
-    serve.add_argument("--stand-in", action="store_true", help="take the stand-in, even if there is a TF Serving")
+    serve.add_argument("--rest-port", type=int, metavar="N", default=8501, help="port of the REST API; 0 takes a free one (default: 8501)")
+    serve.add_argument("--grpc-port", type=int, metavar="N", default=8500, help="port of the gRPC API; 0 takes a free one (default: 8500)")
+    serve.add_argument("--stand-in", action="store_true", help="use the stand-in, even if TF Serving is installed")
     serve.set_defaults(call=_serve)
 
-    back = commands.add_parser("rollback", help="serve an earlier version again")
+    back = add_command(commands, "rollback", "serve an earlier version again")
     add_workspace(back)
     add_name(back)
-    back.add_argument("--to", type=int, metavar="VERSION", help="default: the newest before the stable one that was not rolled back")
-    seconds = "how often TF Serving reads models.config (default: 5): it loads the version before the labels move; 0: nothing reads it"
+    to = "the version (default: while there is a canary, the stable one; otherwise the newest before it that was not rolled back)"
+    back.add_argument("--to", type=int, metavar="VERSION", help=to)
+    seconds = (
+        "how often TF Serving reads models.config: it must load the version before the labels move; 0 if nothing reads it (default: 5)"
+    )
     back.add_argument("--poll-seconds", type=float, metavar="N", default=POLL_SECONDS, help=seconds)
-    add_json(back, "what is served as one JSON object")
+    add_json(back, "the served versions by label as one JSON object")
     back.set_defaults(call=_rollback)
 
-    promote = commands.add_parser("promote", help="make the canary the stable version")
+    promote = add_command(commands, "promote", "make the canary the stable version")
     add_workspace(promote)
     add_name(promote)
     promote.set_defaults(call=_promote)
