@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.base.errors import DataError, InputError
 from components.base.tfrecord import TFRecordWriter
@@ -34,6 +35,21 @@ def scalar_column(values: np.ndarray) -> pa.Array:
 def list_column(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.Array:
     """A column of lists: row i holds `values[offsets[i]:offsets[i + 1]]`."""
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values if isinstance(values, pa.Array) else pa.array(values))
+
+
+def to_lists(table: pa.Table) -> pa.RecordBatch:
+    """Every column as lists, as `DatasetWriter.write` takes them; a missing value is an empty list."""
+    return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
+
+
+def _as_lists(column: pa.Array) -> pa.Array:
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(lengths))))
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.float32())
+    there = column.is_valid().to_numpy(zero_copy_only=False)
+    return list_column(column.drop_null(), np.concatenate(([0], np.cumsum(there))))
 
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:

@@ -1,11 +1,15 @@
-"""Arrow files between the steps of an import: they can be appended to, and are read back batch by batch."""
+"""Arrow files between the steps of an import: rows are appended, distributed over many files, and read back batch by batch."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
 
+import numpy as np
 import pyarrow as pa
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+_BUFFERED_BYTES = 64_000_000
 
 
 def append_table(path: Path, table: pa.Table) -> None:
@@ -26,3 +30,50 @@ def read_table(paths: Iterable[Path]) -> pa.Table | None:
     """All rows of some files, one after the other; None where there is no file."""
     batches = [batch for path in paths for batch in read_batches(path)]
     return pa.Table.from_batches(batches).combine_chunks() if batches else None
+
+
+class Scatter:
+    """Appends rows to one of several Arrow files each, `FOLDER/<key>/<name>.arrow`, a buffer at a time.
+
+    Args:
+        folder: Where the files go.
+        name: Of the files; each writer has one of its own.
+    """
+
+    def __init__(self, folder: Path, name: str):
+        self._folder, self._name = folder, name
+        self._buffers: dict[str, list[pa.Table]] = defaultdict(list)
+        self._buffered = 0
+
+    def __enter__(self) -> "Scatter":
+        return self
+
+    def write(self, table: pa.Table, keys: np.ndarray, prefix: str = "") -> None:
+        """Distributes rows.
+
+        Args:
+            table: N rows.
+            keys: (N,) integers: the file of each.
+            prefix: Before the keys, as a folder.
+        """
+        if not table.num_rows:
+            return
+        order = np.argsort(keys, kind="stable")
+        present, starts = np.unique(keys[order], return_index=True)
+        ends = np.append(starts[1:], len(keys))
+        table = table.take(order)
+        for key, start, end in zip(present, starts, ends, strict=True):
+            self._buffers[f"{prefix}{key:05d}"].append(table.slice(start, end - start))
+        self._buffered += table.nbytes
+        if self._buffered >= _BUFFERED_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        for key, tables in self._buffers.items():
+            append_table(self._folder / key / f"{self._name}.arrow", pa.concat_tables(tables).combine_chunks())
+        self._buffers.clear()
+        self._buffered = 0
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._flush()

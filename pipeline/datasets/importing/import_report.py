@@ -1,7 +1,15 @@
-"""What an import tells its user: rows read, kept and dropped, and why."""
+"""What an import says of itself: its rules and counts in the manifest, and the report that the user reads."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.splits import split_rule
+from pipeline.datasets.sources.interactions import BROKEN_NAMED, TIMESTAMP, Source
 
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
@@ -22,3 +30,51 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
     yield f"split: {manifest['rules']['split']}"
     rates = ", ".join(f"{rate:.1%} of {split}" for split, rate in manifest["base_rate"].items())
     yield f"clicks: {rates}"
+
+
+def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
+    """The rules of an import in words, for the manifest."""
+    before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
+    timeless = TIMESTAMP not in source.schema.names
+    clicks = before["before" if timeless else source.history]
+    drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
+    return {
+        "order": "the order of the source" if timeless else "time, then the order of the source",
+        "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
+        "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
+        "never one that the user has interacted with at any time; an item's category is the one that it is first seen with"
+        if settings.negatives in drawn
+        else "observed",
+        "split": split_rule(settings),
+    }
+
+
+def row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows of the files: read = kept + dropped."""
+    dropped = _total(result["dropped"] for result in [*read, *ordered])
+    kept = sum(part["interactions"] for part in ordered)
+    return {
+        "read": kept + sum(dropped.values()),
+        "kept": kept,
+        "dropped": dropped,
+        "broken": [where for result in read for where in result["broken"]][:BROKEN_NAMED],
+        "unordered": sum(part["unordered"] for part in ordered),
+    }
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(total)
+
+
+def time_range(table: pa.Table) -> dict[str, int] | None:
+    if TIMESTAMP not in table.column_names or not table.num_rows:
+        return None
+    return {"first": pc.min(table[TIMESTAMP]).as_py(), "last": pc.max(table[TIMESTAMP]).as_py()}
+
+
+def joined_range(ranges: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
+    known = [span for span in ranges if span]
+    return {"first": min(span["first"] for span in known), "last": max(span["last"] for span in known)} if known else None

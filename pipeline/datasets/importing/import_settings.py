@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from components.base.errors import InputError
 from din_trainer.features import Frozen
+from pipeline.datasets.sources.interactions import SPLIT, TIMESTAMP, Source
 
 SplitKind = Literal["last", "last-items", "time", "user", "given"]
 NegativeKind = Literal["observed", "uniform", "popularity"]
@@ -33,3 +35,30 @@ class ImportSettings(Frozen):
     def sampled(self) -> bool:
         """Whether negatives are drawn."""
         return self.negatives in ("uniform", "popularity")
+
+
+def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings:
+    """The settings with what they leave to the source.
+
+    Raises:
+        InputError: They ask for what the source does not have.
+    """
+    names = source.schema.names
+    given = settings.model_fields_set
+    negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
+    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
+    if negatives == "observed" and not source.has_negatives:
+        raise InputError(f"{source.name} knows clicks alone: take --negatives uniform or popularity.")
+    if split == "time" and TIMESTAMP not in names:
+        raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
+    if split == "given" and SPLIT not in names:
+        raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
+    has_effect = {
+        "negatives_per_positive": negatives != "observed",
+        "last": split == "last-items",
+        "eval_share": split in ("last", "time", "user"),
+        "validation_share": split != "last-items",
+    }
+    for name in (name for name, used in has_effect.items() if name in given and not used):
+        raise InputError(f"{name} means nothing with --split {split} and --negatives {negatives}: leave it out, or take others.")
+    return settings.model_copy(update={"negatives": negatives, "split": split})

@@ -12,8 +12,7 @@ The import runs in one process, without Beam: rows are appended to files, and an
 """
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,13 +22,14 @@ import pyarrow.compute as pc
 
 from components.base.errors import InputError
 from pipeline.datasets.importing.arrow_files import read_batches, read_table
-from pipeline.datasets.importing.import_settings import ImportSettings
-from pipeline.datasets.importing.impression_maker import CLICKS, Maker
+from pipeline.datasets.importing.import_report import import_rules, joined_range, row_report, time_range
+from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
+from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker
 from pipeline.datasets.importing.part_steps import FILE_BITS, count_items, make_part, order_part, read_file
-from pipeline.datasets.importing.splits import Cuts, rule, smallest, split_sizes
+from pipeline.datasets.importing.splits import Cuts, split_sizes, values_at_ranks
 from pipeline.datasets.importing.user_order import ORDER, times
-from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column
-from pipeline.datasets.sources.interactions import BATCH_SIZE, BROKEN_NAMED, LABEL, SPLIT, TIMESTAMP, Source
+from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, to_lists
+from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, TIMESTAMP, Source
 from pipeline.terminal import Progress
 
 SHARD_SIZE = 100_000  # impressions a file, about
@@ -57,7 +57,7 @@ def import_source(
     Raises:
         InputError: The source cannot be read, does not go with the settings or holds nothing, or `out` cannot be used.
     """
-    chosen = resolve(source, settings or ImportSettings())
+    chosen = resolve_settings(source, settings or ImportSettings())
     with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
         writer.manifest = {"source": source.name, "command": command, **_Import(source, chosen, writer, progress).execute()}
         check_splits(writer.counts)
@@ -76,33 +76,6 @@ def check_splits(counts: dict[str, int]) -> None:
             raise InputError(f"No impression would be in {name} ({others}): take another --split, or other shares.")
 
 
-def resolve(source: Source, settings: ImportSettings) -> ImportSettings:
-    """The settings with what they leave to the source.
-
-    Raises:
-        InputError: They ask for what the source does not have.
-    """
-    names = source.schema.names
-    given = settings.model_fields_set
-    negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
-    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
-    if negatives == "observed" and not source.has_negatives:
-        raise InputError(f"{source.name} knows clicks alone: take --negatives uniform or popularity.")
-    if split == "time" and TIMESTAMP not in names:
-        raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
-    if split == "given" and SPLIT not in names:
-        raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
-    has_effect = {
-        "negatives_per_positive": negatives != "observed",
-        "last": split == "last-items",
-        "eval_share": split in ("last", "time", "user"),
-        "validation_share": split != "last-items",
-    }
-    for name in (name for name, used in has_effect.items() if name in given and not used):
-        raise InputError(f"{name} means nothing with --split {split} and --negatives {negatives}: leave it out, or take others.")
-    return settings.model_copy(update={"negatives": negatives, "split": split})
-
-
 class _Import:
     """One import; each step reads the files of the one before it."""
 
@@ -119,24 +92,24 @@ class _Import:
         read = self._step("read", self._read)
         self._kept = [result["kept"] for result in read]
         if not any(self._kept):
-            raise InputError(self._nothing_left("no interaction", _row_report(read, [])))
+            raise InputError(self._nothing_left("no interaction", row_report(read, [])))
         ordered = self._step("order", self._order)
         if self._settings.sampled and not any(part["clicks"] for part in ordered):
-            raise InputError(self._nothing_left("no click", _row_report(read, ordered)))
+            raise InputError(self._nothing_left("no click", row_report(read, ordered)))
         items = self._items()
         maker = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
         splits = self._step("write", self._write)
         return {
             "split": self._settings.split,
             "settings": self._settings.model_dump(),
-            "rules": {**self._source.rules, **self._rules()},
+            "rules": {**self._source.rules, **import_rules(self._source, self._settings)},
             "users": sum(part["users"] for part in ordered),
             "items": items.num_rows,
-            "rows": _row_report(read, ordered),
+            "rows": row_report(read, ordered),
             "interactions_without_impression": dict(maker.dropped),
             "negatives_not_drawn": maker.not_drawn,
             "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
-            "time_range": _joined_range(split["time_range"] for split in splits.values()),
+            "time_range": joined_range(split["time_range"] for split in splits.values()),
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
             "base_rate": {name: split["base_rate"] for name, split in splits.items()},
         }
@@ -184,7 +157,7 @@ class _Import:
         size = sum(part["clicks" if self._settings.sampled else "interactions"] for part in ordered)
         validation, evaluation = split_sizes(size, self._settings)
         ranks = [max(size - evaluation - validation - 1, 0), max(size - evaluation - 1, 0)]
-        train_until, validation_until = smallest(self._times, ranks)
+        train_until, validation_until = values_at_ranks(self._times, ranks)
         return Cuts(train_until, validation_until)
 
     def _times(self) -> Iterator[np.ndarray]:
@@ -196,7 +169,7 @@ class _Import:
 
     def _popular_in_train(self, items: pa.Table, cuts: Cuts) -> pa.Table:
         """The items with their clicks in train/ alone: were others counted, an item with few for its negatives would be due later."""
-        maker = Maker(self._source, self._settings, items, cuts)
+        maker = ImpressionMaker(self._source, self._settings, items, cuts)
         clicks = items[CLICKS].to_numpy().copy()
         for file in self._ordered_files():
             table = read_table([file])
@@ -209,13 +182,13 @@ class _Import:
         if TIMESTAMP not in self._source.schema.names:
             return [(file << FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
-        return smallest(self._times, ranks) if ranks else []
+        return values_at_ranks(self._times, ranks) if ranks else []
 
-    def _make(self, items: pa.Table, cuts: Cuts) -> Maker:
+    def _make(self, items: pa.Table, cuts: Cuts) -> ImpressionMaker:
         if self._settings.negatives == "popularity":
             items = self._popular_in_train(items, cuts)
-        copies = 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
-        maker, edges = Maker(self._source, self._settings, items, cuts), self._edges(SHARD_SIZE // copies)
+        maker = ImpressionMaker(self._source, self._settings, items, cuts)
+        edges = self._edges(SHARD_SIZE // maker.copies)
         for file in self._ordered_files():
             make_part(maker, file, edges, self._work / "made")
         return maker
@@ -231,70 +204,8 @@ class _Import:
             assert table is not None
             table = table.take(np.lexsort((table[ORDER].to_numpy(), times(table))))
             positives += pc.sum(table[LABEL]).as_py()
-            ranges.append(_time_range(table))
+            ranges.append(time_range(table))
             for begin in range(0, table.num_rows, BATCH_SIZE):
-                self._writer.write(name, _as_examples(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
+                self._writer.write(name, to_lists(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
         count = self._writer.counts[name]
-        return {"time_range": _joined_range(ranges), "base_rate": positives / count if count else None}
-
-    def _rules(self) -> dict[str, str]:
-        settings = self._settings
-        before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
-        timeless = TIMESTAMP not in self._source.schema.names
-        clicks = before["before" if timeless else self._source.history]
-        drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
-        return {
-            "order": "the order of the source" if timeless else "time, then the order of the source",
-            "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
-            "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
-            "never one that the user has interacted with at any time; an item's category is the one that it is first seen with"
-            if settings.negatives in drawn
-            else "observed",
-            "split": rule(settings),
-        }
-
-
-def _as_examples(table: pa.Table) -> pa.RecordBatch:
-    """Every column as lists, the way `DatasetWriter.write` takes it; a missing value is an empty list."""
-    return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
-
-
-def _as_lists(column: pa.Array) -> pa.Array:
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(lengths))))
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.float32())
-    there = column.is_valid().to_numpy(zero_copy_only=False)
-    return list_column(column.drop_null(), np.concatenate(([0], np.cumsum(there))))
-
-
-def _row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows of the files: read = kept + dropped."""
-    dropped = _total(result["dropped"] for result in [*read, *ordered])
-    kept = sum(part["interactions"] for part in ordered)
-    return {
-        "read": kept + sum(dropped.values()),
-        "kept": kept,
-        "dropped": dropped,
-        "broken": [where for result in read for where in result["broken"]][:BROKEN_NAMED],
-        "unordered": sum(part["unordered"] for part in ordered),
-    }
-
-
-def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for count in counts:
-        total.update(count)
-    return dict(total)
-
-
-def _time_range(table: pa.Table) -> dict[str, int] | None:
-    if TIMESTAMP not in table.column_names or not table.num_rows:
-        return None
-    return {"first": pc.min(table[TIMESTAMP]).as_py(), "last": pc.max(table[TIMESTAMP]).as_py()}
-
-
-def _joined_range(ranges: Iterable[dict[str, int] | None]) -> dict[str, int] | None:
-    known = [span for span in ranges if span]
-    return {"first": min(span["first"] for span in known), "last": max(span["last"] for span in known)} if known else None
+        return {"time_range": joined_range(ranges), "base_rate": positives / count if count else None}

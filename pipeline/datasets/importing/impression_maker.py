@@ -34,7 +34,7 @@ class Made(NamedTuple):
     table: pa.Table
 
 
-class Maker:
+class ImpressionMaker:
     """Makes impressions.
 
     Args:
@@ -84,14 +84,14 @@ class Maker:
         histories = histories_of(table, self._source.history, self._settings.history_length)
         rows = self._impressed(table, histories, wanted)
         splits = assign(table, rows, self._settings, self._cuts)
-        size = BATCH_SIZE // self._copies
+        size = BATCH_SIZE // self.copies
         for begin in range(0, len(rows), size):
             chunk = slice(begin, begin + size)
             for split in np.unique(splits[chunk]):
                 yield Made(int(split), self._impressions(table, histories, rows[chunk][splits[chunk] == split], known))
 
     @property
-    def _copies(self) -> int:
+    def copies(self) -> int:
         """Impressions an interaction."""
         return 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
 
@@ -138,8 +138,8 @@ class Maker:
     def _impressions(self, table: pa.Table, histories: Histories, rows: np.ndarray, known: np.ndarray) -> pa.Table:
         impressions = table.take(rows).drop_columns([name for name in (SPLIT,) if name in table.column_names])
         if self._settings.sampled:
-            rows = np.repeat(rows, self._copies)
-            impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), self._copies))
+            rows = np.repeat(rows, self.copies)
+            impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), self.copies))
             impressions, drawn = self._with_negatives(impressions, codes(table[USER])[rows], known)
             rows = rows[drawn]
         if self._builds_histories:
@@ -153,9 +153,9 @@ class Maker:
         Returns:
             The impressions, and which of the rows are among them: (N,) bool.
         """
-        place = np.arange(repeated.num_rows) % self._copies
+        place = np.arange(repeated.num_rows) % self.copies
         negative = place > 0
-        keys = repeated[ORDER].to_numpy()[negative] * self._copies + place[negative]
+        keys = repeated[ORDER].to_numpy()[negative] * self.copies + place[negative]
         drawn = self._sampler.draw(keys, users[negative], known)
         there = np.ones(repeated.num_rows, bool)
         there[negative] = drawn != NONE_LEFT

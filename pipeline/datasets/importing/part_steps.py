@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.importing.arrow_files import append_table, read_table
-from pipeline.datasets.importing.impression_maker import CLICKS, Maker
+from pipeline.datasets.importing.arrow_files import Scatter, append_table, read_table
+from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker
 from pipeline.datasets.importing.random_numbers import hashes
-from pipeline.datasets.importing.scatter import Scatter
 from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
@@ -70,7 +69,7 @@ def count_items(table: pa.Table) -> pa.Table:
     return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
 
 
-def make_part(maker: Maker, file: Path, edges: list[int], folder: Path) -> None:
+def make_part(maker: ImpressionMaker, file: Path, edges: list[int], folder: Path) -> None:
     """Makes the impressions of a part's users and scatters them by split and time, into `folder/<split>/<shard>/`."""
     table = read_table([file])
     assert table is not None

@@ -30,7 +30,7 @@ class Cuts(NamedTuple):
     draws_validation: bool = False
 
 
-def rule(settings: ImportSettings) -> str:
+def split_rule(settings: ImportSettings) -> str:
     """The protocol in words, for the manifest."""
     shares = {"eval": settings.eval_share, "validation": settings.validation_share}
     percent = {name: f"{share:.4%}".rstrip("0%").rstrip(".") + " %" for name, share in shares.items()}
@@ -99,7 +99,7 @@ def _by_place(user: np.ndarray, settings: ImportSettings) -> np.ndarray:
     return (left <= evaluation + validation).astype(np.int8) + (left <= evaluation)
 
 
-def smallest(batches: Callable[[], Iterator[np.ndarray]], ranks: Sequence[int]) -> list[int]:
+def values_at_ranks(batches: Callable[[], Iterator[np.ndarray]], ranks: Sequence[int]) -> list[int]:
     """The values of some ranks among a stream of integers, in two passes and little memory.
 
     Args:

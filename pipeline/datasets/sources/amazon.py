@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import read_lines, require_rows, time_column
+from pipeline.datasets.sources.text_lines import read_lines, require_rows
+from pipeline.datasets.sources.typed_columns import time_column
 
 UNKNOWN = b"(unknown)"
 _SUFFIXES = (".json", ".json.gz")

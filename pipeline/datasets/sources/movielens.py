@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import Column, Row, find, header_of, read_lines, read_rows, require_rows, time_column, typed
+from pipeline.datasets.sources.text_lines import Row, header_of, read_lines, read_rows, require_rows
+from pipeline.datasets.sources.typed_columns import Column, find_column, time_column, typed_batches
 
 UNKNOWN = "(unknown)"
 _NO_GENRES = b"(no genres listed)"
@@ -148,10 +149,10 @@ def _read(path: Path, separator: str, columns: Sequence[Column], places: Sequenc
     rows = _split(path, separator)
     if places is None:
         header = [name.split(":")[0] for name in header_of(path, rows)]  # RecBole: name:type
-        places, width = [find(path, header, column) for column in columns], len(header)
+        places, width = [find_column(path, header, column) for column in columns], len(header)
     else:
         width = places[-1] + 1
-    return typed(path, require_rows(path, rows), width, list(zip(places, columns, strict=True)), tally)
+    return typed_batches(path, require_rows(path, rows), width, list(zip(places, columns, strict=True)), tally)
 
 
 def _split(path: Path, separator: str) -> Iterator[tuple[int, Row]]:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
-from pipeline.datasets.sources.text_lines import Column, read_lines, require_rows
+from pipeline.datasets.sources.text_lines import read_lines, require_rows
+from pipeline.datasets.sources.typed_columns import Column
 
 ATTRIBUTES = "_item2attributes.json"
 NO_CATEGORY = 0  # S3-Rec counts attributes from 1

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import INT64_MAX, Column, Row, read_rows, require_rows, typed
+from pipeline.datasets.sources.text_lines import Row, read_rows, require_rows
+from pipeline.datasets.sources.typed_columns import INT64_MAX, Column, typed_batches
 
 _FILES = ("UserBehavior.csv", "UserBehavior.csv.gz")
 _CLICK = "pv"
@@ -76,7 +77,7 @@ class Taobao:
             InputError: The file, or a line of it, cannot be read.
         """
         rows = _without_header(file, require_rows(file, read_rows(file)), tally)
-        for user, item, category, behaviour, timestamp in typed(file, rows, len(_COLUMNS), list(enumerate(_COLUMNS)), tally):
+        for user, item, category, behaviour, timestamp in typed_batches(file, rows, len(_COLUMNS), list(enumerate(_COLUMNS)), tally):
             for other in _OTHERS:
                 tally.drop(f"behaviour {other}, not a click", int((behaviour == other.encode()).sum()))
             clicked, in_time = behaviour == _CLICK.encode(), (timestamp >= _BEGIN) & (timestamp < _END)

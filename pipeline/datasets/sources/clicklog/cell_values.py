@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.datasets.sources.clicklog.mapping import DType, LabelMapping, Unit, label_text
-from pipeline.datasets.sources.text_lines import INT64_MAX, time_column
+from pipeline.datasets.sources.typed_columns import INT64_MAX, time_column
 
 UNKNOWN = b"(unknown)"
 _TIME = time_column("timestamp")

@@ -12,8 +12,8 @@ import pytest
 from components.base.errors import InputError
 from pipeline.datasets.importing import import_source as run
 from pipeline.datasets.importing.import_report import lines
-from pipeline.datasets.importing.import_settings import ImportSettings
-from pipeline.datasets.importing.import_source import import_source, resolve
+from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
+from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.sequences import Sequences
@@ -349,7 +349,7 @@ def test_no_click_is_refused_where_negatives_are_drawn(tmp_path: Path) -> None:
 def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: bool, settings: Row, message: str) -> None:
     source = ListSource([[{"user_id": 1, "candidate_item_id": 1, "label": 1}]], tmp_path, has_negatives=has_negatives)
     with pytest.raises(InputError, match=message):
-        resolve(source, ImportSettings(**settings))
+        resolve_settings(source, ImportSettings(**settings))
 
 
 def test_a_source_that_holds_nothing_leaves_nothing(tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ def test_large_ids(tmp_path: Path) -> None:
 
 
 def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.datasets.sources.text_lines.BATCH_SIZE", 2)
+    monkeypatch.setattr("pipeline.datasets.sources.typed_columns.BATCH_SIZE", 2)
     source = MovieLens(folder(tmp_path / "ml"))
     assert [batch.num_rows for batch in source.read(tmp_path / "ml" / "ratings.csv", Tally())] == [2, 2, 2]
     assert read(tmp_path / "ml") == INTERACTIONS

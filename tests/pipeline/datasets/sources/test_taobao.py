@@ -113,7 +113,7 @@ def test_empty_file(tmp_path: Path) -> None:
 
 def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 3 lines, the middle one with 1 click."""
-    monkeypatch.setattr("pipeline.datasets.sources.text_lines.BATCH_SIZE", 3)
+    monkeypatch.setattr("pipeline.datasets.sources.typed_columns.BATCH_SIZE", 3)
     source = write(tmp_path / "UserBehavior.csv")
     assert [batch.num_rows for batch in Taobao(source).read(source, Tally())] == [2, 1, 1]
     assert read(source) == CLICKS
