@@ -1,4 +1,7 @@
-"""The DAG, top to bottom as in the README's picture. The settings of each node are in `pipeline/configuration/node_settings.py`."""
+"""The DAG of the pipeline: its nodes and what flows between them, in the order of the README's picture.
+
+The settings of each node are in `pipeline/configuration/node_settings.py`.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -35,13 +38,59 @@ from pipeline.run.places import Places
 from pipeline.runners import beam_options
 
 
+class DataNodes(NamedTuple):
+    """The nodes that turn impressions into training examples."""
+
+    example_gen: ImportExampleGen
+    statistics_gen: StatisticsGen
+    schema_gen: ImportSchemaGen
+    example_validator: ExampleValidator
+    data_gate: BaseComponent
+    transform: Transform
+
+
+def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
+    # Reads the impressions split by split, because what a model is judged on must never be mixed with what it learns from.
+    example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
+    examples = example_gen.outputs["examples"]
+
+    # Brings in the schema, because every later node relies on the types and shapes that it gives the features.
+    schema_gen = ImportSchemaGen(schema_file=str(places.schema))
+    schema = schema_gen.outputs["schema"]
+
+    # Computes statistics of each feature, because problems of the data show there before anything is trained.
+    statistics_gen = StatisticsGen(examples=examples, schema=schema)
+    statistics = statistics_gen.outputs["statistics"]
+
+    # Compares the statistics with the schema, because a model cannot handle missing features, wrong types or negative ids.
+    example_validator = ExampleValidator(statistics=statistics, schema=schema)
+
+    # Stops the run if there are anomalies, because ExampleValidator only reports them.
+    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"], source_fingerprint=source_fingerprint(DataGate))
+
+    # Learns vocabularies and scales from train/ and puts them into a graph, so that serving transforms features as training does.
+    transform = Transform(examples=examples, schema=schema, **settings.transform_settings(config))
+    transform.add_upstream_node(data_gate)
+
+    return DataNodes(example_gen, statistics_gen, schema_gen, example_validator, data_gate, transform)
+
+
 def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipeline:
-    """The whole pipeline, ready for any runner."""
+    """Makes the whole pipeline, from the impressions to the served version.
+
+    Args:
+        config: The configuration.
+        places: The paths that the nodes read and write, and the version that is stable now.
+        run_id: Keeps the nodes that measure or push out of TFX's cache.
+
+    Returns:
+        The pipeline, for any runner.
+    """
     data = _data_nodes(config, places)
     examples, schema = data.example_gen.outputs["examples"], data.schema_gen.outputs["schema"]
     transform_graph = data.transform.outputs["transform_graph"]
 
-    # Trains the DIN, keeps the epoch that is best on validation/, and exports it with all its signatures.
+    # Trains the model and exports the epoch that is best on validation/, because eval/ must stay unseen until the model is judged.
     trainer = Trainer(
         examples=data.transform.outputs["transformed_examples"],
         transform_graph=transform_graph,
@@ -50,26 +99,26 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     )
     model = trainer.outputs["model"]
 
-    # Adds the columns that slices need and no feature holds: length of a history, activity of a user, popularity of an item.
+    # Adds a history's length, a user's activity and an item's popularity, because slices by them show which users a model fails.
     slice_columns = SliceColumns(examples=examples, schema=schema, **settings.slice_columns_settings(config))
     slice_columns.add_upstream_node(data.data_gate)
     sliced, sliced_schema = slice_columns.outputs["sliced_examples"], slice_columns.outputs["sliced_schema"]
 
-    # Brings in the model that is served now, so that both are judged on the same examples; at first there is none.
+    # Brings in the baseline, by default the model that is served now, so that both are judged on the same examples.
     baseline = [_import_baseline(str(places.baseline))] if places.baseline else []
     compared = {"baseline_model": baseline[0].outputs["result"]} if baseline else {}
 
-    # Computes every metric on every slice through the signature that is served.
+    # Computes each metric on each slice through the served signature, because this is the model that users meet.
     evaluator = Evaluator(
         examples=sliced, schema=sliced_schema, model=model, **compared, **settings.evaluator_settings(config, places.requests)
     ).with_beam_pipeline_args([*beam_options.local_options(), *settings.evaluator_beam_options()])
 
-    # Says how certain the metrics are: confidence intervals, from drawing the users of eval/ again and again.
+    # Adds confidence intervals, by drawing users of eval/ again and again, because a small difference can be chance.
     user_bootstrap = UserBootstrap(
         examples=sliced, schema=sliced_schema, model=model, **compared, **settings.user_bootstrap_settings(config, places.requests)
     )
 
-    # Compares the export with the model that was trained, impression by impression.
+    # Compares the scores of the export with those of the trained model, because an export can differ without an error.
     sameness = Sameness(
         examples=examples,
         schema=schema,
@@ -79,10 +128,10 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         **settings.sameness_settings(config),
     )
 
-    # Loads the export as a server does, sends it requests, and measures latency and memory.
+    # Loads the export as a server does and sends it requests, because a good model can still be slow, too large or not loadable.
     loading_gate = _loading_gate(config, examples, model, sameness.outputs["sample"], run_id)
 
-    # Decides, alone, from what all of them found.
+    # Decides from all that was found, so that one place alone answers for a push.
     verdict = Verdict(
         evaluation=evaluator.outputs["evaluation"],
         intervals=user_bootstrap.outputs["intervals"],
@@ -92,7 +141,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         **settings.verdict_settings(config),
     )
 
-    # Copies a blessed model to the served versions, whole or not at all, and labels it.
+    # Copies a blessed model to the served versions, whole or not at all, because a server may read them at any moment.
     pusher = Pusher(
         model=model,
         model_blessing=verdict.outputs["blessing"],
@@ -105,45 +154,8 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
 
 
 def create_data_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
-    """The pipeline up to Transform, for benchmarks that train on its output by other means."""
+    """Makes the pipeline up to Transform, for benchmarks that train other models on its output."""
     return _pipeline(config, places, _data_nodes(config, places))
-
-
-class DataNodes(NamedTuple):
-    """The nodes from the impressions to what a model is trained on."""
-
-    example_gen: ImportExampleGen
-    statistics_gen: StatisticsGen
-    schema_gen: ImportSchemaGen
-    example_validator: ExampleValidator
-    data_gate: BaseComponent
-    transform: Transform
-
-
-def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
-    # Reads the impressions, split by split.
-    example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
-    examples = example_gen.outputs["examples"]
-
-    # Takes the schema: derived from the features, inferred, or curated by hand.
-    schema_gen = ImportSchemaGen(schema_file=str(places.schema))
-    schema = schema_gen.outputs["schema"]
-
-    # Counts values and missing values; the schema tells ids from numbers.
-    statistics_gen = StatisticsGen(examples=examples, schema=schema)
-    statistics = statistics_gen.outputs["statistics"]
-
-    # Finds what in the data does not fit the schema.
-    example_validator = ExampleValidator(statistics=statistics, schema=schema)
-
-    # Stops the run if it found anything, which ExampleValidator itself never does.
-    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"], source_fingerprint=source_fingerprint(DataGate))
-
-    # Learns vocabularies and moments from train/, and makes ids and numbers of the raw features.
-    transform = Transform(examples=examples, schema=schema, **settings.transform_settings(config))
-    transform.add_upstream_node(data_gate)
-
-    return DataNodes(example_gen, statistics_gen, schema_gen, example_validator, data_gate, transform)
 
 
 def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode]) -> Pipeline:
@@ -158,13 +170,13 @@ def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode])
 
 
 def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sample: Channel, run_id: str) -> BaseComponent:
-    """Our gate by TensorFlow's C++ loader, or TFX's by Docker, as `serving.gate` says."""
+    """Returns the node that `serving.gate` names: ours, which uses TensorFlow's C++ loader, or TFX's, which uses Docker."""
     if config.serving.gate == "docker":
         return InfraValidator(model=model, examples=examples, **settings.infra_validator_settings())
     return InfraGate(model=model, sample=sample, **settings.infra_gate_settings(config, run_id))
 
 
 def _import_baseline(folder: str) -> Importer:
-    """A served model as a Model artifact in TFX's current layout."""
+    """Returns a node that makes a served model a Model artifact, in the folder layout of this TFX version."""
     properties = {ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version}
     return Importer(source_uri=folder, artifact_type=standard_artifacts.Model, custom_properties=properties).with_id("Baseline")
