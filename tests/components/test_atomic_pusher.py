@@ -11,9 +11,9 @@ from tfx.version import __version__ as tfx_version
 
 from components.atomic_pusher import REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
 from components.serving.store.models_config import read_models_config
-from components.serving.store.rollback_and_promote import rollback
+from components.serving.store.rollback_and_promote import promote, rollback
 from components.serving.store.versions import served_versions
-from tests.components.serving.saved_models import save_model
+from tests.components.serving.saved_models import content, save_model
 
 
 class Node:
@@ -93,3 +93,30 @@ def test_weights_that_were_rolled_back_are_refused_with_the_reason(node):
     pushed = node.run(2)
     assert pushed.get_int_custom_property("pushed") == 0
     assert pushed.get_string_custom_property(REFUSED_KEY).startswith(f"these very weights are version {bad}, which was rolled back")
+
+
+@pytest.mark.parametrize("change", [promote, rollback])
+def test_a_stable_version_that_moved_during_the_run_refuses_the_push_with_the_reason(node, change):
+    versions = [int(node.run(weight, push_to="canary").get_string_custom_property("pushed_version")) for weight in (1, 2)]
+    promote(node.base)
+    canary = int(node.run(3, push_to="canary").get_string_custom_property("pushed_version"))
+    stable, now = (versions[1], canary) if change is promote else (versions[1], versions[0])
+    if change is rollback:
+        rollback(node.base)  # which only withdraws the canary
+    change(node.base)
+    before = content(node.base)
+    pushed = node.run(4, replaces=stable)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_string_custom_property(REFUSED_KEY) == (
+        f"version {stable} of demo was stable when the run started, but version {now} is stable now, so the model was never compared with "
+        "what it would replace: start the run again."
+    )
+    assert content(node.base) == before
+    assert node.run(4, replaces=now).get_int_custom_property("pushed") == 1
+
+
+def test_no_stable_version_is_null_in_the_settings(node):
+    assert node.run(1, replaces=None).get_int_custom_property("pushed") == 1
+    pushed = node.run(2, replaces=None)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert pushed.get_string_custom_property(REFUSED_KEY).startswith("no version of demo was stable when the run started")

@@ -1,22 +1,45 @@
-"""A digest of what a SavedModel answers, so that the same weights are not pushed twice."""
+"""A digest of what a SavedModel answers, and the file that records it beside a version: the same weights are not pushed twice."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from components.base.atomic_files import write_durably
 from components.base.pins import read_meta_graph
 from components.serving.store.versions import WARM_UP_FILE
 
+DIGEST_FILE = "model_digest"  # in the folder of a version, where TF Serving ignores it
+_FORMAT = "din-model-digest-1"  # its number goes up when `model_digest` changes: recorded digests then count as missing
+
+
+def read_digest(version: Path) -> str | None:
+    """Returns the digest that is recorded in the folder of a version; None if there is none that can be read."""
+    try:
+        recorded = re.fullmatch(rf"{_FORMAT} ([0-9a-f]{{64}})\n", (version / DIGEST_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return recorded[1] if recorded else None
+
+
+def write_digest(version: Path, digest: str) -> None:
+    """Records the digest of a version in its folder, whole or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    write_durably(version / DIGEST_FILE, f"{_FORMAT} {digest}\n")
+
 
 def model_digest(saved_model: Path) -> str:
-    """SHA-256 over a SavedModel's weights, assets (extra ones too) and signatures: what it answers, not when it was written.
+    """Returns the SHA-256 over a SavedModel's weights, assets (those of `assets.extra/` too) and signatures: over what decides its answers.
 
-    Weights are variables, or floats that the graph holds as constants, in single precision: the last bits of Transform's doubles depend on
-    the order in which Beam adds up. They enter in the order of their contents, because they are numbered and named anew in each export.
-    Else the graph does not enter, for the same reason: whoever trains writes what it follows from into `assets.extra/`. Warm-up requests,
-    which lie there too, change no answer.
+    Weights are the variables, and the floats that the graph holds as constants. Constants enter in single precision, since the last bits
+    of Transform's doubles depend on the order in which Beam adds. Weights enter sorted by content, since each export numbers and names them
+    anew. For the same reason the rest of the graph does not enter: the trainer writes the configuration and the source fingerprint that the
+    graph follows from into `assets.extra/`. The warm-up requests, which lie there too, do not enter, since they change no answer.
     """
     import tensorflow as tf
 
@@ -38,7 +61,7 @@ def model_digest(saved_model: Path) -> str:
 
 
 def _float_constants(graph: Any) -> Iterator[Any]:
-    """The TensorProtos of a GraphDef's constants that are numbers and no counts, its functions' included."""
+    """Yields the TensorProtos of the floating-point constants of a GraphDef and of its functions."""
     from tensorflow.core.framework.types_pb2 import DT_DOUBLE, DT_FLOAT
 
     for node in chain(graph.node, *(function.node_def for function in graph.library.function)):

@@ -1,7 +1,8 @@
-"""`models.config` beside the versions: which of them TF Serving loads, and by which labels they are asked for.
+"""Reads and writes `models.config`, which lies beside the versions of a model: which of them TF Serving loads, and their labels.
 
-The text form of TF Serving's own `ModelServerConfig`, for `--model_config_file` with `--model_config_file_poll_wait_seconds`, and with
-`--allow_version_labels_for_unavailable_models`, without which no label can be given at start-up, when nothing is loaded yet.
+It is the text form of TF Serving's `ModelServerConfig`, for the flags `--model_config_file` and `--model_config_file_poll_wait_seconds`. It
+also needs `--allow_version_labels_for_unavailable_models`: without that flag TF Serving accepts no labels when it starts, because nothing
+is loaded yet.
 """
 
 import time
@@ -14,14 +15,14 @@ from components.base.errors import InputError
 
 MODELS_CONFIG = "models.config"
 STABLE, CANARY = "stable", "canary"
-POLL_SECONDS = 5.0  # how often TF Serving reads the file, as `deploy/serving` has it
+POLL_SECONDS = 5.0  # how often TF Serving reads the file; the same as in `deploy/serving`
 
 
 class ServedModel(NamedTuple):
-    """What TF Serving is told to serve.
+    """What TF Serving must serve.
 
     Attributes:
-        name: Of the model in requests.
+        name: The name of the model in requests.
         base_path: Where TF Serving sees the folder of versions: an absolute path, or a URI.
         labels: Version by label; these versions are loaded.
     """
@@ -32,10 +33,10 @@ class ServedModel(NamedTuple):
 
 
 def read_models_config(folder: Path) -> ServedModel | None:
-    """What the `models.config` of a folder of versions says; None if there is none.
+    """Reads the `models.config` of a folder of versions; None if there is none.
 
     Raises:
-        InputError: It is no configuration of one model with a stable version, or names a version that is not there.
+        InputError: The file does not configure one model with a stable version, or it names a version that is not there.
     """
     from google.protobuf import text_format
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
@@ -46,32 +47,33 @@ def read_models_config(folder: Path) -> ServedModel | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, text_format.ParseError) as error:
-        reason = " ".join(str(error).split()) or "it is no text"
-        raise InputError(f"{file} cannot be read ({reason}): mend it, or delete it.") from error
+        reason = " ".join(str(error).split()) or "it is not text"
+        raise InputError(f"{file} cannot be read ({reason}): correct it, or delete it.") from error
     models = parsed.model_config_list.config
     if len(models) != 1 or STABLE not in models[0].version_labels:
-        raise InputError(f"{file} is to name one model with a version labelled {STABLE}: mend it, or delete it.")
+        raise InputError(f"{file} must name one model with a version labelled {STABLE}: correct it, or delete it.")
     model = models[0]
     for version in sorted({*model.model_version_policy.specific.versions, *model.version_labels.values()}):
         if not (folder / str(version)).is_dir():
-            raise InputError(f"{file} names version {version}, which is not there: mend it, or delete it.")
+            raise InputError(f"{file} names version {version}, which is not there: correct it, or delete it.")
     return ServedModel(model.name, model.base_path, dict(sorted(model.version_labels.items())))
 
 
 def move_labels(folder: Path, served: ServedModel, poll_seconds: float) -> None:
-    """Writes `models.config` in the steps in which a running TF Serving can follow.
+    """Writes `models.config` in steps that a running TF Serving can follow.
 
-    It refuses to move a label to a version that it has not loaded, and goes on to refuse it at each poll without loading anything
-    (`ServerCore::ReloadConfig` in its sources). So such versions are named beside the old labels first, for two polls, and then get theirs.
+    TF Serving refuses a file that moves a label to a version which is not loaded, and at each later poll it refuses the file again without
+    loading the version (`ServerCore::ReloadConfig` in its sources). So the first step keeps the old labels and names the new versions
+    without a label, for two polls; the second step moves the labels.
 
     Args:
-        folder: Of the versions.
-        served: What is to be served in the end.
+        folder: The folder of the versions.
+        served: What must be served in the end.
         poll_seconds: How often TF Serving reads the file; 0 if nothing polls.
 
     Raises:
-        InputError: As `read_models_config`.
-        OSError: It cannot be written; what was written last stands.
+        InputError: As for `read_models_config`.
+        OSError: The file cannot be written; the last one that was written stays.
     """
     before = read_models_config(folder)
     if before is not None and poll_seconds and (new := set(served.labels.values()) - set(before.labels.values())):
@@ -81,15 +83,15 @@ def move_labels(folder: Path, served: ServedModel, poll_seconds: float) -> None:
 
 
 def write_models_config(folder: Path, served: ServedModel, also: Collection[int] = ()) -> None:
-    """Writes `models.config`: whoever reads sees the old one or the new one, even after a loss of power.
+    """Writes `models.config`: a reader sees the old file or the new one, never a part, even after a loss of power.
 
     Args:
-        folder: Of the versions.
-        served: What it says.
+        folder: The folder of the versions.
+        served: The content of the file.
         also: Further versions that are loaded, without a label.
 
     Raises:
-        OSError: It cannot be written; the old one stands.
+        OSError: The file cannot be written; the old one stays.
     """
     from google.protobuf import text_format
     from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig

@@ -1,5 +1,6 @@
-"""A push that is atomic and never repeats: at each moment, and wherever it is killed, the folder holds whole versions only."""
+"""Pushes a model into a folder of served versions: each version there is always whole, and the same weights are never pushed twice."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 from components.base.atomic_files import sync
 from components.base.errors import InputError
 from components.serving.model.signature_page import SIGNATURES_FILE, describe_signatures
-from components.serving.store.model_digest import model_digest
+from components.serving.store.model_digest import model_digest, read_digest, write_digest
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, move_labels
 from components.serving.store.versions import (
     PUSHING,
@@ -24,27 +25,27 @@ from components.serving.store.versions import (
     served_versions,
 )
 
-ANY_VERSION = -1
+ANY_VERSION = -1  # the default of `replaces`, which is no version
 
 
 class PushRefused(InputError):
-    """A sound model is not pushed, and nothing was changed."""
+    """A good model is not pushed, and no version and no label was changed. The message is one sentence."""
 
 
 class RolledBack(PushRefused):
-    """These very weights were served and rolled back."""
+    """The same weights were served before and rolled back."""
 
 
 class StableMoved(PushRefused):
-    """The stable version is another one than the model was compared with."""
+    """The stable version is not the one that was stable when the run started."""
 
 
 class Pushed(NamedTuple):
-    """What a push came to.
+    """The result of a push.
 
     Attributes:
-        version: Where the weights are now.
-        unchanged: These very weights had a label before, so that TF Serving served them already.
+        version: The version that has the weights.
+        unchanged: Whether this version had a label before the push, so that TF Serving served these weights already.
     """
 
     version: int
@@ -63,76 +64,88 @@ def push(
     replaces: int | None = ANY_VERSION,
     poll_seconds: float = 0,
 ) -> Pushed:
-    """Brings a SavedModel to `base/<version>/`, whole or not at all, labels it in `models.config`, and removes old versions.
+    """Copies a SavedModel to `base/<version>/`, whole or not at all, labels it in `models.config`, and removes old versions.
 
-    Versions are unix seconds and always grow. Weights that a kept version has already are not copied again: the labels move to it, be it
-    the stable one, the canary, a superseded one, or one whose push was killed before its labels were written.
+    A version is the time of the push in unix seconds; versions always grow. If a kept version has the same weights, nothing is copied and
+    the labels move to that version: it may be the stable one, the canary, a superseded one, or one whose push was killed before it got its
+    labels.
 
     Args:
-        saved_model: What to push.
-        base: Folder of the versions; its name is the model's.
+        saved_model: The folder of the model.
+        base: The folder of the versions; its name is the name of the model.
         warm_up: Requests (TFRecord of PredictionLog) that TF Serving runs before it serves the version.
-        keep: How many of the newest versions stay, and how many of the newest that were rolled back.
-        push_to: `stable` labels it stable and canary, `canary` as canary alone unless it is the first.
-        base_path: Where TF Serving sees `base`, if not at its absolute path.
+        keep: How many of the newest good versions stay, and how many of the newest that were rolled back.
+        push_to: `stable` gives the version both labels; `canary` gives it the label canary alone, except to the first version.
+        base_path: Where TF Serving sees `base`; empty for its absolute path.
         pinned: Further versions that stay.
-        replaces: The version that was stable when the model was compared with it; None if there was none. By default it is not checked.
-        poll_seconds: How often a TF Serving reads `models.config`; twice that long the new version is loaded before the labels move.
+        replaces: The version that was stable when the run started, None if there was none. The push is refused if another one is stable
+            now. By default this is not checked.
+        poll_seconds: How often TF Serving reads `models.config`: it gets two polls to load the version before the labels move; 0 if nothing
+            polls.
 
     Raises:
-        RolledBack: A kept version has these weights, and was rolled back.
-        StableMoved: Another version than `replaces` is stable by now.
+        RolledBack: A kept version has the same weights, and was rolled back.
+        StableMoved: The stable version is not `replaces`.
         InputError: `models.config` or `rolled_back` cannot be read.
-        OSError: The copy failed, on a full disk for instance; nothing of it remains.
+        OSError: The copy failed, for example on a full disk; it was removed.
     """
+    digest = model_digest(saved_model)  # before the lock is taken, since it reads all weights
     base.mkdir(parents=True, exist_ok=True)
     with locked(base):
         clear_leftovers(base)
         before = served_model(base)
         labels = before.labels if before else {}
         if replaces not in (ANY_VERSION, labels.get(STABLE)):
-            raise StableMoved(_explain_move(base, replaces, labels.get(STABLE)))
-        version = _same_weights(saved_model, base)
+            was, now = ("no version" if stable is None else f"version {stable}" for stable in (replaces, labels.get(STABLE)))
+            raise StableMoved(
+                f"{was} of {base.name} was stable when the run started, but {now} is stable now, so the model was never compared with what "
+                "it would replace: start the run again."
+            )
+        version = _version_with(digest, base)
         if version in read_rolled_back(base):
             again = f"din rollback --name {base.name} --to {version}"
             raise RolledBack(f"these very weights are version {version}, which was rolled back: {again} serves it again.")
         unchanged = version in labels.values()
         if version is None:
-            version = _copy_in(saved_model, base, warm_up)
+            version = _copy_in(saved_model, digest, base, warm_up)
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         move_labels(base, served, poll_seconds)
         versions, rolled_back = served_versions(base), read_rolled_back(base)
-        sound, bad = ([v for v in versions if (v in rolled_back) == is_bad] for is_bad in (False, True))
-        stay = {*sound[-keep:], *bad[-keep:], *served.labels.values(), *pinned}  # the bad ones so that they are known again
+        good, bad = ([v for v in versions if (v in rolled_back) == is_bad] for is_bad in (False, True))
+        stay = {*good[-keep:], *bad[-keep:], *served.labels.values(), *pinned}  # bad ones stay so that their weights are recognised
         for old in versions:
             if old not in stay:
                 remove_version(base, old)
     return Pushed(version, unchanged)
 
 
-def _explain_move(base: Path, then: int | None, now: int | None) -> str:
-    was, is_now = (f"version {version}" if version is not None else "no version" for version in (then, now))
-    return (
-        f"{was} of {base.name} was stable when the run started, but {is_now} is stable now, so the model was never compared with what it "
-        "would replace: start the run again."
-    )
+def _version_with(digest: str, base: Path) -> int | None:
+    """Returns the newest version with a digest; None if there is none.
 
-
-def _same_weights(saved_model: Path, base: Path) -> int | None:
-    """The newest version that answers as `saved_model` does; None if none of them does."""
-    digest = model_digest(saved_model)
+    A recorded digest only excludes a version. Before two models count as equal, the weights of the version are read: they or the record may
+    be damaged. Versions without a readable record, as in older workspaces, are read as well, once: their digest is recorded then.
+    """
     for version in reversed(served_versions(base)):
+        folder = base / str(version)
+        recorded = read_digest(folder)
+        if recorded not in (None, digest):
+            continue
         try:
-            if model_digest(base / str(version)) == digest:
-                return version
-        except Exception:  # TensorFlow's many ways to say that somebody damaged it
-            logging.warning("%s cannot be read, so nothing is known to equal it", base / str(version), exc_info=True)
+            found = model_digest(folder)
+        except Exception:  # a damaged version raises many kinds of errors in TensorFlow
+            logging.warning("%s cannot be read: it is not compared with the model that is pushed", folder, exc_info=True)
+            continue
+        if found != recorded:
+            with contextlib.suppress(OSError):  # it is computed again next time
+                write_digest(folder, found)
+        if found == digest:
+            return version
     return None
 
 
-def _copy_in(saved_model: Path, base: Path, warm_up: Path | None) -> int:
-    """Copies beside the versions under a name that TF Serving skips, has it on the disk, and renames it to its number."""
+def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -> int:
+    """Copies the model to a name that TF Serving skips, waits until it is on the disk, and renames it to its version number."""
     version = max([int(time.time()), *(last + 1 for last in served_versions(base))])
     aside = base / f"{PUSHING}{version}"
     try:
@@ -141,6 +154,7 @@ def _copy_in(saved_model: Path, base: Path, warm_up: Path | None) -> int:
             (aside / WARM_UP_FILE).parent.mkdir(exist_ok=True)
             shutil.copyfile(warm_up, aside / WARM_UP_FILE)
         (aside / SIGNATURES_FILE).write_text(describe_signatures(saved_model, base.name), encoding="utf-8")
+        write_digest(aside, digest)
         for folder, _, files in os.walk(aside):
             for path in (*(Path(folder, file) for file in files), Path(folder)):
                 sync(path)

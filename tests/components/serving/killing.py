@@ -1,16 +1,21 @@
-"""A program that changes a serving folder, killed before each of its changes to the file system in turn.
+"""A program that changes a serving folder, and is killed before each of its changes to the file system in turn.
 
     python killing.py push|rollback START OUT
 
-START/demo is the folder of versions, START/model what is pushed. `OUT/<n>` is a copy of START in which the call was killed before its n-th
-change; the highest n is one in which it came to its end. There is no TensorFlow in it: a model is equal to another if their weights are.
+START/demo is the folder of versions, START/model is the model to push. `OUT/<n>` is a copy of START in which the call was killed before its
+n-th change; in the one with the highest n the call was not killed. TensorFlow is not needed: two models are equal if their files of weights
+are. fsync is counted but not done: a killed process, unlike a loss of power, loses nothing that it wrote.
 """
 
+import hashlib
 import os
 import shutil
 import signal
 import sys
 from pathlib import Path
+
+import google.protobuf.text_format  # noqa: F401  # here, so that no fork imports these two anew
+import tensorflow_serving.config.model_server_config_pb2  # noqa: F401
 
 import components.serving.store.push as pushing
 from components.serving.store.rollback_and_promote import rollback
@@ -19,7 +24,7 @@ _CHANGES = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.sym
 
 
 def weights(model):
-    return (model / "variables" / "weights").read_bytes()
+    return hashlib.sha256((model / "variables" / "weights").read_bytes()).hexdigest()
 
 
 def push(folder):
@@ -30,7 +35,7 @@ CALLS = {"push": push, "rollback": lambda folder: rollback(folder / "demo")}
 
 
 def killed_before(change, call, folder):
-    """Whether the call, in a fork, was killed before that change, the first being 1."""
+    """Runs the call in a fork. Returns whether it was killed before a change; the first change is 1."""
     child = os.fork()
     if child:
         return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -54,7 +59,7 @@ def killed_before(change, call, folder):
         if event in _CHANGES or writes:
             count()
 
-    os.fsync, os.sendfile = counting(os.fsync), counting(os.sendfile)  # of which Python tells no auditor
+    os.fsync, os.sendfile = counting(lambda file: None), counting(os.sendfile)  # no audit event stands for these two
     sys.addaudithook(audit)
     try:
         call(folder)

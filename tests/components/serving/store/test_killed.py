@@ -1,4 +1,4 @@
-"""Push and rollback, killed before each change to the file system: every version stays whole, and the next call mends the rest."""
+"""Push and rollback, killed before each change to the file system: every version stays whole, and the next call repairs the rest."""
 
 import shutil
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import components.serving.store.push as pushing
+from components.serving.store.model_digest import DIGEST_FILE, read_digest, write_digest
 from components.serving.store.models_config import ServedModel, read_models_config, write_models_config
 from components.serving.store.rollback_and_promote import rollback
 from components.serving.store.versions import read_rolled_back, served_versions
@@ -37,7 +38,7 @@ def killed_everywhere(name, start, tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    """Versions 1 to 3, the newest of which is served, and a model to push."""
+    """A model to push, and no version yet."""
     folder = tmp_path / "start"
     (folder / "demo").mkdir(parents=True)
     make_model(folder / "model", NEW)
@@ -47,8 +48,11 @@ def start(tmp_path):
 
 @pytest.fixture
 def served(start):
+    """Versions 1 to 3 too, the newest of which is served."""
     for version in (1, 2, 3):
-        make_model(start / "demo" / str(version), f"weights {version}".encode())
+        folder = make_model(start / "demo" / str(version), f"weights {version}".encode())
+        if version < 3:  # 3 is of an older workspace
+            write_digest(folder, killing.weights(folder))
     write_models_config(start / "demo", ServedModel("demo", "/models/demo", {"canary": 3, "stable": 3}))
     return start
 
@@ -57,22 +61,32 @@ def served(start):
 def without_tensorflow(monkeypatch):
     monkeypatch.setattr(pushing, "model_digest", killing.weights)
     monkeypatch.setattr(pushing, "describe_signatures", lambda model, name: f"signatures of {name}\n")
+    monkeypatch.setattr("os.fsync", lambda file: None)
 
 
 def assert_whole(start, folder):
-    """Each version that can be seen is the one that was there, or the pushed one; the configuration names such versions only."""
+    """Each version is the one that was there or the pushed one, and its digest is whole; the configuration names such versions only."""
     expected = {path.name: content(path) for path in (start / "demo").iterdir() if path.is_dir()}
+    for files in expected.values():
+        files.pop(DIGEST_FILE, None)
     pushed = {**content(start / "model"), "assets.extra/tf_serving_warmup_requests": b"warm", "signatures.md": b"signatures of demo\n"}
     versions = served_versions(folder / "demo")
     for version in versions:
-        assert content(folder / "demo" / str(version)) == expected.get(str(version), pushed), (folder.name, version)
+        found = content(folder / "demo" / str(version))
+        if DIGEST_FILE in found:
+            assert read_digest(folder / "demo" / str(version)) == killing.weights(folder / "demo" / str(version))
+            del found[DIGEST_FILE]
+        else:
+            assert version == 3
+            found.pop(f".{DIGEST_FILE}.part", None)
+        assert found == expected.get(str(version), pushed), (folder.name, version)
     config = read_models_config(folder / "demo")
     assert config is None or set(config.labels.values()) <= set(versions)
     assert config is not None or not (start / "demo" / "models.config").exists()
     return versions
 
 
-def test_a_push_that_was_killed_anywhere_is_mended_by_the_next(served, tmp_path, without_tensorflow):
+def test_a_push_that_was_killed_anywhere_is_repaired_by_the_next(served, tmp_path, without_tensorflow):
     folders = killed_everywhere("push", served, tmp_path)
     seen = set()
     for folder in folders:
@@ -87,11 +101,12 @@ def test_a_push_that_was_killed_anywhere_is_mended_by_the_next(served, tmp_path,
         assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
         there = sorted(path.name for path in (folder / "demo").iterdir())
         assert there == sorted([".lock", "3", str(version), "models.config"])
+        assert (folder / "demo" / "3" / DIGEST_FILE).is_file() and not [*(folder / "demo").rglob("*.part")]
     # nothing yet; whole but not labelled; labelled; versions 1 and 2 removed
     assert seen == {(3, False), (4, False), (4, True), (3, True), (2, True)} and len(folders) > 30
 
 
-def test_a_first_push_that_was_killed_anywhere_is_mended_by_the_next(start, tmp_path, without_tensorflow):
+def test_a_first_push_that_was_killed_anywhere_is_repaired_by_the_next(start, tmp_path, without_tensorflow):
     for folder in killed_everywhere("push", start, tmp_path):
         before = assert_whole(start, folder)
         version = killing.push(folder).version
@@ -99,7 +114,7 @@ def test_a_first_push_that_was_killed_anywhere_is_mended_by_the_next(start, tmp_
         assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
 
 
-def test_a_push_of_other_weights_mends_as_well(served, tmp_path, without_tensorflow):
+def test_a_push_of_other_weights_repairs_as_well(served, tmp_path, without_tensorflow):
     for folder in killed_everywhere("push", served, tmp_path):
         whole = [version for version in served_versions(folder / "demo") if version > 3]
         (folder / "model" / "variables" / "weights").write_bytes(b"weights 5")

@@ -81,8 +81,8 @@ def text(fields):
     [
         ("model_config_list { confg {} }", "cannot be read"),
         ("\xff", "cannot be read"),
-        ("", "is to name one model with a version labelled stable"),
-        (text("version_labels { key: 'canary' value: 9 }"), "is to name one model with a version labelled stable"),
+        ("", "must name one model with a version labelled stable"),
+        (text("version_labels { key: 'canary' value: 9 }"), "must name one model with a version labelled stable"),
         (text("version_labels { key: 'stable' value: 8 }"), "names version 8, which is not there"),
         (
             text("model_version_policy { specific { versions: 7 } } version_labels { key: 'stable' value: 9 }"),
@@ -95,4 +95,4 @@ def test_what_tf_serving_could_not_load_is_refused_in_one_sentence(folder, writt
     with pytest.raises(InputError, match=reason) as raised:
         read_models_config(folder)
     message = str(raised.value)
-    assert message.startswith(f"{folder / 'models.config'} ") and "\n" not in message and message.endswith(": mend it, or delete it.")
+    assert message.startswith(f"{folder / 'models.config'} ") and "\n" not in message and message.endswith(": correct it, or delete it.")

@@ -1,4 +1,4 @@
-"""A version is whole or not there, grows, is never pushed twice, and is labelled."""
+"""A pushed version is whole, has a higher number than those before it, holds new weights, and is labelled."""
 
 import errno
 import fcntl
@@ -9,9 +9,10 @@ import tensorflow as tf
 
 import components.serving.store.push
 from components.base.errors import InputError
+from components.serving.store.model_digest import DIGEST_FILE, model_digest, read_digest, write_digest
 from components.serving.store.models_config import ServedModel, read_models_config
-from components.serving.store.push import Pushed, RolledBack, push
-from components.serving.store.rollback_and_promote import rollback
+from components.serving.store.push import Pushed, RolledBack, StableMoved, push
+from components.serving.store.rollback_and_promote import promote, rollback
 from components.serving.store.versions import served_versions, write_rolled_back
 from tests.components.serving.saved_models import content, save_model
 
@@ -33,13 +34,27 @@ def labels(base):
     return served.labels["stable"], served.labels["canary"]
 
 
-def test_a_version_is_the_model_with_its_warm_up_requests_and_signatures(models, base, tmp_path):
+@pytest.fixture
+def digested(monkeypatch):
+    """The folders whose weights were read."""
+    folders = []
+
+    def digest(folder):
+        folders.append(folder)
+        return model_digest(folder)
+
+    monkeypatch.setattr(components.serving.store.push, "model_digest", digest)
+    return folders
+
+
+def test_a_version_is_the_model_with_its_warm_up_requests_signatures_and_digest(models, base, tmp_path):
     (tmp_path / "requests").write_bytes(b"warm")
     version, unchanged = push(models[0], base, warm_up=tmp_path / "requests")
     assert not unchanged and served_versions(base) == [version]
     found = content(base / str(version))
     assert found.pop("assets.extra/tf_serving_warmup_requests") == b"warm"
     assert "| `x` | input | float32 | (B) |" in found.pop("signatures.md").decode()
+    assert found.pop("model_digest").decode() == f"din-model-digest-1 {model_digest(models[0])}\n"
     assert found == content(models[0])
     assert tf.saved_model.load(str(base / str(version))).signatures["serving_default"](tf.constant([3.0]))["y"].numpy() == [0.0]
     assert sorted(path.name for path in base.iterdir()) == [".lock", str(version), "models.config"]
@@ -104,6 +119,95 @@ def test_weights_that_were_rolled_back_are_refused_and_told_how_to_come_back(mod
     assert push(models[1], base) == Pushed(second, unchanged=True)
 
 
+def test_the_weights_of_kept_versions_are_not_read_again(models, base, digested):
+    for number in (0, 1, 2):
+        push(models[number], base)
+    digested.clear()
+    push(models[3], base)
+    assert digested == [models[3]]
+
+
+def test_equal_weights_are_confirmed_by_reading_them(models, base, digested):
+    first = push(models[0], base).version
+    push(models[1], base)
+    digested.clear()
+    assert push(models[0], base) == Pushed(first, unchanged=False)
+    assert digested == [models[0], base / str(first)]
+
+
+def test_versions_of_an_older_workspace_are_read_once(models, base, digested):
+    for number in (0, 1):
+        shutil.copytree(models[number], base / str(number))
+    assert push(models[0], base).version == 0
+    assert digested == [models[0], base / "1", base / "0"]
+    assert [read_digest(base / str(number)) for number in (0, 1)] == [model_digest(models[number]) for number in (0, 1)]
+    digested.clear()
+    push(models[2], base)
+    assert digested == [models[2]]
+
+
+def test_a_digest_that_cannot_be_recorded_is_no_failure(models, base, monkeypatch):
+    shutil.copytree(models[0], base / "7")
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(components.serving.store.push, "write_digest", refuse)
+    assert push(models[0], base) == Pushed(7, unchanged=True)
+
+
+@pytest.mark.parametrize("record", ["", "0" * 64, "din-model-digest-0 {}\n", "din-model-digest-1 {}", "din-model-digest-1 {}\n\n", "\xff"])
+def test_a_damaged_digest_is_computed_again(models, base, record):
+    first = push(models[0], base).version
+    file = base / str(first) / DIGEST_FILE
+    whole = file.read_text()
+    file.write_text(record.format(model_digest(models[1])), encoding="latin-1")
+    assert read_digest(base / str(first)) is None
+    assert push(models[0], base) == Pushed(first, unchanged=True)
+    assert file.read_text() == whole
+
+
+def test_a_digest_of_other_weights_makes_no_version_equal(models, base):
+    first = push(models[0], base).version
+    write_digest(base / str(first), model_digest(models[1]))
+    second, unchanged = push(models[1], base)
+    assert second > first and not unchanged
+    assert read_digest(base / str(first)) == model_digest(models[0])
+
+
+@pytest.mark.parametrize("change", [promote, rollback])
+def test_a_stable_version_that_moved_during_the_run_refuses_the_push(models, base, change):
+    stable = push(models[0], base).version
+    if change is promote:
+        now = push(models[1], base, push_to="canary").version
+    else:
+        now, stable = stable, push(models[1], base).version
+    change(base)
+    before = content(base)
+    with pytest.raises(StableMoved) as raised:
+        push(models[2], base, replaces=stable)
+    assert str(raised.value) == (
+        f"version {stable} of demo was stable when the run started, but version {now} is stable now, so the model was never compared with "
+        "what it would replace: start the run again."
+    )
+    assert content(base) == before
+    assert push(models[2], base, replaces=now).version > now
+
+
+def test_no_stable_version_at_the_start_is_a_baseline_too(models, base):
+    first = push(models[0], base, replaces=None).version
+    before = content(base)
+    with pytest.raises(StableMoved, match=f"no version of demo was stable when the run started, but version {first} is stable now"):
+        push(models[1], base, replaces=None)
+    assert content(base) == before
+
+
+def test_a_stable_version_that_is_gone_refuses_the_push(models, base):
+    with pytest.raises(StableMoved, match="version 7 of demo was stable when the run started, but no version is stable now"):
+        push(models[0], base, replaces=7)
+    assert served_versions(base) == []
+
+
 def test_versions_always_grow(models, base):
     future = 99_999_999_999
     shutil.copytree(models[0], base / str(future))
@@ -162,7 +266,7 @@ def test_a_full_disk_leaves_no_version(models, base, monkeypatch):
 def test_a_models_config_that_cannot_be_read_is_not_overwritten(models, base):
     push(models[0], base)
     (base / "models.config").write_text("mine")
-    with pytest.raises(InputError, match="mend it, or delete it"):
+    with pytest.raises(InputError, match="correct it, or delete it"):
         push(models[1], base)
     assert (base / "models.config").read_text() == "mine" and len(served_versions(base)) == 1
 
@@ -174,21 +278,31 @@ def test_a_version_without_labels_and_without_models_config_is_served_already(mo
     assert labels(base) == (7, 7)
 
 
-def test_a_push_excludes_others(models, base, monkeypatch):
-    inner = components.serving.store.push.model_digest
+def test_a_push_excludes_others_from_the_copy_on_but_not_while_it_reads_the_model(models, base, monkeypatch):
+    push(models[0], base)
     held = []
 
-    def digest(model):
-        with open(base / ".lock") as lock, pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held.append(model)
-        return inner(model)
+    def is_held():
+        with open(base / ".lock") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
 
-    monkeypatch.setattr(components.serving.store.push, "model_digest", digest)
-    push(models[0], base)
-    assert held == [models[0]]
-    with open(base / ".lock") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def watch(name):
+        inner = getattr(components.serving.store.push, name)
+
+        def watched(*args):
+            held.append((name, is_held()))
+            return inner(*args)
+
+        monkeypatch.setattr(components.serving.store.push, name, watched)
+
+    for name in ("model_digest", "describe_signatures", "move_labels"):
+        watch(name)
+    push(models[1], base)
+    assert held == [("model_digest", False), ("describe_signatures", True), ("move_labels", True)] and not is_held()
 
 
 def test_the_canary_of_a_version_that_was_rolled_back_is_refused_too(models, base):

@@ -53,7 +53,7 @@ def test_rolled_back_versions_are_a_line_each_while_they_are_there(base):
     assert (base / "rolled_back").read_text() == "9\n100\n"
     assert read_rolled_back(base) == {9, 100}
     (base / "rolled_back").write_text("nine\n")
-    with pytest.raises(InputError, match="rolled_back is to hold a version a line"):
+    with pytest.raises(InputError, match="rolled_back must hold one version a line"):
         read_rolled_back(base)
 
 
@@ -73,5 +73,8 @@ def test_without_models_config_the_highest_version_is_served_that_was_not_rolled
 def test_a_removed_version_leaves_nothing(base):
     remove_version(base, 10)
     assert served_versions(base) == [9, 100]
+    (base / "9" / ".model_digest.part").touch()
+    (base / ".models.config.part").touch()
     clear_leftovers(base)
+    assert [path.name for path in (base / "9").iterdir()] == ["variables"]
     assert sorted(path.name for path in base.iterdir()) == ["100", "11", "9", "eleven"]
