@@ -1,1 +1,1 @@
-"""How a DAG is executed. Nothing here knows DIN."""
+"""How the DAG is executed: the runners, and the options of Apache Beam. Nothing here depends on the model."""

@@ -1,11 +1,11 @@
-"""Beam options of each engine."""
+"""The options of Apache Beam for each engine that runs the pipeline."""
 
 
 def local_options() -> list[str]:
-    """In memory, in this process.
+    """Returns the options for running in this process, in memory.
 
-    The runner is named outright, because Beam's default one first tries to download Prism. The container image is never used here; naming
-    one keeps TFX from packing its own sources into an sdist for each Beam component, which takes seconds every time.
+    The runner is named, because Beam's default runner first tries to download Prism. The container image is never used; without a name for
+    one, TFX packs its own sources into an sdist for each Beam component, which takes seconds every time.
     """
     return [
         "--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner",

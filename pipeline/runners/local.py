@@ -1,4 +1,4 @@
-"""Runs a TFX pipeline in this process, telling what happens as it does."""
+"""Runs a TFX pipeline in this process, node after node, and reports each node to a listener."""
 
 import logging
 from typing import Protocol
@@ -13,7 +13,7 @@ from components.base.pins import node_event, substitute_run_id
 
 
 class Listener(Protocol):
-    """Is told of each node."""
+    """What is called as nodes start and end; `mark_cached` comes between the two, for a node whose result is in TFX's cache."""
 
     def start(self, step: str) -> None: ...
     def mark_cached(self) -> None: ...
@@ -21,7 +21,7 @@ class Listener(Protocol):
 
 
 class _NodeEvents(logging.Handler):
-    """Turns what LocalDagRunner logs of each node into calls of a listener."""
+    """Calls the listener when LocalDagRunner logs that a node starts, is cached or ends."""
 
     def __init__(self, listener: Listener):
         super().__init__(logging.INFO)
@@ -40,16 +40,16 @@ class _NodeEvents(logging.Handler):
 
 
 def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
-    """Runs node after node.
+    """Runs the nodes one after another.
 
     Args:
-        pipeline: What to run.
-        run_id: Its name in the metadata store.
-        listener: Is told of each node as it starts and ends.
+        pipeline: The pipeline.
+        run_id: The name of the run in the metadata store.
+        listener: Is called as each node starts and ends.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C was pressed.
-        Exception: Whatever the failing node raised; nodes after it do not run.
+        KeyboardInterrupt: The user pressed Ctrl-C.
+        Exception: What the failing node raised; the nodes after it do not run.
     """
     ir = compiler.Compiler().compile(pipeline)
     substitute_run_id(ir, run_id)
@@ -61,7 +61,7 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
         LocalDagRunner().run_with_ir(ir)
     except Exception as error:
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
-            raise KeyboardInterrupt from error  # Beam makes a RuntimeError of it
+            raise KeyboardInterrupt from error  # Beam hides it in a RuntimeError
         raise
     finally:
         logger.removeHandler(handler)
