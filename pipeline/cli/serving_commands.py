@@ -39,7 +39,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _serve(args: argparse.Namespace) -> int:
-    from components.serving.store.rollback_and_promote import serving_folder
+    from components.serving.store.versions import serving_folder
     from pipeline.online.serve import LOG_FILE, serve
     from pipeline.terminal import output_to
 
@@ -50,7 +50,8 @@ def _serve(args: argparse.Namespace) -> int:
 
 
 def _rollback(args: argparse.Namespace) -> int:
-    from components.serving.store.rollback_and_promote import rollback, serving_folder
+    from components.serving.store.rollback_and_promote import rollback
+    from components.serving.store.versions import serving_folder
 
     if not 0 <= args.poll_seconds < float("inf"):
         raise InputError(f"--poll-seconds is {args.poll_seconds}: give seconds, or 0 if nothing reads models.config.")
@@ -61,7 +62,8 @@ def _rollback(args: argparse.Namespace) -> int:
 
 
 def _promote(args: argparse.Namespace) -> int:
-    from components.serving.store.rollback_and_promote import promote, serving_folder
+    from components.serving.store.rollback_and_promote import promote
+    from components.serving.store.versions import serving_folder
 
     folder = serving_folder(args.workspace, args.name)
     print(_labels_line(folder, promote(folder).labels))

@@ -26,6 +26,26 @@ _REMOVING = ".removing-"
 _ROLLED_BACK = "rolled_back"
 
 
+def serving_folder(workspace: Path, name: str | None) -> Path:
+    """Returns the folder of the versions that were pushed under a name.
+
+    Args:
+        workspace: The workspace, which has one such folder for each name.
+        name: The name; None takes the only one.
+
+    Raises:
+        InputError: Nothing was pushed under the name, or there are several names and none is given.
+    """
+    names = sorted(path.name for path in workspace.glob("serving/*") if served_versions(path))
+    if not names:
+        raise InputError(f"{workspace} has no pushed model: name a workspace with --workspace, or push one with din run.")
+    if name is None and len(names) > 1:
+        raise InputError(f"{workspace} has models of several names: choose one with --name: {', '.join(names)}.")
+    if name is not None and name not in names:
+        raise InputError(f"{workspace} has no pushed model called {name!r}: there is {', '.join(names)}.")
+    return workspace / "serving" / (name or names[0])
+
+
 @contextlib.contextmanager
 def locked(base: Path) -> Iterator[None]:
     """Waits for the lock of the folder and holds it. When a process is killed, its lock is released."""

@@ -8,8 +8,8 @@ import pytest
 import components.serving.store.rollback_and_promote
 from components.base.errors import InputError
 from components.serving.store.models_config import ServedModel, read_models_config, write_models_config
-from components.serving.store.rollback_and_promote import promote, rollback, serving_folder
-from components.serving.store.versions import read_rolled_back, served_versions, write_rolled_back
+from components.serving.store.rollback_and_promote import promote, rollback
+from components.serving.store.versions import read_rolled_back, write_rolled_back
 from pipeline.cli.main import main
 
 
@@ -69,12 +69,6 @@ def test_a_rollback_withdraws_a_canary_first(base):
     assert read_rolled_back(base) == {2, 3}
 
 
-def test_only_names_that_a_push_writes_are_versions(base):
-    for name in ("007", "\u0664", "-5", "5x"):
-        (base / name).mkdir()
-    assert served_versions(base) == [1, 2, 3]
-
-
 def test_a_workspace_without_models_config_serves_its_highest_version(base):
     assert rollback(base) == ServedModel("demo", str(base), {"canary": 2, "stable": 2})
     assert read_models_config(base).labels == {"canary": 2, "stable": 2}
@@ -102,15 +96,6 @@ def test_a_change_of_labels_excludes_others(base, change, monkeypatch):
     monkeypatch.setattr(components.serving.store.rollback_and_promote, "move_labels", move_labels)
     change(base)
     assert refused == [change]
-
-
-def test_a_name_is_needed_where_there_are_several(tmp_path, base):
-    (tmp_path / "serving" / "empty").mkdir()
-    assert serving_folder(tmp_path, None) == base
-    other = make_folder(tmp_path, "other")
-    assert serving_folder(tmp_path, "other") == other
-    with pytest.raises(InputError, match=r"models of several names: choose one with --name: demo, other\."):
-        serving_folder(tmp_path, None)
 
 
 def test_the_commands_print_what_is_served(tmp_path, base, capsys):

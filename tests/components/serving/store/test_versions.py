@@ -1,9 +1,8 @@
-"""What lies in a serving folder."""
+"""The folder of a model's versions."""
 
 import pytest
 
 from components.base.errors import InputError
-from components.serving.store.model_digest import model_digest
 from components.serving.store.models_config import ServedModel, write_models_config
 from components.serving.store.versions import (
     clear_leftovers,
@@ -11,9 +10,9 @@ from components.serving.store.versions import (
     remove_version,
     served_model,
     served_versions,
+    serving_folder,
     write_rolled_back,
 )
-from tests.components.serving.saved_models import save_model
 
 
 @pytest.fixture
@@ -30,21 +29,22 @@ def test_versions_are_folders_named_by_integers_in_numeric_order(base, tmp_path)
     assert served_versions(tmp_path / "nowhere") == []
 
 
-def test_digest_sees_weights_assets_and_signatures_but_no_warm_up_requests(tmp_path):
-    model = save_model(tmp_path / "model", 1)
-    digest = model_digest(model)
-    assert model_digest(save_model(tmp_path / "same", 1)) == digest
-    assert model_digest(save_model(tmp_path / "other", 2)) != digest
-    assert model_digest(save_model(tmp_path / "biased", 1, bias=0.5)) != digest
-    (model / "assets.extra").mkdir()
-    (model / "assets.extra" / "tf_serving_warmup_requests").touch()
-    (model / "signatures.md").touch()
-    assert model_digest(model) == digest
-    (model / "assets.extra" / "din.json").touch()
-    assert model_digest(model) != digest
-    (model / "assets.extra" / "din.json").unlink()
-    next((model / "assets").iterdir()).write_text("a\nc\n")
-    assert model_digest(model) != digest
+def test_only_names_that_a_push_writes_are_versions(tmp_path):
+    for name in ("3", "007", "\u0664", "-5", "5x"):
+        (tmp_path / name).mkdir()
+    assert served_versions(tmp_path) == [3]
+
+
+def test_a_name_is_needed_where_there_are_several(tmp_path):
+    for name, version in (("demo", "1"), ("empty", ""), ("other", "1")):
+        (tmp_path / "serving" / name / version).mkdir(parents=True)
+        if name != "other":
+            assert serving_folder(tmp_path, None) == tmp_path / "serving" / "demo"
+    assert serving_folder(tmp_path, "other") == tmp_path / "serving" / "other"
+    with pytest.raises(InputError, match=r"models of several names: choose one with --name: demo, other\."):
+        serving_folder(tmp_path, None)
+    with pytest.raises(InputError, match=r"has no pushed model called 'empty': there is demo, other\."):
+        serving_folder(tmp_path, "empty")
 
 
 def test_rolled_back_versions_are_a_line_each_while_they_are_there(base):
