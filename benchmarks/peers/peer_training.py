@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.worker_process import WORKERS
 from benchmarks.quality.eval_judge import Trial
 from components.base.errors import InputError
 from din_trainer.config import DINConfig
 
-_WORKERS = Path(__file__).parent / "workers"
-_WORKER = _WORKERS / "deepctr_quality.py"
-WORKER_FILES = (_WORKER, _WORKERS / "harness.py")
-_ACTIVATIONS = ("dice", "relu", "sigmoid")  # that DeepCTR's layers know
+_WORKER = WORKERS / "deepctr_quality.py"
+PEER_FILES = (Path(__file__), _WORKER, WORKERS / "harness.py")  # the code that decides how a peer is trained
+_ACTIVATIONS = ("dice", "relu", "sigmoid")  # those of DeepCTR's layers
 
 
 def check_peer(config: DINConfig) -> None:

@@ -3,7 +3,7 @@
 Figures of the benchmarks are the best over the rounds: other work on a shared machine only ever slows a round down.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,7 +14,7 @@ Key = TypeVar("Key", bound=Hashable)
 Result = TypeVar("Result")
 
 
-def measure_in_rounds(calls: dict[Key, Callable[[], Result]], console: Console) -> dict[Key, list[Result]]:
+def measure_in_rounds(calls: Mapping[Key, Callable[[], Result]], console: Console) -> dict[Key, list[Result]]:
     """Makes all calls, one after the other, in each of `ROUNDS` rounds.
 
     Args:

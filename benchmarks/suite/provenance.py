@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from benchmarks.peers import peer_environment
-from benchmarks.quality.model_table import PEERS
+from benchmarks.quality.compared_models import PEERS
 
 _LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 _OF_PEERS = ("tensorflow", "tf-keras", "numpy", "deepctr")

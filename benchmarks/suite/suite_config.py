@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
-from benchmarks.quality.model_table import ROWS
+from benchmarks.quality.compared_models import ROWS
 from components.base.errors import InputError
 from din_trainer.features import Frozen
 from pipeline.configuration.load_config import load_config, parse_section

@@ -3,8 +3,9 @@
 import statistics
 from typing import Any, NamedTuple
 
+from benchmarks.quality.compared_models import ROWS
 from benchmarks.quality.eval_judge import EvalSplit
-from benchmarks.quality.model_table import ROWS, relative_improvement, spread
+from benchmarks.quality.model_table import relative_improvement, spread
 from benchmarks.quality.paired_intervals import METRICS, Draws, Replicates, difference
 from benchmarks.suite.row_store import Row
 from benchmarks.suite.suite_config import SuiteData

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchmarks.peers import peer_environment
 from benchmarks.peers.peer_training import check_peer
-from benchmarks.quality.model_table import PEERS, choose_models
+from benchmarks.quality.compared_models import PEERS, choose_models
 from benchmarks.suite.suite_config import load_suite, plan
 from benchmarks.suite.suite_results import results_of_data
 from benchmarks.suite.suite_tables import WIDTH, print_results, to_markdown

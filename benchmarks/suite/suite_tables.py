@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.quality.model_table import PEERS, figure
+from benchmarks.quality.compared_models import PEERS
+from benchmarks.quality.model_table import figure
 from benchmarks.quality.paired_intervals import CONFIDENCE, REPLICATES
 from benchmarks.suite.provenance import differing_versions
 

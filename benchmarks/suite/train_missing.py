@@ -10,8 +10,9 @@ import numpy as np
 
 from benchmarks.peers import peer_environment
 from benchmarks.peers.peer_training import train_peer, worker_settings
+from benchmarks.quality.compared_models import PEERS
 from benchmarks.quality.eval_judge import EvalSplit, Trial, read_eval
-from benchmarks.quality.model_table import PEERS, most_regularised, open_experiment
+from benchmarks.quality.model_table import most_regularised, open_experiment
 from benchmarks.suite.provenance import provenance
 from benchmarks.suite.row_store import Row, RowStore
 from benchmarks.suite.suite_config import Planned, Suite, SuiteData

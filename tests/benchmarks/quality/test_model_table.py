@@ -3,7 +3,8 @@
 import pytest
 from rich.console import Console
 
-from benchmarks.quality.model_table import MODELS, WIDTH, choose_models, choose_seeds, to_rows, to_table
+from benchmarks.quality.compared_models import MODELS, choose_models
+from benchmarks.quality.model_table import WIDTH, choose_seeds, to_rows, to_table
 from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
 

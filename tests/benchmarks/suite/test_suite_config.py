@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.quality.model_table import ROWS
+from benchmarks.quality.compared_models import ROWS
 from benchmarks.suite.suite_config import SET_BY_ROWS, load_suite, plan, suite_names
 from components.base.errors import InputError
 from pipeline.cli.main import main
@@ -77,7 +77,7 @@ def test_what_seeds_and_models_set_is_not_the_user_s_to_set(tmp_path, key):
     ("more", "message"),
     [
         ('options = { spilt = "last" }', r"data set ml, options: there is no key 'spilt': did you mean 'split'\?"),
-        ('mapping = "taobo"', r"No mapping is called 'taobo': there are "),
+        ('mapping = "taobo"', r"No mapping is called 'taobo': name one of "),
     ],
 )
 def test_a_bad_import_is_refused_before_anything_is_done(tmp_path, more, message):

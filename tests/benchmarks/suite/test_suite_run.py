@@ -1,6 +1,5 @@
 """A suite's run with a training that nobody has to wait for: rows are kept one by one, and used again while nothing has changed."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,34 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import benchmarks.suite.suite_data
 from benchmarks.peers import peer_environment
 from benchmarks.quality.eval_judge import Trial
-from benchmarks.suite import suite_run, train_missing
-from benchmarks.suite.row_store import RowStore
-from benchmarks.suite.suite_config import Planned, load_suite, plan
-from benchmarks.suite.suite_data import import_once, locate
-from benchmarks.suite.time_left import TimeLeft
+from benchmarks.suite import suite_data, suite_run, train_missing
+from benchmarks.suite.suite_config import Planned
 from components.base.errors import DataError, InputError
-from pipeline.configuration.load_config import load_config
 from pipeline.datasets.layout import DatasetWriter, scalar_column
+from tests.benchmarks.suite.suite_file import SUITE
 
-SUITE = """
-seeds = [0, 1]
-models = ["lr", "din", "deepctr"]
-[[data]]
-name = "there"
-title = "There"
-importer = "movielens"
-source = "there.csv"
-config = "movielens"
-[[data]]
-name = "absent"
-title = "Absent"
-importer = "taobao"
-source = "absent.csv"
-config = "movielens"
-"""
 ROWS = 60
 
 
@@ -65,7 +44,7 @@ def bench(tmp_path, monkeypatch, capfd):
                 writer.write(split, pa.RecordBatch.from_pydict(columns))
             writer.manifest = {"source": source.name, "command": command}
 
-    monkeypatch.setattr(benchmarks.suite.suite_data, "run_import", run_import)
+    monkeypatch.setattr(suite_data, "run_import", run_import)
     own_trainer = train_missing.SuiteWork._trainer
 
     def run(*settings, fails=(), refuses=(), models=None, seeds=None, as_json=True, status=0):
@@ -140,6 +119,21 @@ def test_a_changed_source_is_imported_again_but_the_same_impressions_are_not_tra
     bench.source.write_text("another source")
     bench()
     assert bench.done == [("import", "there")]
+
+
+@pytest.mark.parametrize(
+    ("module", "done"),
+    [
+        ("din_trainer.training.loop", [("prepare", "there"), *ALL[:2]]),
+        ("pipeline.datasets.importing.histories", [("import", "there")]),
+        ("pipeline.report.page", []),
+    ],
+)
+def test_edited_code_is_run_again_and_no_more(bench, edit_module, module, done):
+    bench(models="lr")
+    edit_module(module)
+    bench(models="lr")
+    assert bench.done == done
 
 
 def test_rows_hold_figures_and_logits(bench):
@@ -325,95 +319,3 @@ def test_people_see_progress_a_table_claims_and_what_was_not_run(bench):
     assert "there, lr, seed 0" in printed and "3 left, about 0 s" in printed and "none left" in printed
     assert "There: eval split, seeds 0, 1" in printed
     assert "Not run: Absent: " in printed
-
-
-def planned(data, model):
-    return Planned(data, model, 0, load_config("movielens"))
-
-
-def test_the_time_left_is_that_of_the_rows_most_alike():
-    a, b, c = planned("x", "lr"), planned("x", "din"), planned("y", "din")
-    left = TimeLeft([a, b, c], [])
-    assert str(left) == "3 left"
-    left.finish(a, 100.0)
-    assert str(left) == "2 left, about 3 min"  # 100 s each
-    left = TimeLeft([b, c], [("x", "din", 60.0), ("x", "lr", 10.0), ("y", "lr", 20.0)])
-    assert str(left) == "2 left, about 80 s"
-    left.finish(b, 1.0)
-    left.finish(c, 1.0)
-    assert str(left) == "none left"
-
-
-def test_a_key_follows_all_that_a_row_depends_on(tmp_path, monkeypatch):
-    (tmp_path / "suite.toml").write_text(SUITE)
-    rows = {p.model: p for p in plan(load_suite(str(tmp_path / "suite.toml")), ["din", "deepctr"], [0], [])["there"]}
-    store = RowStore(tmp_path)
-    keys = {store.key(rows["din"], "a"), store.key(rows["din"], "b"), store.key(rows["deepctr"], "a")}
-    assert len(keys) == 3
-    named = rows["din"]._replace(config=rows["din"].config.model_copy(update={"name": "other"}))
-    assert store.key(named, "a") == store.key(rows["din"], "a")  # trained alike
-    monkeypatch.setattr(peer_environment, "REQUIREMENTS", ("deepctr==1",))
-    assert RowStore(tmp_path).key(rows["deepctr"], "a") != store.key(rows["deepctr"], "a")
-    assert RowStore(tmp_path).key(rows["din"], "a") == store.key(rows["din"], "a")
-
-
-def test_a_key_follows_the_content_of_initial_embeddings_and_is_the_old_one_without(tmp_path):
-    (tmp_path / "items.npz").write_bytes(b"one")
-    setting = f'features.behaviours.item.embeddings="{tmp_path / "items.npz"}"'
-    without, with_file = (Planned("x", "din", 0, load_config("movielens", settings)) for settings in ([], [setting]))
-    store = RowStore(tmp_path)
-    parts = ["din", without.config.din.model_dump_json(), "a", store._code, ""]
-    assert store.key(without, "a") == hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    first = store.key(with_file, "a")
-    (tmp_path / "items.npz").write_bytes(b"other")
-    assert store.key(with_file, "a") != first
-
-
-def suite_data(tmp_path, more):
-    (tmp_path / "suite.toml").write_text(SUITE.split('[[data]]\nname = "absent"')[0] + more)
-    return load_suite(str(tmp_path / "suite.toml")).data[0]
-
-
-def test_a_package_s_files_stay_in_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    calls = []
-
-    def unpack(requirement, folder):
-        calls.append(requirement)
-        folder.mkdir()
-        (folder / "there.csv").write_text("")
-
-    monkeypatch.setattr(
-        benchmarks.suite.suite_data, "package_files", lambda requirement: peer_environment.package_files(requirement, unpack)
-    )
-    data = suite_data(tmp_path, 'package = "some==1.2"')
-    for _ in range(2):
-        assert locate(data, None) == tmp_path / "cache" / "din-tfx" / "packages" / "some-1.2" / "there.csv"
-    assert calls == ["some==1.2"]
-    with pytest.raises(
-        InputError,
-        match=r"^some==1\.2 in .*/packages/some-1\.2 holds no other\.csv: correct the suite, or delete that folder if it is damaged\.$",
-    ):
-        locate(data.model_copy(update={"source": "other.csv"}), None)
-
-
-def test_a_package_that_cannot_be_fetched_says_why(tmp_path, monkeypatch):
-    uv = tmp_path / "uv"
-    uv.write_text("#!/bin/sh\necho no route to host >&2\nexit 1\n")
-    uv.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"(?s)^some==1\.2 cannot be fetched, which takes .*uv pip install .* failed:\nno route to host$"):
-        locate(suite_data(tmp_path, 'package = "some==1.2"'), None)
-
-
-def test_a_source_without_a_folder_of_sources_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"^there\.csv is looked for in the folder of sources: name it with --sources\.$"):
-        locate(suite_data(tmp_path, ""), None)
-
-
-def test_bad_settings_of_an_import_are_refused(tmp_path):
-    (tmp_path / "there.csv").write_text("")
-    data = suite_data(tmp_path, 'options = { spilt = "last" }')
-    with pytest.raises(InputError, match=r"data set there, options: there is no key 'spilt': did you mean 'split'\?"):
-        import_once(data, tmp_path / "there.csv", tmp_path / "data", "")
