@@ -1,4 +1,4 @@
-"""What a user sees while a pipeline runs; everything else goes to the log file."""
+"""What the user sees while a command runs: the progress of its steps. The output of the libraries goes to a log file."""
 
 import os
 import signal
@@ -16,9 +16,9 @@ if TYPE_CHECKING:  # `din --help` is quicker without it
 
 @contextmanager
 def output_to(log: Path) -> Iterator[TextIO]:
-    """Sends all that this process and its children print, C++ libraries included, to a file; yields the real stdout.
+    """Sends everything that this process and its children print to a file, and yields the real stdout.
 
-    File descriptors 1 and 2 are replaced, since TensorFlow writes to them behind Python's back.
+    This replaces the file descriptors 1 and 2, because the C++ code of TensorFlow writes to them directly.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -39,9 +39,9 @@ def output_to(log: Path) -> Iterator[TextIO]:
 
 
 def heed_sigterm() -> None:
-    """Has a kill end the process as Ctrl-C does, so that nothing half-done stays behind.
+    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the process cleans up.
 
-    It raises KeyboardInterrupt by itself: where a shell runs a command in the background, SIGINT is ignored.
+    SIGTERM is not turned into SIGINT, because a process that a shell started in the background ignores SIGINT.
     """
 
     def interrupt(*_: object) -> None:
@@ -51,11 +51,15 @@ def heed_sigterm() -> None:
 
 
 class Progress:
-    """One line a step: live while it runs (on a terminal), then what it was, how long it took and whether it was cached.
+    """Prints one line for each step: on a terminal a live one while the step runs, then its name, time, rate and last detail.
 
     Args:
-        console: Where to; a console that is no terminal gets the finished lines only.
-        examples: Impressions that each step works on, by name, for the rate.
+        console: Where to print. A console that is no terminal gets the lines of finished steps only.
+        examples: Number of impressions that a step reads, by name of the step, for the rate.
+
+    Attributes:
+        seconds: Time of each finished step.
+        cached: The steps whose result was in the cache.
     """
 
     def __init__(self, console: "Console", examples: dict[str, int] | None = None):
@@ -69,18 +73,19 @@ class Progress:
         self._started = 0.0
 
     def start(self, step: str) -> None:
+        """Begins a step."""
         from rich.live import Live
         from rich.spinner import Spinner
 
         self.stop()
         self._current, self._detail, self._started = step, "", time.monotonic()
-        # Rich would show on the terminal what this process prints meanwhile, which belongs in the log.
+        # By default Rich shows what this process prints on the terminal, but that belongs in the log.
         self._live = Live(console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
         self._live.update(Spinner("dots", f"{step} …"))
 
     def detail(self, text: str) -> None:
-        """What the running step is doing just now."""
+        """Shows what the running step is doing now."""
         from rich.spinner import Spinner
 
         self._detail = text
@@ -88,10 +93,11 @@ class Progress:
             self._live.update(Spinner("dots", f"{self._current}: {text} ({time.monotonic() - self._started:.0f} s)"))
 
     def mark_cached(self) -> None:
+        """Notes that the running step takes its result from the cache."""
         self.cached.add(self._current)
 
     def finish(self) -> None:
-        """Ends the running step with its line."""
+        """Ends the running step and prints its line."""
         seconds = time.monotonic() - self._started
         self.seconds[self._current] = round(seconds, 3)
         if self._current in self.cached:
@@ -105,7 +111,7 @@ class Progress:
         self._console.print(f"  {step:<18} {seconds:6.1f} s   {text}", highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
-        """Takes the live line away, if there is one."""
+        """Removes the live line, if there is one."""
         if self._live:
             self._live.stop()
         self._live = None

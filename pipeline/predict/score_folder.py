@@ -1,4 +1,4 @@
-"""Scoring a folder of TFRecords in Beam, by tfx-bsl's RunInference."""
+"""Scores the impressions in a folder of TFRecords, with Apache Beam and tfx-bsl's RunInference."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from pipeline.runners.beam_options import local_options
 
 
 def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
-    """The impressions of one request with their probabilities, as JSON lines."""
+    """Yields a JSON line for each impression of a request to the model."""
     request, response = log.predict_log.request, log.predict_log.response
     scores = tf.make_ndarray(response.outputs[PROBABILITY]).ravel()
     for serialized, score in zip(next(iter(request.inputs.values())).string_val, scores, strict=True):
@@ -32,7 +32,7 @@ def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Ite
 
 
 def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
-    """The scalar features of an impression, which tell which one it is; histories are left out."""
+    """Returns the scalar features of an impression, which identify it. Histories are left out."""
     row: dict[str, Any] = {}
     for name, feature in sorted(example.features.feature.items()):
         values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
@@ -42,10 +42,10 @@ def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
 
 
 def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
-    """Reads a folder once, for its clear messages, and scores its first impression.
+    """Reads all files of a folder and scores the first impression, because the errors of RunInference do not name the file.
 
     Returns:
-        The files and how many impressions they hold.
+        The files, and the number of their impressions.
     """
     files = sorted(folder.rglob("*.tfrecord.gz"))
     if not files:
@@ -60,13 +60,19 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
 
 
 def predict_folder(model: Path, folder: Path, out: Path) -> int:
-    """Scores every `*.tfrecord.gz` below a folder and writes one JSON object an impression, in no particular order.
+    """Scores every `*.tfrecord.gz` below a folder, and writes one JSON object for each impression, in no particular order.
+
+    Args:
+        model: A SavedModel.
+        folder: A data set, or one of its splits.
+        out: The file of JSON lines to write.
 
     Returns:
         The number of impressions.
 
     Raises:
-        InputError: No such model, no files or damaged ones, impressions that the model cannot read, or `out` cannot be written.
+        InputError: There is no such model, the files are missing or damaged, the model cannot read the impressions, or `out` cannot be
+            written.
     """
     files, count = _check_folder(model, folder)
     sequences = {column.name for column in read_features(model).columns if column.presence == "sequence"} | {HISTORICAL_TIMESTAMPS}

@@ -1,4 +1,4 @@
-"""Scoring JSON lines with an exported model, or with one that is served."""
+"""Scores impressions in JSON lines, with an exported model or with a served one."""
 
 import json
 from collections.abc import Iterator
@@ -15,25 +15,32 @@ _BATCH = 1024
 
 
 class ImpressionScorer(Protocol):
-    """What scores impressions."""
+    """A model that scores impressions, wherever it runs."""
 
     def prepare(self, row: Impression) -> Any:
-        """An impression in the form that `score` takes.
+        """Converts an impression to the form that `score` takes.
 
         Raises:
-            ValueError: It is not what the model reads.
+            ValueError: The model does not read such an impression.
         """
 
     def score(self, prepared: list[Any], where: str) -> list[float]:
-        """Click probabilities.
+        """Returns click probabilities.
+
+        Args:
+            prepared: What `prepare` returned.
+            where: Lines of the file, for messages.
 
         Raises:
-            InputError: The impressions cannot be scored; the sentence begins with `where` if they are at fault.
+            InputError: The impressions cannot be scored. The sentence begins with `where` if they are the cause.
         """
 
 
 class Scorer:
-    """A SavedModel with the signatures of `din_trainer.export.signatures`; its impressions are serialised tf.Examples.
+    """An exported model in this process. It has the signatures of `din_trainer.export.signatures`, and reads serialised tf.Examples.
+
+    Args:
+        model: The SavedModel.
 
     Raises:
         InputError: The folder holds no such model.
@@ -44,12 +51,12 @@ class Scorer:
 
         self._features = read_features(model)
         try:
-            self._model = tf.saved_model.load(str(model))  # kept, since the signatures do not keep its tables alive
+            self._model = tf.saved_model.load(str(model))  # kept, because the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise InputError(f"{model} cannot be loaded ({' '.join(str(error).split())[:200]}): copy or push it again.") from error
 
     def score_examples(self, serialized: list[bytes]) -> list[float]:
-        """Click probabilities of serialised tf.Examples."""
+        """Returns the click probabilities of serialised tf.Examples."""
         import tensorflow as tf
 
         return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
@@ -68,10 +75,13 @@ class Scorer:
 
 
 class ServedScorer:
-    """A served model, by its URL.
+    """A model that a server offers.
+
+    Args:
+        url: As `pipeline.online.client.client.Client` takes it.
 
     Raises:
-        InputError: It does not answer, or is none of this project's.
+        InputError: The server does not answer, or its model was not exported by this project.
     """
 
     def __init__(self, url: str):
@@ -95,6 +105,7 @@ class ServedScorer:
 
 
 def _read_rows(file: Path) -> Iterator[tuple[int, Impression]]:
+    """Yields the number of each line that is not empty, and its impression."""
     try:
         with open(file, encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
@@ -105,15 +116,16 @@ def _read_rows(file: Path) -> Iterator[tuple[int, Impression]]:
                     yield number, row
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}): give a JSONL file, such as a data set's sample.jsonl.") from error
-    except ValueError as error:  # JSON and UTF-8 alike
+    except ValueError as error:  # of JSON or of UTF-8
         raise InputError(f"{file} is not JSON lines ({error}): write one JSON object a line.") from error
 
 
 def predict_jsonl(scorer: ImpressionScorer, file: Path) -> Iterator[dict[str, Any]]:
-    """Yields each row of a JSONL file with its click probability added, in order.
+    """Yields each impression of a JSONL file, in order, with its click probability added.
 
     Raises:
-        InputError: No such file, broken JSON, a missing or mistyped feature (with its line), or the model does not answer.
+        InputError: The file is missing or not JSON, a feature is missing or has a wrong type (the message names the line), or the server
+            does not answer.
     """
     batch: list[tuple[int, Impression, Any]] = []
 
