@@ -1,4 +1,4 @@
-"""What components of ours hand to each other, where TFX has no type for it."""
+"""The types of artifacts that TFX lacks, and the names of the files that our components leave in artifacts."""
 
 from tfx.types.artifact import Artifact
 
@@ -15,9 +15,10 @@ class ConfidenceIntervals(Artifact):
 
 
 class ScoredSample(Artifact):
-    """A folder with `sample.json`: users with candidates, and the scores that the model gave them in training's own graph.
+    """A folder with `sample.json` and `sameness.json`.
 
-    Beside it lies `sameness.json`: how far the export's scores are from those.
+    `sample.json` has users with candidates, and the scores that the trained model gave them. `sameness.json` has how much the export's
+    scores differ from these.
     """
 
     TYPE_NAME = "DinScoredSample"

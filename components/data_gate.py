@@ -1,4 +1,4 @@
-"""A gate behind ExampleValidator, which itself never fails a run: anomalies stop it here."""
+"""Stops the run if ExampleValidator found anomalies in the data: ExampleValidator itself only reports them."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 
 ANOMALIES_FILE = "SchemaDiff.pb"
-# A column that nobody declared cannot hurt: nothing reads it.
+# An undeclared column does no harm, because nothing reads it.
 _HARMLESS = {anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN}
 
 
 class DataRefused(Exception):
-    """The data does not fit its schema. The message has one sentence an anomaly: feature, split, reason."""
+    """The data does not fit its schema. The message has one sentence for each anomaly: feature, split and reason."""
 
 
 def describe_anomalies(anomalies: anomalies_pb2.Anomalies, split: str) -> list[str]:
-    """One sentence for each anomaly of error severity, in the order of the features' names."""
+    """One sentence for each anomaly that is an error, sorted by the name of the feature."""
     sentences = []
     if anomalies.HasField("dataset_anomaly_info"):
         sentences.append(f"split {split}: {anomalies.dataset_anomaly_info.description.rstrip('.')}.")
@@ -34,14 +34,14 @@ def DataGate(
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     source_fingerprint: Parameter[str],
 ) -> None:
-    """Fails the run when ExampleValidator found anomalies in any split.
+    """Fails the run if ExampleValidator found anomalies in any split.
 
     Args:
         anomalies: ExampleValidator's output.
-        source_fingerprint: Changes with this code, so that no cached verdict outlives it.
+        source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
 
     Raises:
-        DataRefused: Naming each feature, split and reason.
+        DataRefused: There are anomalies. It names each feature, split and reason.
     """
     del source_fingerprint
     sentences = []

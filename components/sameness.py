@@ -1,4 +1,4 @@
-"""Whether an export scores as the model does that was trained: the same impressions, one by one and together, through every signature."""
+"""Checks that an exported model gives the same scores as the trained model: on real and rare impressions, through every signature."""
 
 import json
 from collections.abc import Iterator
@@ -23,19 +23,19 @@ from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.trainer import KERAS_FILE
 
 _USERS, _CANDIDATES, _ALONE = 64, 4, 8
-ALONE = "one by one"  # the first few, each in a request of its own
+ALONE = "one by one"  # the first few impressions, each in its own request
 _UNKNOWN = {"int64": 2**62, "bytes": "never seen"}
 
 
 class Sample(NamedTuple):
-    """Users, and N candidates for each, with all raw columns that Transform reads."""
+    """Users, and the same number of candidates for each, with all raw columns that Transform reads."""
 
     users: list[Impression]
     candidates: list[list[Impression]]
 
 
 def read_impressions(files: list[str], schema: Any, features: FeatureConfig) -> Iterator[Impression]:
-    """Real impressions, bytes as text; what is no UTF-8 in them as Python's surrogates, which JSON keeps."""
+    """Yields impressions, with bytes as text. Bytes that are not UTF-8 become Python's surrogates, which JSON keeps."""
     sequences = {column.name for column in features.columns if column.presence == "sequence"}
     for batch in read_batches(files, schema):
         names = [name for name in batch.schema.names if name != RAW]
@@ -49,9 +49,9 @@ def _plain(values: list[Any], sequence: bool) -> Any:
 
 
 def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
-    """Each impression's user with its own candidate and the next ones'; then users that are seldom met among so few.
+    """Gives the user of each impression its own candidate and those of the next impressions, and adds three rare users.
 
-    Those are, made from the first one: no history, more events than the model keeps, and candidates that nobody has seen.
+    The rare users have no history, more events than the model keeps, and candidates that are in no vocabulary.
     """
     columns = [column for column in features.columns if column.role == "candidate"]
     own = [{column.name: row[column.name] for column in columns} for row in rows]
@@ -65,7 +65,7 @@ def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
 
 
 def trained_scores(model: Any, transform_output: tft.TFTransformOutput, rows: list[Impression]) -> tuple[np.ndarray, dict[str, Any]]:
-    """What training has: Transform's own graph, then the Keras model.
+    """Scores impressions as training does: Transform's own graph, then the Keras model.
 
     Returns:
         Probabilities (B,), and the transformed features by name.
@@ -87,7 +87,7 @@ def _instance(value: Any, scalar: bool) -> Any:
 
 
 def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> dict[str, np.ndarray]:
-    """The probabilities (B,) of all users with all candidates, by the way in which the export was asked."""
+    """The export's probabilities (B,) for all users with all candidates, by signature, and one by one for the first few."""
     rows = as_impressions(sample.users, sample.candidates)
     examples = [to_example(row, features) for row in rows]
 
@@ -109,8 +109,8 @@ def _tensor(values: np.ndarray) -> tf.Tensor:
     return tf.constant(values.tolist(), tf.string, values.shape) if values.dtype == object else tf.constant(values)
 
 
-def furthest(found: Any, expected: Any) -> float:
-    """The largest absolute difference of two arrays; infinite if they are not of one shape, or a number is not finite."""
+def largest_difference(found: Any, expected: Any) -> float:
+    """The largest absolute difference between two arrays; infinite if their shapes differ or a number is not finite."""
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.shape != expected.shape:
         return float("inf")
@@ -118,8 +118,8 @@ def furthest(found: Any, expected: Any) -> float:
     return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
 
 
-def judge(differences: dict[str, float], allowed: float) -> str | None:
-    """Why the export is refused, in one sentence; None if it is not."""
+def explain_difference(differences: dict[str, float], allowed: float) -> str | None:
+    """Why the export is refused, in one sentence; None if it is not refused."""
     worst = max(differences, key=lambda way: differences[way])
     if differences[worst] <= allowed:
         return None
@@ -132,11 +132,11 @@ def judge(differences: dict[str, float], allowed: float) -> str | None:
 def compare(
     saved_model: Path, model: Any, transform_output: tft.TFTransformOutput, sample: Sample, tolerance: float
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Scores the sample by training's way and by the export's.
+    """Scores the sample with the trained model and with the export.
 
     Returns:
-        Training-time probabilities (B,), and what `sameness.json` holds: examples, allowed, differences by way, largest_difference (None
-        if it is not finite) and refused_because.
+        The trained model's probabilities (B,), and the content of `sameness.json`: examples, allowed, differences (by signature, None if
+        not finite), largest_difference (None if not finite) and refused_because.
     """
     features: FeatureConfig = model.din_config.features
     rows = as_impressions(sample.users, sample.candidates)
@@ -150,17 +150,17 @@ def compare(
         examples = np.array([to_example(row, features) for row in rows], object)
         outputs = loaded.signatures["transform_features"](examples=_tensor(examples))
         seen = {name: np.asarray(outputs[name]) for name in read}
-    except Exception as error:  # whatever an export does, it is refused, and the run goes on to say so
+    except Exception as error:  # an export that fails in any way is refused, and Verdict reports it
         lines = str(error).strip().splitlines() or [""]
         return expected, {**found, "refused_because": f"the export cannot be asked ({type(error).__name__}: {lines[0][:300]})."}
-    differences = {way: furthest(found, expected[:_ALONE] if way == ALONE else expected) for way, found in scores.items()}
-    differences["transform_features"] = max(furthest(seen[name], transformed[name]) for name in read)
+    differences = {way: largest_difference(score, expected[:_ALONE] if way == ALONE else expected) for way, score in scores.items()}
+    differences["transform_features"] = max(largest_difference(seen[name], transformed[name]) for name in read)
     largest = max(differences.values())
     found |= {
         "differences": {way: value if np.isfinite(value) else None for way, value in differences.items()},
         "largest_difference": largest if np.isfinite(largest) else None,
     }
-    return expected, {**found, "refused_because": judge(differences, allowed)}
+    return expected, {**found, "refused_because": explain_difference(differences, allowed)}
 
 
 @component
@@ -174,17 +174,17 @@ def Sameness(
     tolerance: Parameter[float],
     source_fingerprint: Parameter[str],
 ) -> None:
-    """Compares an export with its model on impressions of the eval split. A difference is told, not raised.
+    """Compares an export with its trained model on impressions of the eval split. It reports a difference, and Verdict refuses the model.
 
     Args:
         examples: The impressions.
-        schema: Theirs.
-        transform_graph: What made the training data.
+        schema: Their schema.
+        transform_graph: Transform's output, which made the training data.
         model: The export.
-        model_run: Trainer's, with the Keras model.
-        sample: What was asked and what training answers (`sample.json`: users, candidates, probability), and `sameness.json`, as `compare`.
-        tolerance: The most that a score may differ.
-        source_fingerprint: Changes with this code, so that no cached result outlives it.
+        model_run: Trainer's output with the Keras model.
+        sample: Receives `sample.json` (users, candidates, the trained model's probability for each) and `sameness.json` (see `compare`).
+        tolerance: The largest allowed difference of a score (see `allowed_difference`).
+        source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
     """
     del source_fingerprint
     trained = keras.models.load_model(Path(model_run.uri) / KERAS_FILE, compile=False)

@@ -1,4 +1,4 @@
-"""Columns to slice an evaluation by that no impression holds: lengths of lists, and how often a value occurs in training."""
+"""Adds columns to slice by to the eval split: the lengths of lists, and how often a value occurs in training, both in buckets."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ from components.evaluation.count_buckets import bucket
 
 
 class _Buckets:
-    """`bucket`, remembered."""
+    """`bucket` as bytes, with a cache."""
 
     def __init__(self) -> None:
         self._known: dict[int, bytes] = {}
@@ -32,7 +32,7 @@ class _Buckets:
 
 
 def count_values(file: str, schema: schema_pb2.Schema, features: list[str]) -> Iterator[tuple[tuple[str, Any], int]]:
-    """How often each value of some features occurs in a file, in parts: ((feature, value), count)."""
+    """Yields ((feature, value), count) for each batch of a file: how often each value of some features occurs."""
     for batch in read_batches(file, schema):
         for feature in features:
             counted = pc.value_counts(batch.column(feature).flatten())
@@ -47,10 +47,10 @@ def add_columns(
 
     Args:
         file: TFRecords.
-        counts: From `count_values`, added up.
-        schema: Of the file.
-        lengths: The list that each length column is of, by column.
-        counted: The feature whose values each count column is of, by column. A missing value occurs 0 times.
+        counts: The sums of `count_values` over all files.
+        schema: The schema of the file.
+        lengths: The list feature of each length column, by column.
+        counted: The feature of each count column, by column. A missing value has count 0.
     """
     encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
     for batch in read_batches(file, schema):
@@ -62,12 +62,12 @@ def add_columns(
             columns[column] = [buckets(counts.get((feature, row[0]), 0) if row else 0) for row in batch.column(feature).to_pylist()]
         arrays = [pa.array([[value] for value in values], pa.list_(pa.binary())) for values in columns.values()]
         added = encoder.encode(pa.RecordBatch.from_arrays(arrays, list(columns))) if columns else [b""] * len(raw)
-        # Concatenated messages are one merged message, so nothing of the original is lost or decoded.
+        # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
         yield from (old + new for old, new in zip(raw, added, strict=True))
 
 
 def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:
-    """The schema with the columns added: one text each, in every impression."""
+    """The schema with the columns added: each has one text value in every impression."""
     result = schema_pb2.Schema()
     result.CopyFrom(schema)
     for name in columns:
@@ -89,17 +89,17 @@ def SliceColumns(
     source_fingerprint: Parameter[str],
     beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
-    """Writes the eval split with columns to slice it by. They are the data's, never a model's, so any two models share them.
+    """Writes the eval split with columns to slice it by. They depend on the data only, so all models have the same slices.
 
     Args:
         examples: tf.Examples with the splits `train` and `eval`.
-        schema: Theirs.
-        sliced_examples: The split `eval`, with the columns.
-        sliced_schema: The schema, with the columns.
-        lengths: JSON object: the list that each length column is of.
-        counted: JSON object: the feature whose values each count column counts in `train`. All of its distinct values are held in memory.
-        source_fingerprint: Changes with this code, so that no cached columns outlive it.
-        beam_pipeline: Given by TFX.
+        schema: Their schema.
+        sliced_examples: The split `eval` with the columns.
+        sliced_schema: The schema with the columns.
+        lengths: JSON object: the list feature of each length column.
+        counted: JSON object: the feature of each count column, counted in `train`. All distinct values of the features are kept in memory.
+        source_fingerprint: Changes with this code, so that TFX does not reuse old columns.
+        beam_pipeline: Set by TFX.
     """
     del source_fingerprint
     by_length, by_count = json.loads(lengths), json.loads(counted)

@@ -1,4 +1,4 @@
-"""How sure the metrics of a model are: confidence intervals over users, and against the baseline on the same users."""
+"""Computes confidence intervals of the metrics over users, also of the difference from the baseline, and the curves of the report."""
 
 import json
 import math
@@ -24,13 +24,17 @@ from components.evaluation.slices import SliceKey, slice_rows, slice_text
 
 
 class Scored:
-    """The impressions of a split with the scores of the models.
+    """The impressions of a split with the scores of the models, in memory.
 
     Args:
         files: TFRecords.
-        schema: Theirs.
-        names: Features that are kept.
-        models: SavedModels by name, with the signature `serving_default`.
+        schema: Their schema.
+        names: The features to keep.
+        models: SavedModels with the signature `serving_default`, by name.
+
+    Attributes:
+        columns: (N,) by feature.
+        scores: (N,) by model.
     """
 
     def __init__(self, files: list[str], schema: schema_pb2.Schema, names: list[str], models: dict[str, str]):
@@ -48,24 +52,24 @@ class Scored:
 
 
 def _values(column: pa.Array) -> np.ndarray:
-    """A column of at most one value a row: (N,), None where it is missing."""
+    """A column with at most one value in a row: (N,), None where the value is missing."""
     if len(column.flatten()) == len(column):
         return column.flatten().to_numpy(zero_copy_only=False)
     return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
 
 
 def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:
-    """The slices that occur.
+    """Yields the slices that occur in the data.
 
     Args:
         scored: The impressions.
-        slices: Dicts of `features`, none for the overall slice, and of the `metrics` asked for there.
+        slices: Dicts of `features` (none for the overall slice) and `metrics` (those to compute there).
         label: Name of the label.
-        user: Name of the user's id; empty: there is none, so that requests are drawn, or impressions where there are none either.
-        request: Name of the request's id; empty: there is none.
+        user: Name of the user id. If it is empty, requests are drawn instead of users, or impressions if there is no request id either.
+        request: Name of the request id, or empty.
     """
     labels = scored.columns[label].astype(np.float64)
-    users = numbers(scored.columns[user]) + 1 if user else None  # those without an id are one
+    users = numbers(scored.columns[user]) + 1 if user else None  # all impressions without a user id count as one user
     requests = numbers_within(np.zeros(len(labels)) if users is None else users, scored.columns[request]) if request else None
     drawn = users if users is not None else np.arange(len(labels)) if requests is None else requests + 1
     for asked in slices:
@@ -75,13 +79,13 @@ def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, req
 
 
 def _natural(value: Any) -> tuple[float, str]:
-    """Orders numbers and buckets by number (`6-10` before `11-20`), other values by text."""
+    """The sort key of a slice's value: numbers and buckets by number (`6-10` before `11-20`), other values by text."""
     begin = str(value).partition("-")[0]
     return (float(begin) if begin.isdecimal() else math.inf, str(value))
 
 
 def evaluate(scored: Scored, settings: dict[str, Any]) -> dict[str, Any]:
-    """What is written to `intervals.json`: the settings, the slices with their counts and intervals, and the overall curves."""
+    """The content of `intervals.json`: the settings, the slices with their counts and intervals, and the overall curves."""
     keys = {name: settings[name] for name in ("label", "user", "request")}
     keyed = list(cut(scored, settings["slices"], **keys))
     order = {tuple(asked["features"]): number for number, asked in enumerate(settings["slices"])}
@@ -118,16 +122,16 @@ def UserBootstrap(
     source_fingerprint: Parameter[str],
     baseline_model: InputArtifact[standard_artifacts.Model] = None,
 ) -> None:
-    """Scores the eval split with the model and the baseline, and draws its users again and again. What is kept of the split is in memory.
+    """Scores the eval split with the model and the baseline, and draws its users again and again. The needed columns are kept in memory.
 
     Args:
         examples: tf.Examples with the split `eval`.
-        schema: Theirs.
+        schema: Their schema.
         model: SavedModel with the signature `serving_default`.
-        intervals: `intervals.json`.
-        settings: JSON object: `slices` (as `cut`), `label`, `user`, `request`, `replicates`, `confidence`, `seed`.
-        source_fingerprint: Changes with this code, so that no cached intervals outlive it.
-        baseline_model: As the model.
+        intervals: Receives `intervals.json`.
+        settings: JSON object: `slices` (see `cut`), `label`, `user`, `request`, `replicates`, `confidence`, `seed`.
+        source_fingerprint: Changes with this code, so that TFX does not reuse old intervals.
+        baseline_model: A SavedModel of the same kind, if there is a baseline.
     """
     del source_fingerprint
     asked = json.loads(settings)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Writes text files that are either complete or not there at all."""
 
 import os
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from components.base.errors import InputError
 
 
 def write_whole(path: Path, lines: Iterable[str]) -> None:
-    """Writes a text file aside and moves it into place when all of `lines` is in it.
+    """Writes all lines to a file beside `path` and then renames it to `path`.
 
     Raises:
         InputError: The file cannot be written.
@@ -26,7 +26,7 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
 
 
 def sync(path: Path) -> None:
-    """Has the disk hold a file, or the names in a folder, before anything else happens."""
+    """Waits until a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,10 +35,10 @@ def sync(path: Path) -> None:
 
 
 def write_durably(path: Path, text: str) -> None:
-    """Writes a text file as `write_whole`, and has it on the disk, so that not even a loss of power leaves half of it.
+    """Writes a text file like `write_whole`, and waits until it is on the disk. A loss of power leaves the old file or the new one.
 
     Raises:
-        OSError: The file cannot be written; the old one stands.
+        OSError: The file cannot be written. The old one stays.
     """
     aside = path.with_name(f".{path.name}.part")
     try:

@@ -1,4 +1,4 @@
-"""The exceptions for what a user can mend. Their message is one sentence: what, where, what to do. `din` prints it and exits 2."""
+"""The exceptions for what a user can correct. Their message is one sentence: what, where, what to do. `din` prints it and exits 2."""
 
 import errno
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ _PLACES = {
 
 
 class InputError(Exception):
-    """Bad configuration, or a place that cannot be read or written."""
+    """The configuration is wrong, or a file or folder cannot be read or written."""
 
 
 class DataError(InputError):
-    """Bad impressions: nothing is trained on them."""
+    """The impressions are wrong, so nothing is trained on them."""
 
 
 def explain_place(error: OSError) -> str | None:
-    """One sentence for an error that comes from a disk or its permissions; None for any other."""
+    """One sentence for an error of a disk or of its permissions; None for any other error."""
     if error.errno not in _PLACES:
         return None
     return f"{error.filename2 or error.filename or 'Writing'}: {_PLACES[error.errno]}."
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An exception, what it was raised from, and so on: libraries wrap what happens in their callbacks."""
+    """Yields an exception, its cause, the cause of that, and so on: libraries wrap the errors of their callbacks."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

@@ -1,4 +1,4 @@
-"""How components of ours read impressions: batch by batch, each with its serialised tf.Examples."""
+"""Reads impressions from TFX artifacts, in batches, together with their serialised tf.Examples."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +26,6 @@ def split_files(examples: Any, split: str) -> list[str]:
 
 
 def read_batches(files: str | list[str], schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
-    """The impressions of some TFRecord files, a column a feature of the schema, and `RAW`."""
+    """Yields the impressions of TFRecord files, with a column for each feature of the schema and the column `RAW`."""
     tfxio = tf_example_record.TFExampleRecord(files, schema=schema, raw_record_column_name=RAW)
     return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, shuffle=False))

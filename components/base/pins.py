@@ -1,7 +1,7 @@
-"""Everything that these packages use of TFX, TFMA and TensorFlow although it is no public API: after an upgrade, look here first.
+"""All uses of private APIs and log texts of TFX, TFMA and TensorFlow. After an upgrade of these libraries, look here first.
 
-Each function has a test of its own in `tests/components/base/test_pins.py`. What is used of Keras in this way is in `din_trainer/pins.py`.
-The libraries are imported when a function is called, since some callers must not import them at their start.
+Each function has its own test in `tests/components/base/test_pins.py`. Private APIs of Keras are used in `din_trainer/pins.py` only.
+The functions import the libraries themselves, because some callers must start without them.
 """
 
 import logging
@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class NodeEvent(NamedTuple):
-    """What LocalDagRunner logged of a node: it starts, it takes its result from the cache, or it is finished."""
+    """An event of a node in LocalDagRunner's log: it starts, its result is taken from the cache, or it is finished."""
 
     kind: Literal["start", "cached", "finish"]
     node: str  # empty for `cached`
@@ -24,7 +24,7 @@ _NODE_MESSAGES: dict[str, Literal["start", "cached", "finish"]] = {
 
 
 def node_event(record: logging.LogRecord) -> NodeEvent | None:
-    """Reads a log record of TFX. LocalDagRunner has no hooks, so its message templates are what tells where it is."""
+    """Reads an event from a log record of TFX, None if there is none. LocalDagRunner has no hooks, only its log messages."""
     kind = _NODE_MESSAGES.get(record.msg)
     if kind is None:
         return None
@@ -32,7 +32,7 @@ def node_event(record: logging.LogRecord) -> NodeEvent | None:
 
 
 def substitute_run_id(ir: Any, run_id: str) -> None:
-    """Gives a compiled pipeline its run id, as LocalDagRunner does with one that it draws itself."""
+    """Sets the run id of a compiled pipeline, as LocalDagRunner does with a run id that it makes itself."""
     from tfx.dsl.compiler import constants
     from tfx.orchestration.portable import runtime_parameter_utils
 
@@ -40,14 +40,14 @@ def substitute_run_id(ir: Any, run_id: str) -> None:
 
 
 def is_infra_blessed(blessing: Any) -> bool:
-    """Whether an InfraBlessing artifact says yes."""
+    """Whether an InfraBlessing artifact blesses the model."""
     from tfx.components.infra_validator import executor
 
     return blessing.get_int_custom_property(executor._BLESSED_KEY) == 1
 
 
 def write_infra_blessing(blessing: Any, blessed: bool) -> None:
-    """Fills an InfraBlessing artifact as TFX's InfraValidator does: Pusher reads it."""
+    """Writes an InfraBlessing artifact as TFX's InfraValidator does, for Pusher to read."""
     from tfx.components.infra_validator import executor
 
     (Path(blessing.uri) / (executor._BLESSED_FILENAME if blessed else executor._NOT_BLESSED_FILENAME)).touch()
@@ -55,7 +55,7 @@ def write_infra_blessing(blessing: Any, blessed: bool) -> None:
 
 
 def write_model_blessing(blessing: Any, model: Any, blessed: bool) -> None:
-    """Fills a ModelBlessing artifact as TFX's Evaluator does: Pusher reads it."""
+    """Writes a ModelBlessing artifact as TFX's Evaluator does, for Pusher to read."""
     from tfx.components.evaluator import constants
 
     (Path(blessing.uri) / (constants.BLESSED_FILE_NAME if blessed else constants.NOT_BLESSED_FILE_NAME)).touch()
@@ -65,17 +65,17 @@ def write_model_blessing(blessing: Any, model: Any, blessed: bool) -> None:
 
 
 def mark_pushed(executor: Any, pushed: Any, destination: str, version: int) -> None:
-    """Marks a PushedModel artifact, by a method of TFX's pusher executor."""
+    """Marks a PushedModel artifact as pushed, with a method of TFX's Pusher executor."""
     executor._MarkPushed(pushed, pushed_destination=destination, pushed_version=str(version))
 
 
 def mark_not_pushed(executor: Any, pushed: Any) -> None:
-    """Marks a PushedModel artifact, by a method of TFX's pusher executor."""
+    """Marks a PushedModel artifact as not pushed, with a method of TFX's Pusher executor."""
     executor._MarkNotPushed(pushed)
 
 
 def unbatch_stage_name() -> str:
-    """The name of TFMA's extractor that takes batches apart into single examples."""
+    """The name of TFMA's extractor that splits batches into single examples."""
     from tensorflow_model_analysis.extractors.unbatch_extractor import UNBATCH_EXTRACTOR_STAGE_NAME
 
     return UNBATCH_EXTRACTOR_STAGE_NAME
@@ -85,7 +85,7 @@ def read_meta_graph(saved_model: Path) -> Any:
     """The MetaGraphDef of a SavedModel for serving, without loading its graph.
 
     Raises:
-        RuntimeError, OSError: As TensorFlow: the file is missing, damaged, or has no graph for serving.
+        RuntimeError, OSError: As raised by TensorFlow: the file is missing or damaged, or has no graph for serving.
     """
     from tensorflow.python.tools import saved_model_utils
 

@@ -1,15 +1,15 @@
-"""How far two ways of computing one score may be apart."""
+"""How much the scores of a trained model and of its export may differ."""
 
 import numpy as np
 
 
 def allowed_difference(tolerance: float, probability: np.ndarray) -> float:
-    """The most that a probability may differ: `tolerance` for logits up to 1, and times the largest logit beyond.
+    """The largest allowed difference of a probability: `tolerance`, times the largest absolute logit if that is above 1.
 
-    A logit is a sum in single precision, of which other orders of adding up change the last of seven digits.
+    A logit is a sum in single precision. Another order of addition changes the last of its seven digits.
 
     Args:
-        tolerance: `serving.tolerance`.
+        tolerance: The setting `serving.tolerance`.
         probability: The trained model's scores, of any shape.
     """
     within = np.clip(np.asarray(probability, np.float64), 1e-7, 1 - 1e-7)

@@ -1,6 +1,6 @@
-"""TFRecord files of tf.Examples, written from and read into Arrow, without importing TensorFlow.
+"""Writes Arrow batches to TFRecord files of tf.Examples and reads them back, without importing TensorFlow.
 
-The framing is TensorFlow's (length, masked CRC-32C of the length, payload, masked CRC-32C of the payload); the payload is coded by tfx-bsl.
+A record has TensorFlow's format: length, masked CRC-32C of the length, payload, masked CRC-32C of the payload. tfx-bsl codes the payload.
 """
 
 import gzip
@@ -17,7 +17,7 @@ from components.base.errors import DataError
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
-_GZIP_LEVEL = 1  # ids compress as well at 1 as at 6, at a third of the time
+_GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
 
 
 def _masked_crc(data: bytes) -> bytes:
@@ -31,10 +31,10 @@ def _frame(record: bytes) -> bytes:
 
 
 class TFRecordWriter:
-    """Writes Arrow record batches as gzipped tf.Examples. The same batches give the same bytes.
+    """Writes Arrow record batches as a gzipped TFRecord file of tf.Examples. The same batches give the same bytes.
 
     Args:
-        path: File to write; by convention it ends in `.tfrecord.gz`.
+        path: The file to write. Its name should end in `.tfrecord.gz`.
     """
 
     def __init__(self, path: Path):
@@ -43,10 +43,10 @@ class TFRecordWriter:
         self._encoder = RecordBatchToExamplesEncoder()
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Appends one tf.Example a row. Columns are `list<int64>`, `list<float>` or `list<binary>`.
+        """Appends one tf.Example for each row. Columns are `list<int64>`, `list<float>` or `list<binary>`.
 
-        The encoder puts the features of an example in an order that changes from call to call. So each column is encoded alone, and a
-        row's examples of one feature are joined: concatenated protobuf messages are one merged message.
+        The encoder writes the features of an example in random order. Therefore each column is encoded alone, and the parts of a row are
+        concatenated: concatenated protobuf messages are one merged message.
         """
         columns = [self._encoder.encode(batch.select([name])) for name in batch.schema.names]
         self._gzip.write(b"".join(_frame(b"".join(parts)) for parts in zip(*columns, strict=True)))
@@ -60,7 +60,7 @@ def read_records(path: Path) -> Iterator[bytes]:
     """Yields the serialised records of one TFRecord file, gzipped if its name ends in `.gz`.
 
     Raises:
-        DataError: The file is truncated, corrupt or no TFRecord file.
+        DataError: The file cannot be read, or it is truncated, damaged or not a TFRecord file.
     """
     index = 0
     try:
@@ -78,14 +78,14 @@ def read_records(path: Path) -> Iterator[bytes]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): mend its permissions, or take it away.") from error
+        raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions, or remove it.") from error
 
 
 def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]:
-    """Yields the tf.Examples of one file as Arrow record batches: a column a feature, a list a value.
+    """Yields the tf.Examples of one file as Arrow record batches, with a column of lists for each feature.
 
     Raises:
-        DataError: As `read_records`; a record is no tf.Example; a feature changes its type between two examples.
+        DataError: As `read_records`, or a record is not a tf.Example, or a feature has different types in two examples.
     """
     decoder = ExamplesToRecordBatchDecoder()
     records: list[bytes] = []

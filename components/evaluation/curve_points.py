@@ -1,23 +1,23 @@
-"""What the figures of a report are drawn from: ROC, precision and recall, calibration and score distributions, by scikit-learn."""
+"""Computes the points of a report's curves with scikit-learn: ROC, precision and recall, calibration, and distributions of scores."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-_POINTS = 200  # of a curve: more than a screen shows
+_POINTS = 200  # in a curve: a screen does not show more
 _BINS = 50  # of the score distributions
 _CALIBRATION_BINS = 10
 
 
 def _thin(*columns: np.ndarray) -> list[list[float]]:
-    """Some points of a curve, its ends among them."""
+    """At most `_POINTS` points of a curve, with both ends."""
     keep = np.unique(np.linspace(0, len(columns[0]) - 1, _POINTS).round().astype(int))
     return [[round(float(x), 6) for x in column[keep]] for column in columns]
 
 
 def _calibration(label: np.ndarray, score: np.ndarray) -> dict[str, list[Any]]:
-    """Mean prediction and share of clicks in bins of equal size."""
+    """Mean prediction and share of clicks, in bins with the same number of impressions."""
     bins = [rows for rows in np.array_split(np.argsort(score, kind="stable"), _CALIBRATION_BINS) if len(rows)]
     return {
         "predicted": [float(score[rows].mean()) for rows in bins],
@@ -27,7 +27,7 @@ def _calibration(label: np.ndarray, score: np.ndarray) -> dict[str, list[Any]]:
 
 
 def curves(label: np.ndarray, score: np.ndarray) -> dict[str, Any] | None:
-    """The curves of one model, (N,) each; None where one class alone occurs, or a score is NaN."""
+    """The curves of one model, from (N,) labels and scores; None if there is only one class or a score is NaN."""
     if label.min() == label.max() or np.isnan(score).any():
         return None
     fpr, tpr = _thin(*roc_curve(label, score)[:2])

@@ -17,7 +17,7 @@ class Rule(NamedTuple):
 
     Attributes:
         metric: Its name.
-        better: Which way the metric is better; None for one that is best in between.
+        better: `higher` or `lower`; None if neither is better (see `catalogue.Metric`).
         slice: A value by feature, `*` for each value; empty for the overall slice.
         min_examples: A slice with fewer impressions is not judged.
         at_least: Lower bound of the value.

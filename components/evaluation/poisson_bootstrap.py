@@ -1,8 +1,8 @@
-"""Confidence intervals of metrics: the Poisson bootstrap over users, vectorised over its replicates.
+"""Computes confidence intervals of metrics by the Poisson bootstrap over users, for all replicates at once.
 
-A user's impressions are no independent observations, so users are drawn, each with all of its impressions (the cluster bootstrap: Davison &
-Hinkley, 1997, section 3.8): how often a user is drawn is Poisson(1) (Chamandy et al., 2012). Both models and all slices see the same draws,
-so that a difference between models has an interval of its own, as narrow as the two are alike.
+The impressions of one user are not independent, so users are drawn, each with all impressions (the cluster bootstrap: Davison & Hinkley,
+1997, section 3.8). How often a user is drawn is Poisson(1) (Chamandy et al., 2012). Both models and all slices use the same draws, so the
+difference between two models has its own interval, which is narrow if the models are similar.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ from scipy import sparse
 from components.evaluation.metrics.auc import RANKED, score_levels
 from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
 
-_FEWEST_USERS = 10  # of a slice: fewer say nothing of other users
-DEFINED = 0.9  # share of the replicates in which a metric must be defined
-_CHUNK = 4_000_000  # weights that are worked on at a time
+_FEWEST_USERS = 10  # a slice with fewer users says nothing about other users
+DEFINED = 0.9  # the share of the replicates in which a metric must be defined
+_CHUNK = 4_000_000  # weights in one array
 
 
 class Slice(NamedTuple):
     """The impressions of a slice.
 
     Attributes:
-        label: (N,) 0 or 1.
+        label: (N,), 0 or 1.
         scores: (N,) by model.
-        user: (N,), numbers of the users from 0 over all slices.
-        request: (N,); None where the data has none.
-        metrics: What is asked for.
+        user: (N,), the number of the user, from 0, the same in all slices.
+        request: (N,), the number of the request; None if the data has no requests.
+        metrics: The names of the metrics to compute.
     """
 
     label: np.ndarray
@@ -39,10 +39,10 @@ class Slice(NamedTuple):
 
 
 class _Ranking:
-    """The impressions of a slice by score, ready to be weighed again and again.
+    """Counts clicks and other impressions of a slice by score level (S levels) and user (U users in the slice).
 
     Args:
-        label: (N,).
+        label: (N,), as in `Slice`.
         score: (N,).
         user: (N,).
     """
@@ -56,7 +56,7 @@ class _Ranking:
         self._others = sparse.csr_array((1 - label.astype(np.float32), (level, column)), shape)
 
     def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """The areas under curves: (U, R), how often each user is drawn -> (R,) each."""
+        """The areas under curves, from how often each user is drawn: (all users, R) -> (R,) by metric."""
         if self._unknown:
             return dict.fromkeys(RANKED, np.full(weights.shape[1], np.nan))
         drawn = weights[self._users].astype(np.float32)
@@ -65,7 +65,7 @@ class _Ranking:
 
 
 class _Sums:
-    """What each user adds to the additive metrics of a slice."""
+    """The sums that each user adds to the additive metrics of a slice."""
 
     def __init__(self, impressions: Impressions, metrics: list[str]):
         assert impressions.user is not None
@@ -81,11 +81,14 @@ class _Sums:
 
 
 def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Each metric of each model in each replicate: (R,); empty where the slice has fewer than ten users.
+    """Computes each metric in each replicate.
 
     Args:
         cut: A slice.
-        weights: Of `draw_weights`.
+        weights: From `draw_weights`.
+
+    Returns:
+        By model and metric: (R,), empty if the slice has fewer than ten users.
     """
     if len(np.unique(cut.user)) < _FEWEST_USERS:
         weights = []
@@ -99,12 +102,12 @@ def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, 
 
 
 def draw_weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each user is drawn in each replicate, some replicates at a time: (U, R), Poisson(1).
+    """Yields how often each user is drawn, for some replicates at a time: (users, some replicates), Poisson(1).
 
     Args:
-        users: U.
-        replicates: How many in all.
-        seed: Of the draws.
+        users: The number of users.
+        replicates: The number of replicates over all yielded arrays.
+        seed: The seed of the draws.
     """
     rng = np.random.default_rng(seed)
     at_once = max(1, _CHUNK // max(users, 1))
@@ -127,15 +130,15 @@ def intervals(slices: list[Slice], users: int, replicates: int, confidence: floa
     """Percentile intervals of each metric of each slice.
 
     Args:
-        slices: All with the models `candidate` and, with a baseline, `baseline`.
-        users: How many there are in all.
-        replicates: How many draws. They are held in memory, a byte a user and draw.
-        confidence: Of the intervals, two-sided: 0.95 leaves out 2.5 % at each end.
-        seed: Of the draws.
+        slices: Slices with the scores of the model `candidate` and, if there is one, of the model `baseline`.
+        users: The number of users in all slices together.
+        replicates: The number of draws. They are kept in memory: one byte for each user and draw.
+        confidence: The two-sided confidence: 0.95 leaves out 2.5 % at each end.
+        seed: The seed of the draws.
 
     Returns:
-        By metric, a slice: the ends for each model, and for the candidate less the baseline. None where a slice has fewer than ten users,
-        or a metric is undefined in a tenth of the replicates.
+        For each slice, by metric: the ends of the interval of each model, and of the candidate less the baseline. The ends are None if the
+        slice has fewer than ten users or the metric is undefined in more than a tenth of the replicates.
     """
     weights = list(draw_weights(users, replicates, seed))
     with ThreadPoolExecutor() as pool:

@@ -1,4 +1,4 @@
-"""Slices of the impressions: by the values of one feature, or of two."""
+"""Cuts impressions into slices, by the values of one feature or of two."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 
 from components.evaluation.metrics.catalogue import OVERALL
 
-SliceKey = tuple[tuple[str, Any], ...]  # (feature, value), as TFMA has them; none for the overall slice
+SliceKey = tuple[tuple[str, Any], ...]  # pairs (feature, value) as in TFMA; no pair for the overall slice
 
 
 def slice_text(key: SliceKey) -> str:
@@ -17,16 +17,16 @@ def slice_text(key: SliceKey) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """As TFMA writes a slice's value: int, float or text."""
+    """A slice's value in the form in which TFMA writes it: int, float or text."""
     value = value.item() if isinstance(value, np.generic) else value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def slice_rows(columns: dict[str, np.ndarray], count: int) -> Iterator[tuple[SliceKey, np.ndarray]]:
-    """The slices that occur, each with the numbers of its rows; all rows where no column is given.
+    """Yields the slices that occur, each with its row numbers. Without columns there is one slice, of all rows.
 
     Args:
-        columns: (N,) by feature; None where a value is missing. Such a row is in no slice.
+        columns: (N,) by feature, None where a value is missing. A row with a missing value is in no slice.
         count: N.
     """
     rows = np.flatnonzero(np.all([~pd.isna(column) for column in columns.values()], axis=0)) if columns else np.arange(count)

@@ -1,4 +1,4 @@
-"""Reading a configuration: `default.toml`, a named or given TOML file over it, `--set key=value` over both."""
+"""Reads a configuration from `default.toml`, a named or given TOML file that overrides it, and `--set key=value`, which overrides both."""
 
 import difflib
 import tomllib
@@ -21,7 +21,7 @@ _NAMED = "pipeline.configuration.named"  # the package with the shipped configur
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`, table by table; `name = false` takes a feature away."""
+    """`base` with the values of `over`, merged table by table."""
     result = dict(base)
     for key, value in over.items():
         if isinstance(value, Mapping):
@@ -32,6 +32,7 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_removed(features: dict[str, Any]) -> dict[str, Any]:
+    """The features without those that are set to `false`."""
     return {
         key: {name: table for name, table in value.items() if table is not False} if isinstance(value, dict) else value
         for key, value in features.items()
@@ -39,7 +40,7 @@ def _without_removed(features: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:
-    """`training.epochs=3` as a nested dict; the value is TOML, or text where it is none."""
+    """`training.epochs=3` as a nested dict. The value is TOML; if it is not valid TOML, it is text."""
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {setting!r} is not of the form key=value: write, for example, --set training.epochs=3.")
@@ -53,7 +54,7 @@ def _parse_setting(setting: str) -> dict[str, Any]:
 
 
 def config_names() -> list[str]:
-    """Names of the configurations that ship with the package."""
+    """The names of the configurations that ship with the package."""
     return sorted(file.name.removesuffix(".toml") for file in resources.files(_NAMED).iterdir() if file.name.endswith(".toml"))
 
 
@@ -76,23 +77,23 @@ def _read_toml(source: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
+        raise InputError(f"{source} is not valid TOML ({error}): correct it there.") from error
 
 
 def _siblings(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys that stand beside the last part of `path`, which begins in `section`."""
+    """The keys of the table that holds the last part of `path`, which starts in `section`."""
     here: Any = section
     for part in path[:-1]:
-        is_named = get_origin(here) is dict  # a table of tables, by names of the user's
+        is_named = get_origin(here) is dict  # a table of tables, with names that the user chooses
         here = get_args(here)[1] if is_named else here.model_fields[part].annotation
     return list(here.model_fields)
 
 
-_TABLES = {"model_type", "dict_type"}  # pydantic's names for "this should have been a table"
+_TABLES = {"model_type", "dict_type"}  # pydantic's error types for a value that must be a table
 
 
 def _explain(error: ValidationError, section: type[BaseModel], source: str) -> InputError:
-    """The first problem, as one sentence."""
+    """The first error of pydantic, as one sentence."""
     problem = error.errors()[0]
     path = problem["loc"]
     key = ".".join(str(part) for part in path)
@@ -102,7 +103,7 @@ def _explain(error: ValidationError, section: type[BaseModel], source: str) -> I
         hint = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])!r}?" if near else f"known here are {', '.join(known)}."
         return InputError(f"{source}: there is no key {key!r}: {hint}")
     if problem["type"] in _TABLES:
-        return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it, as docs/configuration.md lists them.")
+        return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it (docs/configuration.md lists the keys).")
     where = f"{key}: " if key else ""
     message = problem["msg"].removeprefix("Value error, ")
     received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
@@ -110,7 +111,7 @@ def _explain(error: ValidationError, section: type[BaseModel], source: str) -> I
 
 
 def parse_section(section: type[T], values: dict[str, Any], source: str) -> T:
-    """Checks values that did not come from a TOML file.
+    """Checks the values of one section.
 
     Raises:
         InputError: As `load_config`.
@@ -125,11 +126,11 @@ def load_config(source: str | None = None, settings: Iterable[str] = ()) -> Pipe
     """Reads and checks a configuration.
 
     Args:
-        source: Name of a shipped configuration or path of a TOML file, laid over `default.toml`.
-        settings: `key=value` pairs laid over both, such as `training.epochs=3`.
+        source: The name of a shipped configuration or the path of a TOML file. It overrides `default.toml`.
+        settings: `key=value` pairs that override both, such as `training.epochs=3`.
 
     Raises:
-        InputError: No such configuration, an unknown key (with the nearest known one) or a bad value.
+        InputError: There is no such configuration, a key is unknown (the message suggests the nearest known one) or a value is wrong.
     """
     raw = DINConfig().model_dump(mode="python")
     for layer in (_read_toml("default"), _read_toml(source) if source else {}, *map(_parse_setting, settings)):

@@ -1,7 +1,7 @@
-"""The settings of the DAG's nodes, from the configuration: `pipeline/dag.py` has the nodes and what flows between them.
+"""The settings of each node of the DAG, from the configuration. `pipeline/dag.py` has the nodes and connects them.
 
-Each function returns the keyword arguments of one node that are not its inputs. Where a node's output depends on our code, they hold a
-fingerprint of that code, so that an edited module is a cache miss.
+Each function returns the keyword arguments of one node, except its inputs. If the node's output depends on our code, the arguments have a
+fingerprint of that code, so that TFX does not reuse a cached result of other code.
 """
 
 import json
@@ -36,7 +36,7 @@ def example_gen_settings(data: Path) -> dict[str, Any]:
 
 
 def transform_settings(config: PipelineConfig) -> dict[str, Any]:
-    """What is learnt comes from train/ alone; eval/ is judged raw."""
+    """Vocabularies and statistics come from train/ only. eval/ is not transformed, because models are judged on raw impressions."""
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
         COUNTS_KEY: config.training.regularization > 0,
@@ -52,7 +52,7 @@ def transform_settings(config: PipelineConfig) -> dict[str, Any]:
 
 
 def trainer_settings(config: PipelineConfig, checkpoints: Path) -> dict[str, Any]:
-    """Training reads train/ and selects on validation/."""
+    """Training reads train/ and selects the best epoch on validation/."""
     files = {name: vocabulary.embeddings for name, vocabulary in config.features.vocabularies.items() if vocabulary.embeddings}
     custom = {
         CONFIG_KEY: config.din.model_dump_json(),
@@ -70,7 +70,7 @@ def trainer_settings(config: PipelineConfig, checkpoints: Path) -> dict[str, Any
 
 
 def slice_columns_settings(config: PipelineConfig) -> dict[str, Any]:
-    """Only the columns that some slice asks for."""
+    """Only the columns that some slice needs."""
     asked = {name for features in config.evaluation.slice_features for name in features}
     columns = {name: column for name, column in config.slice_columns.items() if name in asked}
     return {
@@ -81,7 +81,7 @@ def slice_columns_settings(config: PipelineConfig) -> dict[str, Any]:
 
 
 def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:
-    """Metrics, slices and the overall thresholds, on eval/ alone."""
+    """Metrics, slices and the overall thresholds, on eval/ only."""
     return {
         "eval_config": make_eval_config(config, requests),
         "example_splits": ["eval"],
@@ -90,7 +90,7 @@ def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]
 
 
 def evaluator_beam_options() -> list[str]:
-    """TFX hashes Beam's options too, and the Evaluator has no other argument that could hold a fingerprint."""
+    """The Evaluator's fingerprint. It is in Beam's options, which are part of the cache key, because no other argument can hold it."""
     return [f"--source_fingerprint={source_fingerprint(EXTRACTORS_MODULE, METRICS_MODULE)}"]
 
 
@@ -105,13 +105,13 @@ def sameness_settings(config: PipelineConfig) -> dict[str, Any]:
 
 
 def infra_gate_settings(config: PipelineConfig, run_id: str) -> dict[str, Any]:
-    """Bounds of latency and memory. The run's id keeps the node out of the cache: a measurement of another hour tells nothing of now."""
+    """The bounds of latency and memory. The run id keeps the node out of the cache, because measurements must be new."""
     settings = config.serving.model_dump(include=set(infra_gate.Settings._fields))
     return {"settings": json.dumps(settings), "run_id": run_id}
 
 
 def infra_validator_settings() -> dict[str, Any]:
-    """TFX's own gate, which starts TF Serving's image in Docker."""
+    """TFX's own gate, which starts TF Serving in Docker."""
     image = infra_validator_pb2.TensorFlowServing(tags=[TF_SERVING])
     request = infra_validator_pb2.TensorFlowServingRequestSpec(signature_names=["serving_default"])
     return {
@@ -121,16 +121,16 @@ def infra_validator_settings() -> dict[str, Any]:
 
 
 def verdict_settings(config: PipelineConfig) -> dict[str, Any]:
-    """The rules that the metrics are held against."""
+    """The thresholds that the metrics must reach."""
     return {"rules": json.dumps([rule._asdict() for rule in rules(config)]), "source_fingerprint": source_fingerprint(Verdict)}
 
 
 def pusher_settings(config: PipelineConfig, serving: Path, stable: int | None, run_id: str) -> dict[str, Any]:
-    """How `components.serving.store.push` is to push. The run's id keeps the node out of the cache: other versions may be served by now."""
+    """How `components.serving.store.push` pushes. The run id keeps the node out of the cache, because served versions may have changed."""
     baseline = config.evaluation.baseline
     settings = {
         **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds"}),
-        "pinned": [int(baseline)] if baseline.isdecimal() else [],  # a version that the configuration names as the baseline stays
+        "pinned": [int(baseline)] if baseline.isdecimal() else [],  # the version that the configuration names as the baseline is kept
         "replaces": stable,
     }
     filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=str(serving))

@@ -11,7 +11,7 @@ from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
 from pipeline.datasets.synthetic_config import SyntheticConfig
 
-LENGTH_SUFFIX = "_length"  # the slice `historical_item_ids_length` is by the bucketed number of events
+LENGTH_SUFFIX = "_length"  # the slice feature `historical_item_ids_length` is the number of events in buckets
 
 
 class Threshold(Frozen):
@@ -19,20 +19,20 @@ class Threshold(Frozen):
 
     at_least: FiniteFloat | None = None
     at_most: FiniteFloat | None = None
-    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="Than the baseline on the same examples.")
+    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="How much worse than the baseline's, on the same examples.")
     confident: bool = Field(False, description="The worse end of the confidence interval must reach it as well.")
 
 
 class SliceThreshold(Threshold):
-    """What a metric must reach on a slice, or on each value of one."""
+    """What a metric must reach on one slice, or (with the value `*`) on each slice by a feature."""
 
     metric: str
     slice: dict[str, str] = Field(min_length=1, max_length=2)
-    min_examples: int = Field(100, ge=1, description="A slice with fewer is not judged.")
+    min_examples: int = Field(100, ge=1, description="A slice with fewer impressions is not judged.")
 
 
 class BootstrapConfig(Frozen):
-    """Confidence intervals: users are drawn with replacement, since a user's impressions are no independent observations."""
+    """Confidence intervals. Users are drawn with replacement, because the impressions of one user are not independent."""
 
     replicates: int = Field(400, ge=0)
     confidence: float = Field(0.95, gt=0, lt=1)
@@ -45,7 +45,7 @@ class EvaluationConfig(Frozen):
     thresholds: dict[str, Threshold] = Field(min_length=1)
     slices: tuple[str | tuple[str, str], ...]
     slice_thresholds: tuple[SliceThreshold, ...] = ()
-    baseline: str = Field("served", description="What to compare with: the served version, another version, a folder, or none.")
+    baseline: str = Field("served", description="What to compare with: `served`, another version, the folder of a SavedModel, or `none`.")
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
 
     @field_validator("baseline", mode="before")
@@ -60,10 +60,10 @@ class EvaluationConfig(Frozen):
             if name not in METRICS:
                 raise ValueError(f"no metric is called {name!r}: {', '.join(METRICS)} can have thresholds")
             if METRICS[name].better is None and threshold.worse_by_at_most is not None:
-                raise ValueError(f"{name} is best in between, so worse_by_at_most says nothing: give it at_least and at_most")
+                raise ValueError(f"{name} has no better direction, so worse_by_at_most has no meaning: give it at_least and at_most")
             if threshold.confident and not self.bootstrap.replicates:
                 raise ValueError(
-                    f"{name} is to be reached with confidence, but evaluation.bootstrap.replicates is 0: set it to some hundreds"
+                    f"{name} must be reached with confidence, but evaluation.bootstrap.replicates is 0: set it to some hundreds"
                 )
         for features in self.slice_features:
             if len(set(features)) < len(features):
@@ -74,51 +74,51 @@ class EvaluationConfig(Frozen):
         for threshold in self.slice_thresholds:
             if frozenset(threshold.slice) not in known:
                 raise ValueError(
-                    f"a slice threshold is for {' and '.join(threshold.slice)}, by which nothing is sliced: add it to evaluation.slices"
+                    f"a slice threshold is for {' and '.join(threshold.slice)}, which evaluation.slices does not name: add it there"
                 )
         return self
 
     @property
     def judged_metrics(self) -> set[str]:
-        """The metrics that some threshold is for."""
+        """The metrics that have a threshold."""
         return {*self.thresholds, *(threshold.metric for threshold in self.slice_thresholds)}
 
     @property
     def slice_features(self) -> list[tuple[str, ...]]:
-        """The features of each slice: one, or the two of a cross."""
+        """The features of each entry of `slices`: one feature, or the two of a cross."""
         return [(entry,) if isinstance(entry, str) else entry for entry in self.slices]
 
 
 class SchemaConfig(Frozen):
-    """Which schema the data is held against; by default the one that follows from the features."""
+    """The schema that the data must fit. By default it is made from the declared features."""
 
     file: str = Field("", description="A curated schema (.pbtxt).")
-    infer: bool = Field(False, description="Infer it from train/ in this run, and write it out for review.")
+    infer: bool = Field(False, description="Infer the schema from train/ in this run, and write it to a file for review.")
 
 
 class ServingConfig(Frozen):
-    """How a model is brought to TF Serving."""
+    """How a model is checked and pushed for TF Serving."""
 
-    keep: int = Field(5, ge=1, description="How many of the newest versions stay; those that are served stay anyway.")
-    push_to: Literal["stable", "canary"] = Field("stable", description="The label that a pushed version gets; stable brings canary along.")
-    base_path: str = Field("", description="Where TF Serving sees the versions of this name; where they are, by default.")
-    tolerance: FiniteFloat = Field(1e-6, ge=0, description="The most that a served score may be off the trained one; more at large logits.")
-    latency_ms: FiniteFloat = Field(50.0, gt=0, description="Of a scoring signature at batch 1, rank with four candidates: p99.")
-    memory_mb: FiniteFloat = Field(4096.0, gt=0, description="Of the model once it is loaded and was asked, at its peak.")
-    gate: Literal["loader", "docker"] = Field("loader", description="Who loads it: we, or TFX's InfraValidator, which knows no bounds.")
-    model_server: str = Field("", description="A tensorflow_model_server to ask instead of the C++ loader; the one on PATH if any.")
+    keep: int = Field(5, ge=1, description="How many of the newest versions are kept. Served versions are always kept.")
+    push_to: Literal["stable", "canary"] = Field("stable", description="The label of a pushed version. `stable` sets `canary` as well.")
+    base_path: str = Field("", description="The path at which TF Serving sees the versions of this name; by default the path here.")
+    tolerance: FiniteFloat = Field(1e-6, ge=0, description="The most that served and trained scores may differ; more at large logits.")
+    latency_ms: FiniteFloat = Field(50.0, gt=0, description="The highest p99 of a signature at batch 1 (`rank`: four candidates).")
+    memory_mb: FiniteFloat = Field(4096.0, gt=0, description="The highest peak memory of the loaded model while it answers.")
+    gate: Literal["loader", "docker"] = Field("loader", description="Our own gate, or TFX's InfraValidator, which has no bounds.")
+    model_server: str = Field("", description="A tensorflow_model_server to load the model; by default the one on PATH, if any.")
     poll_seconds: float = Field(POLL_SECONDS, ge=0, allow_inf_nan=False, description="How often TF Serving reads models.config; 0: never.")
 
     @field_validator("base_path")
     @classmethod
     def _check_base_path(cls, value: str) -> str:
         if value and not (value.startswith("/") or "://" in value):
-            raise ValueError("it is to be an absolute path or a URI, since TF Serving has a working folder of its own")
+            raise ValueError("it must be an absolute path or a URI, because TF Serving has another working folder")
         return value
 
 
 class PipelineConfig(DINConfig):
-    """Everything that a run depends on, beside its data."""
+    """Everything that a run depends on, except its data."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Runs, baseline and served versions belong to this name.")
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
@@ -139,7 +139,7 @@ class PipelineConfig(DINConfig):
                 raise ValueError(f"evaluation.slices names {name!r}, which is computed, but a feature is declared by that name: rename it")
         for metric in self.evaluation.judged_metrics:
             if METRICS[metric].within == "user" and USER_ID not in self.features.user:
-                raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: take its threshold out, or declare it")
+                raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: declare it, or remove the threshold")
         for threshold in self.evaluation.slice_thresholds:
             for name, value in threshold.slice.items():
                 if name in self.slice_columns and value != "*" and not is_bucket(value):
@@ -147,14 +147,14 @@ class PipelineConfig(DINConfig):
             torn = [name for name in threshold.slice if name not in self.user_level]
             if METRICS[threshold.metric].within == "request" and torn:
                 raise ValueError(
-                    f"{threshold.metric} ranks all impressions of a request, which a slice by {torn[0]!r} tears apart: "
+                    f"{threshold.metric} ranks all impressions of a request, but a slice by {torn[0]!r} holds only some of them: "
                     f"give it a threshold on {', '.join(sorted(self.user_level)) or 'the whole eval split'}"
                 )
         return self
 
     @property
     def slice_columns(self) -> dict[str, tuple[Literal["length", "count"], str]]:
-        """Columns that are computed to slice by: from the length of a history, or from how often a value occurs in train/."""
+        """The computed columns that one can slice by: a sequence's length, or how often a value occurs in train/; each with its feature."""
         columns: dict[str, tuple[Literal["length", "count"], str]] = {
             column.name + LENGTH_SUFFIX: ("length", column.name) for column in self.features.columns if column.presence == "sequence"
         }
@@ -165,10 +165,10 @@ class PipelineConfig(DINConfig):
 
     @property
     def user_level(self) -> set[str]:
-        """The slice features that are the same for all impressions of a user."""
+        """The slice features that have the same value in all impressions of a user."""
         return {*self.features.user, *({USER_ACTIVITY} & self.slice_columns.keys())}
 
     @property
     def din(self) -> DINConfig:
-        """The part that `din_trainer` knows."""
+        """The part of the configuration that `din_trainer` uses."""
         return DINConfig(features=self.features, model=self.model, training=self.training)

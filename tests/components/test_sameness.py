@@ -12,7 +12,7 @@ from tfx.utils import path_utils
 from benchmarks.exports.small_export import FEATURES, IMPRESSIONS
 from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
 from components.base.score_tolerance import allowed_difference
-from components.sameness import Sameness, compare, furthest, judge, make_sample, trained_scores
+from components.sameness import Sameness, compare, explain_difference, largest_difference, make_sample, trained_scores
 from components.serving.model.impression_tensors import as_impressions, predict_tensors, rank_tensors, to_example
 from components.serving.model.loaded_model import LoadedModel
 from din_trainer.trainer import KERAS_FILE
@@ -72,8 +72,10 @@ def test_an_export_that_cannot_be_loaded_is_refused_and_the_sample_is_scored(sma
 
 
 def test_every_number_counts():
-    assert furthest([0.1, 0.2, 0.3], [0.1, 0.2, 0.25]) == pytest.approx(0.05)
-    assert furthest([], [0.5]) == furthest([0.5], [0.5, 0.5]) == furthest([float("nan")], [0.5]) == float("inf")
+    assert largest_difference([0.1, 0.2, 0.3], [0.1, 0.2, 0.25]) == pytest.approx(0.05)
+    assert (
+        largest_difference([], [0.5]) == largest_difference([0.5], [0.5, 0.5]) == largest_difference([float("nan")], [0.5]) == float("inf")
+    )
 
 
 def test_large_logits_may_differ_by_their_own_rounding():
@@ -91,8 +93,8 @@ def test_bytes_that_are_no_text_stay_what_they_are(small_export):
 
 
 def test_a_score_that_is_no_number_is_refused():
-    assert "are not finite" in judge({"predict": 0.0, "rank": float("inf")}, 1e-6)
-    assert judge({"predict": 1e-6, "rank": 0.0}, 1e-6) is None
+    assert "are not finite" in explain_difference({"predict": 0.0, "rank": float("inf")}, 1e-6)
+    assert explain_difference({"predict": 1e-6, "rank": 0.0}, 1e-6) is None
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,7 +1,7 @@
-"""Areas under the curves of a ranking, from clicked and other impressions by score.
+"""Computes AUC (the area under the ROC curve) and average precision (the area under the precision-recall curve).
 
-Scores are told apart in 4,000 levels, evenly spaced in logits from −16 to 16: at any click rate they are fine where the scores are. (TFMA's
-own thresholds are evenly spaced in probability: with clicks of one in a thousand all scores fall between two of them.)
+Scores are put into 4,000 levels, evenly spaced in logits from −16 to 16, which separates them well at any click rate. (The thresholds of
+TFMA's own AUC are evenly spaced in probability: if one impression in a thousand is clicked, all scores lie between two of them.)
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def score_levels(score: np.ndarray) -> np.ndarray:
 
 
 def level_counts(label: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Other impressions and clicked ones by level: (N,), (N,) -> (2, LEVELS), all NaN where a score is."""
+    """Counts impressions without and with a click by level: (N,), (N,) -> (2, LEVELS), all NaN if a score is NaN."""
     if np.isnan(score).any():
         return np.full((2, LEVELS), np.nan)
     level = score_levels(score)
@@ -26,11 +26,11 @@ def level_counts(label: np.ndarray, score: np.ndarray) -> np.ndarray:
 
 
 def auc(others: np.ndarray, clicks: np.ndarray) -> np.ndarray:
-    """Share of the pairs in order, those of one level counted half.
+    """The share of the pairs (clicked, not clicked) in the right order. A pair of one level counts half.
 
     Args:
-        others: Impressions without a click by score, the worst first: (S, ...).
-        clicks: Those with one.
+        others: (S, ...), the numbers of impressions without a click by score level, the lowest first.
+        clicks: (S, ...), the numbers of impressions with a click.
 
     Returns:
         (...), NaN where one class is missing.
@@ -40,7 +40,7 @@ def auc(others: np.ndarray, clicks: np.ndarray) -> np.ndarray:
 
 
 def average_precision(others: np.ndarray, clicks: np.ndarray) -> np.ndarray:
-    """Area under the precision-recall curve as scikit-learn has it, without interpolation; arguments and result as `auc`."""
+    """The area under the precision-recall curve, without interpolation, as in scikit-learn. Arguments and result as for `auc`."""
     clicked, all_others = clicks[::-1].cumsum(axis=0)[::-1], others[::-1].cumsum(axis=0)[::-1]  # at this level or above
     shown = clicked + all_others
     precision = np.divide(clicked, shown, out=np.zeros(shown.shape), where=shown > 0)

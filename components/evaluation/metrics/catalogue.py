@@ -1,19 +1,20 @@
-"""The metrics of a run: what each is called in TFMA, and which way is better. Without TensorFlow, since the configuration needs it too."""
+"""The list of all metrics: the TFMA class of each, and whether higher or lower is better. Importing it does not import TensorFlow."""
 
 from typing import Literal, NamedTuple
 
 PROBABILITY = "probability"  # the model's output
 OVERALL = "overall"  # the slice of all impressions
-USER_ACTIVITY, ITEM_POPULARITY = "user_activity", "item_popularity"  # bucketed impressions of the user, of the candidate item, in train/
+# Columns to slice by: how many impressions in train/ the user has, and how many the candidate item has, in buckets.
+USER_ACTIVITY, ITEM_POPULARITY = "user_activity", "item_popularity"
 
 
 class Metric(NamedTuple):
     """A metric of the eval split.
 
     Attributes:
-        class_name: In `components.evaluation.tfma.tfma_metrics`.
-        better: Which way; None where it is neither, so that there is no "worse than the baseline".
-        within: What it ranks within, if anything.
+        class_name: The class in `components.evaluation.tfma.tfma_metrics`.
+        better: Which values are better; None if neither, so that "worse than the baseline" has no meaning.
+        within: The group of impressions that it ranks, if it ranks within groups.
     """
 
     class_name: str
@@ -24,7 +25,7 @@ class Metric(NamedTuple):
 METRICS = {
     "auc": Metric("AUC", "higher"),
     "gauc": Metric("GAUC", "higher", "user"),
-    "one_class_users": Metric("OneClassUsers", None, "user"),  # share of the users that GAUC skips
+    "one_class_users": Metric("OneClassUsers", None, "user"),  # the share of the users that GAUC skips
     "pr_auc": Metric("AveragePrecision", "higher"),
     "log_loss": Metric("LogLoss", "lower"),
     "normalized_entropy": Metric("NormalizedEntropy", "lower"),
@@ -36,4 +37,4 @@ METRICS = {
     "example_count": Metric("ImpressionCount", None),
 }
 
-REPORTED = tuple(name for name in METRICS if name != "example_count")  # in the order of reports
+REPORTED = tuple(name for name in METRICS if name != "example_count")  # in the order in which reports show them

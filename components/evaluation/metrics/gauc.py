@@ -1,4 +1,4 @@
-"""GAUC: how well a model ranks within each user's impressions (DIN paper, section 6.2)."""
+"""Computes GAUC: how well a model ranks the impressions of each user (DIN paper, section 6.2)."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ import numpy as np
 
 
 class UserAUCs(NamedTuple):
-    """One entry a user, in the order of their ids.
+    """One entry for each of U users, sorted by user id.
 
     Attributes:
-        row: One of the user's rows, (U,).
-        size: Impressions, (U,).
-        auc: (U,), NaN where the user's impressions are all clicked or all not.
+        row: (U,), the number of one of the user's rows.
+        size: (U,), the number of the user's impressions.
+        auc: (U,), NaN if the user's impressions are all clicked or all not clicked.
     """
 
     row: np.ndarray
@@ -20,21 +20,21 @@ class UserAUCs(NamedTuple):
 
 
 def user_aucs(user: np.ndarray, score: np.ndarray, label: np.ndarray) -> UserAUCs:
-    """The AUC within each user's impressions. Equal scores share their mean rank.
+    """The AUC of each user's impressions. Equal scores share their mean rank.
 
     Args:
-        user: (N,), ids of any kind: int64, bytes or text.
+        user: (N,), user ids: int64, bytes or text.
         score: (N,).
         label: (N,), 0 or 1.
     """
     _, user = np.unique(user, return_inverse=True)
     order = np.lexsort((score, user))
     user, score, label = user[order], score[order], label[order]
-    begins = np.append(True, user[1:] != user[:-1])  # of a user
-    steps = begins | np.append(True, score[1:] != score[:-1])  # of a run of equal scores
+    begins = np.append(True, user[1:] != user[:-1])  # where a user begins
+    steps = begins | np.append(True, score[1:] != score[:-1])  # where a run of equal scores begins
     start, run = np.flatnonzero(begins), np.flatnonzero(steps)
     size, length = np.diff(start, append=len(user)), np.diff(run, append=len(user))
-    rank = np.repeat(run + (length + 1) / 2, length) - np.repeat(start, size)  # (N,) among the user's, from 1
+    rank = np.repeat(run + (length + 1) / 2, length) - np.repeat(start, size)  # (N,) among the user's impressions, from 1
     positives, ranks = np.add.reduceat(label, start), np.add.reduceat(rank * label, start)
     pairs = positives * (size - positives)
     auc = np.full(len(start), np.nan)
@@ -43,13 +43,15 @@ def user_aucs(user: np.ndarray, score: np.ndarray, label: np.ndarray) -> UserAUC
 
 
 def gauc(user: np.ndarray, score: np.ndarray, label: np.ndarray) -> float | None:
-    """The users' AUCs, averaged by their impressions (equation 10). With one user it is the plain AUC.
+    """The mean of the users' AUCs, weighted by their impressions (equation 10). Users with one class are left out.
 
     Args:
-        user: As `user_aucs`, and so the others.
+        user: (N,), user ids: int64, bytes or text.
+        score: (N,).
+        label: (N,), 0 or 1.
 
     Returns:
-        None where no user has both classes; the others are left out.
+        None if no user has both classes. With one user it is the plain AUC.
     """
     _, size, auc = user_aucs(user, score, label)
     both = ~np.isnan(auc)

@@ -1,4 +1,4 @@
-"""The extractors that TFX's Evaluator calls: TFMA's own, but with users kept whole."""
+"""The extractors for TFX's Evaluator: TFMA's own, except that impressions are grouped by user."""
 
 import json
 from typing import Any
@@ -12,11 +12,11 @@ from din_trainer.features import REQUEST_ID, USER_ID
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: config_pb2.EvalConfig, tensor_adapter_config: Any) -> list[Any]:
-    """TFMA's own extractors, those that part the examples replaced by one that keeps users whole. Called by TFX Evaluator."""
+    """Replaces the extractors of TFMA that split the input into single examples by one that groups by user. TFX's Evaluator calls this."""
     extractors = tfma.default_extractors(
         eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
     )
     keys = {json.loads(f"{{{metric.config}}}").get("key") for spec in eval_config.metrics_specs for metric in spec.metrics}
     group_by_user = group_by_user_extractor(eval_config, USER_ID if USER_ID in keys else None, REQUEST_ID if REQUEST_ID in keys else None)
-    parting = {unbatch_stage_name(), group_by_user.stage_name}
-    return [*(extractor for extractor in extractors if extractor.stage_name not in parting), group_by_user]
+    replaced = {unbatch_stage_name(), group_by_user.stage_name}
+    return [*(extractor for extractor in extractors if extractor.stage_name not in replaced), group_by_user]

@@ -1,7 +1,7 @@
-"""Extracts in which a user is whole: TFMA's input of metrics, a shard of users and a slice at a time instead of an impression at a time.
+"""Groups impressions by user for TFMA's metrics: each input of a metric is one slice of one shard of users, as arrays.
 
-TFMA calls every metric for every impression, slice and model, in Python. Here a call gets arrays. And since all impressions of a user (and
-so of a request) are in one shard, a metric within users is exact on any slice, whatever the slice is made of.
+By default TFMA calls every metric in Python for every impression, slice and model, which is slow. All impressions of a user (and so of a
+request) are in one shard, so a metric within users is exact on slices by any feature.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ from tensorflow_model_analysis.slicer import slicer_lib
 from components.evaluation.metrics.id_numbers import numbers_within
 from components.evaluation.slices import SliceKey, slice_rows
 
-_SHARDS = 8  # each is held in memory as a whole
+_SHARDS = 8  # each must fit into memory
 
 Columns = dict[str, np.ndarray]  # (N,) by name
 
 
 def feature_column(values: Any, rows: int) -> np.ndarray:
-    """A feature of at most one value as (rows,); as objects with None where it is missing, if it is."""
+    """A feature with at most one value in a row, as (rows,). If values are missing, the array has objects, None where one is missing."""
     if isinstance(values, np.ndarray):
         return values.reshape(rows)
     present, column = np.asarray(values.indices)[:, 0], np.asarray(values.values)
@@ -37,19 +37,19 @@ def feature_column(values: Any, rows: int) -> np.ndarray:
 
 
 def _ids(column: np.ndarray) -> np.ndarray:
-    """Ids that can be compared and hashed: numbers as they are, all else as bytes; those that are missing are one."""
+    """Ids that can be compared and hashed: numbers stay, other ids become bytes, a missing id becomes b""."""
     if column.dtype != object:
         return column
     return np.array([value if isinstance(value, bytes) else b"" if value is None else str(value).encode() for value in column], object)
 
 
 def _shards(user: np.ndarray) -> np.ndarray:
-    """(N,) -> (N,), the same for a user in every process."""
+    """(N,) user ids -> (N,) shards. A user has the same shard in every process."""
     return pd.util.hash_array(user) % _SHARDS
 
 
 class _Shard(beam.DoFn):
-    """A batch of extracts -> (shard, its columns), keyed for grouping."""
+    """Splits a batch of extracts into pairs (shard, columns)."""
 
     def __init__(self, user_key: str | None, features: list[str]):
         self._user_key, self._features = user_key, features
@@ -77,7 +77,7 @@ def _concatenate(parts: list[dict[str, Columns]]) -> dict[str, Columns]:
 
 
 class _Slice(beam.DoFn):
-    """The columns of a shard -> one extract a slice."""
+    """Makes one extract for each slice of a shard."""
 
     def __init__(self, slices: list[list[str]], user_key: str | None, request_key: str | None):
         self._slices, self._user_key, self._request_key = slices, user_key, request_key
@@ -90,7 +90,7 @@ class _Slice(beam.DoFn):
                 yield self._extract(columns, rows, key)
 
     def _keys(self, features: Columns, rows: int) -> Columns:
-        """Ids of users, and numbers of their requests, −1 where an impression has none."""
+        """The user ids, and the numbers of the requests, −1 where an impression has none."""
         users = {self._user_key: _ids(features[self._user_key])} if self._user_key else {}
         outer = next(iter(users.values()), np.zeros(rows))
         return users | ({self._request_key: numbers_within(outer, features[self._request_key])} if self._request_key else {})
@@ -118,12 +118,12 @@ def _GroupByUser(extracts: Any, slices: list[list[str]], user_key: str | None, r
 
 
 def group_by_user_extractor(eval_config: config_pb2.EvalConfig, user_key: str | None, request_key: str | None) -> tfma.extractors.Extractor:
-    """Stands for TFMA's unbatch and slice key extractors.
+    """Replaces TFMA's unbatch and slice key extractors.
 
     Args:
-        eval_config: Its `slicing_specs` by feature keys; feature values and cross slicing specs are not looked at.
-        user_key: Raw feature with the user; None where the data has none.
-        request_key: Raw feature with the request; None where the data has none.
+        eval_config: The slices are its `slicing_specs` by feature keys. Feature values and cross slicing specs are ignored.
+        user_key: The raw feature with the user id; None if the data has none.
+        request_key: The raw feature with the request id; None if the data has none.
     """
     slices = [list(spec.feature_keys) for spec in eval_config.slicing_specs]
     transform = _GroupByUser(slices, user_key, request_key)

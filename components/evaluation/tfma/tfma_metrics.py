@@ -1,16 +1,16 @@
-"""TFMA metrics that TFMA lacks, or that it computes one impression at a time.
+"""The project's metrics as TFMA metrics: TFMA lacks some of them, and computes the others one impression at a time.
 
-Each is made of sums: see `components.evaluation.metrics.sum_metrics` and `components.evaluation.metrics.auc`.
+Each is computed from sums: see `components.evaluation.metrics.sum_metrics` and `components.evaluation.metrics.auc`.
 
-For any EvalConfig, by name and module, the query metrics with the key of their queries:
+Any EvalConfig can use them by class name and module. Query metrics need the key of their queries:
 
     metrics_specs {
       query_key: "user_id"
       metrics { class_name: "GAUC" module: "components.evaluation.tfma.tfma_metrics" }
     }
 
-An input may hold one impression, all of a query, or, without a query key but with `key`, any number of whole users: a query metric then
-tells them apart by the feature `key`. Example weights are not looked at.
+An input has one impression, or all impressions of a query. Without a query key, but with `key`, it may have all impressions of several
+users (or requests), and the feature `key` says which impression belongs to which. Example weights are ignored.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, con
 
 
 class _SumCombiner(beam.CombineFn):
-    """Adds up what the impressions add to one metric of one model."""
+    """Adds up the sums of one metric of one model over all inputs."""
 
     def __init__(self, metric: str, key: metric_types.MetricKey, group: str | None, eval_config: Any):
         self._metric, self._key, self._group, self._eval_config = metric, key, group, eval_config
@@ -81,8 +81,8 @@ class _Sum(tfma.metrics.Metric):
     """A metric of `components.evaluation.metrics.sum_metrics` or `components.evaluation.metrics.auc`.
 
     Args:
-        name: Of the metric in the results.
-        key: Raw feature that tells users (or requests) apart, where an input holds several of them and there is no query key.
+        name: The name of the metric in the results.
+        key: The raw feature with the user (or request) id, for inputs with several users and no query key.
     """
 
     metric = ""
@@ -95,73 +95,73 @@ class _Sum(tfma.metrics.Metric):
 
 
 class AUC(_Sum):
-    """Area under the ROC curve, right at any click rate."""
+    """The area under the ROC curve, accurate at any click rate."""
 
     metric = "auc"
 
 
 class AveragePrecision(_Sum):
-    """Area under the precision-recall curve, right at any click rate."""
+    """The area under the precision-recall curve, accurate at any click rate."""
 
     metric = "pr_auc"
 
 
 class GAUC(_Sum):
-    """The users' AUCs averaged by their impressions (DIN paper, equation 10); users with one class are skipped. Query metric."""
+    """The mean of the users' AUCs, weighted by impressions (DIN paper, equation 10). Users with one class are skipped. A query metric."""
 
     metric = "gauc"
 
 
 class OneClassUsers(_Sum):
-    """Share of the users that GAUC skips: their impressions are all clicked, or all not. Query metric."""
+    """The share of the users that GAUC skips: their impressions are all clicked, or all not clicked. A query metric."""
 
     metric = "one_class_users"
 
 
 class NDCG10(_Sum):
-    """NDCG@10 with clicks as gains, averaged over the requests that have a click; ties count against the model. Query metric."""
+    """NDCG@10 with clicks as gains, the mean over the requests with a click. Ties count against the model. A query metric."""
 
     metric = "ndcg_10"
 
 
 class MRR(_Sum):
-    """Mean reciprocal rank of the first click, over the requests that have one; ties count against the model. Query metric."""
+    """The mean reciprocal rank of the first click, over the requests with a click. Ties count against the model. A query metric."""
 
     metric = "mrr"
 
 
 class ImpressionCount(_Sum):
-    """Number of impressions, under TFMA's name `example_count`; TFMA's own counts inputs."""
+    """The number of impressions, under TFMA's name `example_count`. TFMA's own metric counts inputs."""
 
     metric = "example_count"
 
 
 class LogLoss(_Sum):
-    """Binary cross entropy in nats. TFMA's own is right for inputs of one impression only."""
+    """Binary cross entropy in nats. TFMA's own metric is correct only for inputs with one impression."""
 
     metric = "log_loss"
 
 
 class NormalizedEntropy(_Sum):
-    """Log loss over that of always saying the base rate (He et al., 2014, equation 1): 1 tells nothing, lower is better."""
+    """The log loss divided by that of always predicting the base rate (He et al., 2014, equation 1). Lower is better."""
 
     metric = "normalized_entropy"
 
 
 class Calibration(_Sum):
-    """Predicted over observed clicks: 1 is best."""
+    """Predicted clicks divided by observed clicks: 1 is best."""
 
     metric = "calibration"
 
 
 class Accuracy(_Sum):
-    """Share of the impressions on whose side of 0.5 the probability lies."""
+    """The share of the impressions whose probability is above 0.5 if they are clicked, and not above 0.5 if they are not."""
 
     metric = "accuracy"
 
 
 class CalibrationError(_Sum):
-    """Expected calibration error: |predicted − clicked| of ten bins of equal width, averaged by their impressions (Naeini et al., 2015)."""
+    """Expected calibration error: the mean |predicted − clicked| of ten equal bins, weighted by impressions (Naeini et al., 2015)."""
 
     metric = "calibration_error"
 

@@ -61,12 +61,12 @@ def test_bad_values_are_named():
     assert "is not of the form key=value" in refused(None, ["training.batch_size"])
     assert "no metric is called 'auk'" in refused(None, ["evaluation.thresholds.auk.at_least=0.5"])
     assert "evaluation.slices names 'nope'" in refused(None, ['evaluation.slices=["nope"]'])
-    assert "worse_by_at_most says nothing" in refused(None, ["evaluation.thresholds.calibration.worse_by_at_most=0.1"])
+    assert "worse_by_at_most has no meaning" in refused(None, ["evaluation.thresholds.calibration.worse_by_at_most=0.1"])
     assert "features.user.age is a table, not 'bytes'" in refused(None, ["features.user.age=bytes"])
     assert "vocabularies need names of their own" in refused(None, ["features.context.category.dim=4"])
     for setting in ("model.hidden=[0]", "training.seed=-1", "training.learning_rate=inf", "evaluation.thresholds.auc.at_least=nan"):
         assert setting.split("=")[0] in refused(None, [setting])
-    assert "serving.base_path: it is to be an absolute path or a URI" in refused(None, ["serving.base_path=models/demo"])
+    assert "serving.base_path: it must be an absolute path or a URI" in refused(None, ["serving.base_path=models/demo"])
     assert "serving.keep" in refused(None, ["serving.keep=0"])
     assert "declared twice or reserved" in refused(None, ["features.context.label.kind=numeric"])
 

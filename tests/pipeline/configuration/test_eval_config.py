@@ -91,11 +91,11 @@ def test_a_slice_that_tears_requests_apart_has_no_metric_within_them():
 @pytest.mark.parametrize(
     "threshold, reason",
     [
-        ('{metric="mrr",slice={item_popularity="0"},at_least=0.1}', "of a request, which a slice by 'item_popularity' tears apart"),
-        ('{metric="auc",slice={candidate_category_id="1"},at_least=0.1}', "by which nothing is sliced: add it to evaluation.slices"),
+        ('{metric="mrr",slice={item_popularity="0"},at_least=0.1}', "of a request, but a slice by 'item_popularity' holds only some"),
+        ('{metric="auc",slice={candidate_category_id="1"},at_least=0.1}', "which evaluation.slices does not name: add it there"),
         ('{metric="auc",slice={user_activity="1-3"},at_least=0.1}', "user_activity=1-3, but its slices are 0, 1-2, 3-5"),
         ('{metric="hits",slice={user_activity="0"},at_least=0.1}', "no metric is called 'hits'"),
-        ('{metric="calibration",slice={user_activity="0"},worse_by_at_most=0.1}', "is best in between"),
+        ('{metric="calibration",slice={user_activity="0"},worse_by_at_most=0.1}', "calibration has no better direction"),
     ],
 )  # fmt: skip
 def test_thresholds_that_cannot_be_judged_are_refused(threshold, reason):
@@ -104,7 +104,7 @@ def test_thresholds_that_cannot_be_judged_are_refused(threshold, reason):
 
 
 def test_confidence_needs_replicates():
-    with pytest.raises(InputError, match="auc is to be reached with confidence, but"):
+    with pytest.raises(InputError, match="auc must be reached with confidence, but"):
         load_config(None, ["evaluation.thresholds.auc.confident=true", "evaluation.bootstrap.replicates=0"])
 
 
