@@ -38,7 +38,7 @@ def output_to(log: Path) -> Iterator[TextIO]:
         os.close(file)
 
 
-def heed_sigterm() -> None:
+def interrupt_on_sigterm() -> None:
     """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the process cleans up.
 
     SIGTERM is not turned into SIGINT, because a process that a shell started in the background ignores SIGINT.

@@ -22,7 +22,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
 from pipeline.run.execution import LOG_FILE
 from pipeline.run.preflight import check_embeddings
-from pipeline.terminal import Progress, heed_sigterm, output_to
+from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # names of the results' files
 
@@ -74,7 +74,7 @@ def main(
             check_peer(training.config)
     out = out or Path("workspace", "quality", suite.name)
     out.mkdir(parents=True, exist_ok=True)
-    heed_sigterm()
+    interrupt_on_sigterm()
     with sole_user(out), output_to(out / LOG_FILE) as terminal:
         progress = Progress(Console(file=terminal, quiet=as_json))
         work = SuiteWork(suite, planned, sources, out, command, progress)

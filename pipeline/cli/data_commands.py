@@ -88,14 +88,14 @@ def _import(args: argparse.Namespace) -> int:
     from pipeline.datasets.importing.import_settings import ImportSettings
     from pipeline.datasets.importing.import_source import import_source
     from pipeline.datasets.sources.by_name import find_mapping, open_source
-    from pipeline.terminal import Progress, heed_sigterm
+    from pipeline.terminal import Progress, interrupt_on_sigterm
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     settings = parse_section(ImportSettings, given, "din import")
     source = open_source(args.name, args.source, find_mapping(args.mapping) if args.mapping else None, args.metadata)
     from rich.console import Console
 
-    heed_sigterm()
+    interrupt_on_sigterm()
     progress = Progress(Console(quiet=args.json, markup=False))
     try:
         manifest = import_source(source, args.out, settings, command_line(), progress)

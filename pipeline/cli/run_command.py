@@ -28,11 +28,11 @@ def _run(args: argparse.Namespace) -> int:
     from pipeline.run.summary import ERROR_STATUSES
     from pipeline.run.summary_tables import print_summary
     from pipeline.run.workspace import run_folder
-    from pipeline.terminal import Progress, heed_sigterm, output_to
+    from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
     config = load_config(args.config, args.settings)
     share_cores()
-    heed_sigterm()
+    interrupt_on_sigterm()
     with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
         console = Console(file=terminal, quiet=args.json, markup=False)
         console.print(f"Run {folder.name}", highlight=False)

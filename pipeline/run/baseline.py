@@ -40,7 +40,7 @@ def _sound_version(serving: Path) -> int | None:
     return stable if stable not in rolled_back else max(set(served_versions(serving)) - rolled_back, default=None)
 
 
-def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
+def _find_baseline(config: PipelineConfig, serving: Path) -> Path | None:
     """Returns the SavedModel that `evaluation.baseline` names; None if there is none."""
     choice = config.evaluation.baseline
     if choice == "none":
@@ -58,7 +58,7 @@ def _chosen(config: PipelineConfig, serving: Path) -> Path | None:
     return Path(choice).absolute()
 
 
-def _content(model: Path) -> str:
+def _content_hash(model: Path) -> str:
     """Returns a shortened SHA-256 of the files of a model."""
     digest = hashlib.sha256()
     for file in sorted(path for path in model.rglob("*") if path.is_file()):
@@ -80,12 +80,12 @@ def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path |
     Raises:
         InputError: There is no such model, it reads features that the configuration lacks, or `models.config` cannot be read.
     """
-    model = _chosen(config, serving)
+    model = _find_baseline(config, serving)
     if model is None:
         return None
     _check_comparable(config, model)
     # TFX's cache knows a baseline by this folder's name. A version never changes, but a model in another folder may.
-    place = model.name if model.parent == serving else f"{model.name}-{_content(model)}"
+    place = model.name if model.parent == serving else f"{model.name}-{_content_hash(model)}"
     link = Path(path_utils.serving_model_dir(str(folder / place)))
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.resolve() != model.resolve():

@@ -28,20 +28,19 @@ def test_the_nodes_and_their_order():
     order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", *gates, "Pusher"]
     assert sorted(names) == sorted([*order, "ImportSchemaGen", "SliceColumns"])
     assert [name for name in names if name in order] == order
-    assert all(
-        "DataGate" in nodes[name].upstream_nodes for name in ("Transform", "SliceColumns")
-    )  # nothing reads data that it has not passed
-    assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict", "InfraGate"}  # only the verdict pushes, InfraGate warms up
+    for name in ("Transform", "SliceColumns"):  # nothing reads data that the data gate has not passed
+        assert "DataGate" in nodes[name].upstream_nodes
+    assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict", "InfraGate"}  # InfraGate gives the warm-up requests
     assert {"Evaluator", "UserBootstrap", "Sameness", "InfraGate"} <= set(nodes["Verdict"].upstream_nodes)
 
 
-def test_a_baseline_is_imported_for_those_who_compare():
+def test_a_baseline_is_imported_for_the_nodes_that_compare():
     nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
     assert set(nodes["Baseline"].downstream_nodes) == {"Evaluator", "UserBootstrap"}
 
 
 @pytest.mark.parametrize("name", ["Pusher", "InfraGate"])
-def test_what_looks_at_the_world_outside_is_never_cached(name):
+def test_nodes_that_measure_or_push_are_never_cached(name):
     assert compiled(run_id="a")[0][name] != compiled(run_id="b")[0][name]
 
 
@@ -50,7 +49,7 @@ def push_settings(*settings):
     return json.loads(json.loads(pusher.exec_properties["custom_config"])["serving"])
 
 
-def test_pusher_is_told_how_to_push():
+def test_pusher_gets_the_settings_of_the_push():
     assert push_settings() == {"keep": 5, "push_to": "stable", "base_path": "", "poll_seconds": 5, "pinned": [], "replaces": None}
     serving = ("keep=2", "push_to=canary", "base_path=/models/demo", "poll_seconds=1")
     chosen = push_settings(*(f"serving.{setting}" for setting in serving), "evaluation.baseline=17")
@@ -62,7 +61,7 @@ def gate_settings(*settings):
     return json.loads(nodes["InfraGate"].exec_properties["settings"])
 
 
-def test_the_gate_is_told_its_bounds_and_who_is_asked():
+def test_the_gate_gets_its_bounds_and_the_server_to_ask():
     assert gate_settings() == {"tolerance": 1e-6, "latency_ms": 50, "memory_mb": 4096, "model_server": ""}
     assert gate_settings("serving.latency_ms=3", "serving.model_server=/opt/server")["model_server"] == "/opt/server"
 
@@ -78,7 +77,7 @@ PACKAGES = ("benchmarks", "pipeline", "components", "din_trainer")
 
 @pytest.fixture(scope="module")
 def project_copy(tmp_path_factory):
-    """The packages' sources elsewhere, to be edited."""
+    """A copy of the packages, which tests may edit."""
     copy = tmp_path_factory.mktemp("project")
     for package in PACKAGES:
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -87,7 +86,7 @@ def project_copy(tmp_path_factory):
 
 @pytest.fixture
 def changed_nodes(project_copy, monkeypatch):
-    """A function that edits a module, and returns the nodes whose cache key changes by that."""
+    """A function that edits a module, and returns the nodes whose cache keys change."""
     monkeypatch.setattr(fingerprint, "_ROOT", project_copy)
 
     def edit(module):
@@ -96,7 +95,7 @@ def changed_nodes(project_copy, monkeypatch):
             file.write("# edited\n")
         after, deployed_after = compiled()
         changed = {name for name in before if before[name].parameters != after[name].parameters}
-        # The Evaluator has no parameter of ours: its fingerprint is in its executor's Beam arguments, which are in TFX's key.
+        # The Evaluator takes no parameter of ours: its fingerprint is in the Beam arguments of its executor, which TFX's cache key covers.
         return changed | ({"Evaluator"} if deployed_before.value != deployed_after.value else set())
 
     return edit
@@ -108,7 +107,7 @@ def changed_nodes(project_copy, monkeypatch):
         ("components.data_gate", {"DataGate"}),
         ("components.slice_columns", {"SliceColumns"}),
         ("components.verdict", {"Verdict"}),
-        ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap"}),  # through sum_metrics, of tfma_metrics and the bootstrap
+        ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap"}),  # through sum_metrics
         ("components.evaluation.metrics.id_numbers", {"Evaluator", "UserBootstrap"}),
         ("components.evaluation.count_buckets", {"SliceColumns"}),
         ("components.serving.store.push", set()),  # Pusher is never cached

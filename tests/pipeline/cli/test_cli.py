@@ -1,4 +1,4 @@
-"""The command itself, without pipelines."""
+"""The `din` command: what it prints and how it ends, without running a pipeline."""
 
 import json
 import subprocess

@@ -61,7 +61,7 @@ def test_a_baseline_with_other_features_is_refused_before_training(tmp_path):
         link(tmp_path, "features.behaviours.category=false")
     with pytest.raises(InputError, match="reads user_id, which"):
         link(tmp_path, "features.user.user_id.dtype=bytes")
-    assert link(tmp_path, "features.context.hour.kind=numeric") is not None  # one more feature hurts nobody
+    assert link(tmp_path, "features.context.hour.kind=numeric") is not None  # one more feature does no harm
 
 
 def test_a_run_may_name_another_version_or_none(tmp_path):

@@ -137,7 +137,7 @@ def test_weights_that_are_nowhere_or_no_floats(data, tmp_path):
 
 @pytest.mark.parametrize("weights", [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]])
 def test_a_class_without_weight(tmp_path, weights):
-    """Only training weighs: the eval split may have zeros alone."""
+    """Only training uses weights: those of the eval split may all be 0."""
     sound, light = make_impressions(importance=[0.0, 1.0, 0.0, 0.5]), make_impressions(importance=weights)
     data = write_dataset(tmp_path / "d", {"train": sound, "validation": light, "eval": sound})
     assert refused(data, WEIGHTED).startswith(f"{data / 'validation'}: 'importance' is 0 for a whole class of labels")
@@ -191,7 +191,7 @@ def test_time_gaps_need_times(tmp_path, changes, message):
 
 
 def test_embeddings_are_read_before_a_run(tmp_path, monkeypatch):
-    """A relative path is one from the working directory."""
+    """A relative path starts at the working directory."""
     monkeypatch.chdir(tmp_path)
     np.savez("items.npz", ids=np.arange(3), vectors=np.zeros((3, 8)))
     behaviour = {"candidate": "candidate_item_id", "history": "historical_item_ids", "embeddings": "items.npz"}

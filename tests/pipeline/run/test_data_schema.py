@@ -1,4 +1,4 @@
-"""Curated and inferred schemas."""
+"""Schemas that are derived, written by hand or inferred."""
 
 import pytest
 from google.protobuf import text_format
