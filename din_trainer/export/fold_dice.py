@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from din_trainer.layers.activations import Chain
+from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.dice import Dice, FoldedDice
 
 _LEAST = 1e-3  # of |1 − α|: below it, dividing by it would lose digits, and the layer stays as it is
@@ -41,7 +41,7 @@ class Folded(NamedTuple):
                 layer.folded = None
 
 
-def fold(chains: list[Chain]) -> Folded:
+def fold(chains: list[DenseChain]) -> Folded:
     """Folds all activations of some chains that are Dice."""
     folded = Folded({}, [])
     for chain in chains:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
-from din_trainer.models.fields import Ids
+from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.transform.lookups import Lookups
 from din_trainer.transform.preprocessing import missing_value, to_dense
 
@@ -41,7 +41,7 @@ def example_spec(features: FeatureConfig) -> dict[str, Any]:
 
 
 class Reader(tf.Module):
-    """Makes a model's `Ids` of a request.
+    """Makes a model's `ModelInputs` of a request.
 
     Args:
         features: The model's.
@@ -56,7 +56,7 @@ class Reader(tf.Module):
         if self.numbers or features.time_gap:
             self.transform = transform_output.transform_features_layer()
 
-    def of_examples(self, examples: tf.Tensor) -> tuple[Ids, dict[str, tf.Tensor]]:
+    def of_examples(self, examples: tf.Tensor) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
         """Reads serialised tf.Examples (B,).
 
         Returns:
@@ -80,9 +80,9 @@ class Reader(tf.Module):
             rows |= dict.fromkeys((first, *others), tf.unstack(places[sequence], 2, axis=1)[0])
             if number == 0 and self._features.time_gap:
                 gaps = self._time_gaps(raw[HISTORICAL_TIMESTAMPS].to_sparse(), raw[TIMESTAMP], places[sequence])
-        return Ids(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
+        return ModelInputs(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
 
-    def of_tensors(self, raw: Raw) -> Ids:
+    def of_tensors(self, raw: Raw) -> ModelInputs:
         """Reads raw tensors: (B,) a feature, (B, T) a history; candidates may be (B, N)."""
         ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
         rows: dict[str, tf.Tensor] = {}
@@ -99,7 +99,9 @@ class Reader(tf.Module):
             if number == 0 and self._features.time_gap:
                 events = tf.ragged.boolean_mask(raw[HISTORICAL_TIMESTAMPS], kept).to_sparse()
                 gaps = self._time_gaps(events, raw[TIMESTAMP], events.indices)
-        return Ids(ids, rows, self._numeric({name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}), gaps)
+        return ModelInputs(
+            ids, rows, self._numeric({name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}), gaps
+        )
 
     def _scalars(self) -> list[str]:
         """Categorical features with one value an impression."""

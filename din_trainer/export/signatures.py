@@ -30,7 +30,7 @@ from din_trainer.export.fold_dice import fold
 from din_trainer.export.request_reader import DTYPES, Reader, is_number
 from din_trainer.features import TIME_GAPS, FeatureConfig
 from din_trainer.models.din import DIN
-from din_trainer.models.fields import Ids
+from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.models.ranking_model import RankingModel
 
 PROBABILITY = "probability"
@@ -63,7 +63,7 @@ class ServingModel:
         self.reader = Reader(self._features, transform_output)
         tables = {id(table.embeddings) for name in self._features.vocabularies for table in model.tables_of(name)}
         self.tables = [weight.value for weight in model.weights if id(weight) in tables]
-        self._folded = fold(model.chains())
+        self._folded = fold(model.dense_chains())
         others = [weight for weight in model.weights if id(weight) not in tables]
         self._constants = [(weight, self._folded.weights.get(id(weight), np.array(weight))) for weight in others]
 
@@ -74,9 +74,9 @@ class ServingModel:
         with keras.StatelessScope(state_mapping=constants), self._folded.activations():
             yield
 
-    def _probability(self, inputs: Ids) -> tf.Tensor:
+    def _probability(self, inputs: ModelInputs) -> tf.Tensor:
         if not self._model.sequences:  # the histories are known, but not this model's to see
-            inputs = Ids({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
+            inputs = ModelInputs({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
         return tf.sigmoid(self._model.score(inputs))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,16 +1,17 @@
-"""The MLP from the concatenated fields to the logit."""
+"""The MLP: from the concatenated fields of an impression to its logit."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from din_trainer.layers.activations import Chain, activate, make_activation
+from din_trainer.layers.activations import activate, make_activation
+from din_trainer.layers.dense_chain import DenseChain
 
 
 @keras.saving.register_keras_serializable("din_trainer")
 class MLP(keras.layers.Layer):
-    """Hidden layers with activation and dropout, then one linear unit: (B, width) -> (B,)."""
+    """Hidden layers with activation (Dice: equation 9) and dropout, then one linear unit: (B, width) -> (B,)."""
 
     def __init__(self, hidden: tuple[int, ...], activation: str, dropout: float, **kwargs: Any):
         super().__init__(**kwargs)
@@ -34,10 +35,10 @@ class MLP(keras.layers.Layer):
             x = dropout(activate(activation, dense(x), training), training=training)  # (B, units)
         return ops.squeeze(self.logit(x), -1) + self.logit_bias
 
-    def chain(self) -> Chain:
+    def dense_chain(self) -> DenseChain:
         """Its linear layers and activations, for `din_trainer.export.fold_dice`."""
         hidden = [(dense.kernel, dense.bias, activation) for dense, activation in zip(self.dense, self.activations, strict=True)]
-        return Chain(hidden, self.logit.kernel)
+        return DenseChain(hidden, self.logit.kernel)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[:-1]

@@ -1,7 +1,7 @@
-"""The base models that the paper compares DIN with (section 6.3, table 3), in the same frame: `model.kind` names one.
+"""The base models that the paper compares DIN with (section 6.3, table 3): LR, the base model, Wide&Deep, PNN and DeepFM.
 
-Histories are summed (see `RankingModel.pool`). As in the authors' code, what is multiplied are embeddings: the wide part of Wide&Deep gets
-the product of candidate and interest.
+They sum up each history, whatever the candidate is. As in the authors' code, they multiply embeddings: the wide part of Wide&Deep reads the
+product of candidate and interest.
 """
 
 from itertools import combinations
@@ -12,11 +12,12 @@ import tensorflow as tf
 from keras import ops
 
 from din_trainer.config import DINConfig
-from din_trainer.layers.activations import Chain
+from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
-from din_trainer.layers.events import sum_by_row
-from din_trainer.models.fields import Fields, Ids
-from din_trainer.models.ranking_model import RankingModel
+from din_trainer.layers.events import rows_of, sum_by_row
+from din_trainer.models.fields import Fields
+from din_trainer.models.model_inputs import History, ModelInputs
+from din_trainer.models.ranking_model import RankingModel, one_row_a_candidate
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -41,7 +42,7 @@ class Linear(keras.layers.Layer):
             self.number_weights = self.add_weight(name="number_weights", shape=(self._numbers, 1), initializer="zeros")
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
 
-    def call(self, inputs: Ids, training: bool = False) -> Any:
+    def call(self, inputs: ModelInputs, training: bool = False) -> Any:
         by_candidate = [name for name, ids in inputs.ids.items() if len(ids.shape) == 2]
         count = ops.shape(next(ids for name, ids in inputs.ids.items() if name not in inputs.rows))[0]
         total = self.bias
@@ -99,20 +100,52 @@ class LogisticRegression(RankingModel):
     def build(self, input_shape: Any = None) -> None:
         self.linear.build()
 
-    def score(self, inputs: Ids, training: bool = False) -> Any:
+    def score(self, inputs: ModelInputs, training: bool = False) -> Any:
         return self.linear(inputs, training=training)
 
-    def chains(self) -> list[Chain]:
+    def dense_chains(self) -> list[DenseChain]:
         return []
 
 
 @keras.saving.register_keras_serializable("din_trainer")
 class Base(RankingModel):
-    """Embedding, sum pooling, MLP (figure 2, left)."""
+    """Embedding, sum pooling, MLP (figure 2, left). The models below add inputs to its MLP (`cross`) or a term to its logit (`shallow`)."""
+
+    def score(self, inputs: ModelInputs, training: bool = False) -> Any:
+        fields = self.fields(inputs, self.look_up(inputs, training))  # (B, D) each
+        x = ops.concatenate([*fields.candidate.values(), *fields.pooled, *fields.side, *fields.numbers, *self.cross(fields)], axis=-1)
+        return self.mlp(x, training=training) + self.shallow(inputs, fields, training)  # (B,)
+
+    def cross(self, fields: Fields) -> list[Any]:
+        """Further inputs of the MLP, each (B, any)."""
+        return []
+
+    def shallow(self, inputs: ModelInputs, fields: Fields, training: bool) -> Any:
+        """What is added to the MLP's logit: (B,), or (B · N,) for N candidates."""
+        return 0.0
+
+    def fields(self, inputs: ModelInputs, embedded: dict[str, Any]) -> Fields:
+        """Sums up the histories, and brings all fields to one row an impression, or one a candidate."""
+        candidate, side = self.candidate_fields(embedded), self.side_fields(embedded)
+        pooled = [sum_pool(history) for history in self.histories(inputs, embedded).values()]
+        flat = iter(one_row_a_candidate([*candidate.values(), *pooled], [*side, *inputs.numbers]))
+        candidate = {name: next(flat) for name in candidate}
+        pooled, side, numbers = [next(flat) for _ in pooled], [next(flat) for _ in side], list(flat)
+        interest: dict[str, Any] = {}
+        for behaviours, x in zip(self.sequences.values(), pooled, strict=True):
+            parts = tf.split(x, [self.din_config.features.vocabulary_of(name).dim for name in behaviours], axis=-1)
+            interest |= zip((b.history for b in behaviours.values()), parts, strict=True)
+        return Fields(candidate, interest, pooled, side, numbers)
+
+
+def sum_pool(history: History) -> Any:
+    """Equation 1: the sum of each history's events, zero for an empty one. (B, D), or (B, N, D), the same for each candidate."""
+    interest = sum_by_row(history.keys, history.rows, rows_of(history.query))
+    return interest if len(history.query.shape) == 2 else tf.broadcast_to(interest[:, None], tf.shape(history.query))
 
 
 @keras.saving.register_keras_serializable("din_trainer")
-class WideDeep(RankingModel):
+class WideDeep(Base):
     """Wide&Deep (Cheng et al., 2016): the base model's logit plus a linear one on ids and on candidate ⊙ interest."""
 
     def make_layers(self) -> None:
@@ -130,7 +163,7 @@ class WideDeep(RankingModel):
         if self.sequences:
             self.product.build((None, sum(features.vocabulary_of(name).dim for b in self.sequences.values() for name in b)))
 
-    def shallow(self, inputs: Ids, fields: Fields, training: bool) -> Any:
+    def shallow(self, inputs: ModelInputs, fields: Fields, training: bool) -> Any:
         linear = self.linear(inputs, training=training)
         if not fields.interest:
             return linear
@@ -140,7 +173,7 @@ class WideDeep(RankingModel):
 
 
 @keras.saving.register_keras_serializable("din_trainer")
-class PNN(RankingModel):
+class PNN(Base):
     """Product-based network (Qu et al., 2016), with inner products: those of all pairs of fields go into the MLP."""
 
     def make_layers(self) -> None:
@@ -152,8 +185,8 @@ class PNN(RankingModel):
         super().build()
         self.projection.build()
 
-    def cross_width(self) -> int:
-        return len(self._pairs)
+    def mlp_width(self) -> int:
+        return super().mlp_width() + len(self._pairs)
 
     def cross(self, fields: Fields) -> list[Any]:
         x = self.projection(fields.embedded)  # (B, F, D)
@@ -162,7 +195,7 @@ class PNN(RankingModel):
 
 
 @keras.saving.register_keras_serializable("din_trainer")
-class DeepFM(RankingModel):
+class DeepFM(Base):
     """DeepFM (Guo et al., 2017): the base model's logit plus a factorization machine's, on the same embeddings."""
 
     def make_layers(self) -> None:
@@ -178,7 +211,7 @@ class DeepFM(RankingModel):
         self.linear.build()
         self.projection.build()
 
-    def shallow(self, inputs: Ids, fields: Fields, training: bool) -> Any:
+    def shallow(self, inputs: ModelInputs, fields: Fields, training: bool) -> Any:
         x = self.projection(fields.embedded)  # (B, F, D)
         pairs = ops.square(ops.sum(x, axis=1)) - ops.sum(ops.square(x), axis=1)  # twice the sum of the pairs' products, (B, D)
         return self.linear(inputs, training=training) + 0.5 * ops.sum(pairs, axis=-1)

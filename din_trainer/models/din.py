@@ -1,24 +1,37 @@
-"""The Deep Interest Network: a history pooled by attention units (arXiv 1706.06978v4, figure 2, right)."""
+"""The Deep Interest Network of Zhou et al., 2018 (arXiv 1706.06978v4, figure 2, right)."""
 
 from typing import Any
 
 import keras
+from keras import ops
 
-from din_trainer.layers.activations import Chain
 from din_trainer.layers.attention_unit import AttentionUnit
-from din_trainer.models.fields import Ids
-from din_trainer.models.ranking_model import RankingModel
+from din_trainer.layers.dense_chain import DenseChain
+from din_trainer.models.model_inputs import ModelInputs
+from din_trainer.models.ranking_model import RankingModel, one_row_a_candidate
 
 
 @keras.saving.register_keras_serializable("din_trainer")
 class DIN(RankingModel):
-    """Activates each behaviour sequence by the candidate; all else is the frame's.
+    """Sums up each history with weights that depend on the candidate. Arguments, inputs and outputs are those of `RankingModel`.
 
-    Arguments, inputs and outputs are those of `RankingModel`.
-
-    References:
-        Zhou et al., 2018, arXiv 1706.06978v4, section 4.3.
+    Shapes: B impressions, E events in all of their histories, D the size of an embedding, which differs between features. When N candidates
+    share an impression's history, the candidate and the interests are (B, N, D), and B · N takes the place of B from `x` on.
     """
+
+    def score(self, inputs: ModelInputs, training: bool = False) -> Any:
+        """The forward pass: from the ids of the features to the logits (B,)."""
+        embedded = self.look_up(inputs, training)  # by feature: (B, D), or (E, D) for a history
+        candidate, side = self.candidate_fields(embedded), self.side_fields(embedded)  # (B, D) each
+
+        interests = []
+        for sequence, (query, keys, rows, time_gaps) in self.histories(inputs, embedded).items():
+            attention = self.attention[sequence]  # local activation: query (B, D), keys (E, D)
+            interests.append(attention(query, keys, rows, time_gaps, training=training))  # equation 3: (B, D)
+
+        fields = one_row_a_candidate([*candidate.values(), *interests], [*side, *inputs.numbers])
+        x = ops.concatenate(fields, axis=-1)  # (B, sum of all D)
+        return self.mlp(x, training=training)  # hidden layers with Dice (equation 9), then one linear unit: (B,)
 
     def make_layers(self) -> None:
         super().make_layers()
@@ -28,21 +41,18 @@ class DIN(RankingModel):
             for sequence in self.sequences
         }
 
-    def pool(self, sequence: str, query: Any, keys: Any, rows: Any, further: Any, training: bool) -> Any:
-        return self.attention[sequence](query, keys, rows, further, training=training)
-
-    def chains(self) -> list[Chain]:
-        return [*super().chains(), *(unit.chain() for unit in self.attention.values())]
-
-    def attention_weights(self, inputs: Ids) -> dict[str, Any]:
-        """What each event's embedding is multiplied by at inference, by sequence: (E,)."""
-        histories = self.histories(inputs, self.look_up(inputs, training=False))
-        return {sequence: self.attention[sequence].weights_of(*history)[:, 0] for sequence, history in histories.items()}
-
     def build(self, input_shape: Any = None) -> None:
         super().build()
         features = self.din_config.features
         for number, (sequence, behaviours) in enumerate(self.sequences.items()):
             d = sum(features.vocabulary_of(name).dim for name in behaviours)
-            further = (None, 1) if number == 0 and features.time_gap else None
-            self.attention[sequence].build((None, d), (None, d), (None,), further)
+            time_gaps = (None, 1) if number == 0 and features.time_gap else None
+            self.attention[sequence].build((None, d), (None, d), (None,), time_gaps)
+
+    def attention_weights(self, inputs: ModelInputs) -> dict[str, Any]:
+        """Returns by sequence what each event's embedding is multiplied by at inference: (E,)."""
+        histories = self.histories(inputs, self.look_up(inputs, training=False))
+        return {sequence: self.attention[sequence].weights_of(*history)[:, 0] for sequence, history in histories.items()}
+
+    def dense_chains(self) -> list[DenseChain]:
+        return [*super().dense_chains(), *(unit.dense_chain() for unit in self.attention.values())]

@@ -1,29 +1,17 @@
-"""What a model works on: ids without padding, and the fields that embeddings make of them."""
+"""The embedded fields that the base models concatenate and multiply."""
 
 from typing import Any, NamedTuple
 
 
-class Ids(NamedTuple):
-    """Transformed features with the padding gone; all by raw name.
+class Fields(NamedTuple):
+    """The fields of each impression, (B, D) each; with N candidates an impression, (B · N, D), candidate by candidate.
 
     Attributes:
-        ids: Categorical ones: (B,) int64, or (E,) for a history. Those of the candidates may be (B, N): N candidates an impression.
-        rows: Of histories: the impression that each event belongs to, (E,) int64.
-        numbers: Numeric features, (B, 1) float32.
-        time_gaps: Of the first sequence's events, (E, 1) float32, or None.
-    """
-
-    ids: dict[str, Any]
-    rows: dict[str, Any]
-    numbers: list[Any]
-    time_gaps: Any
-
-
-class Fields(NamedTuple):
-    """What an impression is made of, each (B, D): candidate fields by raw name, interests by their history's, side features, numbers.
-
-    `pooled` are the interests again, a sequence each, not split into its behaviours. Of N candidates an impression, each is (B · N, D),
-    candidate by candidate.
+        candidate: Candidate fields by raw name.
+        interest: The history of each behaviour as one vector, by the raw name of the history.
+        pooled: The same vectors, those of one sequence concatenated.
+        side: User and context features that are embedded.
+        numbers: Numeric features, each of size 1.
     """
 
     candidate: dict[str, Any]

@@ -14,10 +14,10 @@ def dice(x, alpha, mask=None, epsilon=1e-8):
     return p * x + (1 - p) * alpha * x
 
 
-def attention(layer, query, keys, mask, further=None):
-    """Equation 3 in training: query (B, D), keys (B, L, D), mask (B, L), further (B, L, X), with a layer's weights -> (B, D)."""
+def attention(layer, query, keys, mask, event_numbers=None):
+    """Equation 3 in training: query (B, D), keys (B, L, D), mask (B, L), event_numbers (B, L, X), with a layer's weights -> (B, D)."""
     tiled = tf.repeat(query[:, None], keys.shape[1], axis=1)
-    x = tf.concat([tiled, keys, tiled - keys, tiled * keys, *([] if further is None else [further])], -1)
+    x = tf.concat([tiled, keys, tiled - keys, tiled * keys, *([] if event_numbers is None else [event_numbers])], -1)
     kernels = [(layer.kernel.value, layer.bias.value), *((d.kernel.value, d.bias.value) for d in layer.dense)]
     for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
         x = dice(tf.einsum("blx,xh->blh", x, kernel) + bias, activation.alpha.value, mask)
@@ -28,9 +28,9 @@ def attention(layer, query, keys, mask, further=None):
     return tf.einsum("bl,bld->bd", tf.where(mask, scores, 0.0), keys)
 
 
-def attention_weight(layer, query, key, further=()):
-    """Equation 3 at inference, in NumPy: the weight of one event, with a layer's weights; query (D,), key (D,), further (X,)."""
-    x = np.concatenate([query, key, query - key, query * key, further])
+def attention_weight(layer, query, key, event_numbers=()):
+    """Equation 3 at inference, in NumPy: the weight of one event, with a layer's weights; query (D,), key (D,), event_numbers (X,)."""
+    x = np.concatenate([query, key, query - key, query * key, event_numbers])
     kernels = [(layer.kernel, layer.bias), *((dense.kernel, dense.bias) for dense in layer.dense)]
     for (kernel, bias), activation in zip(kernels, layer.activations, strict=True):
         x = x @ np.array(kernel) + np.array(bias)

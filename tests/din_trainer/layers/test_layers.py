@@ -173,8 +173,8 @@ class TestAttentionUnit:
         weights = [weight.value for weight in layer.trainable_weights]
         with tf.GradientTape(persistent=True) as tape:
             tape.watch([query, keys])
-            further = None if gaps is None else tf.gather_nd(gaps, positions)
-            fast = layer(query, tf.gather_nd(keys, positions), positions[:, 0], further, training=True)
+            event_numbers = None if gaps is None else tf.gather_nd(gaps, positions)
+            fast = layer(query, tf.gather_nd(keys, positions), positions[:, 0], event_numbers, training=True)
             plain = textbook.attention(layer, query, keys, mask, gaps)
             fast_loss, plain_loss = tf.reduce_sum(fast * dy), tf.reduce_sum(plain * dy)
         np.testing.assert_allclose(fast, plain, atol=1e-5)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from din_trainer.config import DINConfig
+from din_trainer.layers.mlp import MLP
 from din_trainer.models.din import DIN
 from din_trainer.models.make_model import make_model as make_untrained
 from tests.din_trainer import textbook
@@ -100,7 +101,7 @@ def test_reloads_to_the_same_scores(model, tmp_path):
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in reloaded._flatten_layers())
 
 
-def test_each_sequence_has_an_attention_unit_and_padding_of_its_own():
+def test_each_sequence_has_an_attention_unit_and_padding_of_its_own(monkeypatch):
     """Categories activated by themselves, not beside the items: an event of one sequence does not move the other's interest."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
@@ -108,12 +109,18 @@ def test_each_sequence_has_an_attention_unit_and_padding_of_its_own():
     batch = make_batch(20)
     batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # of other lengths than the items'
 
-    def interests(batch):
-        return model.embed(model.read(batch), training=False).interest
+    read = []
+    monkeypatch.setattr(MLP, "call", lambda self, x, training=False: read.append(np.asarray(x)) or x[:, 0])
 
-    without = interests({**batch, "historical_category_ids": batch["historical_category_ids"] * 0})
-    np.testing.assert_array_equal(without["historical_item_ids"], interests(batch)["historical_item_ids"])
-    np.testing.assert_array_equal(without["historical_category_ids"], np.zeros((20, 16)))
+    def interests(batch):
+        model(batch)
+        return np.split(read.pop(), [32, 48, 64], axis=1)[1:3]  # candidate fields, interest in items, in categories, user
+
+    items, categories = interests(batch)
+    items_alone, no_categories = interests({**batch, "historical_category_ids": batch["historical_category_ids"] * 0})
+    assert items.any() and categories.any()
+    np.testing.assert_array_equal(items_alone, items)
+    np.testing.assert_array_equal(no_categories, np.zeros((20, 16)))
     assert [unit.kernel.shape[0] for unit in model.attention.values()] == [4 * 16, 4 * 16]
 
 
@@ -127,7 +134,7 @@ def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
     batch = make_batch(5, length=3)
     batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)
     gaps = batch["historical_time_gaps"] = np.random.default_rng(4).normal(size=(5, 3)).astype(np.float32)
-    weights = model.attention_weights(model.read(batch))
+    weights = model.attention_weights(model.without_padding(batch))
     assert set(weights) == {"clicks", "categories"}
     for sequence, name, feature in (("clicks", "item", item), ("categories", "category", category)):
         table, history = np.array(model.tables[name].embeddings), batch[feature["history"]]
@@ -135,8 +142,8 @@ def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
         expected = np.zeros((5, 3))
         for b, t in zip(*np.nonzero(history), strict=True):
             query, key = table[batch[feature["candidate"]][b]], table[history[b, t]]
-            further = gaps[b, t : t + 1] if sequence == "clicks" else ()
-            expected[b, t] = np.exp(textbook.attention_weight(model.attention[sequence], query, key, further))
+            event_numbers = gaps[b, t : t + 1] if sequence == "clicks" else ()
+            expected[b, t] = np.exp(textbook.attention_weight(model.attention[sequence], query, key, event_numbers))
         expected /= np.maximum(expected.sum(1, keepdims=True), 1e-9)
         np.testing.assert_allclose(weights[sequence], expected[history != 0], rtol=1e-4, atol=1e-6)
 

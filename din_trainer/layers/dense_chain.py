@@ -1,0 +1,17 @@
+"""A chain of dense layers with activations between them, as the export reads it from a layer to fold Dice away."""
+
+from typing import Any, NamedTuple
+
+import keras
+
+
+class DenseChain(NamedTuple):
+    """Dense layers, one after the other, each but the last with an activation behind it.
+
+    Attributes:
+        hidden: Kernel, bias and activation layer of each hidden layer.
+        last: Kernel of the linear layer behind them.
+    """
+
+    hidden: list[tuple[Any, Any, keras.layers.Layer]]
+    last: Any
