@@ -1,1 +1,1 @@
-"""The pipeline: its configuration, the DAG, the data it reads and the `din` command."""
+"""What runs, and how a user starts it: the DAG, its configuration, its data, its report, serving, and the `din` command."""

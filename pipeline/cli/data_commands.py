@@ -23,7 +23,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _add_synth(synth: argparse.ArgumentParser) -> None:
-    preset = "the configuration whose sizes hold where no other size is given (default: notebook)"
+    preset = "the configuration that gives the sizes which are not given here (default: notebook)"
     synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help=preset)
     for name, meaning in _SYNTHETIC_SIZES.items():
         synth.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning} (default: as the preset)")

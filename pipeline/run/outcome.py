@@ -16,7 +16,7 @@ from pipeline.run.summary import Summary
 
 
 def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
-    """Fills the summary of a run whose DAG has ended, by itself or by an exception. What the run did not reach stays null.
+    """Fills the summary after the DAG has ended, with or without an exception. What the run did not reach stays null.
 
     Args:
         summary: It is changed.
