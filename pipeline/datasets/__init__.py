@@ -1,1 +1,1 @@
-"""Sources of impressions, each turned into the one TFRecord layout (see `layout`)."""
+"""Data sets of impressions in one TFRecord layout: synthetic ones, and imports of real data."""

@@ -1,9 +1,9 @@
-"""The one folder layout that every data set has.
+"""The folder layout of every data set, and how it is written.
 
 DIR/train/*.tfrecord.gz       what the model learns from
-DIR/validation/*.tfrecord.gz  what training selects on (early stopping)
-DIR/eval/*.tfrecord.gz        what the model is judged on, and nothing else
-DIR/manifest.json             source, command, seed, split rule, counts, time range, oracle where known
+DIR/validation/*.tfrecord.gz  what training uses to select (early stopping)
+DIR/eval/*.tfrecord.gz        what the model is judged on; not used for anything else
+DIR/manifest.json             source, command, seed, split rule, counts, time range, oracle if known
 DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din predict`
 """
 
@@ -28,17 +28,17 @@ SAMPLE_SIZE = 20
 
 
 def scalar_column(values: np.ndarray) -> pa.Array:
-    """A column with exactly one value a row."""
+    """Returns a column with exactly one value in each row."""
     return list_column(values, np.arange(len(values) + 1))
 
 
 def list_column(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.Array:
-    """A column of lists: row i holds `values[offsets[i]:offsets[i + 1]]`."""
+    """Returns a column of lists: row i holds `values[offsets[i]:offsets[i + 1]]`."""
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), values if isinstance(values, pa.Array) else pa.array(values))
 
 
 def to_lists(table: pa.Table) -> pa.RecordBatch:
-    """Every column as lists, as `DatasetWriter.write` takes them; a missing value is an empty list."""
+    """Returns every column as lists, as `DatasetWriter.write` takes them; a missing value becomes an empty list."""
     return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
 
 
@@ -53,7 +53,7 @@ def _as_lists(column: pa.Array) -> pa.Array:
 
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
-    """Rows as JSON objects; features in `scalars` as plain values, others as lists, bytes as text, missing scalars left out."""
+    """Returns rows as JSON objects: features in `scalars` as plain values, others as lists, bytes as text, without missing scalars."""
 
     def decode(values: list[Any] | None) -> list[Any]:
         return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in values or []]
@@ -63,19 +63,19 @@ def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any
 
 
 class DatasetWriter:
-    """Writes a data set aside and moves it into place when it is whole, so that nobody meets half of one.
+    """Writes a data set to a temporary folder and moves it into place when it is complete, so that nobody reads half of it.
 
     Args:
-        out: Folder to make; it must not exist or be empty.
-        shard_size: Impressions a file; a new file is begun once this many are in the last.
+        out: Folder to make; it must be new or empty.
+        shard_size: Impressions in a file; a new file begins when the last one has at least this many.
 
     Attributes:
-        manifest: What `manifest.json` is to say; the counts are added.
-        counts: Impressions written, by split.
-        scratch: A folder for intermediate files, which is gone in the end.
+        manifest: The content of `manifest.json`; the counts are added.
+        counts: How many impressions were written, by split.
+        scratch: A folder for intermediate files; it is deleted at the end.
 
     Raises:
-        InputError: `out` holds something already, or its parent cannot be written.
+        InputError: `out` is not empty, or its parent cannot be written.
 
     Example:
         with DatasetWriter(Path("data")) as writer:
@@ -106,7 +106,7 @@ class DatasetWriter:
         return self
 
     def write(self, split: str, batch: pa.RecordBatch) -> None:
-        """Appends the rows of `batch`, whose columns are `scalar_column`s and `list_column`s, to a split."""
+        """Appends the rows of `batch` to a split; its columns are made by `scalar_column` or `list_column`."""
         writer, room = self._shards.get(split, (None, 0))
         if writer is None or room <= 0:
             if writer is not None:
@@ -134,8 +134,8 @@ class DatasetWriter:
         manifest = {**self.manifest, "examples": self.counts}
         (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))
-        self._part.chmod(0o755)  # mkdtemp's folders are private
-        if self._out.exists():  # empty; kept, since it may be a mount point
+        self._part.chmod(0o755)  # mkdtemp makes private folders
+        if self._out.exists():  # it is empty, and is kept, since it may be a mount point
             for path in self._part.iterdir():
                 shutil.move(path, self._out / path.name)
         else:
@@ -143,7 +143,7 @@ class DatasetWriter:
 
 
 def split_files(data: Path, split: str) -> list[Path]:
-    """The split's files, in order.
+    """Returns the files of a split, in order.
 
     Raises:
         DataError: The folder or the files are missing.
@@ -157,7 +157,7 @@ def split_files(data: Path, split: str) -> list[Path]:
 
 
 def read_oracle(data: Path) -> dict[str, float | None] | None:
-    """The manifest's figures of the true probabilities on eval/; None where they are not known.
+    """Returns the metrics of the true probabilities on eval/ from the manifest; None where they are not known.
 
     Raises:
         DataError: The manifest cannot be read.
@@ -166,4 +166,4 @@ def read_oracle(data: Path) -> dict[str, float | None] | None:
     try:
         return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
     except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{manifest} cannot be read ({error}): mend it, or take it away.") from error
+        raise DataError(f"{manifest} cannot be read ({error}): correct it or delete it.") from error

@@ -14,7 +14,7 @@ from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_colum
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
 from pipeline.datasets.synthetic_world import Requests, World, make_world, pages, simulate
 
-CUTS = (0.8, 0.9)  # shares of the impressions at which validation and eval begin
+CUTS = (0.8, 0.9)  # validation and eval begin at these shares of the impressions
 _RULES = {
     "label": "a Bernoulli draw of the known click probability",
     "history": "the user's clicks before the request, oldest first, the most recent {history}",
@@ -27,13 +27,13 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
 
     Args:
         config: Sizes and seed.
-        out: Folder to make; it must not exist or be empty.
-        item_features: An .npz file to write as well: `ids` (items,) int64 and `vectors` (items, VECTOR_SIZE) float32, the latent vectors.
+        out: Folder to make; it must be new or empty.
+        item_features: An .npz file to write too: `ids` (items,) int64 and `vectors` (items, VECTOR_SIZE) float32, the latent vectors.
         command: What the user typed, for the manifest.
 
     Returns:
-        The manifest as written to `out/manifest.json`. Its `oracle` holds the metrics of the true probabilities on the eval split, null
-        where they are undefined (one class only).
+        The manifest as written to `out/manifest.json`. Its `oracle` holds the metrics of the true probabilities on the eval split; they are
+        null where they are undefined (one class only).
 
     Raises:
         InputError: `out` or `item_features` cannot be written.
@@ -68,7 +68,11 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
 
 
 def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[tuple[str, Requests, int]]:
-    """Cuts chunks where a split ends; yields the split, its requests and how many of their impressions count (the last page may be cut)."""
+    """Cuts chunks where a split ends.
+
+    Yields:
+        The split, its requests, and how many of their impressions belong to the data set: the last page may be cut.
+    """
     borders = [0, *(pages(cut * config.examples) for cut in CUTS), pages(config.examples)]
     for chunk in chunks:
         for split, low, high in zip(SPLITS, borders[:-1], borders[1:], strict=True):
@@ -79,7 +83,7 @@ def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[
 
 
 def to_batch(world: World, requests: Requests) -> pa.RecordBatch:
-    """One row an impression."""
+    """Returns one row for each impression."""
     event_item = np.repeat(requests.event_item, PAGE, axis=0)  # (R·PAGE, H)
     known = event_item >= 0
     events = event_item[known]
@@ -100,10 +104,10 @@ def to_batch(world: World, requests: Requests) -> pa.RecordBatch:
 
 
 def oracle_metrics(user: np.ndarray, probability: np.ndarray, label: np.ndarray) -> dict[str, float | None]:
-    """AUC, GAUC and log loss of (N,) probabilities."""
+    """Returns AUC, GAUC and log loss of (N,) probabilities; AUC and GAUC are None where they are undefined."""
     log_loss = -np.log(np.where(label == 1, probability, 1 - probability)).mean()
     return {
-        "auc": gauc(np.zeros(len(user)), probability, label),  # all as one user's
+        "auc": gauc(np.zeros(len(user)), probability, label),  # as if all were of one user
         "gauc": gauc(user, probability, label),
         "log_loss": float(log_loss),
     }

@@ -6,19 +6,19 @@ from pydantic import Field, model_validator
 
 from din_trainer.features import Frozen
 
-PAGE = 5  # candidates a request
+PAGE = 5  # candidates in a request
 DEFAULT_CATEGORIES = 50
 
 
 class SyntheticConfig(Frozen):
-    """Sizes of the world; the defaults are the notebook's."""
+    """Sizes of the synthetic world; the defaults are those of the notebook."""
 
-    examples: int = Field(50_000, ge=100, description="Impressions.")
+    examples: int = Field(50_000, ge=100, description="How many impressions.")
     users: int = Field(1_000, ge=1)
     items: int = Field(500, ge=PAGE)
-    categories: int | None = Field(None, ge=1, description=f"None: {DEFAULT_CATEGORIES}, or one an item where there are fewer items.")
-    history: int = Field(10, ge=1, description="Most recent clicks kept.")
-    labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, from which nothing can be learnt.")
+    categories: int | None = Field(None, ge=1, description=f"None: {DEFAULT_CATEGORIES}, or one for each item if there are fewer items.")
+    history: int = Field(10, ge=1, description="How many of the most recent clicks are kept.")
+    labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, so nothing can be learnt.")
     seed: int = Field(0, ge=0)
 
     @model_validator(mode="after")

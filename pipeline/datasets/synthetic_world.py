@@ -30,40 +30,40 @@ import numpy as np
 
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
 
-INTERESTS = 4  # categories that a user is after at one time
-TURNOVER = 0.1  # chance that an interest has given way to another one by the user's next request
-ON_INTEREST = 0.5  # share of candidates from the user's present interests; the others are drawn by popularity
+INTERESTS = 4  # favourite categories of a user at one time
+TURNOVER = 0.1  # chance that an interest is replaced by another one before the user's next request
+ON_INTEREST = 0.5  # share of candidates from the user's present interests; the others come from all items
 VECTOR_SIZE = 16
-ITEM_SPREAD = 0.4  # distance of an item from its category's centre, of length 1
+ITEM_SPREAD = 0.4  # distance of an item from its category's centre, which has length 1
 BIAS = -2.2  # the logit of an average item for an average user with no relevant history
 USER_TASTE = ITEM_APPEAL = 0.25  # standard deviation over users, over items, in logits
 INTEREST = 2.5  # logits for each unit of log(1 + relevance)
-START, DURATION = 1_767_225_600, 30 * 86_400  # seconds: from 2026-01-01 on, a month
-ACTIVITY_SPREAD = 1.0  # standard deviation of the logarithm: some users come often, some hardly ever
-CHUNK = 2_000  # requests generated at once, at most
+START, DURATION = 1_767_225_600, 30 * 86_400  # seconds: a month from 2026-01-01
+ACTIVITY_SPREAD = 1.0  # standard deviation of the logarithm: some users come often, some rarely
+CHUNK = 2_000  # most requests that are generated at once
 
 
 class World(NamedTuple):
-    """What stays the same: users and items. Ids count from 0; items are numbered in no order of popularity."""
+    """What does not change: users and items. Ids count from 0; an item's id does not depend on its popularity."""
 
-    taste: np.ndarray  # (users,) how readily a user clicks, in logits
-    appeal: np.ndarray  # (items,) how readily an item is clicked, in logits
+    taste: np.ndarray  # (users,) how easily a user clicks, in logits
+    appeal: np.ndarray  # (items,) how easily an item is clicked, in logits
     vector: np.ndarray  # (items, VECTOR_SIZE) float32, of length 1
     category: np.ndarray  # (items,) int64
-    shelf: np.ndarray  # (items,) item ids by category
+    shelf: np.ndarray  # (items,) item ids sorted by category
     share: np.ndarray  # (items + 1,) cumulative popularity along the shelf, from 0 to 1
-    bounds: np.ndarray  # (categories + 1,) where a category begins on the shelf
-    activity: np.ndarray  # (users,) cumulative share of the requests
+    bounds: np.ndarray  # (categories + 1,) where each category begins on the shelf
+    activity: np.ndarray  # (users,) cumulative shares of the requests
 
 
 class Requests(NamedTuple):
-    """R requests in time order, each a page of PAGE candidates; H = history."""
+    """R requests in time order, each with a page of PAGE candidates; H is the length of the history."""
 
     number: np.ndarray  # (R,) from 0
     user: np.ndarray  # (R,)
     timestamp: np.ndarray  # (R,) unix seconds
     item: np.ndarray  # (R, PAGE)
-    event_item: np.ndarray  # (R, H) clicked before, oldest first; -1 fills the left
+    event_item: np.ndarray  # (R, H) clicked before, oldest first; -1 pads on the left
     event_time: np.ndarray  # (R, H)
     probability: np.ndarray  # (R, PAGE) of a click
     label: np.ndarray  # (R, PAGE)
@@ -74,7 +74,7 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
     category = rng.permutation(np.arange(config.items) % config.category_count)
     centre = _unit(rng.standard_normal((config.category_count, VECTOR_SIZE)))
     vector = _unit(centre[category] + ITEM_SPREAD * _unit(rng.standard_normal((config.items, VECTOR_SIZE))))
-    popularity = 1 / (rng.permutation(config.items) + 10.0)  # Zipf, its head cut off so that no item is on every page
+    popularity = 1 / (rng.permutation(config.items) + 10.0)  # Zipf's law without its head, so that no item is on every page
     shelf = np.argsort(category, kind="stable")
     log = np.log(popularity)
     activity = _shares(rng.lognormal(sigma=ACTIVITY_SPREAD, size=config.users))
@@ -95,13 +95,13 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 def _shares(weight: np.ndarray) -> np.ndarray:
-    """Cumulative shares of weights, ending in exactly 1."""
+    """Returns cumulative shares of weights; the last one is exactly 1."""
     total = np.cumsum(weight)
     return total / total[-1]
 
 
 def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_item: np.ndarray) -> np.ndarray:
-    """The probability of a click, from what the features show and from nothing else.
+    """Returns the probability of a click, which depends only on what the features show.
 
     Args:
         user: (R,).
@@ -119,7 +119,7 @@ def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_it
 
 
 def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Iterator[Requests]:
-    """Yields all requests in time order, at most CHUNK at once; no user is in a chunk twice, so its histories are known at its start."""
+    """Yields all requests in time order, at most CHUNK at once. A chunk has each user once, so its histories are known at its start."""
     wanted = rng.integers(config.category_count, size=(config.users, INTERESTS))
     event_item = np.full((config.users, config.history), -1)
     event_time = np.zeros((config.users, config.history), np.int64)
@@ -144,9 +144,9 @@ def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) ->
 
 
 def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A page a request, (R, INTERESTS) -> (R, PAGE): partly from the user's present interests, partly from everything, both by popularity.
+    """Draws a page for each request, (R, INTERESTS) -> (R, PAGE): partly from the user's interests, partly from all items, by popularity.
 
-    An item that is on a page already gives its second place to one drawn evenly.
+    Where an item is drawn twice for a page, another item takes the second place; all items are equally likely.
     """
     shape = (len(wanted), PAGE)
     category = np.take_along_axis(wanted, rng.integers(INTERESTS, size=shape), axis=1)
@@ -154,14 +154,14 @@ def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> n
     low = np.where(on_interest, world.share[world.bounds[category]], 0)
     high = np.where(on_interest, world.share[world.bounds[category + 1]], 1)
     place = np.searchsorted(world.share, low + rng.random(shape) * (high - low), side="right") - 1
-    item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the very end
+    item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the end
     while (again := _repeats(item)).any():
         item[again] = rng.integers(len(world.shelf), size=again.sum())
     return item
 
 
 def _repeats(item: np.ndarray) -> np.ndarray:
-    """(R, PAGE) -> (R, PAGE) bool: whether the item stands further left on its page too."""
+    """(R, PAGE) -> (R, PAGE) bool: whether the same item is further left on the page."""
     same = item[:, :, None] == item[:, None, :]
     return np.tril(same, -1).any(-1)
 
@@ -173,5 +173,5 @@ def _remember(events: np.ndarray, user: np.ndarray, value: np.ndarray) -> None:
 
 
 def pages(impressions: float) -> int:
-    """How many requests show that many impressions."""
+    """Returns how many requests it takes to show this many impressions."""
     return -(-round(impressions) // PAGE)

@@ -1,1 +1,1 @@
-"""Interactions of a source made into impressions in the one TFRecord layout (see `run`)."""
+"""The import: it turns the interactions of a source into impressions in the one TFRecord layout."""

@@ -13,31 +13,31 @@ _BUFFERED_BYTES = 64_000_000
 
 
 def append_table(path: Path, table: pa.Table) -> None:
-    """Appends rows to a file of Arrow streams; nothing stays open, so there may be any number of files."""
+    """Appends rows to a file of Arrow streams. The file is closed again, so there may be any number of files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab") as file, pa.ipc.new_stream(file, table.schema, options=_COMPRESSED) as writer:
         writer.write_table(table)
 
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
-    """The batches of such a file one after the other."""
+    """Yields the batches of such a file, one after the other."""
     with open(path, "rb") as file:
         while file.peek(1):
             yield from pa.ipc.open_stream(file)
 
 
 def read_table(paths: Iterable[Path]) -> pa.Table | None:
-    """All rows of some files, one after the other; None where there is no file."""
+    """Returns all rows of some files, one after the other; None where there is no file."""
     batches = [batch for path in paths for batch in read_batches(path)]
     return pa.Table.from_batches(batches).combine_chunks() if batches else None
 
 
 class Scatter:
-    """Appends rows to one of several Arrow files each, `FOLDER/<key>/<name>.arrow`, a buffer at a time.
+    """Distributes rows over Arrow files by a key, `FOLDER/<key>/<name>.arrow`; a buffer collects them first.
 
     Args:
-        folder: Where the files go.
-        name: Of the files; each writer has one of its own.
+        folder: Where the files are written.
+        name: The name of the files; each writer must have a different one.
     """
 
     def __init__(self, folder: Path, name: str):
@@ -53,8 +53,8 @@ class Scatter:
 
         Args:
             table: N rows.
-            keys: (N,) integers: the file of each.
-            prefix: Before the keys, as a folder.
+            keys: (N,) integers: the file of each row.
+            prefix: A folder before the keys, with a slash at its end.
         """
         if not table.num_rows:
             return

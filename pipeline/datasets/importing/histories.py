@@ -1,4 +1,4 @@
-"""The behaviour sequence of each impression: the clicks before it."""
+"""Builds the behaviour sequence of each impression: the clicks before it."""
 
 from typing import Literal, NamedTuple
 
@@ -16,8 +16,8 @@ class Histories(NamedTuple):
 
     Attributes:
         clicks: (P,) rows of the clicks.
-        starts: (N,)
-        ends: (N,)
+        starts: (N,) where each history begins in `clicks`.
+        ends: (N,) where it ends.
     """
 
     clicks: np.ndarray
@@ -26,12 +26,12 @@ class Histories(NamedTuple):
 
 
 def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: int) -> Histories:
-    """Finds the clicks of the same user that each interaction comes after.
+    """Finds the clicks of the same user before each interaction.
 
     Args:
-        table: Interactions by user and time.
-        kind: "earlier": clicks with a strictly earlier timestamp; "before": all clicks before in order.
-        length: The most recent ones kept.
+        table: Interactions, sorted by user and time.
+        kind: "earlier": clicks with a strictly earlier timestamp; "before": all clicks that come earlier in order.
+        length: How many of the most recent clicks are kept.
     """
     user, label = codes(table[USER]), table[LABEL].to_numpy()
     clicks_before = np.cumsum(label) - label
@@ -43,12 +43,12 @@ def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: in
 
 
 def history_columns(table: pa.Table, histories: Histories, rows: np.ndarray) -> dict[str, pa.Array]:
-    """The histories of some interactions as lists: of items, of each further field of the candidate, and of times.
+    """Returns the histories of some interactions as lists: items, each further field of the candidate, and times.
 
     Args:
         table: Interactions.
-        histories: Of all of them.
-        rows: (R,) those wanted.
+        histories: The histories of all interactions.
+        rows: (R,) the wanted interactions.
     """
     starts, lengths = histories.starts[rows], histories.ends[rows] - histories.starts[rows]
     offsets = np.concatenate(([0], np.cumsum(lengths)))

@@ -1,4 +1,4 @@
-"""What an import says of itself: its rules and counts in the manifest, and the report that the user reads."""
+"""What an import reports: rules and counts for the manifest, and the lines that the user reads."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from pipeline.datasets.sources.interactions import BROKEN_NAMED, TIMESTAMP, Sour
 
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
-    """The report, from the manifest of an import."""
+    """Yields the lines for the user, from the manifest of an import."""
     rows, largest = manifest["rows"], manifest["largest_user"]
     yield f"{rows['read']:,} rows read, {rows['kept']:,} kept: {manifest['users']:,} users, {manifest['items']:,} items"
     for reason, count in sorted(rows["dropped"].items(), key=lambda item: -item[1]):
@@ -33,7 +33,7 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
-    """The rules of an import in words, for the manifest."""
+    """Returns the rules of an import in words, for the manifest."""
     before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
     timeless = TIMESTAMP not in source.schema.names
     clicks = before["before" if timeless else source.history]
@@ -50,7 +50,7 @@ def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
 
 
 def row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
-    """Rows of the files: read = kept + dropped."""
+    """Returns the counts of the source's rows: read = kept + dropped."""
     dropped = _total(result["dropped"] for result in [*read, *ordered])
     kept = sum(part["interactions"] for part in ordered)
     return {

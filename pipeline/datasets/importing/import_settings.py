@@ -1,4 +1,4 @@
-"""How an import makes impressions of interactions, and splits them."""
+"""The settings of an import: how it makes impressions of interactions, and how it splits them."""
 
 from typing import Literal
 
@@ -15,15 +15,17 @@ NegativeKind = Literal["observed", "uniform", "popularity"]
 class ImportSettings(Frozen):
     """The protocol of an import; `None` leaves the choice to the source."""
 
-    split: SplitKind | None = Field(None, description="What eval/ holds; last where negatives are observed, else last-items.")
-    eval_share: float = Field(0.2, gt=0, lt=1, description="Of last, time and user.")
-    validation_share: float = Field(0.1, gt=0, lt=1, description="Of last, time and user; of given where there is none.")
-    last: int = Field(1, ge=1, le=1000, description="Items a user in eval/, and as many in validation/, of last-items.")
-    negatives: NegativeKind | None = Field(None, description="observed where the source has any, else uniform.")
-    negatives_per_positive: int = Field(1, ge=1, le=1000, description="Of sampled ones.")
-    history_length: int = Field(50, ge=1, le=100_000, description="Most recent clicks kept.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Of sampled negatives, and of the choice of users.")
-    skip_broken: bool = Field(False, description="Drop and count broken lines; else the first one ends the import.")
+    split: SplitKind | None = Field(
+        None, description="What eval/ holds. None: given if the source is split, else last for observed negatives, else last-items."
+    )
+    eval_share: float = Field(0.2, gt=0, lt=1, description="For last, time and user.")
+    validation_share: float = Field(0.1, gt=0, lt=1, description="For last, time and user; for given if the source has no validation.")
+    last: int = Field(1, ge=1, le=1000, description="For last-items: items of each user in eval/, and as many in validation/.")
+    negatives: NegativeKind | None = Field(None, description="None: observed if the source has any, else uniform.")
+    negatives_per_positive: int = Field(1, ge=1, le=1000, description="For sampled negatives.")
+    history_length: int = Field(50, ge=1, le=100_000, description="How many of the most recent clicks are kept.")
+    seed: int = Field(0, ge=0, lt=2**32, description="For sampled negatives, and for the choice of users.")
+    skip_broken: bool = Field(False, description="Drop and count broken lines; if not, the first one ends the import.")
 
     @model_validator(mode="after")
     def _check(self) -> "ImportSettings":
@@ -38,21 +40,21 @@ class ImportSettings(Frozen):
 
 
 def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings:
-    """The settings with what they leave to the source.
+    """Returns the settings with negatives and split chosen, where they leave the choice to the source.
 
     Raises:
-        InputError: They ask for what the source does not have.
+        InputError: The settings ask for something that the source does not have.
     """
     names = source.schema.names
     given = settings.model_fields_set
     negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
     split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
     if negatives == "observed" and not source.has_negatives:
-        raise InputError(f"{source.name} knows clicks alone: take --negatives uniform or popularity.")
+        raise InputError(f"{source.name} has only clicks: use --negatives uniform or popularity.")
     if split == "time" and TIMESTAMP not in names:
-        raise InputError(f"{source.name} has no timestamps to split by: take --split last, last-items or user.")
+        raise InputError(f"{source.name} has no timestamps to split by: use --split last, last-items or user.")
     if split == "given" and SPLIT not in names:
-        raise InputError(f"{source.name} is not split already: take --split last, last-items, time or user.")
+        raise InputError(f"{source.name} is not split already: use --split last, last-items, time or user.")
     has_effect = {
         "negatives_per_positive": negatives != "observed",
         "last": split == "last-items",
@@ -60,5 +62,5 @@ def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings
         "validation_share": split != "last-items",
     }
     for name in (name for name, used in has_effect.items() if name in given and not used):
-        raise InputError(f"{name} means nothing with --split {split} and --negatives {negatives}: leave it out, or take others.")
+        raise InputError(f"{name} has no effect with --split {split} and --negatives {negatives}: leave it out, or change them.")
     return settings.model_copy(update={"negatives": negatives, "split": split})

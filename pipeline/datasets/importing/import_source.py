@@ -32,9 +32,9 @@ from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, to_lists
 from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, TIMESTAMP, Source
 from pipeline.terminal import Progress
 
-SHARD_SIZE = 100_000  # impressions a file, about
-_PART_BYTES = 8_000_000  # of the source's files, for a part of users
-_GZIP_FACTOR = 5
+SHARD_SIZE = 100_000  # impressions in a file, about
+_PART_BYTES = 8_000_000  # a part of the users for about this many bytes of the source's files
+_GZIP_FACTOR = 5  # how much larger a gzipped file is once unpacked, about
 _MOST_PARTS = 256
 _T = TypeVar("_T")
 
@@ -42,20 +42,20 @@ _T = TypeVar("_T")
 def import_source(
     source: Source, out: Path, settings: ImportSettings | None = None, command: str = "", progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Writes a data set of a source's interactions.
+    """Writes a data set from the interactions of a source.
 
     Args:
-        source: Where they come from.
-        out: Folder to make; it must not exist or be empty.
-        settings: The protocol.
+        source: Where the interactions come from.
+        out: Folder to make; it must be new or empty.
+        settings: How impressions are made and split.
         command: What the user typed, for the manifest.
-        progress: Told of each step.
+        progress: Shows each step.
 
     Returns:
         The manifest as written to `out/manifest.json`.
 
     Raises:
-        InputError: The source cannot be read, does not go with the settings or holds nothing, or `out` cannot be used.
+        InputError: The source cannot be read or is empty, the settings do not fit it, or `out` cannot be used.
     """
     chosen = resolve_settings(source, settings or ImportSettings())
     with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
@@ -65,7 +65,7 @@ def import_source(
 
 
 def check_splits(counts: dict[str, int]) -> None:
-    """Whether there are impressions to train on, to select on and to judge on.
+    """Checks that each split has impressions.
 
     Raises:
         InputError: A split is empty.
@@ -73,11 +73,11 @@ def check_splits(counts: dict[str, int]) -> None:
     for name, count in counts.items():
         if not count:
             others = ", ".join(f"{counts[other]:,} in {other}" for other in counts if other != name)
-            raise InputError(f"No impression would be in {name} ({others}): take another --split, or other shares.")
+            raise InputError(f"No impression would be in {name} ({others}): use another --split, or other shares.")
 
 
 class _Import:
-    """One import; each step reads the files of the one before it."""
+    """One import; each step reads the files that the step before it wrote."""
 
     def __init__(self, source: Source, settings: ImportSettings, writer: DatasetWriter, progress: Progress | None):
         self._source, self._settings, self._writer, self._progress = source, settings, writer, progress
@@ -87,7 +87,7 @@ class _Import:
         """Writes the splits.
 
         Returns:
-            What the manifest says of them.
+            Entries for the manifest.
         """
         read = self._step("read", self._read)
         self._kept = [result["kept"] for result in read]
@@ -141,7 +141,7 @@ class _Import:
         return sorted((self._work / "ordered").iterdir())
 
     def _items(self) -> pa.Table:
-        """Every item once, in the order of its id, with its fields as they were seen first, and its clicks."""
+        """Returns every item once, in the order of ids, with the fields of its first row, and its clicks."""
         items: pa.Table | None = None
         for file in sorted((self._work / "items").iterdir()):
             table = read_table([file])
@@ -161,14 +161,14 @@ class _Import:
         return Cuts(train_until, validation_until)
 
     def _times(self) -> Iterator[np.ndarray]:
-        """The times of what becomes impressions."""
+        """Yields the times of the interactions that can become impressions."""
         for file in self._ordered_files():
             for batch in read_batches(file):
                 table = pa.Table.from_batches([batch])
                 yield times(table)[table[LABEL].to_numpy() == 1] if self._settings.sampled else times(table)
 
     def _popular_in_train(self, items: pa.Table, cuts: Cuts) -> pa.Table:
-        """The items with their clicks in train/ alone: were others counted, an item with few for its negatives would be due later."""
+        """Returns the items with their clicks in train/ only: counts of later clicks would tell the model what is clicked in eval/."""
         maker = ImpressionMaker(self._source, self._settings, items, cuts)
         clicks = items[CLICKS].to_numpy().copy()
         for file in self._ordered_files():
@@ -178,7 +178,7 @@ class _Import:
         return items.set_column(items.column_names.index(CLICKS), CLICKS, pa.array(clicks))
 
     def _edges(self, size: int) -> list[int]:
-        """The last time of each shard but the last one, so that a shard has about `size` interactions."""
+        """Returns the last time of each shard except the last one, so that a shard has about `size` interactions."""
         if TIMESTAMP not in self._source.schema.names:
             return [(file << FILE_BITS) + row for file, kept in enumerate(self._kept) for row in range(size, kept, size)]
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
@@ -194,7 +194,7 @@ class _Import:
         return maker
 
     def _write(self) -> dict[str, dict[str, Any]]:
-        """Writes all shards; base rate and time range by split."""
+        """Writes all shards; returns base rate and time range by split."""
         return {name: self._write_split(index, name) for index, name in enumerate(SPLITS)}
 
     def _write_split(self, index: int, name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Impressions made of the interactions of whole users: clicks with sampled negatives, or what was observed, each with its history."""
+"""Makes impressions of the interactions of whole users: clicks with sampled negatives, or observed impressions, each with its history."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
 from pipeline.datasets.importing.user_order import ORDER, codes
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
 
-CLICKS = "clicks"  # of an item
+CLICKS = "clicks"  # column: how often an item was clicked
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 NOT_CLICKED = "interactions that are no click: negatives are sampled"
 _HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
@@ -27,7 +27,7 @@ class Made(NamedTuple):
 
     Attributes:
         split: Index into `layout.SPLITS`.
-        table: With histories as large lists, and `ORDER`.
+        table: The impressions, with histories as large lists, and with `ORDER`.
     """
 
     split: int
@@ -39,13 +39,13 @@ class ImpressionMaker:
 
     Args:
         source: Where the interactions come from.
-        settings: With split and negatives chosen.
-        items: The items of the whole data: the fields of the candidate, and `clicks`, by which popular negatives are drawn.
-        cuts: Of the whole data.
+        settings: The settings, with split and negatives chosen.
+        items: All items of the data: the fields of the candidate, and `clicks`, by which popular negatives are drawn.
+        cuts: The cuts between the splits, found in the whole data.
 
     Attributes:
-        dropped: Interactions that became no impression, by reason.
-        not_drawn: Negatives that could not be drawn, since the user knows every item.
+        dropped: How many interactions did not become an impression, by reason.
+        not_drawn: How many negatives could not be drawn, since the user knows every item.
     """
 
     def __init__(self, source: Source, settings: ImportSettings, items: pa.Table, cuts: Cuts):
@@ -57,10 +57,10 @@ class ImpressionMaker:
         self.not_drawn = 0
 
     def make(self, table: pa.Table) -> Iterator[Made]:
-        """The impressions of users, some thousands at a time.
+        """Yields the impressions of users, some thousands at a time.
 
         Args:
-            table: All interactions of some users, by user and time.
+            table: All interactions of some users, sorted by user and time.
         """
         known = np.zeros(0, np.int64)
         if self._settings.sampled:
@@ -69,18 +69,18 @@ class ImpressionMaker:
             yield from self._make(table, np.ones(table.num_rows, bool), known)
             return
         given = assign(table, np.arange(table.num_rows), self._settings, self._cuts)
-        for split in np.unique(given):  # what is judged later is in no history of what trains
+        for split in np.unique(given):  # so that no history has a click of a later split
             until = given <= split
             yield from self._make(table.filter(pa.array(until)), given[until] == split, known)
 
     def held_out(self, table: pa.Table) -> np.ndarray:
-        """(C,) numbers of the items whose clicks are in validation/ and eval/, one a click."""
+        """Returns the item number of each click in validation/ and eval/, (C,)."""
         histories = histories_of(table, self._source.history, self._settings.history_length)
         rows = np.flatnonzero((table[LABEL].to_numpy() == 1) & self._has_history(histories))
         return self._item_numbers(table[ITEM])[rows[assign(table, rows, self._settings, self._cuts) != TRAIN]]
 
     def _make(self, table: pa.Table, wanted: np.ndarray, known: np.ndarray) -> Iterator[Made]:
-        """The impressions of the wanted interactions, (N,) bool; the others are in histories alone."""
+        """Yields the impressions of the wanted interactions, (N,) bool; the others are only in histories."""
         histories = histories_of(table, self._source.history, self._settings.history_length)
         rows = self._impressed(table, histories, wanted)
         splits = assign(table, rows, self._settings, self._cuts)
@@ -92,11 +92,11 @@ class ImpressionMaker:
 
     @property
     def copies(self) -> int:
-        """Impressions an interaction."""
+        """How many impressions each interaction becomes."""
         return 1 + self._settings.negatives_per_positive if self._settings.sampled else 1
 
     def _impressed(self, table: pa.Table, histories: Histories, wanted: np.ndarray) -> np.ndarray:
-        """Rows of the interactions that become impressions."""
+        """Returns the rows of the interactions that become impressions."""
         if not self._settings.sampled:
             return np.flatnonzero(wanted)
         clicked = table[LABEL].to_numpy() == 1
@@ -113,14 +113,14 @@ class ImpressionMaker:
             self.dropped[reason] += int(which.sum())
 
     def _with_fields_of_items(self, table: pa.Table) -> pa.Table:
-        """One category an item: were it the row's own, it could tell a click from a negative."""
+        """Gives each item the same fields in every row: otherwise a field could show whether an impression is a click or a negative."""
         rows = self._item_numbers(table[ITEM])
         for name in (name for name in table.column_names if name.startswith(CANDIDATE) and name != ITEM):
             table = table.set_column(table.column_names.index(name), name, self._items[name].take(rows))
         return table
 
     def _known(self, table: pa.Table) -> np.ndarray:
-        """What the users have interacted with, as the sampler reads it, histories that the source brings included."""
+        """Returns what the users have interacted with, in the sampler's form; histories that the source has are included."""
         users, items = codes(table[USER]), self._item_numbers(table[ITEM])
         if _HISTORICAL_ITEMS in table.column_names:
             histories = table[_HISTORICAL_ITEMS].combine_chunks()
@@ -131,7 +131,7 @@ class ImpressionMaker:
         return np.unique(users[there] * self._items.num_rows + items[there])
 
     def _item_numbers(self, ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """(N,) places among the items; `_NO_ITEM` for those that are none."""
+        """Returns the (N,) places of ids among the items; `_NO_ITEM` where an id is not an item."""
         whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
         return pc.fill_null(pc.index_in(whole, self._items[ITEM].combine_chunks()), _NO_ITEM).to_numpy().astype(np.int64)
 
@@ -148,10 +148,10 @@ class ImpressionMaker:
         return impressions
 
     def _with_negatives(self, repeated: pa.Table, users: np.ndarray, known: np.ndarray) -> tuple[pa.Table, np.ndarray]:
-        """Keeps the first of each group of equal rows and gives the others items that their user does not know.
+        """Keeps the first of each group of equal rows, and replaces the item of the others by one that the user does not know.
 
         Returns:
-            The impressions, and which of the rows are among them: (N,) bool.
+            The impressions, and which rows are among them: (N,) bool.
         """
         place = np.arange(repeated.num_rows) % self.copies
         negative = place > 0

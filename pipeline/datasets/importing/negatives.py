@@ -1,4 +1,4 @@
-"""Negatives for data that knows clicks alone: items drawn uniformly or by popularity, never one that the user has interacted with."""
+"""Draws negatives for data that has only clicks: items by chance or by popularity, never one that the user has interacted with."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from pipeline.datasets.importing.random_numbers import uniform
 
 Kind = Literal["uniform", "popularity"]
 NONE_LEFT = -1
-_ROUNDS = 30  # of drawing and rejecting; after them, what the user does not know is listed
+_ROUNDS = 30  # of drawing and rejecting; after them, the items that the user does not know are listed
 
 
 class NegativeSampler:
@@ -16,8 +16,8 @@ class NegativeSampler:
 
     Args:
         clicks: (M,) how often each item was clicked.
-        kind: "uniform": every item alike; "popularity": in proportion to its clicks.
-        seed: Of the draws, with a key for each of them.
+        kind: "uniform": all items are equally likely; "popularity": an item is drawn in proportion to its clicks.
+        seed: Decides the draws, together with a key for each draw.
     """
 
     def __init__(self, clicks: np.ndarray, kind: Kind, seed: int):
@@ -26,11 +26,11 @@ class NegativeSampler:
         self._seed = seed
 
     def draw(self, keys: np.ndarray, users: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """One item a row.
+        """Draws one item for each row.
 
         Args:
-            keys: (N,) int64, different for each row of the data.
-            users: (N,) numbers of the users.
+            keys: (N,) int64, a different key for each row of the data.
+            users: (N,) number of the user of each row.
             known: Sorted pairs `user * M + item` that the users have interacted with.
 
         Returns:
@@ -51,7 +51,7 @@ class NegativeSampler:
         return items
 
     def _items(self, chances: np.ndarray) -> np.ndarray:
-        """(N,) in [0, 1) -> (N,) items by their weights."""
+        """(N,) in [0, 1) -> (N,) items, by their weights."""
         return np.searchsorted(self._cumulated, chances * self._cumulated[-1], side="right").clip(max=len(self._cumulated) - 1)
 
     def _from_unknown(self, user: int, chances: np.ndarray, known: np.ndarray) -> np.ndarray | int:
@@ -64,7 +64,7 @@ class NegativeSampler:
 
 
 def _contains(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(N,) bool: which values an ordered array holds."""
+    """Returns which values are in an ordered array, (N,) bool."""
     place = np.searchsorted(ordered, values)
     found = np.zeros(len(values), bool)
     inside = place < len(ordered)

@@ -1,4 +1,4 @@
-"""The steps of an import for one file, or for one part of the users. Each step leaves Arrow files for the next one."""
+"""The steps of an import, for one file or one part of the users. Each step writes Arrow files for the next step."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
 
-FILE_BITS = 40  # the place of an interaction: which file, then which row of it
+FILE_BITS = 40  # the place of an interaction is the file's index, then the row in these bits
 
 
 def read_file(source: Source, file: Path, index: int, folder: Path, parts: int, skip_broken: bool) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:
 
 
 def count_items(table: pa.Table) -> pa.Table:
-    """Each item once, in the order of its id: its fields where it comes first in the source, its clicks added up."""
+    """Returns each item once, in the order of ids: the fields of its first row in the source, and the sum of its clicks."""
     aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum"}
     grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
     renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}

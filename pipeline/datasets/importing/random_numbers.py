@@ -1,4 +1,4 @@
-"""Random numbers that follow from a key and a seed alone, so that the number of parts does not change what is drawn."""
+"""Random numbers that depend only on a key and a seed, so that the number of parts does not change what is drawn."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Protocols of evaluation: which interactions train, which select, which judge."""
+"""The splits of an import: which interactions go to train, validation and eval."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -17,12 +17,12 @@ _BLOCK_BITS = 16  # times are counted in blocks of 2**16 first, and one by one o
 
 
 class Cuts(NamedTuple):
-    """What a protocol needs to know of all interactions.
+    """What a split needs to know about all interactions.
 
     Attributes:
-        train_until: Of "time": the last time of train.
-        validation_until: Of "time": the last time of validation.
-        draws_validation: Of "given": the source gives no validation.
+        train_until: For "time": the last time of train.
+        validation_until: For "time": the last time of validation.
+        draws_validation: For "given": whether validation is drawn from train, since the source has none.
     """
 
     train_until: int = 0
@@ -31,7 +31,7 @@ class Cuts(NamedTuple):
 
 
 def split_rule(settings: ImportSettings) -> str:
-    """The protocol in words, for the manifest."""
+    """Returns the rule of a split in words, for the manifest."""
     shares = {"eval": settings.eval_share, "validation": settings.validation_share}
     percent = {name: f"{share:.4%}".rstrip("0%").rstrip(".") + " %" for name, share in shares.items()}
     return {
@@ -39,9 +39,8 @@ def split_rule(settings: ImportSettings) -> str:
         "validation, the rest train",
         "last-items": f"per user, by time: the last {settings.last} item(s) are eval, the {settings.last} before them validation, "
         "the rest train",
-        "time": f"cuts in time over all {'clicks' if settings.sampled else 'users'}: the last floor({percent['eval']}) are eval, the "
-        f"floor({percent['validation']}) before them validation, the rest train; what lies in the very second of a cut goes to the earlier "
-        "split",
+        "time": f"cuts in time over all {'clicks' if settings.sampled else 'interactions'}: the last floor({percent['eval']}) are eval, "
+        f"the floor({percent['validation']}) before them validation, the rest train; the second of a cut belongs to the earlier split",
         "user": f"users are drawn by the seed: all that {percent['eval']} of them did is eval, {percent['validation']} validation, "
         "the rest train",
         "given": f"eval as the source gives it; validation too, or else {percent['validation']} of the users of train, drawn by the seed; "
@@ -50,21 +49,21 @@ def split_rule(settings: ImportSettings) -> str:
 
 
 def split_sizes(size: int, settings: ImportSettings) -> tuple[int, int]:
-    """How many of `size` are validation and eval, both rounded down."""
+    """Returns how many of `size` interactions are validation and eval, both rounded down."""
     return int(size * settings.validation_share + 1e-9), int(size * settings.eval_share + 1e-9)
 
 
 def assign(table: pa.Table, rows: np.ndarray, settings: ImportSettings, cuts: Cuts) -> np.ndarray:
-    """The split of each impression.
+    """Returns the split of each impression.
 
     Args:
-        table: Interactions by user and time.
-        rows: (R,) those that are impressions, in order.
-        settings: With the protocol.
-        cuts: Of all interactions.
+        table: Interactions, sorted by user and time.
+        rows: (R,) the interactions that are impressions, in order.
+        settings: The kind of split and its shares.
+        cuts: Found in all interactions.
 
     Returns:
-        (R,) index into `layout.SPLITS`.
+        (R,) indices into `layout.SPLITS`.
     """
     if settings.split == "time":
         time = times(table)[rows]
@@ -80,12 +79,12 @@ def assign(table: pa.Table, rows: np.ndarray, settings: ImportSettings, cuts: Cu
 
 
 def _chances(table: pa.Table, rows: np.ndarray, settings: ImportSettings) -> np.ndarray:
-    """(R,) in [0, 1), one a user."""
+    """Returns a random number in [0, 1) for each row, (R,); all rows of a user have the same number."""
     return uniform(table[USER].take(rows).combine_chunks(), settings.seed)
 
 
 def _by_place(user: np.ndarray, settings: ImportSettings) -> np.ndarray:
-    """(R,) users in order -> (R,) splits by how many of the user's rows are left from each one on."""
+    """(R,) users in order -> (R,) splits, by how many rows of the user are left, the row itself included."""
     if not len(user):
         return np.zeros(0, np.int8)
     starts = np.flatnonzero(changes(user))
@@ -100,10 +99,10 @@ def _by_place(user: np.ndarray, settings: ImportSettings) -> np.ndarray:
 
 
 def values_at_ranks(batches: Callable[[], Iterator[np.ndarray]], ranks: Sequence[int]) -> list[int]:
-    """The values of some ranks among a stream of integers, in two passes and little memory.
+    """Finds the values at some ranks in a stream of integers, in two passes and with little memory.
 
     Args:
-        batches: Gives the stream anew at each call.
+        batches: Starts the stream again at each call.
         ranks: From 0, each less than the number of values.
     """
     blocks, counts = _counted(batches(), lambda values: values >> _BLOCK_BITS)
@@ -120,7 +119,7 @@ def values_at_ranks(batches: Callable[[], Iterator[np.ndarray]], ranks: Sequence
 
 
 def _counted(batches: Iterator[np.ndarray], key: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The different keys of a stream in order, and how often each occurs."""
+    """Returns the different keys of a stream in order, and how often each one occurs."""
     keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
     for batch in batches:
         found, count = np.unique(key(batch), return_counts=True)

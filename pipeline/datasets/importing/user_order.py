@@ -1,4 +1,4 @@
-"""Interactions of whole users in the order of time, without repetitions."""
+"""Sorts the interactions of whole users by time and drops repetitions."""
 
 from typing import Literal, NamedTuple
 
@@ -12,17 +12,17 @@ ORDER = "__order"  # the place of an interaction in the source
 
 _REPEATED = {
     "latest": "earlier interactions of a user with an item: the latest counts",
-    "all": "repetitions: alike in user, item, time and request (a click counts before a non-click)",
+    "all": "repetitions: same user, item, time and request (a click counts before a non-click)",
 }
 
 
 class Ordered(NamedTuple):
-    """Interactions by user and time, and what was found on the way.
+    """Interactions sorted by user and time, and what was found while sorting.
 
     Attributes:
-        table: With the columns of the source and `ORDER`.
-        dropped: How many were dropped, by reason.
-        unordered: How many came after a later one of the same user.
+        table: The columns of the source, and `ORDER`.
+        dropped: How many interactions were dropped, by reason.
+        unordered: How many interactions came after a later one of the same user.
     """
 
     table: pa.Table
@@ -31,13 +31,13 @@ class Ordered(NamedTuple):
 
 
 def codes(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
-    """(N,) numbers from 0, equal where the values are; nulls are alike."""
+    """Returns (N,) numbers from 0 that are equal where the values are equal; all nulls are equal."""
     encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return pc.dictionary_encode(encoded, null_encoding="encode").indices.to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def changes(*keys: np.ndarray) -> np.ndarray:
-    """(N,) keys -> (N,) bool: whether a row differs from the row before it; the first one does."""
+    """(N,) keys -> (N,) bool: whether a row differs from the row before it; true for the first row."""
     if not len(keys[0]):
         return np.zeros(0, bool)
     return np.append(True, np.any([key[1:] != key[:-1] for key in keys], axis=0))
@@ -49,16 +49,16 @@ def group_starts(changed: np.ndarray) -> np.ndarray:
 
 
 def times(table: pa.Table) -> np.ndarray:
-    """(N,) int64 by which the rows are ordered: unix seconds, or the place in the source where there are none."""
+    """Returns the times of the rows, (N,) int64: unix seconds, or the place in the source where there are no timestamps."""
     return table[TIMESTAMP if TIMESTAMP in table.column_names else ORDER].to_numpy()
 
 
 def in_order(table: pa.Table, repeats: Literal["latest", "all"]) -> Ordered:
-    """Sorts by user, time and place in the source, and drops what is repeated.
+    """Sorts by user, time and place in the source, and drops repetitions.
 
     Args:
-        table: Interactions, with `ORDER`.
-        repeats: As `interactions.Source.repeats`; nothing is a repetition where there are no timestamps.
+        table: Interactions with `ORDER`.
+        repeats: As in `interactions.Source.repeats`. Without timestamps nothing is a repetition.
     """
     user, time, order = codes(table[USER]), times(table), table[ORDER].to_numpy()
     as_read = np.lexsort((order, user))
@@ -72,14 +72,14 @@ def in_order(table: pa.Table, repeats: Literal["latest", "all"]) -> Ordered:
 
 
 def _latest(table: pa.Table, user: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Rows of the latest interaction of each (user, item)."""
+    """Returns the rows of the latest interaction of each (user, item)."""
     item = codes(table[ITEM])
     by_item = np.lexsort((table[ORDER].to_numpy(), time, item, user))
     return by_item[np.append(changes(user[by_item], item[by_item])[1:], True)]
 
 
 def _different(table: pa.Table, user: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Rows without exact repetitions: of each group the first click, or the first row where there is none."""
+    """Returns the rows without exact repetitions: from each group the first click, or the first row where there is no click."""
     keys = [codes(table[name]) for name in (ITEM, REQUEST, SPLIT) if name in table.column_names]
     grouped = np.lexsort((table[ORDER].to_numpy(), -table[LABEL].to_numpy(), *keys, time, user))
     return grouped[changes(*(key[grouped] for key in (user, time, *keys)))]

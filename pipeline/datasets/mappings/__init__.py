@@ -1,1 +1,1 @@
-"""Mappings of public click logs that ship with the package, for `din import clicklog --mapping NAME`."""
+"""Mappings of public click logs, for `din import clicklog --mapping NAME`."""

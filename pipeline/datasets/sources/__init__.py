@@ -1,1 +1,1 @@
-"""Sources of real data, each read as a stream of interactions (see `interactions`)."""
+"""Readers of real data, one for each source; all yield the interactions that `interactions` describes."""

@@ -1,4 +1,4 @@
-"""Amazon reviews as McAuley's 2014 crawl ships them: JSON lines of reviews, and of metadata that is strict JSON or Python literals."""
+"""Reads Amazon reviews of McAuley's 2014 crawl: JSON lines of reviews, and metadata as strict JSON or Python literals."""
 
 import ast
 import json
@@ -23,16 +23,16 @@ _TIME = time_column("unixReviewTime")
 
 @dataclass(frozen=True)
 class Amazon:
-    """Reviews, each of which is a click whatever its stars, as in the authors' code of the DIN paper.
+    """Reviews as clicks: each review is one, whatever its stars, as in the code of the DIN paper's authors.
 
     Args:
-        source: Folder with one `reviews_*` and at most one `meta_*`; or `reviews_NAME_5.json`, beside which may be `meta_NAME.json`. Each
-            may be gzipped. Reviews are an object a line with reviewerID, asin and unixReviewTime.
-        metadata: An object a line with asin and categories, a list of paths; None: what is beside the reviews. Without any, items have no
-            category.
+        source: Folder with one `reviews_*` and at most one `meta_*`; or `reviews_NAME_5.json`, which may have `meta_NAME.json` beside it.
+            Each may be gzipped. A line of reviews is an object with reviewerID, asin and unixReviewTime.
+        metadata: A line is an object with asin and categories, a list of paths. None: the file beside the reviews. Without metadata,
+            items have no category.
 
     Raises:
-        InputError: There is no such file, or there are several.
+        InputError: A file is missing, or there are several.
     """
 
     source: Path
@@ -70,7 +70,7 @@ class Amazon:
         return [self.reviews]
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The reviews in the file's order; of the metadata, a category an item is in memory.
+        """Yields the reviews in the file's order. The category of each item is held in memory.
 
         With `tally.skip_broken`, items on broken lines of the metadata are as if they had no line. Those lines are named in `tally.broken`,
         but they are no interactions, so `tally.dropped` does not count them.
@@ -87,7 +87,7 @@ class Amazon:
 
 
 def _find(source: Path) -> tuple[Path, Path | None]:
-    """The files of reviews and of metadata."""
+    """Returns the files of reviews and of metadata."""
     if source.is_dir():
         reviews, metadata = (
             sorted(path for path in source.glob(f"{kind}_*") if path.name.endswith(_SUFFIXES)) for kind in ("reviews", "meta")
@@ -111,22 +111,22 @@ def _at_most_one(folder: Path, pattern: str, found: list[Path]) -> Path | None:
 
 
 def _reviews(file: Path, tally: Tally) -> Iterator[tuple[bytes, bytes, int]]:
-    """User, item and unix seconds of each sound line."""
+    """Yields user, item and unix seconds of each correct line."""
     for number, line in require_rows(file, read_lines(file)):
         try:
             record = json.loads(line)
             yield _id(record, "reviewerID"), _id(record, "asin"), _time(record)
         except json.JSONDecodeError:
-            tally.break_off(file, number, "it is no JSON object")
+            tally.count_broken(file, number, "it is not a JSON object")
         except (ValueError, RecursionError) as error:
-            tally.break_off(file, number, str(error))
+            tally.count_broken(file, number, str(error))
 
 
 def _id(record: Any, key: str) -> bytes:
-    """A text of a record that is not empty.
+    """Returns a text of a record.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The text is missing or empty.
     """
     value = _value(record, key)
     try:
@@ -134,36 +134,36 @@ def _id(record: Any, key: str) -> bytes:
     except UnicodeEncodeError:
         encoded = b""
     if not encoded:
-        raise ValueError(f"{key} is {value!r} where text in UTF-8 belongs")
+        raise ValueError(f"{key} is {value!r}, but must be text in UTF-8")
     return encoded
 
 
 def _time(record: Any) -> int:
     value = _value(record, _TIME.name)
     if type(value) is not int or not _TIME.low <= value <= _TIME.high:
-        raise ValueError(f"{_TIME.name} is {value!r} where {_TIME.expected} belongs")
+        raise ValueError(f"{_TIME.name} is {value!r}, but must be {_TIME.expected}")
     return value
 
 
 def _value(record: Any, key: str) -> Any:
     if not isinstance(record, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     if key not in record:
         raise ValueError(f"it has no {key}")
     return record[key]
 
 
 def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
-    """The category of each item that has one."""
+    """Returns the category of each item that has one."""
     own_tally = Tally(tally.skip_broken)
     categories: dict[bytes, bytes] = {}
-    names: dict[bytes, bytes] = {}  # each category's bytes once
+    names: dict[bytes, bytes] = {}  # so that equal categories share one object
     for number, line in require_rows(metadata, read_lines(metadata)):
         try:
             record = _parse_loosely(line)
             item, category = _id(record, "asin"), _category(record.get("categories"))
         except (ValueError, RecursionError) as error:
-            own_tally.break_off(metadata, number, str(error))
+            own_tally.count_broken(metadata, number, str(error))
             continue
         categories.setdefault(item, names.setdefault(category, category))
     tally.broken.extend(own_tally.broken)
@@ -171,7 +171,7 @@ def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
 
 
 def _parse_loosely(line: str) -> Any:
-    """A line of strict JSON, or of a Python literal."""
+    """Parses a line of strict JSON or of a Python literal."""
     try:
         return json.loads(line)
     except json.JSONDecodeError:
@@ -183,13 +183,13 @@ def _parse_loosely(line: str) -> Any:
 
 
 def _category(paths: Any) -> bytes:
-    """The last category of the last path, as the authors' code takes it.
+    """Returns the last category of the last path, as the authors' code does.
 
     Raises:
-        ValueError: `paths` are not lists of texts.
+        ValueError: `paths` is not a list of lists of texts.
     """
     if not paths or (isinstance(paths, list) and not paths[-1]):
         return UNKNOWN
     if not (isinstance(paths, list) and isinstance(paths[-1], list) and isinstance(paths[-1][-1], str)):
-        raise ValueError(f"categories is {paths!r:.80} where lists of texts belong")
+        raise ValueError(f"categories is {paths!r:.80}, but must be lists of texts")
     return _id({"categories": paths[-1][-1]}, "categories") if paths[-1][-1] else UNKNOWN

@@ -1,4 +1,4 @@
-"""The sources of `din import` by name."""
+"""Opens a source of `din import`, or finds a mapping, by its name."""
 
 from importlib import resources
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from components.base.errors import InputError
 
-if TYPE_CHECKING:  # `din --help` is quicker without it
+if TYPE_CHECKING:  # `din --help` is faster without it
     from pipeline.datasets.sources.interactions import Source
 
 SOURCES = ("movielens", "amazon", "taobao", "sequences", "clicklog")
@@ -14,31 +14,31 @@ _WITH_METADATA = ("amazon", "sequences")
 
 
 def find_mapping(source: str) -> Path:
-    """The file of a mapping, by the name of a shipped one or its path.
+    """Returns the file of a mapping: one that is shipped, by its name, or any file, by its path.
 
     Raises:
-        InputError: It is neither.
+        InputError: There is no such mapping and no such file.
     """
     shipped = {Path(file.name).stem: Path(str(file)) for file in resources.files("pipeline.datasets.mappings").iterdir()}
     if source in shipped and shipped[source].suffix == ".toml":
         return shipped[source]
     if not Path(source).is_file():
         names = ", ".join(sorted(name for name, file in shipped.items() if file.suffix == ".toml"))
-        raise InputError(f"No mapping is called {source!r}: there are {names}, or give a TOML file.")
+        raise InputError(f"No mapping is called {source!r}: name one of {names}, or a TOML file.")
     return Path(source)
 
 
 def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> "Source":
-    """A source of interactions.
+    """Opens a source of interactions.
 
     Args:
         name: One of `SOURCES`.
-        path: Its file or folder.
-        mapping: Of a click log: which column is what.
-        metadata: Of amazon and sequences: what is known of the items; by default the file beside that is named for it.
+        path: The file or folder of the source.
+        mapping: What each column of a click log means.
+        metadata: A file about the items, for amazon and sequences; by default the file beside `path` that has the usual name.
 
     Raises:
-        InputError: Files are missing, or do not go with the source.
+        InputError: A file is missing, or the source does not take it.
     """
     if (mapping is None) != (name != "clicklog"):
         raise InputError("a click log needs --mapping FILE.toml." if mapping is None else f"--mapping is for clicklog, not for {name}.")

@@ -1,18 +1,18 @@
-"""What a source of real data hands to the import: interactions of users with items, in batches, and what became of the other rows.
+"""What a source of real data must provide: batches of interactions of users with items, and a count of the rows that it leaves out.
 
-A source reads one file at a time as a stream and yields Arrow record batches with these columns, each one value a row:
+A source reads one file at a time as a stream and yields Arrow record batches with these columns, each with one value in a row:
 
     user_id                 int64 or binary
     candidate_item_id       int64 or binary
     candidate_<what>        int64 or binary, e.g. candidate_category_id: further fields of the item (optional)
-    label                   int64, 1: clicked (liked, bought), 0: shown but not clicked; 1 throughout where only clicks are known
+    label                   int64, 1: clicked (liked, bought), 0: shown but not clicked; always 1 where only clicks are known
     timestamp               int64, unix seconds (optional: without it the order of the rows is the order in time)
     request_id              int64 or binary: impressions shown together (optional)
-    split                   int64, index into layout.SPLITS, where the source itself is split (optional)
-    historical_<what>s      lists of int64 or binary: where the source brings histories with it, none is built (optional)
+    split                   int64, index into layout.SPLITS, where the source is already split (optional)
+    historical_<what>s      lists of int64 or binary: where the source has histories of its own; then none is built (optional)
     anything else           int64, binary or float: features of the user or the context, null where missing (optional)
 
-`importing.run.import_source` makes impressions of them: order, duplicates, histories, negatives, splits, files.
+`importing.import_source` makes impressions of them: it sorts them, drops repetitions, builds histories, draws negatives and splits.
 """
 
 from collections import Counter
@@ -42,11 +42,11 @@ BROKEN_NAMED = 5
 
 @dataclass
 class Tally:
-    """The rows that are not in the batches, and why. Rows read = rows in batches + rows dropped, so each row must end in either.
+    """Counts the rows that are not in the batches. Rows read = rows in batches + rows dropped, so each row must be in one of the two.
 
     Attributes:
-        skip_broken: Whether broken lines are dropped and counted; else the first one ends the import.
-        dropped: How many, by reason, as the report words it.
+        skip_broken: Whether broken lines are dropped and counted; if not, the first one ends the import.
+        dropped: How many rows were dropped, by reason, in the words of the report.
         broken: Where the first broken lines are, in words.
     """
 
@@ -55,24 +55,24 @@ class Tally:
     broken: list[str] = field(default_factory=list)
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Counts rows that are sound but not wanted."""
+        """Counts rows that are correct but not wanted."""
         if count:
             self.dropped[reason] += count
 
-    def break_off(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
+    def count_broken(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
         """Counts a line that cannot be read.
 
         Args:
             path: The file.
             line: From 1.
-            fault: What is wrong, e.g. "rating is 'x' where a number from 0.5 to 5 belongs".
-            unit: What the file has in place of lines, e.g. "row".
+            fault: What is wrong, e.g. "rating is 'x', but must be a number from 0.5 to 5".
+            unit: What the number counts: "line" or "row".
 
         Raises:
-            InputError: Broken lines are not to be skipped.
+            InputError: Broken lines are not skipped.
         """
         if not self.skip_broken:
-            raise InputError(f"{path}, {unit} {line}: {fault}: mend or remove the {unit}, or drop such {unit}s with --skip-broken.")
+            raise InputError(f"{path}, {unit} {line}: {fault}: correct or remove the {unit}, or drop such {unit}s with --skip-broken.")
         self.dropped["broken lines"] += 1
         if len(self.broken) < BROKEN_NAMED:
             self.broken.append(f"{path.name}, {unit} {line}: {fault}")
@@ -82,13 +82,13 @@ class Source(Protocol):
     """A source of interactions.
 
     Attributes:
-        name: In the manifest.
-        schema: Of the batches.
+        name: The name in the manifest.
+        schema: The columns of the batches.
         rules: How rows become interactions, by topic (label, category, …), for the manifest.
-        has_negatives: Whether label 0 occurs: impressions or ratings; else negatives are sampled.
-        history: "earlier": a history holds clicks with a strictly earlier timestamp; "before": all clicks before in order, for sources
-            whose clock is coarse.
-        repeats: What counts of a user's interactions with one item: "latest" alone (ratings), or "all" but exact repetitions.
+        has_negatives: Whether label 0 occurs, as in impressions and ratings; if not, negatives are sampled.
+        history: "earlier": a history holds the clicks with a strictly earlier timestamp; "before": all clicks that come earlier in order,
+            for sources whose clock is coarse.
+        repeats: Which of a user's interactions with one item count: only the "latest" (ratings), or "all" except exact repetitions.
     """
 
     @property
@@ -105,15 +105,15 @@ class Source(Protocol):
     def repeats(self) -> Literal["latest", "all"]: ...
 
     def files(self) -> list[Path]:
-        """The files of interactions, each read by itself.
+        """Returns the files of interactions; each one is read without the others.
 
         Raises:
-            InputError: One is missing.
+            InputError: A file is missing.
         """
         ...
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The interactions of a file, in its order, at most `BATCH_SIZE` a batch; what is left out is told to `tally`.
+        """Yields the interactions of a file, in its order, at most `BATCH_SIZE` in a batch; `tally` counts what is left out.
 
         Raises:
             InputError: The file, or a line of it, cannot be read.

@@ -1,4 +1,4 @@
-"""MovieLens in every form that it is passed around in: GroupLens' releases from 100K to the latest, and RecBole's atomic files."""
+"""Reads MovieLens in all its forms: GroupLens' releases from 100K to the latest, and RecBole's atomic files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _RATINGS = (
 )
 _ITEMS = (_ITEM, Column("genres", ("genres", "genre", "class"), "bytes", expected="text in UTF-8"))
 
-_FLAG_PLACE = 5  # of the first genre's flag in u.item
+_FLAG_PLACE = 5  # the place of the first genre's flag in u.item
 _FLAGS = (
     *("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"),
     *("Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
@@ -34,12 +34,12 @@ _FLAGS = (
 
 
 class _Form(NamedTuple):
-    """The two files of a release. Those without a header are ordered as `_RATINGS`, and id, title, genres."""
+    """The two files of a release. Without a header, the columns are those of `_RATINGS`, and id, title, genres, in this order."""
 
-    ratings: str  # name, or pattern of it
-    items: str  # name; * is the ratings' stem
-    separator: str  # of a rating's values
-    item_separator: str  # of an item's values
+    ratings: str  # name or pattern
+    items: str  # name; * stands for the stem of the ratings' file
+    separator: str  # between the values of a rating
+    item_separator: str  # between the values of an item
     genre_separator: str
     has_header: bool
 
@@ -47,7 +47,7 @@ class _Form(NamedTuple):
 _FORMS = (
     _Form("ratings.csv", "movies.csv", ",", ",", "|", has_header=True),  # 20M, 25M, 32M, latest
     _Form("ratings.dat", "movies.dat", "::", "::", "|", has_header=False),  # 1M, 10M
-    _Form("u.data", "u.item", "\t", "|", "", has_header=False),  # 100K: a flag a genre
+    _Form("u.data", "u.item", "\t", "|", "", has_header=False),  # 100K: one flag for each genre
     _Form("*.inter", "*.item", "\t", "\t", " ", has_header=True),  # RecBole
 )
 _KNOWN = ", ".join(form.ratings.replace("*", "NAME") for form in _FORMS)
@@ -57,12 +57,12 @@ _KNOWN = ", ".join(form.ratings.replace("*", "NAME") for form in _FORMS)
 class MovieLens:
     """The ratings of a MovieLens release as interactions: raw int64 ids, categories as bytes, times in unix seconds.
 
-    A rating of 4 or more is a click. An item without a row among the items (or whose row lists no genre) has the category "(unknown)".
+    A rating of 4 or more is a click. An item that has no row in the file of items, or no genre in its row, has the category "(unknown)".
 
     Args:
-        folder: The folder of a release, or the file of ratings in it where the folder holds several. Ratings and items are ratings.csv and
+        folder: The folder of a release, or, where the folder holds several, the file of ratings. Ratings and items are ratings.csv and
             movies.csv (20M, 25M, 32M, latest), ratings.dat and movies.dat (1M, 10M), u.data and u.item (100K), or NAME.inter and
-            NAME.item (RecBole). In headers case and underscores do not matter, and the movie's column may be called `Id` or `item_id`.
+            NAME.item (RecBole). In headers, case and underscores do not matter, and the movie's column may be called `Id` or `item_id`.
     """
 
     folder: Path
@@ -82,10 +82,10 @@ class MovieLens:
         }
 
     def files(self) -> list[Path]:
-        """The file of ratings.
+        """Returns the file of ratings.
 
         Raises:
-            InputError: It is missing or one of several, or the file of items is missing.
+            InputError: The file of ratings or of items is missing, or there are several files of ratings.
         """
         ratings = self._ratings()
         items = _items_of(ratings)
@@ -107,7 +107,7 @@ class MovieLens:
         return self.folder
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The ratings of a file, in its order. The genres of all items are held in memory.
+        """Yields the ratings of a file, in its order. The genres of all items are held in memory.
 
         With `tally.skip_broken`, items on broken lines are as if they had no line. Those lines are named in `tally.broken`, but they are no
         interactions, so `tally.dropped` does not count them.
@@ -134,7 +134,7 @@ def _form_of(ratings: Path) -> _Form:
     for form in _FORMS:
         if ratings.match(form.ratings):
             return form
-    raise InputError(f"{ratings} is no file of ratings ({_KNOWN}): name one, or the folder of a MovieLens release.")
+    raise InputError(f"{ratings} is not a file of ratings ({_KNOWN}): name one, or the folder of a MovieLens release.")
 
 
 def _items_of(ratings: Path) -> Path:
@@ -142,9 +142,9 @@ def _items_of(ratings: Path) -> Path:
 
 
 def _read(path: Path, separator: str, columns: Sequence[Column], places: Sequence[int] | None, tally: Tally) -> Iterator[list[np.ndarray]]:
-    """Batches of the columns; `places` are theirs where no header names them, up to the row's last.
+    """Yields batches of the columns. Without a header, `places` says where they are in a row; the last place is the row's last.
 
-    Text that is not UTF-8 is refused in the columns alone, so the Latin-1 titles of 100K and 1M do no harm.
+    Text that is not UTF-8 is refused in these columns only, so the Latin-1 titles of 100K and 1M do no harm.
     """
     rows = _split(path, separator)
     if places is None:
@@ -156,14 +156,14 @@ def _read(path: Path, separator: str, columns: Sequence[Column], places: Sequenc
 
 
 def _split(path: Path, separator: str) -> Iterator[tuple[int, Row]]:
-    """Number and values of each line; only CSV has quotes."""
+    """Yields the number and the values of each line; only CSV has quotes."""
     if separator == ",":
         return read_rows(path)
     return ((number, line.split(separator)) for number, line in read_lines(path))
 
 
 def _categories(ratings: Path, tally: Tally) -> dict[int, bytes]:
-    """Item -> its first genre; where an item is repeated, its first row counts."""
+    """Returns the first genre of each item; where an item is repeated, its first row counts."""
     form, items = _form_of(ratings), _items_of(ratings)
     own_tally = Tally(tally.skip_broken)
     pairs = _flagged_genres(items, form, own_tally) if items.name == "u.item" else _listed_genres(items, form, own_tally)
@@ -187,12 +187,12 @@ def _flagged_genres(items: Path, form: _Form, tally: Tally) -> Iterator[tuple[in
     columns = (_ITEM, *(Column(name, high=1, expected="0 or 1") for name in names))
     places = (0, *range(_FLAG_PLACE, _FLAG_PLACE + len(names)))
     for ids, *flags in _read(items, form.item_separator, columns, places, tally):
-        table = np.stack([*flags, np.ones_like(ids)], axis=1)  # (items, genres + 1), the last: unknown
+        table = np.stack([*flags, np.ones_like(ids)], axis=1)  # (items, genres + 1); the last column means unknown
         yield from zip(ids.tolist(), [(*names, UNKNOWN)[place].encode() for place in table.argmax(axis=1)], strict=True)
 
 
 def _flag_names(path: Path, tally: Tally) -> Sequence[str]:
-    """The genres in the order of u.item's flags: as u.genre (name|place) has them, GroupLens' own where it is not there."""
+    """Returns the genres in the order of u.item's flags: from u.genre (name|place), or GroupLens' own where that file is missing."""
     if not path.is_file():
         return _FLAGS
     columns = (Column("genre", dtype="bytes", expected="text in UTF-8"), Column("its place"))

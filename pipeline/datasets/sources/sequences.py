@@ -1,4 +1,4 @@
-"""Behaviour sequences as SASRec and S3-Rec ship them: a user and their items in time order, without timestamps."""
+"""Reads behaviour sequences in the files of SASRec and S3-Rec: a user and their items in time order, without timestamps."""
 
 import json
 from collections.abc import Iterator
@@ -16,21 +16,21 @@ from pipeline.datasets.sources.text_lines import read_lines, require_rows
 from pipeline.datasets.sources.typed_columns import Column
 
 ATTRIBUTES = "_item2attributes.json"
-NO_CATEGORY = 0  # S3-Rec counts attributes from 1
+NO_CATEGORY = 0  # free, since S3-Rec counts attributes from 1
 _ID = Column("an id")
 _ATTRIBUTE = Column("an attribute")
-_EXPECTED = "it is to be a JSON object of lists of whole numbers by item"
+_EXPECTED = "it must be a JSON object with a list of whole numbers for each item"
 
 
 @dataclass(frozen=True)
 class Sequences:
     """Lines of `user item item …` (S3-Rec) or `user item` (SASRec), separated by blanks; ids are whole numbers.
 
-    Each item of a line is a row, as they are counted; a broken line is one row, however many items are on it.
+    Each item of a line counts as a row; a broken line counts as one row, however many items are on it.
 
     Args:
-        file: The sequences; lines of one user are joined in the file's order.
-        attributes: JSON, item -> list of attributes, of which the last is the category; None: items have no category.
+        file: The sequences; several lines of one user are joined in the file's order.
+        attributes: JSON, item -> list of attributes; the last one is the category. None: items have no category.
 
     Raises:
         InputError: The attributes cannot be read.
@@ -59,16 +59,16 @@ class Sequences:
         return [self.file]
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The interactions, user by user."""
+        """Yields the interactions, line by line."""
         users: list[int] = []
         items: list[int] = []
         for number, line in require_rows(file, read_lines(file)):
             values = line.split()
             fault = next((found for value in values if (found := _ID.fault(value))), None)
             if len(values) < 2:
-                fault = "it has no item where a user and their items belong"
+                fault = "it has no item, but must be a user and their items"
             if fault:
-                tally.break_off(file, number, fault)
+                tally.count_broken(file, number, fault)
                 continue
             users += [int(values[0])] * (len(values) - 1)
             items += map(int, values[1:])
@@ -91,30 +91,30 @@ class Sequences:
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{self.attributes} cannot be read ({error}): {_EXPECTED}.") from error
         if not isinstance(attributes, dict):
-            raise InputError(f"{self.attributes} is no JSON object: {_EXPECTED}.")
+            raise InputError(f"{self.attributes} is not a JSON object: {_EXPECTED}.")
         last = {item: _last(self.attributes, item, values) for item, values in attributes.items() if values}
         return {int(item): attribute for item, attribute in last.items()}
 
 
 def _last(path: Path, item: str, values: Any) -> int:
-    """The last attribute of an item.
+    """Returns the last attribute of an item.
 
     Raises:
-        InputError: The item or the attribute is no id.
+        InputError: The item or the attribute is not an id.
     """
-    fault = _ID.fault(item) or (_ATTRIBUTE.fault(str(values[-1])) if isinstance(values, list) else f"{values!r:.80} is no list")
+    fault = _ID.fault(item) or (_ATTRIBUTE.fault(str(values[-1])) if isinstance(values, list) else f"{values!r:.80} is not a list")
     if fault:
         raise InputError(f"{path}, item {item!r}: {fault}: {_EXPECTED}.")
     return int(values[-1])
 
 
 def open_sequences(path: Path, attributes: Path | None = None) -> Sequences:
-    """Sequences with the attributes that are given, or that lie beside them by S3-Rec's name.
+    """Opens sequences with the given attributes, or with the file beside them that S3-Rec's naming expects.
 
     Raises:
-        InputError: `path` is no file, or the attributes are not there.
+        InputError: `path` is not a file.
     """
     if not path.is_file():
-        raise InputError(f"{path} is no file: name the file of sequences.")
+        raise InputError(f"{path} is not a file: name the file of sequences.")
     beside = path.with_name(f"{path.stem}{ATTRIBUTES}")
     return Sequences(path, attributes or (beside if beside.is_file() else None))

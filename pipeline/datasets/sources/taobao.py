@@ -1,4 +1,4 @@
-"""Taobao's UserBehavior.csv (Alibaba, Tianchi): what about a million users did in nine days of 2017."""
+"""Reads Taobao's UserBehavior.csv (Alibaba, Tianchi): what about a million users did in nine days of 2017."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("item"),
     Column("category"),
     Column("behaviour", dtype="bytes", expected="pv, buy, cart or fav", choices=(_CLICK, *_OTHERS)),
-    Column("timestamp", low=-INT64_MAX, expected="a time in whole unix seconds"),  # broken clocks go below 0
+    Column("timestamp", low=-INT64_MAX, expected="a time in whole unix seconds"),  # wrong clocks give times below 0
 )
 
 
@@ -30,7 +30,7 @@ _COLUMNS = (
 class Taobao:
     """The page views of UserBehavior.csv as clicks: raw int64 ids and categories, times in unix seconds.
 
-    Other behaviours, and page views outside the nine days that the file is said to be of (broken clocks), are dropped and counted.
+    Other behaviours, and page views outside the nine days that the file is about (wrong clocks), are dropped and counted.
 
     Args:
         file: UserBehavior.csv, plain or gzipped, or the folder that holds it.
@@ -53,10 +53,10 @@ class Taobao:
         }
 
     def files(self) -> list[Path]:
-        """The file.
+        """Returns the file.
 
         Raises:
-            InputError: It is missing, there twice, or still packed.
+            InputError: The file is missing, there twice, or still packed.
         """
         if self.file.is_dir():
             found = [path for name in _FILES if (path := self.file / name).is_file()]
@@ -71,7 +71,7 @@ class Taobao:
         return [self.file]
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The page views, in the file's order.
+        """Yields the page views, in the file's order.
 
         Raises:
             InputError: The file, or a line of it, cannot be read.
@@ -89,9 +89,9 @@ class Taobao:
 
 
 def _without_header(file: Path, rows: Iterator[tuple[int, Row]], tally: Tally) -> Iterator[tuple[int, Row]]:
-    """The rows, of which the first is to be none of names."""
+    """Yields the rows; a first row of column names counts as broken."""
     number, first = next(rows)
     if len(first) == len(_COLUMNS) and all(column.fault(value) for column, value in zip(_COLUMNS, first, strict=True)):
-        tally.break_off(file, number, f"it is a header ({', '.join(first)}), but the file is to have none")
+        tally.count_broken(file, number, f"it is a header ({', '.join(first)}), but the file must have none")
         return rows
     return chain(((number, first),), rows)

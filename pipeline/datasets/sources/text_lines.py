@@ -10,14 +10,14 @@ from typing import TextIO, TypeVar
 
 from components.base.errors import InputError
 
-_BYTE_ORDER_MARKS = ("\udcff\udcfe", "\udcfe\udcff")  # of UTF-16, as they come where UTF-8 is read
-_FIRST_LINE = 2**20  # characters that are looked at: a file without line ends is not read whole
+_BYTE_ORDER_MARKS = ("\udcff\udcfe", "\udcfe\udcff")  # of UTF-16, as they look when they are read as UTF-8
+_FIRST_LINE = 2**20  # characters: limits what is read of a file without line ends
 Row = list[str]
 T = TypeVar("T")
 
 
 class BrokenRow(Row):
-    """The row of a line that cannot be split into values: it has none.
+    """The row of a line that cannot be split into values; it is empty.
 
     Attributes:
         fault: What is wrong with the line.
@@ -29,7 +29,9 @@ class BrokenRow(Row):
 
 
 def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[int, str]]:
-    """Number from 1 and text of each line that is not blank, gzipped files included; bytes that are no text come as lone surrogates.
+    """Yields the number (from 1) and the text of each line that is not blank, also of a gzipped file.
+
+    Bytes that are not text in this encoding become lone surrogates.
 
     Raises:
         InputError: The file is missing, damaged or unreadable, its lines end in CR alone, or it looks like UTF-16 in another encoding.
@@ -63,9 +65,9 @@ def _first_line(path: Path, file: TextIO) -> str:
 
 
 def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> Iterator[tuple[int, Row]]:
-    """Number and values of each line. Where the separator is one character, values may be quoted; but not over several lines.
+    """Yields the number and the values of each line; a line that cannot be split becomes a `BrokenRow`.
 
-    A line that cannot be split comes as a `BrokenRow`.
+    Where the separator is one character, values may be quoted, but not over several lines.
 
     Raises:
         InputError: As `read_lines`.
@@ -81,37 +83,37 @@ def read_rows(path: Path, separator: str = ",", encoding: str = "utf-8-sig") -> 
         try:
             (row,) = csv.reader((line,), delimiter=separator)
         except csv.Error as error:
-            has_return = "new-line" in str(error)  # Python's advice is for programmers
+            has_return = "new-line" in str(error)  # Python's own message is for programmers
             row = BrokenRow("it has a carriage return (CR) in a value that is not quoted" if has_return else f"it has a {error}")
         yield number, row
 
 
 def width_fault(row: Row, width: str) -> str:
-    """What is wrong with a row of another width than belongs there.
+    """Says what is wrong with a row that has too few or too many values.
 
     Args:
-        row: A row.
-        width: That of a sound one, in words, e.g. "where 4 belong".
+        row: The row.
+        width: How many values it must have, in words, e.g. ", but must have 4".
     """
-    return row.fault if isinstance(row, BrokenRow) else f"it has {len(row)} value(s) {width}"
+    return row.fault if isinstance(row, BrokenRow) else f"it has {len(row)} value(s){width}"
 
 
 def header_of(path: Path, rows: Iterator[tuple[int, Row]]) -> Row:
-    """The first row.
+    """Returns the first row.
 
     Raises:
-        InputError: There is none, or it cannot be split.
+        InputError: There is no row, or it cannot be split.
     """
     number, header = next(rows, (0, []))
     if isinstance(header, BrokenRow):
-        raise InputError(f"{path}, line {number}: {header.fault}: mend the header.")
+        raise InputError(f"{path}, line {number}: {header.fault}: correct the header.")
     if not header:
         raise InputError(f"{path} is empty: download it again.")
     return header
 
 
 def require_rows(path: Path, rows: Iterator[tuple[int, T]]) -> Iterator[tuple[int, T]]:
-    """The rows or lines, of which there must be one.
+    """Yields the rows or lines, and checks that there is at least one.
 
     Raises:
         InputError: There is none.

@@ -1,4 +1,4 @@
-"""Typed columns of text values: what is legal, and which line is wrong where a value is not."""
+"""Turns text values into typed columns, and names the line of a value that is not legal."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally
 from pipeline.datasets.sources.text_lines import Row, width_fault
 
 INT64_MAX = 2**63 - 1
-_YEAR_2100 = 4_102_444_800  # unix seconds; what lies beyond is in milliseconds
+_YEAR_2100 = 4_102_444_800  # unix seconds; a greater number is in milliseconds
 
 
 @dataclass(frozen=True)
 class Column:
-    """What text values of a column become, and which are legal.
+    """A column of text values: its type and its legal values.
 
     Attributes:
-        name: As its source calls it, for messages.
-        aliases: Its names in the wild: lower case, without underscores and spaces.
+        name: The name in the source, for messages.
+        aliases: Names that it has in files: in lower case, without underscores and spaces.
         dtype: "int64", "float" or "bytes".
         low: Least legal number.
         high: Greatest legal number.
         expected: The legal values, in words.
-        choices: The legal texts of bytes; any where empty.
+        choices: The legal texts of bytes; empty: any text.
     """
 
     name: str
@@ -39,41 +39,41 @@ class Column:
     choices: tuple[str, ...] = ()
 
     def parse(self, text: str) -> int | float | bytes:
-        """The value.
+        """Returns the value of a text.
 
         Raises:
-            ValueError: It is not legal.
+            ValueError: The text is not legal.
         """
         if self.dtype == "bytes":
             if self.choices and text not in self.choices:
                 raise ValueError("not one of the choices")
-            return text.encode()  # a UnicodeEncodeError, which is a ValueError, where it was no UTF-8
+            return text.encode()  # text that was not UTF-8 raises UnicodeEncodeError, a ValueError
         if "_" in text:
-            raise ValueError("Python would take it")
+            raise ValueError("an underscore, which Python allows in numbers")
         value = int(text) if self.dtype == "int64" else float(text)
         if not self.low <= value <= self.high:
             raise ValueError("out of range")
         return value
 
     def fault(self, text: str) -> str | None:
-        """What is wrong with a value, in words; None where nothing is."""
+        """Says what is wrong with a value; None where it is legal."""
         try:
             self.parse(text)
         except ValueError:
-            return f"{self.name} is {text!r} where {self.expected} belongs"
+            return f"{self.name} is {text!r}, but must be {self.expected}"
         return None
 
 
 def time_column(name: str, *aliases: str) -> Column:
-    """A column of unix seconds."""
+    """Returns a column of unix seconds."""
     return Column(name, aliases, high=_YEAR_2100, expected="a time in whole unix seconds")
 
 
 def find_column(path: Path, header: Row, column: Column) -> int:
-    """The place in a header of a column, by its name or an alias.
+    """Returns the place of a column in a header, by one of its aliases.
 
     Raises:
-        InputError: It is not there, or several times.
+        InputError: The column is missing or there several times.
     """
     plain = [name.replace("_", "").replace(" ", "").lower() for name in header]
     for alias in column.aliases:
@@ -85,20 +85,20 @@ def find_column(path: Path, header: Row, column: Column) -> int:
 def typed_batches(
     path: Path, rows: Iterator[tuple[int, Row]], width: int, columns: Sequence[tuple[int, Column]], tally: Tally
 ) -> Iterator[list[np.ndarray]]:
-    """Batches of at most `BATCH_SIZE` rows as typed arrays, one a column; broken rows go to the tally.
+    """Yields batches of at most `BATCH_SIZE` rows as typed arrays, one for each column; `tally` counts broken rows.
 
     Args:
         path: The file, for messages.
-        rows: Numbers and values of its lines, without the header.
-        width: Values that a row must have.
-        columns: Place and type of each column wanted.
-        tally: Told of rows that are too short or long, or hold a value that is not legal.
+        rows: Number and values of each line, without the header.
+        width: How many values a row must have.
+        columns: Place and type of each wanted column.
+        tally: Counts the rows that have too few or too many values, or a value that is not legal.
 
     Raises:
-        InputError: A row is broken and broken rows are not to be skipped.
+        InputError: A row is broken, and broken rows are not skipped.
     """
     while batch := list(islice(rows, BATCH_SIZE)):
-        try:  # all at once, several times as fast
+        try:  # all rows at once is several times as fast
             yield _arrays([row for _, row in batch], width, columns)
         except ValueError:
             yield _arrays([row for number, row in batch if _is_sound(path, number, row, width, columns, tally)], width, columns)
@@ -107,16 +107,16 @@ def typed_batches(
 def _is_sound(path: Path, number: int, row: Row, width: int, columns: Sequence[tuple[int, Column]], tally: Tally) -> bool:
     fault: str | None = None
     if len(row) != width:
-        fault = width_fault(row, f"where {width} belong")
+        fault = width_fault(row, f", but must have {width}")
     else:
         fault = next((found for place, column in columns if (found := column.fault(row[place]))), None)
     if fault:
-        tally.break_off(path, number, fault)
+        tally.count_broken(path, number, fault)
     return fault is None
 
 
 def _arrays(rows: list[Row], width: int, columns: Sequence[tuple[int, Column]]) -> list[np.ndarray]:
-    """The columns of whole rows: (N,) int64, float64, or objects that are bytes.
+    """Returns the columns of N rows as (N,) arrays of int64, float64, or objects that are bytes.
 
     Raises:
         ValueError: A row is broken.
@@ -132,7 +132,7 @@ def _array(column: Column, texts: list[str]) -> np.ndarray:
         values[:] = [column.parse(text) for text in texts]
         return values
     if "_" in "".join(texts):
-        raise ValueError("Python would take it")
+        raise ValueError("an underscore, which Python allows in numbers")
     values = _integers(texts) if column.dtype == "int64" else np.array(list(map(float, texts)), np.float64)
     if not ((values >= column.low) & (values <= column.high)).all():
         raise ValueError("out of range")

@@ -1,4 +1,4 @@
-"""Raw values of a click log (text, or what JSON and Parquet hold) as typed ones, alike whatever the format."""
+"""Turns raw values of a click log (text, or values of JSON and Parquet) into typed values, in the same way for each format."""
 
 import math
 from collections.abc import Callable
@@ -24,10 +24,10 @@ class Field:
     """A column of the batches.
 
     Attributes:
-        name: Of the feature.
-        column: Its name in the log.
-        type: In the batches.
-        parse: Raw value that is not missing -> value; a ValueError where it is not legal.
+        name: The name of the feature.
+        column: The name of the column in the log.
+        type: The type in the batches.
+        parse: Turns a raw value that is not missing into a value; raises ValueError where it is not legal.
         expected: The legal values, in words.
         required: Whether a missing value is a fault.
         default: What a missing value becomes.
@@ -42,10 +42,10 @@ class Field:
     default: Any = None
 
     def value(self, raw: Any) -> Any:
-        """The typed value.
+        """Returns the typed value.
 
         Raises:
-            ValueError: It is missing or not legal.
+            ValueError: The value is missing or not legal.
         """
         if not is_missing(raw):
             return self.parse(raw)
@@ -54,22 +54,22 @@ class Field:
         return self.default
 
     def fault(self, raw: Any) -> str | None:
-        """What is wrong with a raw value, in words; None where nothing is."""
+        """Says what is wrong with a raw value; None where it is legal."""
         try:
             self.value(raw)
         except ValueError:
             found = "missing" if is_missing(raw) else f"{raw!r:.80}"
-            return f"{self.column} is {found} where {self.expected} belongs"
+            return f"{self.column} is {found}, but must be {self.expected}"
         return None
 
 
 def is_missing(raw: Any) -> bool:
-    """Whether there is no value: null, an empty text, or not a number."""
+    """Whether there is no value: null, an empty text, or NaN."""
     return raw is None or raw in ("", b"") or raw != raw
 
 
 def scalar_field(name: str, column: str, dtype: DType, is_id: bool, default: Any = None) -> Field:
-    """A column of single values; an id is never negative, and without a default never missing."""
+    """Returns a column of single values. An id is never negative and, without a default, never missing."""
     required = is_id and default is None
     if dtype == "int64":
         parse, expected = (to_id, "a whole number from 0 up") if is_id else (to_int, "a whole number")
@@ -80,12 +80,12 @@ def scalar_field(name: str, column: str, dtype: DType, is_id: bool, default: Any
 
 
 def time_field(name: str, column: str, unit: Unit) -> Field:
-    """A column of times, in unix seconds."""
+    """Returns a column of times, in unix seconds."""
     return Field(name, column, pa.int64(), partial(to_seconds, unit=unit), f"a time until 2100 in {_UNITS[unit]}", required=True)
 
 
 def label_field(name: str, mapping: LabelMapping, column: str) -> Field:
-    """A column of 1, 0, and None for what is neither."""
+    """Returns a column of labels: 1, 0, or None for values that are neither."""
     parse: Callable[[Any], int | None]
     if mapping.at_least is not None:
         parse, expected = partial(_label_of_number, at_least=mapping.at_least), "a number"
@@ -99,14 +99,14 @@ def label_field(name: str, mapping: LabelMapping, column: str) -> Field:
 
 
 def list_field(element: Field, separator: str) -> Field:
-    """A column of lists of an element; a missing list is an empty one."""
+    """Returns a column of lists of an element; a missing list becomes an empty one."""
     expected = f"a list{f' separated by {separator!r}' if separator else ''} ({element.expected} each)"
     parse = partial(_to_list, element=element, separator=separator)
     return Field(element.name, element.column, pa.list_(element.type), parse, expected, default=[])
 
 
 def to_text(raw: Any) -> str:
-    """Text of a text or whole number; of a truth value as JSON writes it."""
+    """Returns the text of a text, a whole number, or a truth value (as JSON writes it)."""
     if isinstance(raw, str):
         return raw
     if isinstance(raw, bytes):
@@ -115,16 +115,16 @@ def to_text(raw: Any) -> str:
         return "true" if raw else "false"
     if isinstance(raw, int):
         return str(raw)
-    raise ValueError("no text")
+    raise ValueError("not a text")
 
 
 def to_bytes(raw: Any) -> bytes:
-    """Text as UTF-8."""
+    """Returns text as bytes in UTF-8."""
     return raw if isinstance(raw, bytes) else to_text(raw).encode()
 
 
 def to_int(raw: Any, low: int = -INT64_MAX - 1) -> int:
-    """A whole number of 64 bits, `low` or more."""
+    """Returns a whole number of 64 bits, `low` or more."""
     number = int(raw) if isinstance(raw, int) else int(_plain(raw))
     if not low <= number <= INT64_MAX:
         raise ValueError("out of range")
@@ -135,7 +135,7 @@ to_id = partial(to_int, low=0)
 
 
 def to_float(raw: Any) -> float | None:
-    """A number; None where the text says that it is none ("nan")."""
+    """Returns a number; None for the text "nan"."""
     number = float(raw) if isinstance(raw, int | float) else float(_plain(raw))
     if math.isinf(number):
         raise ValueError("out of range")
@@ -143,7 +143,7 @@ def to_float(raw: Any) -> float | None:
 
 
 def to_seconds(raw: Any, unit: Unit) -> int:
-    """Whole unix seconds of a time, rounded down."""
+    """Returns the whole unix seconds of a time, rounded down."""
     if isinstance(raw, date):
         seconds = _unix(raw)
     elif unit == "iso":
@@ -165,7 +165,7 @@ def _label(raw: Any) -> int:
 def _label_of_number(raw: Any, at_least: float) -> int:
     number = to_float(raw)
     if number is None:
-        raise ValueError("no number")
+        raise ValueError("not a number")
     return int(number >= at_least)
 
 
@@ -176,17 +176,17 @@ def _label_of_word(raw: Any, labels: dict[str, int], other: int | None) -> int |
 def _to_list(raw: Any, element: Field, separator: str) -> list[Any]:
     if isinstance(raw, str | bytes):
         if not separator:
-            raise ValueError("no list")
+            raise ValueError("not a list")
         raw = to_text(raw).split(separator)
     if not isinstance(raw, list):
-        raise ValueError("no list")
+        raise ValueError("not a list")
     return [element.value(value) for value in raw]
 
 
 def _plain(raw: Any) -> str:
     text = to_text(raw)
     if "_" in text:
-        raise ValueError("Python would take it")
+        raise ValueError("an underscore, which Python allows in numbers")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Any click log as CSV, TSV, JSON lines or Parquet, whose columns a mapping explains: the way for a user's own impressions."""
+"""Reads any click log in CSV, TSV, JSON lines or Parquet, with a mapping that explains its columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, REQUE
 
 @dataclass(frozen=True)
 class ClickLog:
-    """Impressions of a log.
+    """The impressions of a log.
 
     Args:
-        source: A table, or a folder with tables below it; which kinds there are is told by suffix. Data sets that an import has made are
-            passed over.
-        mapping: The TOML file that `clicklog_mapping.Mapping` describes.
+        source: A table, or a folder with tables in it or in its subfolders. The suffix shows the kind of a table. Data sets that an import
+            has made are skipped.
+        mapping: The TOML file that `mapping.Mapping` describes.
 
     Raises:
         InputError: The mapping cannot be read or is wrong.
@@ -53,7 +53,7 @@ class ClickLog:
         object.__setattr__(self, "meaning", meaning)
 
     def files(self) -> list[Path]:
-        """The tables by name; where a split is given, those of train, then validation, then eval."""
+        """Returns the tables in the order of their names; with a given split, those of train, then validation, then eval."""
         if not self.source.exists():
             raise InputError(f"{self.source} is missing: name the file or folder that holds the log.")
         if self.meaning.files.train:
@@ -69,10 +69,10 @@ class ClickLog:
         return found
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """The impressions in the file's order; the categories of a side table are in memory.
+        """Yields the impressions in the file's order. The fields of a side table are held in memory.
 
         Raises:
-            InputError: The log is one file, and no row of it has a value of `label.positive`; besides what `Source.read` says.
+            InputError: As in `Source.read`; also where the log is one file and no row has a value of `label.positive`.
         """
         fields = _fields(self.meaning)
         joined = {_joined(self.meaning, name) for name in self.meaning.items.columns}
@@ -93,7 +93,7 @@ class ClickLog:
             yield known
         if size and not clicks and self.meaning.label.positive and self.files() == [file]:
             label = self.meaning.label
-            raise InputError(f"{file}: {label.column} is nowhere {_words(label.positive)}: mend label.positive in {self.mapping}.")
+            raise InputError(f"{file}: {label.column} is never {_words(label.positive)}: correct label.positive in {self.mapping}.")
 
     def _join(self, chunk: Chunk) -> None:
         """Adds the columns of the side table."""
@@ -115,9 +115,9 @@ class ClickLog:
 
     @cached_property
     def _splits(self) -> dict[Path, str]:
-        """The split of each file."""
+        """Returns the split of each file."""
         if not self.source.is_dir():
-            raise InputError(f"{self.source} is no folder, but [files] in {self.mapping} gives a split by files below one.")
+            raise InputError(f"{self.source} is not a folder, but [files] in {self.mapping} gives a split by files in a folder.")
         splits: dict[Path, str] = {}
         for split, patterns in self.meaning.files.patterns.items():
             for pattern in patterns:
@@ -126,12 +126,12 @@ class ClickLog:
                     raise InputError(f"{self.source} has no file {pattern!r}, which files.{split} in {self.mapping} names.")
                 for path in found:
                     if splits.setdefault(path, split) != split:
-                        raise InputError(f"{path} is in {splits[path]} and in {split}: mend [files] in {self.mapping}.")
+                        raise InputError(f"{path} is in {splits[path]} and in {split}: correct [files] in {self.mapping}.")
         return splits
 
 
 def _fields(meaning: Mapping) -> list[Field]:
-    """The columns that are read, by the order of the mapping."""
+    """Returns the columns to read, in the order of the mapping."""
     fields = [_field(meaning, name, column) for name, column in meaning.columns.items() if name != LABEL]
     fields += [_field(meaning, name, _joined(meaning, name)) for name in meaning.items.columns]
     for name, history in meaning.histories.items():
@@ -157,19 +157,19 @@ def _field(meaning: Mapping, name: str, column: str) -> Field:
 
 
 def _joined(meaning: Mapping, name: str) -> str:
-    """What a column of the side table is called among those of the log."""
+    """Returns the name that a column of the side table gets among the columns of the log."""
     return f"{meaning.items.columns[name]} of {meaning.items.file}"
 
 
 def _is_data(path: Path, folder: Path) -> bool:
-    """Whether neither the file nor a folder on the way is hidden, or begins with _ as what Spark and Hive leave beside the data."""
+    """Whether this is a file of data: neither it nor a folder above it is hidden or begins with _, as Spark's and Hive's own files do."""
     return path.is_file() and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
 def _typed(file: Path, chunk: Chunk, fields: Sequence[Field], tally: Tally) -> dict[str, list[Any]]:
-    """Typed columns by feature; rows with a fault, and lines that are no rows, go to the tally in the file's order."""
+    """Returns typed columns by feature; `tally` counts broken rows, in the file's order."""
     faults, sound = dict(chunk.broken), list(range(len(chunk.numbers)))
-    try:  # all at once
+    try:  # all rows at once: faster
         typed = {f.name: list(map(f.value, chunk.columns[f.column])) for f in fields}
     except ValueError:
         found = {chunk.numbers[index]: fault for index in sound if (fault := _fault(chunk, index, fields))}
@@ -177,7 +177,7 @@ def _typed(file: Path, chunk: Chunk, fields: Sequence[Field], tally: Tally) -> d
         typed = {f.name: [f.value(chunk.columns[f.column][index]) for index in sound] for f in fields}
         faults |= found
     for number, fault in sorted(faults.items()):
-        tally.break_off(file, number, fault, chunk.unit)
+        tally.count_broken(file, number, fault, chunk.unit)
     return typed
 
 
@@ -190,7 +190,7 @@ def _words(values: Sequence[bool | int | str]) -> str:
 
 
 def _rules(meaning: Mapping) -> dict[str, str]:
-    """The mapping in words, for the manifest."""
+    """Returns the mapping in words, for the manifest."""
     label = meaning.label
     if not meaning.label_column:
         clicks = "each row is a click"
@@ -198,7 +198,7 @@ def _rules(meaning: Mapping) -> dict[str, str]:
         clicks = f"{label.column} of {label.at_least:g} or more is 1, else 0"
     elif label.positive:
         clicks = f"{label.column} of {_words(label.positive)} is 1"
-        others = "other rows are dropped" if label.negative is not None else "all else is 0"
+        others = "other rows are dropped" if label.negative is not None else "all others are 0"
         clicks += f", of {_words(label.negative)} is 0; {others}" if label.negative else f"; {others}"
     else:
         clicks = f"{meaning.label_column}, 0 or 1"
@@ -212,6 +212,6 @@ def _rules(meaning: Mapping) -> dict[str, str]:
     if TIMESTAMP in meaning.columns:
         rules["time"] = (
             f"{meaning.columns[TIMESTAMP]} in whole seconds, rounded down: within a second the order of the rows counts; "
-            "rows alike in user, item, second and request count once"
+            "rows with the same user, item, second and request count once"
         )
     return rules

@@ -1,4 +1,4 @@
-"""The side table of a click log: fields of the items, joined by the item's id."""
+"""Reads the side table of a click log: further fields of the items, by the item's id."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ Items = dict[int | bytes | None, tuple[Any, ...]]  # id -> raw fields, in the or
 
 
 def item_id(item: Field, raw: Any) -> int | bytes | None:
-    """An item's id as its type has it ("01" is the number 1); None where it is not legal."""
+    """Returns an item's id in its type (as int64, "01" is 1); None where it is not legal."""
     try:
         return item.value(raw)
     except ValueError:
@@ -21,25 +21,25 @@ def item_id(item: Field, raw: Any) -> int | bytes | None:
 
 
 def read_items(path: Path, items: ItemsMapping, item: Field, separator: str, encoding: str) -> Items:
-    """The raw fields of each item; the first row of an item counts.
+    """Returns the raw fields of each item; the first row of an item counts.
 
     Args:
         path: The side table.
         items: What its columns mean.
-        item: Its column of ids.
-        separator: Of text, as in `clicklog_files.read_table`.
-        encoding: Of text and JSON.
+        item: The column of ids.
+        separator: Between the values of text, as in `table_files.read_table`.
+        encoding: The encoding of text and JSON.
 
     Raises:
-        InputError: It cannot be read, or a line of it is broken: none are skipped, since they are no impressions to count.
+        InputError: The table cannot be read, or a line is broken. Broken lines are not skipped, since only impressions are counted.
     """
     table: Items = {}
-    once: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # many items share a category
+    once: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # so that items with equal fields share one tuple
     for chunk in read_table(path, list(dict.fromkeys([items.id, *items.columns.values()])), separator, encoding):
         if faults := dict(_faults(chunk, items, item)):
             number = min(faults)
             where = f"{path}, {chunk.unit} {number}: {faults[number]}"
-            raise InputError(f"{where}: mend or remove the {chunk.unit}, since a side table is read whole.")
+            raise InputError(f"{where}: correct or remove the {chunk.unit}; --skip-broken does not apply to a side table.")
         fields = zip(*(chunk.columns[column] for column in items.columns.values()), strict=True)
         for raw, values in zip(chunk.columns[items.id], fields, strict=True):
             table.setdefault(item.value(raw), once.setdefault(values, values))
@@ -47,12 +47,12 @@ def read_items(path: Path, items: ItemsMapping, item: Field, separator: str, enc
 
 
 def _faults(chunk: Chunk, items: ItemsMapping, item: Field) -> Iterator[tuple[int, str]]:
-    """Number of each broken line, and what is wrong with it."""
+    """Yields the number of each broken line, and what is wrong with it."""
     yield from chunk.broken.items()
     for column in items.columns.values():
         for number, raw in zip(chunk.numbers, chunk.columns[column], strict=True):
             if isinstance(raw, list | dict):
-                yield number, f"{column} is {raw!r:.80} where one value belongs"
+                yield number, f"{column} is {raw!r:.80}, but must be one value"
     for number, raw in zip(chunk.numbers, chunk.columns[item.column], strict=True):
         if fault := item.fault(raw):
             yield number, fault

@@ -1,4 +1,4 @@
-"""What the columns of a click log mean: a small TOML file, checked."""
+"""The mapping of a click log: a TOML file that says what the columns mean, and its checks."""
 
 import codecs
 import re
@@ -20,15 +20,15 @@ _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
 
 def label_text(value: Any) -> str:
-    """The text that a value of a label is compared by: a truth value is true or false, a whole number has no fraction.
+    """Returns the text by which values of a label are compared: "true" or "false" for a truth value, no fraction for a whole number.
 
     Raises:
-        ValueError: It is no text, number or truth value.
+        ValueError: The value is not a text, a number or a truth value.
     """
     if isinstance(value, bytes):
         value = value.decode()
     if not isinstance(value, str | int | float):
-        raise ValueError("no text")
+        raise ValueError("not a text")
     text = str(value)
     if text.lower() in ("true", "false"):
         return text.lower()
@@ -37,15 +37,15 @@ def label_text(value: Any) -> str:
 
 
 class LabelMapping(Frozen):
-    """How a click is recognised where the column is not 0 or 1.
+    """Which rows are clicks, where the column is not 0 or 1.
 
-    Values are compared by `label_text`; a number is a click from `at_least` up.
+    Values are compared by `label_text`; a number of `at_least` or more is a click.
     """
 
-    column: str = Field("", description="None: the label of [columns]; where neither is there, all rows are clicks.")
-    positive: tuple[StrictBool | StrictInt | str, ...] = Field((), description="What is a click.")
+    column: str = Field("", description="Empty: the label of [columns]; where both are missing, all rows are clicks.")
+    positive: tuple[StrictBool | StrictInt | str, ...] = Field((), description="Values that are clicks.")
     negative: tuple[StrictBool | StrictInt | str, ...] | None = Field(
-        None, description="What is none; other rows are dropped. None: all that is no click."
+        None, description="Values that are not clicks; rows with other values are dropped. None: all other values."
     )
     at_least: FiniteFloat | None = None
 
@@ -54,7 +54,7 @@ class LabelMapping(Frozen):
         if (self.positive or self.negative is not None or self.at_least is not None) and not self.column:
             raise ValueError("it needs the column: set label.column")
         if self.at_least is not None and (self.positive or self.negative is not None):
-            raise ValueError("at_least is for numbers, positive and negative for words: take out one")
+            raise ValueError("at_least is for numbers, positive and negative are for words: remove one")
         if self.negative is not None and not self.positive:
             raise ValueError("negative needs positive beside it")
         if both := {*map(label_text, self.positive)} & {*map(label_text, self.negative or ())}:
@@ -65,13 +65,13 @@ class LabelMapping(Frozen):
 class TimestampMapping(Frozen):
     """How times are written."""
 
-    unit: Unit = Field("s", description="Since 1970, or ISO 8601 (without a zone: UTC).")
+    unit: Unit = Field("s", description="Unix time in s, ms or us, or ISO 8601 (without a time zone: UTC).")
 
 
 class FilesMapping(Frozen):
-    """How files are written, and which are which; patterns are globs below SOURCE."""
+    """How files are written, and which split each one belongs to; patterns are globs in SOURCE."""
 
-    separator: str = Field("", description="Of text; a comma, or a tab in .tsv, by default.")
+    separator: str = Field("", description="Between the values of text; by default a comma, or a tab in .tsv.")
     encoding: str = "utf-8"
     train: tuple[str, ...] = ()
     validation: tuple[str, ...] = ()
@@ -81,35 +81,35 @@ class FilesMapping(Frozen):
     @classmethod
     def _check_encoding(cls, value: str) -> str:
         try:
-            "a".encode(value)  # a LookupError for hex and the like, which lookup knows too
+            "a".encode(value)  # LookupError for hex and others: codecs.lookup knows them, but they are not encodings of text
             return codecs.lookup(value).name
         except (LookupError, ValueError) as error:
-            raise ValueError("it is no encoding of text that Python knows") from error
+            raise ValueError("it is not an encoding of text that Python knows") from error
 
     @model_validator(mode="after")
     def _check(self) -> "FilesMapping":
         if any(self.patterns.values()) and not (self.train and self.eval):
-            raise ValueError("a split that is given needs train and eval")
+            raise ValueError("a given split needs both train and eval")
         return self
 
     @property
     def patterns(self) -> dict[str, tuple[str, ...]]:
-        """By split."""
+        """The patterns of each split."""
         return {"train": self.train, "validation": self.validation, "eval": self.eval}
 
 
 class HistoryMapping(Frozen):
-    """A history that the log has."""
+    """A column of the log with histories."""
 
     column: str
-    separator: str = Field("", description="Of text; lists of JSON and Parquet need none.")
+    separator: str = Field("", description="Between the values of text; lists of JSON and Parquet need none.")
 
 
 class ItemsMapping(Frozen):
-    """A side table with fields of the items."""
+    """A side table with further fields of the items."""
 
     file: str = Field("", description="Relative to SOURCE's folder, or absolute.")
-    id: str = Field("", description="Its column with the item's id.")
+    id: str = Field("", description="The column with the item's id.")
     columns: dict[str, str] = Field(default_factory=dict, description="candidate_<what> -> column.")
 
     @model_validator(mode="after")
@@ -118,20 +118,20 @@ class ItemsMapping(Frozen):
             raise ValueError("it needs file, id and columns")
         for name in self.columns:
             if not name.startswith(CANDIDATE) or name == ITEM:
-                raise ValueError(f"{name!r} is no further field of an item: call it {CANDIDATE}…, e.g. candidate_category_id")
+                raise ValueError(f"{name!r} is not a further field of an item: call it {CANDIDATE}…, e.g. candidate_category_id")
         return self
 
 
 class Mapping(Frozen):
-    """The whole file.
+    """The whole mapping file.
 
     Attributes:
         columns: Feature -> column of the log.
-        types: Feature -> type. What is not named is bytes, whatever its type in the log; timestamps and the label have types of their own.
-        label: What is a click.
+        types: Feature -> type. A feature that is not named is bytes, whatever its type in the log. Times and the label have fixed types.
+        label: Which rows are clicks.
         timestamp: How times are written.
-        files: How files are written, and a split that is given.
-        histories: Feature -> history that the log has.
+        files: How files are written, and a given split.
+        histories: Feature -> column of the log with histories.
         items: A side table.
     """
 
@@ -156,11 +156,11 @@ class Mapping(Frozen):
                 raise ValueError(f"columns.{name} is a history: set histories.{name}.column")
         for name in self.histories:
             if not name.startswith(HISTORICAL):
-                raise ValueError(f"histories.{name} is to be called {HISTORICAL}…s, e.g. historical_item_ids")
+                raise ValueError(f"histories.{name} must be called {HISTORICAL}…s, e.g. historical_item_ids")
         if both := self.columns.keys() & self.items.columns.keys():
-            raise ValueError(f"{min(both)} is in columns and in items.columns: take out one")
+            raise ValueError(f"{min(both)} is in columns and in items.columns: remove one")
         if self.label.column and LABEL in self.columns:
-            raise ValueError("the label is in columns.label and label.column: take out one")
+            raise ValueError("the label is in columns.label and label.column: remove one")
         self._check_types()
         return self
 
@@ -169,17 +169,17 @@ class Mapping(Frozen):
         known = {*self.columns, *self.items.columns, *self.histories} - fixed
         for name, dtype in self.types.items():
             if name not in known:
-                raise ValueError(f"types.{name} is for no feature that has one: there are {', '.join(sorted(known))}")
+                raise ValueError(f"types.{name} names no feature with a type; features with a type are {', '.join(sorted(known))}")
             if dtype == "float" and (name in (USER, REQUEST) or name.startswith((CANDIDATE, HISTORICAL))):
                 raise ValueError(f"types.{name} is float, but ids are bytes or int64")
 
     @property
     def label_column(self) -> str:
-        """The column that says what was clicked; "" where all rows are clicks."""
+        """The column that says which rows are clicks; "" where all rows are."""
         return self.label.column or self.columns.get(LABEL, "")
 
     def dtype(self, name: str) -> DType:
-        """A feature's type; a history has that of the candidate's field."""
+        """Returns a feature's type; a history has the type of the candidate's field."""
         if name.startswith(HISTORICAL) and name not in self.types:
             name = CANDIDATE + name.removeprefix(HISTORICAL).removesuffix("s")
         return self.types.get(name, "bytes")
@@ -198,5 +198,5 @@ def read_mapping(path: Path) -> Mapping:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}): a mapping is a TOML file in UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path} is not valid TOML ({error}): mend it there.") from error
+        raise InputError(f"{path} is not valid TOML ({error}): correct it there.") from error
     return parse_section(Mapping, values, str(path))

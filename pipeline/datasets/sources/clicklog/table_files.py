@@ -1,4 +1,4 @@
-"""Tables in CSV, TSV, JSON lines or Parquet, as streams of raw columns with the numbers of their rows."""
+"""Reads tables in CSV, TSV, JSON lines or Parquet as streams of raw columns, with the numbers of the rows."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -23,10 +23,10 @@ class Chunk(NamedTuple):
     """Some rows.
 
     Attributes:
-        numbers: Of each row: its line in the file, or its place in a Parquet file, from 1.
-        columns: Raw values by the log's name of the column; None where missing, `Unreadable` where there is no Python value.
-        broken: What is wrong, by number, with lines among them that are no rows.
-        unit: What is numbered, "line" or "row".
+        numbers: The number of each row from 1: its line in the file, or its place in a Parquet file.
+        columns: Raw values by the name of the column in the log; None where missing, `Unreadable` where Python has no such value.
+        broken: What is wrong with each broken line, by its number; these lines are not among the rows.
+        unit: What the numbers count: "line" or "row".
     """
 
     numbers: Sequence[int]
@@ -37,10 +37,10 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A value of Parquet that Python has none for, such as a time beyond the year 9999: never legal.
+    """A value of Parquet that Python cannot hold, such as a time after the year 9999. It is never legal.
 
     Args:
-        fault: Why there is none.
+        fault: Why Python cannot hold it.
     """
 
     fault: str
@@ -55,13 +55,13 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, wanted: Sequence[str], separator: str = "", encoding: str = "utf-8") -> Iterator[Chunk]:
-    """The wanted columns, at most `BATCH_SIZE` rows at a time.
+    """Yields the wanted columns, at most `BATCH_SIZE` rows at a time.
 
     Args:
-        path: A table of one of `KINDS`.
+        path: A table of one of the `KINDS`.
         wanted: Names of columns. In JSON lines a key may be missing in some lines, but not in all.
-        separator: Of text; "": a comma, or a tab in .tsv.
-        encoding: Of text and JSON.
+        separator: Between the values of text; "": a comma, or a tab in .tsv.
+        encoding: The encoding of text and JSON.
 
     Raises:
         InputError: The file cannot be read, or a column is missing.
@@ -76,7 +76,7 @@ def read_table(path: Path, wanted: Sequence[str], separator: str = "", encoding:
         elif suffix in _TEXT:
             yield from _read_text(path, wanted, separator or _TEXT[suffix], encoding)
         else:
-            raise InputError(f"{path} is of no kind that is known: its name is to end in {KINDS}.")
+            raise InputError(f"{path} is not a kind of table that can be read: its name must end in {KINDS}.")
     except UnicodeError as error:
         raise InputError(f"{path} cannot be read as {encoding} ({error}): set files.encoding in the mapping.") from error
 
@@ -103,7 +103,7 @@ def _read_text(path: Path, wanted: Sequence[str], separator: str, encoding: str)
     _check_columns(path, wanted, header)
     width, places = len(header), [header.index(column) for column in wanted]
     while batch := list(islice(rows, BATCH_SIZE)):
-        broken = {number: width_fault(row, f"where the header has {width}") for number, row in batch if len(row) != width}
+        broken = {number: width_fault(row, f" where the header has {width}") for number, row in batch if len(row) != width}
         sound = [(number, row) for number, row in batch if len(row) == width] if broken else batch
         columns = {column: [row[place] for _, row in sound] for column, place in zip(wanted, places, strict=True)}
         yield Chunk([number for number, _ in sound], columns, broken)
@@ -118,17 +118,17 @@ def _read_json(path: Path, wanted: Sequence[str], encoding: str) -> Iterator[Chu
         for row in (row for _, row in sound if unseen):
             unseen.difference_update(row)
             seen.update(dict.fromkeys(row))
-        if len(batch) < BATCH_SIZE and unseen and seen:  # the end, before a row is called broken for what all rows lack
+        if len(batch) < BATCH_SIZE and unseen and seen:  # at the end: a column that no row has is named, before rows are called broken
             raise _missing(path, next(column for column in wanted if column in unseen), list(seen))
         if not batch:
             return
-        broken = {number: "it is no JSON object, one of which belongs on each line" for number, row in batch if row is None}
+        broken = {number: "it is not a JSON object; each line must be one" for number, row in batch if row is None}
         columns = {column: [row.get(column) for _, row in sound] for column in wanted}
         yield Chunk([number for number, _ in sound], columns, broken)
 
 
 def _parse(line: str) -> dict[str, Any] | None:
-    """The object of a line; None where it is none."""
+    """Returns the JSON object of a line; None where it is not one."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -152,11 +152,11 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[Chunk]:
 
 
 def _to_python(column: pa.Array) -> list[Any]:
-    """The values, decimals as floats."""
+    """Returns the values, decimals as floats."""
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     try:
-        return column.to_pylist()  # all at once
+        return column.to_pylist()  # all values at once: faster
     except (ValueError, OverflowError):
         return [_value(scalar) for scalar in column]
 

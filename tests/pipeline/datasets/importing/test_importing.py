@@ -325,7 +325,7 @@ def test_users_without_an_impression_are_no_harm(tmp_path: Path) -> None:
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     source = ListSource([[event(1, 1, 1), event(1, 2, 2)]], tmp_path / "files")
-    with pytest.raises(InputError, match=r"No impression would be in validation \(2 in train, 0 in eval\): take another --split"):
+    with pytest.raises(InputError, match=r"No impression would be in validation \(2 in train, 0 in eval\): use another --split"):
         import_source(source, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
@@ -338,12 +338,12 @@ def test_no_click_is_refused_where_negatives_are_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("has_negatives", "settings", "message"),
     [
-        (False, {"negatives": "observed"}, "knows clicks alone"),
+        (False, {"negatives": "observed"}, "has only clicks"),
         (True, {"split": "time"}, "has no timestamps"),
         (True, {"split": "given"}, "is not split already"),
-        (True, {"last": 2}, "last means nothing with --split last and --negatives observed"),
-        (True, {"negatives_per_positive": 4}, "negatives_per_positive means nothing"),
-        (False, {"eval_share": 0.5}, "eval_share means nothing with --split last-items"),
+        (True, {"last": 2}, "last has no effect with --split last and --negatives observed"),
+        (True, {"negatives_per_positive": 4}, "negatives_per_positive has no effect"),
+        (False, {"eval_share": 0.5}, "eval_share has no effect with --split last-items"),
     ],
 )
 def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: bool, settings: Row, message: str) -> None:
@@ -363,7 +363,7 @@ def test_a_source_that_holds_nothing_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_broken_line_ends_the_import_with_its_number(tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("1 2 3\n\n2 x\n")
-    with pytest.raises(InputError, match=r"lines.txt, line 3: an id is 'x' where a whole number from 0 up belongs: mend or remove"):
+    with pytest.raises(InputError, match=r"lines.txt, line 3: an id is 'x', but must be a whole number from 0 up: correct or remove"):
         import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
 
@@ -373,8 +373,8 @@ def test_broken_lines_are_counted_and_named(tmp_path: Path) -> None:
     manifest = import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
     assert manifest["rows"]["dropped"] == {"broken lines": 2} and manifest["rows"]["read"] == 8
     assert manifest["rows"]["broken"] == [
-        "lines.txt, line 2: an id is 'x' where a whole number from 0 up belongs",
-        "lines.txt, line 3: it has no item where a user and their items belong",
+        "lines.txt, line 2: an id is 'x', but must be a whole number from 0 up",
+        "lines.txt, line 3: it has no item, but must be a user and their items",
     ]
     report = "\n".join(lines(manifest))
     assert "8 rows read, 6 kept" in report and "dropped 2: broken lines" in report and "lines.txt, line 2" in report

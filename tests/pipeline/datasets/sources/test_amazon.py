@@ -88,16 +88,16 @@ def test_the_category_is_the_last_of_the_last_path(tmp_path, categories, expecte
 @pytest.mark.parametrize(
     "line, fault",
     [
-        ("{", "it is no JSON object"),
-        ("[1]", "it is no JSON object"),
+        ("{", "it is not a JSON object"),
+        ("[1]", "it is not a JSON object"),
         ("[" * 100_000, ""),
         ('{"asin": "B1", "unixReviewTime": 1}', "it has no reviewerID"),
-        ('{"reviewerID": 7, "asin": "B1", "unixReviewTime": 1}', "reviewerID is 7 where text in UTF-8 belongs"),
-        ('{"reviewerID": "A", "asin": "", "unixReviewTime": 1}', "asin is '' where text in UTF-8 belongs"),
-        (b'{"reviewerID": "A", "asin": "\xff", "unixReviewTime": 1}', "asin is '\\udcff' where text in UTF-8 belongs"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": "1"}', "unixReviewTime is '1' where a time in whole unix seconds belongs"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": true}', "unixReviewTime is True where a time in whole unix seconds belongs"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": 1400000000000}', "unixReviewTime is 1400000000000 where a time"),
+        ('{"reviewerID": 7, "asin": "B1", "unixReviewTime": 1}', "reviewerID is 7, but must be text in UTF-8"),
+        ('{"reviewerID": "A", "asin": "", "unixReviewTime": 1}', "asin is '', but must be text in UTF-8"),
+        (b'{"reviewerID": "A", "asin": "\xff", "unixReviewTime": 1}', "asin is '\\udcff', but must be text in UTF-8"),
+        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": "1"}', "unixReviewTime is '1', but must be a time in whole unix seconds"),
+        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": true}', "unixReviewTime is True, but must be a time in whole unix seconds"),
+        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": 1400000000000}', "unixReviewTime is 1400000000000, but must be a time"),
     ],
 )
 def test_broken_reviews_are_named_or_counted(tmp_path, line, fault):
@@ -116,8 +116,8 @@ def test_broken_reviews_are_named_or_counted(tmp_path, line, fault):
         ("{'asin': B01}", "it is neither a JSON object nor a Python literal"),
         ("__import__('os').getcwd()", "it is neither a JSON object nor a Python literal"),
         ("{'categories': []}", "it has no asin"),
-        ("{'asin': 'B1', 'categories': ['GPS']}", "categories is ['GPS'] where lists of texts belong"),
-        ("{'asin': 'B1', 'categories': [[1]]}", "categories is [[1]] where lists of texts belong"),
+        ("{'asin': 'B1', 'categories': ['GPS']}", "categories is ['GPS'], but must be lists of texts"),
+        ("{'asin': 'B1', 'categories': [[1]]}", "categories is [[1]], but must be lists of texts"),
     ],
 )
 def test_broken_metadata_is_named_or_counted(tmp_path, line, fault):

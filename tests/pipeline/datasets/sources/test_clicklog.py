@@ -200,7 +200,7 @@ def test_words_are_compared_whatever_their_type(tmp_path, suffix, positive, valu
 def test_a_log_without_any_positive_value_is_refused(tmp_path, more):
     log = write(tmp_path / "log.csv", [{"uid": 1, "ad": 1, "event": "click"}, {"uid": 1, "ad": 2, "event": "view"}])
     mapping = f'{PLAIN}[label]\ncolumn = "event"\npositive = ["clik", 1]\n{more}'
-    assert refusal(log, mapping) == f"{log}: event is nowhere clik, 1: mend label.positive in {tmp_path / 'mapping.toml'}."
+    assert refusal(log, mapping) == f"{log}: event is never clik, 1: correct label.positive in {tmp_path / 'mapping.toml'}."
     (tmp_path / "log").mkdir()
     for name in ("a.csv", "b.csv"):  # one of several files may well be without
         write(tmp_path / "log" / name, [{"uid": 1, "ad": 1, "event": "view"}])
@@ -236,8 +236,8 @@ def test_times_of_parquet_need_no_unit(tmp_path):
 def test_the_rules_say_what_a_second_is(tmp_path):
     source = source_of(write(tmp_path / "log.csv", LOG), COLUMNS)
     assert source.rules["time"] == (
-        "ts in whole seconds, rounded down: within a second the order of the rows counts; rows alike in user, item, second and request "
-        "count once"
+        "ts in whole seconds, rounded down: within a second the order of the rows counts; rows with the same user, item, second "
+        "and request count once"
     )
 
 
@@ -250,7 +250,7 @@ def test_times_of_parquet_that_python_has_none_for_are_broken(tmp_path, kind):
     pq.write_table(pa.table({"uid": [1] * 4, "ad": [1] * 4, "ts": times}), tmp_path / "log.parquet")
     mapping, tally = f'{PLAIN}timestamp = "ts"', Tally(skip_broken=True)
     message = refusal(tmp_path / "log.parquet", mapping)
-    assert "log.parquet, row 2: ts is (" in message and "where a time until 2100 in unix seconds belongs" in message
+    assert "log.parquet, row 2: ts is (" in message and ", but must be a time until 2100 in unix seconds" in message
     assert [row["timestamp"] for row in rows(source_of(tmp_path / "log.parquet", mapping), tally)] == [86_400, 172_800]
     assert tally.dropped == {"broken lines": 2}
 
@@ -292,21 +292,21 @@ def test_broken_lines_are_told_in_the_order_of_the_file(tmp_path):
 
 
 @pytest.mark.parametrize("fault, column, value", [
-    ("uid is 'x' where a whole number from 0 up belongs", "uid", "x"),
-    ("uid is '-1' where a whole number from 0 up belongs", "uid", "-1"),
-    ("uid is '9223372036854775808' where a whole number", "uid", str(2**63)),
-    ("uid is '1_0' where a whole number", "uid", "1_0"),
-    ("uid is missing where a whole number from 0 up belongs", "uid", ""),
-    ("ad is missing where text or a whole number belongs", "ad", ""),
-    ("ts is '1500000000000000' where a time until 2100 in unix milliseconds belongs", "ts", "1500000000000000"),
-    ("ts is 'inf' where a time", "ts", "inf"),
-    ("ts is missing where a time", "ts", ""),
-    ("req is missing where", "req", ""),
-    ("clk is '2' where 0 or 1 belongs", "clk", "2"),
-    ("clk is missing where 0 or 1 belongs", "clk", ""),
-    ("price is 'cheap' where a number belongs", "price", "cheap"),
-    ("price is 'inf' where a number belongs", "price", "inf"),
-    ("his is 'a^^b' where a list separated by '^' (text or a whole number each) belongs", "his", "a^^b"),
+    ("uid is 'x', but must be a whole number from 0 up", "uid", "x"),
+    ("uid is '-1', but must be a whole number from 0 up", "uid", "-1"),
+    ("uid is '9223372036854775808', but must be a whole number", "uid", str(2**63)),
+    ("uid is '1_0', but must be a whole number", "uid", "1_0"),
+    ("uid is missing, but must be a whole number from 0 up", "uid", ""),
+    ("ad is missing, but must be text or a whole number", "ad", ""),
+    ("ts is '1500000000000000', but must be a time until 2100 in unix milliseconds", "ts", "1500000000000000"),
+    ("ts is 'inf', but must be a time", "ts", "inf"),
+    ("ts is missing, but must be a time", "ts", ""),
+    ("req is missing, but must be", "req", ""),
+    ("clk is '2', but must be 0 or 1", "clk", "2"),
+    ("clk is missing, but must be 0 or 1", "clk", ""),
+    ("price is 'cheap', but must be a number", "price", "cheap"),
+    ("price is 'inf', but must be a number", "price", "inf"),
+    ("his is 'a^^b', but must be a list separated by '^' (text or a whole number each)", "his", "a^^b"),
 ])  # fmt: skip
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value):
@@ -314,7 +314,7 @@ def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value
     log = write(tmp_path / f"log.{suffix}", [texts[0], {**texts[0], column: value}, texts[1]])
     place = {"csv": "line 3", "jsonl": "line 2", "parquet": "row 2"}[suffix]
     assert f"log.{suffix}, {place}: {fault}" in refusal(log, COLUMNS)
-    assert f"mend or remove the {place[:-2]}, or drop such {place[:-2]}s with --skip-broken" in refusal(log, COLUMNS)
+    assert f"correct or remove the {place[:-2]}, or drop such {place[:-2]}s with --skip-broken" in refusal(log, COLUMNS)
     tally = Tally(skip_broken=True)
     assert rows(source_of(log, COLUMNS), tally) == ROWS
     assert tally.dropped == {"broken lines": 1}
@@ -325,15 +325,15 @@ def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value
     [
         ("csv", b"1,2,3", "it has 3 value(s) where the header has 2"),
         ("csv", b'"1,2', "it has 1 value(s) where the header has 2"),
-        ("csv", b"1,\xff", "ad is '\\udcff' where text"),
+        ("csv", b"1,\xff", "ad is '\\udcff', but must be text"),
         ("csv", b"1\r2,2", "it has a carriage return (CR) in a value that is not quoted"),
         ("csv", b'1,"' + b"2" * 131_073 + b'"', "it has a field larger than field limit (131072)"),
-        ("jsonl", b'{"uid": ', "it is no JSON object, one of which"),
-        ("jsonl", b"[1, 2]", "it is no JSON object"),
-        ("jsonl", b'{"uid": {"id": 1}, "ad": 2}', "uid is {'id': 1} where text or a whole number belongs"),
-        ("jsonl", b'{"uid": [1], "ad": 2}', "uid is [1] where text or a whole number belongs"),
-        ("jsonl", b'{"uid": 1.5, "ad": 2}', "uid is 1.5 where text or a whole number belongs"),
-        ("jsonl", b'{"uid": "\\ud800", "ad": 2}', "uid is '\\ud800' where"),
+        ("jsonl", b'{"uid": ', "it is not a JSON object; each line"),
+        ("jsonl", b"[1, 2]", "it is not a JSON object"),
+        ("jsonl", b'{"uid": {"id": 1}, "ad": 2}', "uid is {'id': 1}, but must be text or a whole number"),
+        ("jsonl", b'{"uid": [1], "ad": 2}', "uid is [1], but must be text or a whole number"),
+        ("jsonl", b'{"uid": 1.5, "ad": 2}', "uid is 1.5, but must be text or a whole number"),
+        ("jsonl", b'{"uid": "\\ud800", "ad": 2}', "uid is '\\ud800', but must be"),
         ("jsonl", b'{"ad": 2}', "uid is missing"),
     ],
 )
@@ -380,7 +380,7 @@ def test_unreadable_files_are_refused(tmp_path):
     (tmp_path / "log.parquet").write_bytes(b"PAR1 but no more")
     assert "log.parquet cannot be read" in refusal(tmp_path / "log.parquet", PLAIN)
     (tmp_path / "log.xlsx").write_bytes(b"")
-    assert "its name is to end in .csv, .tsv, .jsonl" in refusal(tmp_path / "log.xlsx", PLAIN)
+    assert "its name must end in .csv, .tsv, .jsonl" in refusal(tmp_path / "log.xlsx", PLAIN)
     (tmp_path / "log.csv").write_text("")
     assert "is empty" in refusal(tmp_path / "log.csv", PLAIN)
     (tmp_path / "log.csv").write_text("uid,ad,ad\n")
@@ -398,9 +398,12 @@ def test_a_side_table_gives_the_category(tmp_path):
     write(tmp_path / "items.csv", [{"item": 5, "cate": "x"}, {"item": 6, "cate": ""}, {"item": 5, "cate": "later"}])
     assert [row["candidate_category_id"] for row in rows(source_of(log, PLAIN + SIDE))] == [b"x", b"(unknown)", b"(unknown)"]
     message = refusal(log, f'{PLAIN}{SIDE}[types]\ncandidate_category_id = "int64"')
-    assert "line 1: cate of items.csv is 'x' where a whole number from 0 up belongs" in message
+    assert "line 1: cate of items.csv is 'x', but must be a whole number from 0 up" in message
     (tmp_path / "items.csv").write_text("item,cate\n5\n")
-    assert "items.csv, line 2: it has 1 value(s) where the header has 2: mend or remove the line, since" in refusal(log, PLAIN + SIDE)
+    assert (
+        "items.csv, line 2: it has 1 value(s) where the header has 2: correct or remove the line; --skip-broken does not apply"
+        in refusal(log, PLAIN + SIDE)
+    )
     (tmp_path / "items.csv").unlink()
     assert "items.csv is missing" in refusal(log, PLAIN + SIDE)
 
@@ -412,7 +415,10 @@ def test_a_side_table_is_joined_by_the_type_of_the_id(tmp_path):
     numbers = f'{PLAIN}{SIDE}[types]\ncandidate_item_id = "int64"'
     assert [row["candidate_category_id"] for row in rows(source_of(log, numbers))] == [b"x", b"x", b"y"]
     write(tmp_path / "items.csv", [{"item": 1, "cate": "x"}, {"item": "b", "cate": "y"}])
-    assert "items.csv, line 3: item is 'b' where a whole number from 0 up belongs: mend or remove the line, since" in refusal(log, numbers)
+    assert (
+        "items.csv, line 3: item is 'b', but must be a whole number from 0 up: correct or remove the line; --skip-broken does not apply"
+        in refusal(log, numbers)
+    )
 
 
 @pytest.mark.parametrize("value", [["a"], {"b": 1}])
@@ -420,7 +426,7 @@ def test_a_side_table_holds_one_value_a_field(tmp_path, value):
     log = write(tmp_path / "log.jsonl", [{"uid": 1, "ad": 5}])
     write(tmp_path / "items.jsonl", [{"item": 6, "cate": "c"}, {"item": 5, "cate": value}])
     message = refusal(log, PLAIN + SIDE.replace("items.csv", "items.jsonl"))
-    assert f"items.jsonl, line 2: cate is {value!r} where one value belongs: mend or remove the line" in message
+    assert f"items.jsonl, line 2: cate is {value!r}, but must be one value: correct or remove the line" in message
 
 
 def test_data_sets_that_an_import_made_are_no_log(tmp_path):
@@ -456,7 +462,7 @@ def test_a_split_that_is_given(tmp_path):
     ]
     assert "has no file 'x.csv', which files.eval in" in refusal(folder, f'{PLAIN}[files]\ntrain = ["t*"]\neval = ["x.csv"]')
     assert "is in train and in eval" in refusal(folder, f'{PLAIN}[files]\ntrain = ["*.csv"]\neval = ["test.csv"]')
-    assert "is no folder, but [files]" in refusal(folder / "val.csv", PLAIN + split)
+    assert "is not a folder, but [files]" in refusal(folder / "val.csv", PLAIN + split)
 
 
 @pytest.mark.parametrize(
@@ -466,29 +472,32 @@ def test_a_split_that_is_given(tmp_path):
         (PLAIN + '"a-b" = "x"', "'a-b' cannot be the name of a feature: use letters, digits and _, a letter first"),
         (PLAIN + 'split = "x"', "'split' cannot be the name of a feature"),
         (PLAIN + 'historical_item_ids = "x"', "columns.historical_item_ids is a history: set histories.historical_item_ids.column"),
-        (PLAIN + '[histories]\ncart = { column = "x" }', "histories.cart is to be called historical_…s"),
+        (PLAIN + '[histories]\ncart = { column = "x" }', "histories.cart must be called historical_…s"),
         (PLAIN + "[histories]\nhistorical_item_ids = {}", "histories.historical_item_ids.column: Field required"),
         (PLAIN + '[histories]\nhistorical_i = { column = "x", seperator = "^" }', "did you mean 'histories.historical_i.separator'?"),
         (PLAIN + '[lable]\ncolumn = "x"', "there is no key 'lable': did you mean 'label'?"),
         (PLAIN + '[label]\ncolum = "x"', "there is no key 'label.colum': did you mean 'label.column'?"),
         (PLAIN + "[label]\nat_least = 4", "it needs the column: set label.column"),
-        (PLAIN + '[label]\ncolumn = "x"\nat_least = 4\npositive = ["a"]', "take out one"),
+        (PLAIN + '[label]\ncolumn = "x"\nat_least = 4\npositive = ["a"]', "remove one"),
         (PLAIN + '[label]\ncolumn = "x"\nnegative = ["a"]', "negative needs positive"),
         (PLAIN + '[label]\ncolumn = "x"\npositive = ["1"]\nnegative = [1]', "'1' is positive and negative"),
-        (PLAIN + 'label = "y"\n[label]\ncolumn = "x"', "the label is in columns.label and label.column: take out one"),
-        (PLAIN + '[types]\nage = "int64"', "types.age is for no feature that has one: there are candidate_item_id, user_id"),
+        (PLAIN + 'label = "y"\n[label]\ncolumn = "x"', "the label is in columns.label and label.column: remove one"),
+        (PLAIN + '[types]\nage = "int64"', "types.age names no feature with a type; features with a type are candidate_item_id, user_id"),
         (PLAIN + '[types]\nuser_id = "float"', "types.user_id is float, but ids are bytes or int64"),
         (PLAIN + '[types]\nuser_id = "int"', "types.user_id: Input should be 'bytes', 'int64' or 'float'"),
         (PLAIN + '[timestamp]\nunit = "h"', "timestamp.unit: Input should be 's', 'ms', 'us' or 'iso'"),
         *[
-            (f'{PLAIN}[files]\nencoding = "{name}"', f"files.encoding: it is no encoding of text that Python knows (received '{name}').")
+            (
+                f'{PLAIN}[files]\nencoding = "{name}"',
+                f"files.encoding: it is not an encoding of text that Python knows (received '{name}').",
+            )
             for name in ("utf-9", "hex", "rot13", "base64", "")
         ],
         (PLAIN + '[label]\ncolumn = "x"\npositive = [true]\nnegative = ["True"]', "'true' is positive and negative"),
         (PLAIN + '[label]\ncolumn = "x"\npositive = [[1]]', "label.positive"),
-        (PLAIN + '[files]\ntrain = ["a"]', "a split that is given needs train and eval"),
+        (PLAIN + '[files]\ntrain = ["a"]', "a given split needs both train and eval"),
         (PLAIN + '[items]\nfile = "a"', "it needs file, id and columns"),
-        (PLAIN + '[items]\nfile = "a"\nid = "b"\ncolumns = { brand = "c" }', "'brand' is no further field of an item"),
+        (PLAIN + '[items]\nfile = "a"\nid = "b"\ncolumns = { brand = "c" }', "'brand' is not a further field of an item"),
         (PLAIN + 'candidate_b = "c"\n[items]\nfile = "a"\nid = "b"\ncolumns = { candidate_b = "c" }', "is in columns and in items.columns"),
         (PLAIN + "columns", "is not valid TOML"),
     ],

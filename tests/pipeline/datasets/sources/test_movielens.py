@@ -157,7 +157,7 @@ def test_100k_gaps_in_the_genres(tmp_path: Path) -> None:
 
 def test_100k_flag_that_is_none(tmp_path: Path) -> None:
     source = ml_100k(tmp_path / "ml", [u_item(242, "One"), u_item(302, "Two").replace("x|0|0", "x|0|2")])
-    assert "u.item, line 2: Action is '2' where 0 or 1 belongs" in refused(source)
+    assert "u.item, line 2: Action is '2', but must be 0 or 1" in refused(source)
 
 
 def test_atomic_files(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_atomic_genres_by_recboles_other_name(tmp_path: Path) -> None:
 
 def test_atomic_token_that_is_no_number(tmp_path: Path) -> None:
     source = atomic(tmp_path / "ml", ["196\t242\t3\t881250949", "u7\t242\t3\t881250949"], ["242\tKolya\t1996\tComedy"])
-    assert "ml-100k.inter, line 3: userId is 'u7' where a whole number from 0 up belongs" in refused(source)
+    assert "ml-100k.inter, line 3: userId is 'u7', but must be a whole number from 0 up" in refused(source)
 
 
 def test_source_may_be_the_file_of_ratings(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_missing_folder(tmp_path: Path) -> None:
 
 def test_file_that_is_none_of_ratings(tmp_path: Path) -> None:
     write(tmp_path / "ml-25m.zip", ["PK"])
-    assert f"{tmp_path / 'ml-25m.zip'} is no file of ratings (ratings.csv," in refused(tmp_path / "ml-25m.zip")
+    assert f"{tmp_path / 'ml-25m.zip'} is not a file of ratings (ratings.csv," in refused(tmp_path / "ml-25m.zip")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_missing_or_ambiguous_column(tmp_path: Path, name: str, header: str, wan
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        ("x,1,4,100", "userId is 'x' where a whole number from 0 up belongs"),
+        ("x,1,4,100", "userId is 'x', but must be a whole number from 0 up"),
         ("7.5,1,4,100", "userId is '7.5'"),
         (",1,4,100", "userId is ''"),
         ("-1,1,4,100", "userId is '-1'"),
@@ -316,22 +316,22 @@ def test_missing_or_ambiguous_column(tmp_path: Path, name: str, header: str, wan
         ("9223372036854775808,1,4,100", "userId is '9223372036854775808'"),
         ("7,tt01,4,100", "movieId is 'tt01'"),
         ("7,-1,4,100", "movieId is '-1'"),
-        ("7,1,good,100", "rating is 'good' where a number from 0.5 to 5 belongs"),
+        ("7,1,good,100", "rating is 'good', but must be a number from 0.5 to 5"),
         ("7,1,,100", "rating is ''"),
         ("7,1,nan,100", "rating is 'nan'"),
         ("7,1,0,100", "rating is '0'"),
         ("7,1,5.5,100", "rating is '5.5'"),
-        ("7,1,4,2015-01-01", "timestamp is '2015-01-01' where a time in whole unix seconds belongs"),
+        ("7,1,4,2015-01-01", "timestamp is '2015-01-01', but must be a time in whole unix seconds"),
         ("7,1,4,-5", "timestamp is '-5'"),
         ("7,1,4,1537799250000", "timestamp is '1537799250000'"),
-        ("7,1,4,0,100", "it has 5 value(s) where 4 belong"),
-        ("7,1,4", "it has 3 value(s) where 4 belong"),
+        ("7,1,4,0,100", "it has 5 value(s), but must have 4"),
+        ("7,1,4", "it has 3 value(s), but must have 4"),
     ],
 )
 def test_bad_rating_names_the_line(tmp_path: Path, row: str, fault: str) -> None:
     source = folder(tmp_path / "ml", [*RATINGS[:3], "", row, "also,bad,but,later"])
     message = refused(source)
-    assert f"{source / 'ratings.csv'}, line 5: {fault}" in message and "mend or remove the line" in message
+    assert f"{source / 'ratings.csv'}, line 5: {fault}" in message and "correct or remove the line" in message
 
 
 def test_broken_ratings_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -340,8 +340,8 @@ def test_broken_ratings_are_skipped_and_counted(tmp_path: Path) -> None:
     assert read(source, tally) == INTERACTIONS
     assert tally.dropped == {"broken lines": 2}
     assert tally.broken == [
-        "ratings.csv, line 4: userId is 'x' where a whole number from 0 up belongs",
-        "ratings.csv, line 9: it has 2 value(s) where 4 belong",
+        "ratings.csv, line 4: userId is 'x', but must be a whole number from 0 up",
+        "ratings.csv, line 9: it has 2 value(s), but must have 4",
     ]
 
 
@@ -353,13 +353,13 @@ def test_broken_movie_that_is_skipped_is_named_but_is_no_interaction(tmp_path: P
     tally = Tally(skip_broken=True)
     source = folder(tmp_path / "ml", movies=[*MOVIES[:4], "3,Three", MOVIES[5]])
     assert [row[2] for row in read(source, tally)][:2] == [b"(unknown)", b"Comedy"]
-    assert (tally.dropped, tally.broken) == ({}, ["movies.csv, line 5: it has 2 value(s) where 3 belong"])
+    assert (tally.dropped, tally.broken) == ({}, ["movies.csv, line 5: it has 2 value(s), but must have 3"])
 
 
 def test_genres_that_are_not_utf8(tmp_path: Path) -> None:
     source = folder(tmp_path / "ml")
     (source / "movies.csv").write_bytes(b"movieId,title,genres\n0,Zero,Drama\n1,One,Com\xe9die\n")
-    assert "movies.csv, line 3: genres is 'Com\\udce9die' where text in UTF-8 belongs" in refused(source)
+    assert "movies.csv, line 3: genres is 'Com\\udce9die', but must be text in UTF-8" in refused(source)
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, t) for n in ("ratings.csv", "movies.csv") for t in ("", "\n\n")])
@@ -386,7 +386,7 @@ def test_empty_file_that_has_no_header(tmp_path: Path, name: str) -> None:
 def test_file_that_is_no_csv(tmp_path: Path) -> None:
     source = folder(tmp_path / "ml")
     (source / "ratings.csv").write_bytes(b'"' + b"x" * 200_000)
-    assert "ratings.csv, line 1: it has a field larger than field limit (131072): mend the header." in refused(source)
+    assert "ratings.csv, line 1: it has a field larger than field limit (131072): correct the header." in refused(source)
 
 
 @pytest.mark.parametrize(
@@ -399,13 +399,13 @@ def test_file_that_is_no_csv(tmp_path: Path) -> None:
 def test_lines_that_cannot_be_split(tmp_path: Path, line: str, fault: str) -> None:
     """They are told in the order of the file, with the lines whose values are broken."""
     source = folder(tmp_path / "ml", [RATINGS[0], "7,3,6,1", line, *RATINGS[1:]], [MOVIES[0], line, *MOVIES[1:]])
-    assert f"movies.csv, line 2: {fault}: mend or remove the line, or drop such lines with --skip-broken." in refused(source)
+    assert f"movies.csv, line 2: {fault}: correct or remove the line, or drop such lines with --skip-broken." in refused(source)
     tally = Tally(skip_broken=True)
     assert read(source, tally) == INTERACTIONS
     assert tally.dropped == {"broken lines": 2}
     assert tally.broken == [
         f"movies.csv, line 2: {fault}",
-        "ratings.csv, line 2: rating is '6' where a number from 0.5 to 5 belongs",
+        "ratings.csv, line 2: rating is '6', but must be a number from 0.5 to 5",
         f"ratings.csv, line 3: {fault}",
     ]
 

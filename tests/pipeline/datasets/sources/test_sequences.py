@@ -50,32 +50,32 @@ def test_the_category_is_the_last_attribute(tmp_path: Path) -> None:
 
 def test_a_broken_line_is_one_row(tmp_path: Path) -> None:
     source = write(tmp_path / "lines.txt", f"7 3 1 3\n0 2 x 4 5\n0 2\n9\n7 4\n1 {2**63}\n")
-    assert f"{source}, line 2: an id is 'x' where a whole number from 0 up belongs" in refused(source)
+    assert f"{source}, line 2: an id is 'x', but must be a whole number from 0 up" in refused(source)
     tally = Tally(skip_broken=True)
     assert read(source, tally) == ROWS
     assert tally.dropped == {"broken lines": 3}
-    assert tally.broken[1] == "lines.txt, line 4: it has no item where a user and their items belong"
+    assert tally.broken[1] == "lines.txt, line 4: it has no item, but must be a user and their items"
 
 
 @pytest.mark.parametrize(
     ("attributes", "fault"),
     [
-        ({"3": [1, 2**63]}, "item '3': an attribute is '9223372036854775808' where a whole number from 0 up belongs"),
-        ({"3": [-1]}, "item '3': an attribute is '-1' where a whole number from 0 up belongs"),
-        ({"3": [1.5]}, "item '3': an attribute is '1.5' where"),
-        ({"3": [True]}, "item '3': an attribute is 'True' where"),
-        ({"3": [[1]]}, "item '3': an attribute is '[1]' where"),
-        ({"3": 1}, "item '3': 1 is no list"),
-        ({"3": {"a": 1}}, "item '3': {'a': 1} is no list"),
-        ({"x": [1]}, "item 'x': an id is 'x' where a whole number from 0 up belongs"),
-        ([1], "is no JSON object"),
+        ({"3": [1, 2**63]}, "item '3': an attribute is '9223372036854775808', but must be a whole number from 0 up"),
+        ({"3": [-1]}, "item '3': an attribute is '-1', but must be a whole number from 0 up"),
+        ({"3": [1.5]}, "item '3': an attribute is '1.5', but must be"),
+        ({"3": [True]}, "item '3': an attribute is 'True', but must be"),
+        ({"3": [[1]]}, "item '3': an attribute is '[1]', but must be"),
+        ({"3": 1}, "item '3': 1 is not a list"),
+        ({"3": {"a": 1}}, "item '3': {'a': 1} is not a list"),
+        ({"x": [1]}, "item 'x': an id is 'x', but must be a whole number from 0 up"),
+        ([1], "is not a JSON object"),
     ],
 )
 def test_broken_attributes_are_refused(tmp_path: Path, attributes: Any, fault: str) -> None:
     file = write(tmp_path / "attributes.json", json.dumps(attributes))
     message = refused(write(tmp_path / "lines.txt"), file)
     assert str(file) in message and fault in message
-    assert message.endswith(": it is to be a JSON object of lists of whole numbers by item.")
+    assert message.endswith(": it must be a JSON object with a list of whole numbers for each item.")
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
@@ -83,5 +83,5 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     for text in ("{", "[" * 100_000):
         assert "attributes.json cannot be read (" in refused(source, write(tmp_path / "attributes.json", text))
     assert refused(source, tmp_path) == f"{tmp_path} is a folder: name the file that describes the items."
-    assert f"{tmp_path} is no file: name the file of sequences." == refused(tmp_path)
+    assert f"{tmp_path} is not a file: name the file of sequences." == refused(tmp_path)
     assert "empty.txt holds no rows: download it again." in refused(write(tmp_path / "empty.txt", ""))

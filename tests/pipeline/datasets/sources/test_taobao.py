@@ -122,8 +122,8 @@ def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_header_is_refused_or_counted(tmp_path: Path) -> None:
     header = "user_id,item_id,category_id,behavior_type,timestamp"
     source = write(tmp_path / "UserBehavior.csv", [header, *LINES])
-    fault = "line 1: it is a header (user_id, item_id, category_id, behavior_type, timestamp), but the file is to have none"
-    assert f"{source}, {fault}: mend or remove the line" in refused(source)
+    fault = "line 1: it is a header (user_id, item_id, category_id, behavior_type, timestamp), but the file must have none"
+    assert f"{source}, {fault}: correct or remove the line" in refused(source)
     tally = Tally(skip_broken=True)
     assert read(source, tally) == CLICKS
     assert tally.dropped["broken lines"] == 1 and tally.broken == [f"UserBehavior.csv, {fault}"]
@@ -132,14 +132,14 @@ def test_a_header_is_refused_or_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("user_id,item_id,category_id,behavior,timestamp", "user is 'user_id' where a whole number from 0 up belongs"),
+        ("user_id,item_id,category_id,behavior,timestamp", "user is 'user_id', but must be a whole number from 0 up"),
         ("1,-2,3,pv,1511544070", "item is '-2'"),
         ("1,2,,pv,1511544070", "category is ''"),
-        ("1,2,3,click,1511544070", "behaviour is 'click' where pv, buy, cart or fav belongs"),
+        ("1,2,3,click,1511544070", "behaviour is 'click', but must be pv, buy, cart or fav"),
         ("1,2,3,PV,1511544070", "behaviour is 'PV'"),
-        ("1,2,3,pv,2017-11-25", "timestamp is '2017-11-25' where a time in whole unix seconds belongs"),
+        ("1,2,3,pv,2017-11-25", "timestamp is '2017-11-25', but must be a time in whole unix seconds"),
         ("1,2,3,pv,99999999999999999999", "timestamp is '99999999999999999999'"),
-        ("1,2,3,pv", "it has 4 value(s) where 5 belong"),
+        ("1,2,3,pv", "it has 4 value(s), but must have 5"),
     ],
 )
 def test_broken_lines(tmp_path: Path, line: str, fault: str) -> None:
