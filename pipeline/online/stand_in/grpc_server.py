@@ -1,50 +1,33 @@
-"""The gRPC side of the development stand-in: Predict, GetModelMetadata and GetModelStatus; all else is UNIMPLEMENTED."""
+"""The gRPC server of the stand-in: Predict, GetModelMetadata and GetModelStatus; other methods are UNIMPLEMENTED."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Never
 
 import grpc
-import numpy as np
-import tensorflow as tf
-from tensorflow.core.framework.tensor_pb2 import TensorProto
-from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, GetModelMetadataResponse
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, GetModelStatusResponse
 from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceServicer, add_ModelServiceServicer_to_server
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceServicer, add_PredictionServiceServicer_to_server
 
-from pipeline.online.stand_in.endpoint import DEFAULT_SIGNATURE, MAX_BYTES, Endpoint, StatusError, arrays, invalid
+from pipeline.online.stand_in.endpoint import Endpoint
+from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
+from pipeline.online.stand_in.status_error import StatusError, invalid
+from pipeline.online.stand_in.tensor_protos import MAX_BYTES, read_request, to_proto
 
-_FIELDS = {
-    tf.float32: "float_val",
-    tf.float64: "double_val",
-    tf.int32: "int_val",
-    tf.int64: "int64_val",
-    tf.bool: "bool_val",
-    tf.string: "string_val",
-}
-_MESSAGE = 1024  # characters of an error, as in TF Serving
+_MESSAGE = 1024  # characters of an error: gRPC cannot send long ones; the same limit as in TF Serving
 _THREADS = 8
 _GRACE_SECONDS = 5.0
 
 
-def _to_proto(array: np.ndarray) -> TensorProto:
-    """With the values in the field of their type, as TF Serving answers, not in `tensor_content`."""
-    dtype = tf.as_dtype(array.dtype)
-    shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
-    return TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape, **{_FIELDS[dtype]: array.ravel().tolist()})
-
-
 def _abort(context: grpc.ServicerContext, error: StatusError) -> Never:
-    message = error.message if len(error.message) <= _MESSAGE else error.message[:_MESSAGE] + "...TRUNCATED"
-    context.abort(error.code, message)
-    raise AssertionError  # abort has raised
+    context.abort(error.code, error.message[:_MESSAGE])
+    raise AssertionError  # not reached: abort raises
 
 
 def _check_spec(request: Any) -> None:
     if not request.HasField("model_spec"):
-        raise invalid("Missing ModelSpec")
+        raise invalid("the request has no model_spec")
 
 
 class _PredictionService(PredictionServiceServicer):
@@ -55,10 +38,10 @@ class _PredictionService(PredictionServiceServicer):
         try:
             _check_spec(request)
             version, name = self._endpoint.version(request.model_spec), request.model_spec.signature_name or DEFAULT_SIGNATURE
-            outputs = version.run(name, arrays(request), request.output_filter)
+            outputs = version.run(name, read_request(request), request.output_filter)
         except StatusError as error:
             _abort(context, error)
-        response = PredictResponse(outputs={key: _to_proto(array) for key, array in outputs.items()})
+        response = PredictResponse(outputs={key: to_proto(array) for key, array in outputs.items()})
         response.model_spec.name, response.model_spec.signature_name = request.model_spec.name, name
         response.model_spec.version.value = version.number
         return response
@@ -67,10 +50,10 @@ class _PredictionService(PredictionServiceServicer):
         try:
             _check_spec(request)
             if not request.metadata_field:
-                raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+                raise invalid("the request has no metadata_field")
             for field in request.metadata_field:
                 if field != "signature_def":
-                    raise invalid(f"Metadata field {field} is not supported")
+                    raise invalid(f"metadata field {field!r} is not supported")
             return self._endpoint.metadata(request.model_spec)
         except StatusError as error:
             _abort(context, error)
@@ -89,10 +72,14 @@ class _ModelService(ModelServiceServicer):
 
 
 class GrpcServer:
-    """The gRPC side on 127.0.0.1, in threads of its own.
+    """The gRPC server on 127.0.0.1, in its own threads.
+
+    Args:
+        endpoint: The versions that answer.
+        port: 0 takes a free one.
 
     Attributes:
-        port: Where it listens.
+        port: The port that it listens on.
 
     Raises:
         OSError: The port is taken.
@@ -110,5 +97,5 @@ class GrpcServer:
         self._server.start()
 
     def close(self) -> None:
-        """Answers what is under way, for 5 s at most, and ends."""
+        """Finishes the requests that are being answered, for at most 5 s, and ends."""
         self._server.stop(_GRACE_SECONDS).wait()

@@ -1,220 +1,139 @@
-"""TF Serving's JSON form of predict requests and answers, to and from arrays; what it takes and refuses was read in its json_tensor.cc."""
+"""TF Serving's JSON form of predict requests and answers, to and from arrays. The rules were read in its json_tensor.cc."""
 
 import base64
-import binascii
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, Never
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
-from pipeline.online.stand_in.endpoint import Arrays, StatusError, invalid
+from components.serving.model.impression_tensors import Tensors
+from pipeline.online.stand_in.status_error import StatusError, invalid
 
-_BYTES_SUFFIX = "_bytes"  # of the name of a string output that is written as base64
-_NUMBERS = {tf.float32, tf.float64}
+_BYTES_SUFFIX = "_bytes"  # string outputs with such a name are written as base64
+_FLOATS = {tf.float32, tf.float64}
 _INTEGERS = {tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint32, tf.uint64}
+_TYPES = {tf.string, tf.bool, *_FLOATS, *_INTEGERS}
 _SHOWN = 256  # characters of a value in a message
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request. NaN and infinities are read, and what follows the object is not looked at.
+    """Reads the JSON object of a request. NaN and infinities are accepted, and what follows the object is ignored, as in TF Serving.
 
     Raises:
-        StatusError: It is no JSON object, or `signature_name` no string.
+        StatusError: The body is not a JSON object, or `signature_name` is not a string.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").lstrip()
-    if not text:
-        raise invalid("JSON Parse error: The document is empty")
     try:
         document, _ = _DECODER.raw_decode(text)
     except (ValueError, RecursionError) as error:
-        raise invalid(f"JSON Parse error: {error}") from error
+        raise invalid(f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise invalid(f"JSON Value: {_shown(document)} Is not object")
+        raise invalid("the body is not a JSON object")
     if not isinstance(document.get("signature_name", ""), str):
-        raise invalid(f"JSON Value: {_shown(document)} not formatted correctly. 'signature_name' key must be a string value.")
+        raise invalid("'signature_name' is not a string")
     return document
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if math.isinf(value):
-        raise ValueError("Number too big to be stored in double.")
+        raise ValueError("a number is too large")
     return value
 
 
 _DECODER = json.JSONDecoder(parse_float=_float)
 
 
-def read_tensors(document: dict[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Arrays, bool]:
-    """The tensors of a parsed request.
+def read_tensors(document: dict[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Tensors, bool]:
+    """Returns the tensors of a parsed request.
 
     Args:
-        document: What `parse` gave.
-        inputs: Those of the signature.
+        document: The result of `parse`.
+        inputs: The inputs of the signature.
 
     Returns:
-        Arrays by input, and whether they came in the row format (`instances`).
+        An array for each input, and whether they came by row (`instances`) and not by column (`inputs`).
 
     Raises:
-        StatusError: It does not fit the signature.
+        StatusError: The request does not fit the signature.
     """
-    inputs = dict(inputs)  # protobuf's own maps do not take every str
-    if "instances" in document:
-        instances = document["instances"]
-        if "inputs" in document:
-            raise invalid(
-                f"JSON Value: {_shown(document)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
-            )
-        if not isinstance(instances, list):
-            raise invalid(f"JSON Value: {_shown(document)} Expecting 'instances' to be an list/array")
-        if not instances:
-            raise invalid(f"JSON Value: {_shown(document)} No values in 'instances' array")
-        return _rows(instances, inputs), True
-    if "inputs" in document:
-        return _columns(document["inputs"], inputs), False
-    raise invalid("Missing 'inputs' or 'instances' key")
+    inputs = dict(inputs)  # a protobuf map refuses some strings
+    by_row = "instances" in document
+    if by_row == ("inputs" in document):
+        raise invalid("the request must have either 'instances' or 'inputs'")
+    if not by_row:
+        return _to_arrays(_columns(document["inputs"], inputs), inputs), False
+    try:
+        return _to_arrays(_columns_of_rows(document["instances"], inputs), inputs), True
+    except StatusError as error:  # for rows TF Serving has one code for all refusals
+        raise invalid(error.message) from error
 
 
-def _rows(instances: list[Any], inputs: Mapping[str, TensorInfo]) -> Arrays:
-    if not isinstance(instances[0], dict) and len(inputs) > 1:
-        raise invalid("instances is a plain list, but expecting list of objects as multiple input tensors required as per tensorinfo_map")
-    named = _is_named(instances[0])
-    tensors: dict[str, _Tensor] = {}
-    for number, instance in enumerate(instances):
-        if _is_named(instance) != named:
-            wanted, got = ("object", "list") if named else ("value/list", "object")
-            raise invalid(f"Expecting {wanted} but got {got} at item {number} of input list")
-        for name, value in instance.items() if named else [(next(iter(inputs)), instance)]:
-            try:
-                if name not in inputs:
-                    raise invalid(f"JSON object: does not have named input: {name}")
-                tensors.setdefault(name, _Tensor(inputs[name])).append(value)
-            except StatusError as error:
-                key = f" key: {name}" if named else ""
-                code = error.code.name
-                raise invalid(f"Failed to process element: {number}{key} of 'instances' list. Error: {code}: {error.message}") from error
-        if named and instance.keys() != inputs.keys():
-            raise invalid(
-                f"Failed to process element: {number} of 'instances' list. JSON object: {_shown(instance)} "
-                f"keys must be equal to: {','.join(sorted(inputs))}"
-            )
-    return {name: tensor.array((len(instances), *tensor.shape)) for name, tensor in tensors.items()}
-
-
-def _columns(values: Any, inputs: Mapping[str, TensorInfo]) -> Arrays:
-    if not _is_named(values):
+def _columns(values: Any, inputs: Mapping[str, TensorInfo]) -> dict[str, Any]:
+    """Returns the JSON value of each input; further keys are ignored, as in TF Serving."""
+    if not _is_object(values):
         if len(inputs) > 1:
-            raise invalid("inputs is a plain value/list, but expecting an object as multiple input tensors required as per tensorinfo_map")
-        values = {next(iter(inputs)): values}
-    result = {}
-    for name, info in sorted(inputs.items()):
+            raise invalid("'inputs' must be an object, since the signature has several inputs")
+        return {next(iter(inputs)): values}
+    for name in sorted(inputs):
         if name not in values:
-            raise invalid(f"Missing named input: {name} in 'inputs' object.")
-        tensor = _Tensor(info)
-        tensor.append(values[name])
-        result[name] = tensor.array(tensor.shape)
-    return result
+            raise invalid(f"input {name!r} is missing")
+    return values
+
+
+def _columns_of_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> dict[str, Any]:
+    """Returns the JSON values of each input over the instances."""
+    if not isinstance(instances, list) or not instances:
+        raise invalid("'instances' must be a list of at least one instance")
+    are_objects = _is_object(instances[0])
+    if not are_objects and len(inputs) > 1:
+        raise invalid("instances must be objects, since the signature has several inputs")
+    for number, instance in enumerate(instances):
+        if _is_object(instance) != are_objects:
+            raise invalid(f"instance {number} is {'not ' if are_objects else ''}an object, unlike the first one")
+        if are_objects and instance.keys() != inputs.keys():
+            raise invalid(f"instance {number} must have exactly the inputs {', '.join(sorted(inputs))}")
+    if not are_objects:
+        return {next(iter(inputs)): instances}
+    return {name: [instance[name] for instance in instances] for name in inputs}
 
 
 def _is_base64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def _is_named(value: Any) -> bool:
+def _is_object(value: Any) -> bool:
     return isinstance(value, dict) and not _is_base64(value)
 
 
-class _Tensor:
-    """Values of one input, gathered from JSON values that all have one shape.
+def _to_arrays(values: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> Tensors:
+    return {name: _to_array(name, values[name], tf.as_dtype(info.dtype)) for name, info in sorted(inputs.items())}
 
-    Attributes:
-        shape: Of each of the JSON values.
-    """
 
-    def __init__(self, info: TensorInfo) -> None:
-        self.shape: tuple[int, ...] = ()
-        self._dtype = tf.as_dtype(info.dtype)
-        self._values: list[Any] = []
-        self._size = -1  # of the first JSON value
-
-    def append(self, value: Any) -> None:
-        """Adds a scalar or nested lists."""
-        first, former, before = self._size < 0, self.shape, len(self._values)
-        self.shape = _shape(value)
-        self._fill(value, 0)
-        size = len(self._values) - before
-        if first:
-            self._size = size
-        elif size != self._size:
-            raise invalid(f"Expecting tensor size: {self._size} but got: {size}")
-        elif self.shape != former:
-            raise invalid(f"Expecting shape {_bracketed(former)} but got: {_bracketed(self.shape)}")
-
-    def array(self, shape: tuple[int, ...]) -> np.ndarray:
-        """All values, in a shape."""
-        result = np.empty(len(self._values), self._dtype.as_numpy_dtype)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, as in TF Serving
-            result[:] = self._values
-        return result.reshape(shape)
-
-    def _fill(self, value: Any, level: int) -> None:
-        rank = len(self.shape)
-        if not isinstance(value, list):
-            if level != rank:
-                raise invalid(
-                    f"JSON Value: {_shown(value)} found at incorrect level: {level + 1} in the JSON DOM. Expected at level: {rank}"
-                )
-            self._values.append(self._element(value))
-            return
-        if level >= rank:
-            raise invalid(f"Encountered list at unexpected level: {level} expected < {rank}")
-        if len(value) != self.shape[level]:
-            raise invalid(f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {self.shape[level]}")
-        for element in value:
-            self._fill(element, level + 1)
-
-    def _element(self, value: Any) -> Any:
-        """A value of the input's type."""
-        dtype, is_int = self._dtype, isinstance(value, int) and not isinstance(value, bool)
-        if dtype == tf.string:
-            if isinstance(value, dict):
-                return _decode_base64(value)
-            if not isinstance(value, str):
-                self._refuse(value)
-            try:
-                return value.encode("utf-8", "surrogateescape")
-            except UnicodeEncodeError as error:
-                raise invalid("JSON Parse error: The surrogate pair in string is invalid.") from error
-        if dtype in _INTEGERS:
-            if not is_int or not dtype.min <= value <= dtype.max:
-                self._refuse(value)
-            return value
-        if dtype in _NUMBERS:
-            if not is_int and not isinstance(value, float):
-                self._refuse(value)
-            try:
-                return float(value)
-            except OverflowError as error:
-                raise invalid("JSON Parse error: Number too big to be stored in double.") from error
-        if dtype == tf.bool:
-            if not isinstance(value, bool):
-                self._refuse(value)
-            return value
-        raise StatusError(StatusCode.UNIMPLEMENTED, f"Conversion of JSON Value: {_shown(value)} to type: {_type_name(dtype)}")
-
-    def _refuse(self, value: Any) -> Never:
-        kinds = {type(None): "Null", bool: str(value), dict: "Object", list: "Array", str: "String"}
-        kind = kinds.get(type(value), "Number")
-        raise invalid(f"JSON Value: {_shown(value)} Type: {kind} is not of expected type: {_type_name(self._dtype)}")
+def _to_array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
+    """Returns nested lists as an array."""
+    if dtype not in _TYPES:
+        raise StatusError(StatusCode.UNIMPLEMENTED, f"input {name!r} is {dtype.name}, which JSON has no form for")
+    shape, values = _shape(value), []
+    for element in _elements(name, value, shape):
+        try:
+            values.append(_typed(element, dtype))
+        except (ValueError, OverflowError) as error:
+            shown = json.dumps(element)[:_SHOWN]
+            raise invalid(f"input {name!r} has the value {shown}, but {dtype.name} is needed") from error
+    array = np.empty(len(values), dtype.as_numpy_dtype)
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, as in TF Serving
+        array[:] = values
+    return array.reshape(shape)
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """That of nested lists, as their first elements tell it."""
+    """Returns the shape of nested lists, read from their first elements."""
     sizes = []
     while isinstance(value, list):
         sizes.append(len(value))
@@ -222,51 +141,57 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def _decode_base64(value: dict[str, Any]) -> bytes:
-    if not _is_base64(value):
-        raise invalid(f"JSON Value: {_shown(value)} not formatted correctly for base64 data")
-    digits = "".join(value["b64"].split()).rstrip("=")
-    try:
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise invalid("Unable to base64 decode") from error
+def _elements(name: str, value: Any, shape: tuple[int, ...]) -> Iterator[Any]:
+    """Yields the elements of nested lists, which must have the shape throughout."""
+    if isinstance(value, list) != bool(shape) or (shape and len(value) != shape[0]):
+        raise invalid(f"the lists of input {name!r} differ in length or depth")
+    if not shape:
+        yield value
+        return
+    for element in value:
+        yield from _elements(name, element, shape[1:])
 
 
-def _bracketed(shape: tuple[int, ...]) -> str:
-    return f"[{','.join(map(str, shape))}]"
-
-
-def _type_name(dtype: tf.DType) -> str:
-    return {tf.float32: "float", tf.float64: "double"}.get(dtype, dtype.name)
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)[:_SHOWN]
-
-
-def write_tensors(outputs: Arrays, rows: bool) -> bytes:
-    """The answer to a request: `predictions` by row, or `outputs` by column; an only output goes without its name.
+def _typed(value: Any, dtype: tf.DType) -> Any:
+    """Returns a JSON value as a value of a type.
 
     Raises:
-        StatusError: The outputs do not have a row each.
+        ValueError, OverflowError: It is not of this type.
+    """
+    is_bool = isinstance(value, bool)
+    if dtype == tf.string and _is_base64(value):
+        digits = "".join(value["b64"].split()).rstrip("=")
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    if dtype == tf.string and isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if dtype == tf.bool and is_bool:
+        return value
+    if dtype in _INTEGERS and isinstance(value, int) and not is_bool and dtype.min <= value <= dtype.max:
+        return value
+    if dtype in _FLOATS and isinstance(value, (int, float)) and not is_bool:
+        return float(value)
+    raise ValueError
+
+
+def write_tensors(outputs: Tensors, by_row: bool) -> bytes:
+    """Returns the answer to a request: `predictions` by row, or `outputs` by column. A single output is written without its name.
+
+    Raises:
+        StatusError: By row: the outputs do not have one row for each instance.
     """
     values = {name: _to_json(array.tolist() if array.dtype != np.float32 else _shortest(array), name) for name, array in outputs.items()}
-    if not rows:
+    if not by_row:
         return to_bytes({"outputs": values if len(values) > 1 else next(iter(values.values()))})
-    size = None
-    for name, array in outputs.items():
-        if array.ndim == 0:
-            raise invalid(f"Tensor name: {name} has no shape information ")
-        if size is not None and len(array) != size:
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {size}")
-        size = len(array)
+    rows = {array.shape[:1] for array in outputs.values()}
+    if len(rows) > 1 or () in rows:
+        raise invalid("the outputs have no rows, or not the same number of them")
     if len(values) == 1:
         return to_bytes({"predictions": next(iter(values.values()))})
     return to_bytes({"predictions": [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]})
 
 
 def _shortest(array: np.ndarray) -> Any:
-    """Floats with the fewest digits that give the same float32 again."""
+    """Returns floats with the fewest digits that give the same float32 again."""
     return array.astype("U32").astype(np.float64).tolist()
 
 
@@ -279,9 +204,5 @@ def _to_json(value: Any, name: str) -> Any:
 
 
 def to_bytes(document: Any) -> bytes:
-    """JSON as it goes over the wire; bytes that are no text go as they are, as TF Serving sends them."""
-    text = json.dumps(document, ensure_ascii=False)
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half of a surrogate pair, in a message that quotes the request
-        return text.encode("utf-8", "replace")
+    """Returns JSON as it is sent; bytes that are not UTF-8 stay as they are, as in TF Serving."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogateescape")

@@ -1,5 +1,6 @@
-"""The REST side of the development stand-in: TF Serving's paths, bodies and status codes (http_rest_api_util.cc, http_server.cc)."""
+"""The REST server of the stand-in: TF Serving's paths, bodies and status codes (http_rest_api_util.cc, http_server.cc)."""
 
+import json
 import logging
 import re
 import socket
@@ -17,8 +18,11 @@ from starlette.routing import Route
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
-from pipeline.online.stand_in.endpoint import DEFAULT_SIGNATURE, MAX_BYTES, Endpoint, StatusError, invalid
+from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.json_tensors import parse, read_tensors, to_bytes, write_tensors
+from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
+from pipeline.online.stand_in.status_error import StatusError, invalid
+from pipeline.online.stand_in.tensor_protos import MAX_BYTES
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -39,7 +43,7 @@ _HTTP = {
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
     StatusCode.UNAUTHENTICATED: 401,
-}  # any other: 500
+}  # any other code is 500
 
 
 def _answer(body: bytes, status: int = 200) -> Response:
@@ -47,51 +51,49 @@ def _answer(body: bytes, status: int = 200) -> Response:
 
 
 def _error(message: str, status: int) -> Response:
-    return _answer(to_bytes({"error": message}), status)
+    return _answer(json.dumps({"error": message}).encode(), status)
 
 
 def _spec(found: re.Match[str]) -> ModelSpec:
     spec = ModelSpec(name=unquote(found["name"] or ""))
     if found["version"]:
         if int(found["version"]) >= 1 << 63:
-            raise invalid(f"Failed to convert version: {found['version']} to numeric.")
+            raise invalid(f"version {found['version']} is too large")
         spec.version.value = int(found["version"])
     elif found["label"]:
         spec.version_label = unquote(found["label"])
     return spec
 
 
-def _wrong_method(method: str) -> StatusError:
-    """No signature of this project's models is for `classify` or `regress`."""
-    kind = {"classify": "classification", "regress": "regression"}[method]
-    return invalid(f"Expected {kind} signature method_name to be tensorflow/serving/{method}. Was: tensorflow/serving/predict")
+def _no_such_path(method: str, path: str) -> StatusError:
+    return invalid(f"{method} {path} is not a request of this API")
 
 
 def _post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
     found = _PREDICTION.fullmatch(path)
     if not found:
-        raise invalid(f"Malformed request: POST {path}")
+        raise _no_such_path("POST", path)
     spec = _spec(found)
     document = parse(body)
     version = endpoint.version(spec)
     if found["method"] != "predict":
-        raise _wrong_method(found["method"])
+        raise invalid(f"no signature is for {found['method']}")
     name = document.get("signature_name") or DEFAULT_SIGNATURE
     if name not in version.signatures:
-        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+        raise invalid(f"there is no signature {name!r}")
     if not version.signatures[name].inputs:
-        raise invalid(f"Failed to get input map for signature: {name}")
-    inputs, rows = read_tensors(document, version.signatures[name].inputs)
-    return write_tensors(version.run(name, inputs), rows)
+        raise invalid(f"signature {name!r} has no inputs")
+    inputs, by_row = read_tensors(document, version.signatures[name].inputs)
+    return write_tensors(version.run(name, inputs), by_row)
 
 
 def _get(endpoint: Endpoint, path: str) -> bytes:
     found = _STATUS.fullmatch(path)
     if not found:
-        raise invalid(f"Malformed request: GET {path}")
+        raise _no_such_path("GET", path)
     spec = _spec(found)
     if not spec.name:
-        raise invalid("Missing model name in request.")
+        raise invalid("the request names no model")
     if not found["metadata"]:
         return to_bytes(MessageToDict(endpoint.status(spec), always_print_fields_with_no_presence=True))
     response, signatures = endpoint.metadata(spec), SignatureDefMap()
@@ -104,7 +106,7 @@ def _get(endpoint: Endpoint, path: str) -> bytes:
 
 
 class _TooLarge(Exception):
-    """A body beyond `MAX_BYTES`."""
+    """The body is larger than `MAX_BYTES`."""
 
 
 async def _body(request: Request) -> bytes:
@@ -118,7 +120,7 @@ async def _body(request: Request) -> bytes:
 
 
 def make_app(endpoint: Endpoint) -> Starlette:
-    """TF Serving's REST API as an ASGI application."""
+    """Returns TF Serving's REST API as an ASGI application."""
 
     async def handle(request: Request) -> Response:
         path = request.scope["raw_path"].decode("latin-1")
@@ -130,14 +132,14 @@ def make_app(endpoint: Endpoint) -> Starlette:
                 return _answer(await run_in_threadpool(_post, endpoint, path, body))
             if request.method == "GET":
                 return _answer(await run_in_threadpool(_get, endpoint, path))
-            raise invalid(f"Malformed request: {request.method} {path}")
+            raise _no_such_path(request.method, path)
         except StatusError as error:
             return _error(error.message, _HTTP.get(error.code, 500))
         except _TooLarge:
             return _error(f"the body is larger than {MAX_BYTES} bytes", 413)
         except ClientDisconnect:
             return _error("the client has gone", 499)
-        except Exception as error:  # not foreseen: an answer too, and its place in the log
+        except Exception as error:  # a bug still gets an answer, and its trace is logged
             logging.getLogger("uvicorn.error").exception("%s %s", request.method, path)
             return _error(f"{type(error).__name__}: {error}", 500)
 
@@ -145,10 +147,14 @@ def make_app(endpoint: Endpoint) -> Starlette:
 
 
 class RestServer:
-    """The REST side on 127.0.0.1, in a thread of its own.
+    """The REST server on 127.0.0.1, in its own thread.
+
+    Args:
+        endpoint: The versions that answer.
+        port: 0 takes a free one.
 
     Attributes:
-        port: Where it listens.
+        port: The port that it listens on.
 
     Raises:
         OSError: The port is taken.
@@ -156,13 +162,15 @@ class RestServer:
 
     def __init__(self, endpoint: Endpoint, port: int) -> None:
         listener = socket.create_server(("127.0.0.1", port))
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited; else headers wait 40 ms for the client's ACK
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # connections inherit it; without it, headers wait 40 ms for the client's ACK
         self.port: int = listener.getsockname()[1]
         self._server = uvicorn.Server(uvicorn.Config(make_app(endpoint), log_level="error", lifespan="off", timeout_graceful_shutdown=5))
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="REST")
         self._thread.start()
 
     def close(self) -> None:
-        """Answers what is under way, for 5 s at most, and ends."""
+        """Finishes the requests that are being answered, for at most 5 s, and ends."""
         self._server.should_exit = True
         self._thread.join()

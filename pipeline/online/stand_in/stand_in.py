@@ -1,15 +1,16 @@
 """The development stand-in for TF Serving: REST and gRPC on 127.0.0.1, in this process, by Python TensorFlow.
 
-It takes and refuses what TF Serving does, with its status codes and, for the most part, its words. Where it knowingly differs:
+It accepts and refuses the same requests as TF Serving, with the same status codes and the same shapes of answers; the messages are its own.
+The known differences are:
 
-* It has Predict, GetModelMetadata and GetModelStatus alone; no Classify, Regress or MultiInference, no reloading by request, no metrics,
-  no CORS, no batching, no deadline for REST.
-* Requests and tensors beyond 64 MiB are refused (413, RESOURCE_EXHAUSTED).
-* A tensor whose shape does not fit the signature is refused before the graph is run; TF Serving leaves that to the graph's ops.
-* Versions are loaded when they have a label; TF Serving loads those that `specific` names without one too.
-* A label moves when its new version is loaded; TF Serving refuses a configuration that moves a label in use to a version which it has not
-  loaded yet. A version that fails to load is tried again when the configuration changes, not by itself.
-* Of a key that stands twice in a JSON object the last one counts, not the first; nesting beyond what Python reads is a parse error.
+* It has Predict, GetModelMetadata and GetModelStatus only: no Classify, Regress or MultiInference, no reloading by request, no metrics, no
+  CORS, no batching, no deadline for REST.
+* Requests and tensors larger than 64 MiB are refused (413, RESOURCE_EXHAUSTED).
+* A tensor whose shape does not fit the signature is refused before the graph runs; TF Serving leaves that to the ops of the graph.
+* Versions are loaded when they have a label; TF Serving also loads versions that `specific` names without a label.
+* A label moves when its new version is loaded; TF Serving refuses a configuration that moves a label in use to a version that is not loaded
+  yet. A version that failed to load is tried again only when the configuration changes.
+* If a JSON object has the same key twice, the last one counts, not the first. Nesting too deep for Python is a parse error.
 """
 
 from collections.abc import Callable
@@ -26,18 +27,18 @@ class StandIn:
     """Serves the versions of a folder until it is closed.
 
     Args:
-        folder: Versions and their `models.config`, which is followed.
-        rest_port: 0 takes a free one.
-        grpc_port: 0 takes a free one.
-        say: Is told in a line each what was loaded, dropped, or could not be.
+        folder: The folder of the versions, with the `models.config` that is followed.
+        rest_port: The port of REST; 0 takes a free one.
+        grpc_port: The port of gRPC; 0 takes a free one.
+        say: Called with one line for each version that was loaded, was dropped, or could not be loaded.
 
     Attributes:
-        endpoint: What both sides answer from.
-        rest_url: Of the model, for REST.
-        grpc_url: Of the model, for gRPC.
+        endpoint: The versions, which both servers share.
+        rest_url: The URL of the model for REST.
+        grpc_url: The URL of the model for gRPC.
 
     Raises:
-        InputError: Nothing there can be served.
+        InputError: The folder has no version that can be served.
         OSError: A port is taken.
     """
 
@@ -56,7 +57,7 @@ class StandIn:
         self.grpc_url = f"grpc://127.0.0.1:{grpc.port}/{self.endpoint.name}"
 
     def close(self) -> None:
-        """Answers what is under way, for 5 s at most, and ends."""
+        """Finishes the requests that are being answered, for at most 5 s, and ends."""
         for server in self._servers:
             server.close()
         self.endpoint.close()

@@ -1,4 +1,4 @@
-"""The REST side over a socket: TF Serving's answers and refusals."""
+"""The REST server over a socket: TF Serving's answers, and its status codes for refusals."""
 
 import base64
 import contextlib
@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from grpc import StatusCode
+from tensorflow.core.framework.types_pb2 import DT_UINT16
+from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
 from components.serving.model.impression_tensors import json_inputs, json_instances, predict_tensors, rank_tensors, to_example
 from din_trainer.features import FeatureConfig
 from pipeline.online.stand_in import rest_server as rest
-from pipeline.online.stand_in.endpoint import StatusError
-from pipeline.online.stand_in.json_tensors import write_tensors
+from pipeline.online.stand_in.json_tensors import read_tensors, write_tensors
+from pipeline.online.stand_in.status_error import StatusError
 from tests.components.serving import toy
 
 FEATURES = FeatureConfig()
@@ -94,17 +97,21 @@ def test_nan_and_infinities_are_read_and_written(predict):
     assert math.isnan(answer["outputs"]["number"][0]) and answer["outputs"]["number"][1:] == [math.inf, -math.inf]
 
 
+@pytest.mark.parametrize("outputs", [{"x": np.zeros(())}, {"x": np.zeros(2), "y": np.zeros((3, 2))}, {"x": np.zeros(()), "y": np.zeros(1)}])
+def test_outputs_that_are_no_rows_are_refused_as_predictions(outputs):
+    with pytest.raises(StatusError, match="no rows, or not the same number of them") as raised:
+        write_tensors(outputs, by_row=True)
+    assert raised.value.code == StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize(
-    ("outputs", "message"),
-    [
-        ({"x": np.zeros(())}, "Tensor name: x has no shape information "),
-        ({"x": np.zeros(2), "y": np.zeros((3, 2))}, "Tensor name: y has inconsistent batch size: 3 expecting: 2"),
-    ],
+    ("document", "code"),
+    [({"inputs": [1]}, StatusCode.UNIMPLEMENTED), ({"instances": [1]}, StatusCode.INVALID_ARGUMENT)],
 )
-def test_outputs_that_are_no_rows_are_refused_as_predictions(outputs, message):
-    with pytest.raises(StatusError) as raised:
-        write_tensors(outputs, rows=True)
-    assert raised.value.message == message
+def test_types_that_json_cannot_hold_are_refused(document, code):
+    with pytest.raises(StatusError, match="input 'x' is uint16, which JSON has no form for") as raised:
+        read_tensors(document, {"x": TensorInfo(dtype=DT_UINT16)})
+    assert raised.value.code == code
 
 
 @pytest.mark.parametrize("path", ["/demo/versions/1", "/demo/labels/stable", "/d%65mo/labels/st%61ble"])
@@ -131,51 +138,57 @@ def without(name):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "JSON Parse error: The document is empty"),
-        (b"{", "JSON Parse error"),
-        (b'{"instances": 1e999}', "JSON Parse error: Number too big to be stored in double."),
-        (b"[" * 100_000, "JSON Parse error"),
-        (b'{"instances": ' + b"1" * 5000 + b"}", "JSON Parse error"),
-        ([], "Is not object"),
-        ({"signature_name": 1}, "'signature_name' key must be a string value."),
-        ({"signature_name": "nothing", "instances": [1]}, 'Serving signature name: "nothing" not found in signature def'),
-        ({"signature_name": "__saved_model_init_op", "inputs": {}}, "Failed to get input map for signature: __saved_model_init_op"),
-        ({}, "Missing 'inputs' or 'instances' key"),
-        ({"instances": [1], "inputs": [1]}, "only one of 'inputs' or 'instances' keys to exist"),
-        ({"instances": {}}, "Expecting 'instances' to be an list/array"),
-        ({"instances": []}, "No values in 'instances' array"),
-        (rows(7), "instances is a plain list, but expecting list of objects as multiple input tensors required"),
-        (rows(FIRST, 7), "Expecting object but got list at item 1 of input list"),
-        ({"instances": ["x", {"examples": "x"}]}, "Expecting value/list but got object at item 1 of input list"),
-        (rows(without("user_id")), "keys must be equal to: candidate_category_id,candidate_item_id,historical_category_ids,"),
-        (rows(FIRST, without("user_id")), "Failed to process element: 1 of 'instances' list. JSON object: {"),
-        (rows(changed(label=1)), "key: label of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not have named input: label"),
-        (rows(FIRST, {**SECOND, "historical_item_ids": [1]}), "Expecting tensor size: 3 but got: 1"),
-        (rows(changed(user_id=[[1], [2]]), {**SECOND, "user_id": [[1, 2]]}), "Expecting shape [2,1] but got: [1,2]"),
-        (rows(changed(historical_item_ids=[1, [2], 3])), "Encountered list at unexpected level: 1 expected < 1"),
-        (rows(changed(historical_item_ids=[[1], 2, 3])), "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
-        (rows(changed(historical_item_ids=[[1], [2, 3], [4]])), "Encountered list at unexpected size: 2 at level: 1 expected size: 1"),
-        (rows(changed(user_id=1.0)), "JSON Value: 1.0 Type: Number is not of expected type: int64"),
-        (rows(changed(user_id="1")), 'JSON Value: "1" Type: String is not of expected type: int64'),
-        (rows(changed(user_id=None)), "JSON Value: null Type: Null is not of expected type: int64"),
-        (rows(changed(user_id=True)), "JSON Value: true Type: True is not of expected type: int64"),
-        (rows(changed(user_id={"b64": "eA=="})), "Type: Object is not of expected type: int64"),
-        (rows(changed(user_id=1 << 63)), "is not of expected type: int64"),
-        (rows(changed(user_id=[1])), "Expects input user_id to have the shape (None,) but (1, 1) is provided"),
-        (rows(changed(historical_item_ids=[])), ""),  # narrower than the aligned categories: the graph's own words
-        ({"instances": [7]}, "JSON Value: 7 Type: Number is not of expected type: string"),
-        ({"instances": [{"b64": "@"}]}, "Unable to base64 decode"),
-        ({"instances": [[{"c64": ""}]]}, "not formatted correctly for base64 data"),
-        (rows({**FIRST, "\udc82": 1}), "does not have named input: "),
-        (rows({**FIRST, "\ud800": 1}), "does not have named input: ?"),
-        (b'{"instances": [{"\xff": 1}]}', "does not have named input: "),
-        ({"instances": ["\ud800"]}, "JSON Parse error: The surrogate pair in string is invalid."),
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b'{"instances": 1e999}', "the body is not JSON: a number is too large"),
+        (b"[" * 100_000, "the body is not JSON"),
+        (b'{"instances": ' + b"1" * 5000 + b"}", "the body is not JSON"),
+        ([], "the body is not a JSON object"),
+        ({"signature_name": 1}, "'signature_name' is not a string"),
+        ({"signature_name": "nothing", "instances": [1]}, "there is no signature 'nothing'"),
+        ({"signature_name": "\ud800", "instances": [1]}, "there is no signature"),
+        ({"signature_name": "__saved_model_init_op", "inputs": {}}, "signature '__saved_model_init_op' has no inputs"),
+        ({}, "either 'instances' or 'inputs'"),
+        ({"instances": [1], "inputs": [1]}, "either 'instances' or 'inputs'"),
+        ({"instances": {}}, "'instances' must be a list"),
+        ({"instances": []}, "'instances' must be a list of at least one instance"),
+        (rows(7), "instances must be objects"),
+        (rows(FIRST, 7), "instance 1 is not an object"),
+        ({"instances": ["x", {"examples": "x"}]}, "instance 1 is an object"),
+        (
+            rows(without("user_id")),
+            "instance 0 must have exactly the inputs candidate_category_id, candidate_item_id, historical_category_ids,",
+        ),
+        (rows(FIRST, without("user_id")), "instance 1 must have exactly the inputs"),
+        (rows(changed(label=1)), "instance 0 must have exactly the inputs"),
+        (rows(FIRST, {**SECOND, "historical_item_ids": [1]}), "the lists of input 'historical_item_ids' differ"),
+        (rows(changed(user_id=[[1], [2]]), {**SECOND, "user_id": [[1, 2]]}), "the lists of input 'user_id' differ"),
+        (rows(changed(historical_item_ids=[1, [2], 3])), "the lists of input 'historical_item_ids' differ"),
+        (rows(changed(historical_item_ids=[[1], 2, 3])), "the lists of input 'historical_item_ids' differ"),
+        (rows(changed(historical_item_ids=[[1], [2, 3], [4]])), "the lists of input 'historical_item_ids' differ"),
+        (rows(changed(user_id=1.0)), "input 'user_id' has the value 1.0, but int64 is needed"),
+        (rows(changed(user_id="1")), "input 'user_id' has the value \"1\", but int64 is needed"),
+        (rows(changed(user_id=None)), "the value null, but int64 is needed"),
+        (rows(changed(user_id=True)), "the value true, but int64 is needed"),
+        (rows(changed(user_id={"b64": "eA=="})), "but int64 is needed"),
+        (rows(changed(user_id=1 << 63)), "but int64 is needed"),
+        (rows(changed(user_id=[1])), "input 'user_id' has the shape (1, 1), but (None,) is needed"),
+        (rows(changed(historical_item_ids=[])), ""),  # narrower than the aligned categories: the message is the graph's own
+        ({"instances": [7]}, "input 'examples' has the value 7, but string is needed"),
+        ({"instances": [{"b64": "@"}]}, "but string is needed"),
+        ({"instances": [{"b64": "\u00e9"}]}, "but string is needed"),
+        ({"instances": [[{"c64": ""}]]}, "but string is needed"),
+        (rows({**FIRST, "\udc82": 1}), "instance 0 must have exactly the inputs"),
+        (rows({**FIRST, "\ud800": 1}), "instance 0 must have exactly the inputs"),
+        (b'{"instances": [{"\xff": 1}]}', "instance 0 must have exactly the inputs"),
+        ({"instances": ["\ud800"]}, "but string is needed"),
         ({"instances": ["no tf.Example"]}, "Could not parse example input"),
-        ({"signature_name": "predict", "inputs": [1]}, "inputs is a plain value/list, but expecting an object as multiple input tensors"),
-        ({"signature_name": "predict", "inputs": {"user_id": [1]}}, "Missing named input: candidate_category_id in 'inputs' object."),
-        ({"signature_name": "echo", "inputs": {"text": "", "number": "1", "flag": True}}, "is not of expected type: float"),
-        ({"signature_name": "echo", "inputs": {"text": "", "number": 10**400, "flag": True}}, "Number too big to be stored in double."),
-        ({"signature_name": "echo", "inputs": {"text": "", "number": 1, "flag": 0}}, "is not of expected type: bool"),
+        ({"signature_name": "predict", "inputs": [1]}, "'inputs' must be an object"),
+        ({"signature_name": "predict", "inputs": {"user_id": [1]}}, "input 'candidate_category_id' is missing"),
+        ({"signature_name": "echo", "inputs": {"text": "", "number": "1", "flag": True}}, "but float32 is needed"),
+        ({"signature_name": "echo", "inputs": {"text": "", "number": 10**400, "flag": True}}, "but float32 is needed"),
+        ({"signature_name": "echo", "inputs": {"text": "", "number": 1, "flag": 0}}, "but bool is needed"),
+        ({"signature_name": "echo", "inputs": {"text": "", "number": True, "flag": True}}, "but float32 is needed"),
     ],
 )
 def test_what_tf_serving_refuses_is_refused(predict, body, message):
@@ -186,19 +199,19 @@ def test_what_tf_serving_refuses_is_refused(predict, body, message):
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("POST", "/other:predict", 404, "Servable not found for request: Latest(other)"),
-        ("POST", "/demo/versions/3:predict", 404, "Servable not found for request: Specific(demo, 3)"),
-        ("POST", "/demo/versions/99999999999999999999:predict", 400, "Failed to convert version: 99999999999999999999 to numeric."),
-        ("POST", "/demo/labels/old:predict", 400, "Unrecognized servable version label: old"),
-        ("POST", "/demo:classify", 400, "Expected classification signature method_name to be tensorflow/serving/classify."),
-        ("POST", "/demo:explain", 400, "Malformed request: POST /v1/models/demo:explain"),
-        ("POST", "/demo", 400, "Malformed request: POST /v1/models/demo"),
-        ("GET", "/demo:predict", 400, "Malformed request: GET /v1/models/demo:predict"),
-        ("PUT", "/demo:predict", 400, "Malformed request: PUT /v1/models/demo:predict"),
-        ("GET", "/other", 404, "Could not find any versions of model other"),
-        ("GET", "/demo/versions/9", 404, "Could not find version 9 of model demo"),
-        ("GET", "/other/metadata", 404, "Servable not found for request: Latest(other)"),
-        ("GET", "", 400, "Missing model name in request."),
+        ("POST", "/other:predict", 404, "model 'other' is not served"),
+        ("POST", "/demo/versions/3:predict", 404, "version 3 of model 'demo' is not served"),
+        ("POST", "/demo/versions/99999999999999999999:predict", 400, "version 99999999999999999999 is too large"),
+        ("POST", "/demo/labels/old:predict", 400, "label 'old' of model 'demo' is not served"),
+        ("POST", "/demo:classify", 400, "no signature is for classify"),
+        ("POST", "/demo:explain", 400, "POST /v1/models/demo:explain is not a request of this API"),
+        ("POST", "/demo", 400, "POST /v1/models/demo is not a request of this API"),
+        ("GET", "/demo:predict", 400, "GET /v1/models/demo:predict is not a request of this API"),
+        ("PUT", "/demo:predict", 400, "PUT /v1/models/demo:predict is not a request of this API"),
+        ("GET", "/other", 404, "model 'other' is not served"),
+        ("GET", "/demo/versions/9", 404, "version 9 of model 'demo' is not served"),
+        ("GET", "/other/metadata", 404, "model 'other' is not served"),
+        ("GET", "", 400, "the request names no model"),
     ],
 )
 def test_what_is_not_there_is_refused(ask, method, path, status, message):

@@ -96,10 +96,10 @@ def test_rows_that_are_not_what_the_model_reads_are_value_errors(url):
 def test_errors_are_typed_and_name_the_url(stand_in):
     for name in PROTOCOLS:
         url = getattr(stand_in, name)
-        with pytest.raises(NotFound, match=r"Servable not found for request: Specific\(demo, 9\)") as raised:
+        with pytest.raises(NotFound, match="version 9 of model 'demo' is not served") as raised:
             Client(f"{url}/versions/9").predict(toy.ROWS)
         assert str(raised.value).startswith(f"{url}/versions/9 answered ")
-        with pytest.raises(InvalidRequest, match="Unrecognized servable version label: old"):
+        with pytest.raises(InvalidRequest, match="label 'old' of model 'demo' is not served"):
             Client(f"{url}/labels/old").predict(toy.ROWS)
 
 

@@ -1,4 +1,4 @@
-"""Which version answers, and how the versions change."""
+"""Which version answers a request, and how the versions follow `models.config`."""
 
 import shutil
 import threading
@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 from tensorflow_serving.apis.model_pb2 import ModelSpec
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from components.base.errors import InputError
 from components.serving.model.impression_tensors import predict_tensors
 from din_trainer.features import FeatureConfig
-from pipeline.online.stand_in.endpoint import Endpoint, StatusError, Version, arrays
+from pipeline.online.stand_in.endpoint import Endpoint
+from pipeline.online.stand_in.status_error import StatusError
 from tests.components.serving import toy
 
 TENSORS = predict_tensors(toy.ROWS, FeatureConfig())
@@ -60,11 +59,12 @@ def test_the_latest_of_the_loaded_versions_answers_unless_another_is_asked_for(e
 @pytest.mark.parametrize(
     ("asked", "code", "message"),
     [
-        (spec(version=3), StatusCode.NOT_FOUND, "Servable not found for request: Specific(demo, 3)"),
-        (spec("other"), StatusCode.NOT_FOUND, "Servable not found for request: Latest(other)"),
-        (spec("other", version=1), StatusCode.NOT_FOUND, "Servable not found for request: Specific(other, 1)"),
-        (spec(label="old"), StatusCode.INVALID_ARGUMENT, "Unrecognized servable version label: old"),
-        (spec(""), StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified."),
+        (spec(version=3), StatusCode.NOT_FOUND, "version 3 of model 'demo' is not served"),
+        (spec("other"), StatusCode.NOT_FOUND, "model 'other' is not served"),
+        (spec("other", version=1), StatusCode.NOT_FOUND, "version 1 of model 'other' is not served"),
+        (spec("other", label="stable"), StatusCode.INVALID_ARGUMENT, "label 'stable' of model 'other' is not served"),
+        (spec(label="old"), StatusCode.INVALID_ARGUMENT, "label 'old' of model 'demo' is not served"),
+        (spec(""), StatusCode.INVALID_ARGUMENT, "the request names no model"),
     ],
 )
 def test_unknown_versions_are_refused(stand_in, asked, code, message):
@@ -75,26 +75,6 @@ def test_scores_are_those_of_the_version(endpoint):
     for number in (1, 2):
         scores = endpoint.version(spec(version=number)).run("predict", TENSORS)["probability"]
         np.testing.assert_allclose(scores, [toy.probability(row, number / 10) for row in toy.ROWS], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("signature", "changes", "outputs", "code", "message"),
-    [
-        ("nothing", {}, (), StatusCode.FAILED_PRECONDITION, 'Serving signature key "nothing" not found.'),
-        ("predict", {"user_id": None}, (), StatusCode.INVALID_ARGUMENT, "Missing but required: {user_id}."),
-        ("predict", {"label": np.zeros(3)}, (), StatusCode.INVALID_ARGUMENT, "Sent extra: {label}. Missing but required: {}."),
-        ("predict", {"user_id": None, "user": np.zeros(3)}, (), StatusCode.INVALID_ARGUMENT, "Signature input alias: user_id"),
-        ("predict", {"user_id": np.zeros(3, np.int32)}, (), StatusCode.INVALID_ARGUMENT, "user_id to be int64 but int32 is provided"),
-        ("predict", {"user_id": np.zeros((3, 1), np.int64)}, (), StatusCode.INVALID_ARGUMENT, "Expects input user_id to have the shape"),
-        ("predict", {"user_id": np.zeros(2, np.int64)}, (), StatusCode.INVALID_ARGUMENT, ""),  # the graph's own words
-        ("predict", {}, ("score",), StatusCode.INVALID_ARGUMENT, "output tensor alias not found in signature: score"),
-        ("predict", {}, ("probability",) * 2, StatusCode.INVALID_ARGUMENT, "duplicate output tensor alias: probability"),
-    ],
-)
-def test_requests_that_do_not_fit_the_signature_are_refused(stand_in, signature, changes, outputs, code, message):
-    inputs = {name: x for name, x in {**TENSORS, **changes}.items() if x is not None}
-    found = refused(stand_in.endpoint.version(spec()).run, signature, inputs, outputs)
-    assert found[0] == code and message in found[1]
 
 
 def test_a_push_and_a_rollback_take_effect_while_requests_are_answered(endpoint, folder, told):
@@ -153,59 +133,3 @@ def test_a_broken_configuration_is_told_and_what_is_served_stays(endpoint, folde
 def test_nothing_to_serve_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="has no version that can be served"):
         Endpoint(tmp_path)
-
-
-def warm_up(folder, signature):
-    import tensorflow as tf
-
-    request = PredictRequest(model_spec=ModelSpec(name="demo", signature_name=signature))
-    for name, values in TENSORS.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
-        log = PredictionLog()
-        log.predict_log.request.CopyFrom(request)
-        writer.write(log.SerializeToString())
-
-
-def test_warm_up_requests_are_run_when_a_version_is_loaded(folder):
-    warm_up(folder / "3", "predict")
-    assert Version(folder / "3").number == 3
-    warm_up(folder / "3", "nothing")
-    assert refused(Version, folder / "3")[0] == StatusCode.FAILED_PRECONDITION
-
-
-def tensor(**fields):
-    request = PredictRequest()
-    request.inputs["x"].CopyFrom(type(request.inputs["x"])(**fields))
-    return request
-
-
-def shape(*sizes):
-    from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
-
-    return TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in sizes])
-
-
-def test_tensors_of_a_request_are_read():
-    assert arrays(tensor(dtype=9, tensor_shape=shape(2, 2), int64_val=[5]))["x"].tolist() == [[5, 5], [5, 5]]
-    assert arrays(tensor(dtype=7, tensor_shape=shape(2), string_val=[b"a", b"\xff"]))["x"].tolist() == [b"a", b"\xff"]
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"dtype": 0, "tensor_shape": shape(1)},
-        {"dtype": 9, "tensor_shape": shape(-1), "int64_val": [1]},
-        {"dtype": 9, "tensor_shape": shape(1), "int64_val": [1, 2]},
-        {"dtype": 9, "tensor_shape": shape(2), "tensor_content": b"123"},
-        {"dtype": 7, "tensor_shape": shape(1), "tensor_content": b"123"},
-    ],
-)
-def test_malformed_tensors_are_refused(fields):
-    assert refused(arrays, tensor(**fields)) == (StatusCode.INVALID_ARGUMENT, "tensor parsing error: x")
-
-
-@pytest.mark.parametrize("dtype", [9, 7])
-def test_a_tensor_that_would_fill_the_memory_is_refused(dtype):
-    found = refused(arrays, tensor(dtype=dtype, tensor_shape=shape(1 << 40)))
-    assert found[0] == StatusCode.RESOURCE_EXHAUSTED
