@@ -1,7 +1,7 @@
 # Every target sets up first, if that is needed: .venv from uv.lock, by deploy/setup.sh. Nothing is installed into the system.
 IN_PARALLEL = -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format clean clean-all
+.PHONY: help setup run test unit lint format cli-docs clean clean-all
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ lint: setup ## Check style, types and the direction of imports
 
 format: setup ## Put the code in the common form
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+cli-docs: setup ## Write docs/cli.md from the parser
+	@.venv/bin/python -m pipeline.cli.reference > docs/cli.md
 
 clean: ## Remove caches of tools; the workspace and .venv stay
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache dist && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

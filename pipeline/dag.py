@@ -4,6 +4,7 @@ The settings of each node are in `pipeline/configuration/node_settings.py`.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tfx.components.evaluator.component import Evaluator
@@ -34,8 +35,33 @@ from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from pipeline.configuration import node_settings as settings
 from pipeline.configuration.pipeline_config import PipelineConfig
-from pipeline.run.places import Places
 from pipeline.runners import beam_options
+
+
+class Places(NamedTuple):
+    """What the DAG of one run needs to know beside the configuration.
+
+    Attributes:
+        data: Folder in the layout of `pipeline.datasets.layout`.
+        schema: The schema (.pbtxt).
+        artifacts: TFX's pipeline root.
+        metadata: SQLite file of the metadata store.
+        checkpoints: Folder for the state of a training that was interrupted.
+        serving: Folder of the served versions of this name.
+        baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
+        stable: The version that was labelled stable when the run started; None if there was none. A push replaces this version or nothing.
+        requests: Whether the data has request ids, so that metrics within requests can be computed.
+    """
+
+    data: Path
+    schema: Path
+    artifacts: Path
+    metadata: Path
+    checkpoints: Path
+    serving: Path
+    baseline: Path | None
+    stable: int | None = None
+    requests: bool = False
 
 
 class DataNodes(NamedTuple):

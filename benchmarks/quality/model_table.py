@@ -19,11 +19,11 @@ from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import read_oracle
+from pipeline.records.summary_tables import number, share_of_oracle
 from pipeline.run.data_check import check_data
 from pipeline.run.data_schema import write_schema
 from pipeline.run.execution import LOG_FILE
 from pipeline.run.preflight import check_embeddings
-from pipeline.run.summary_tables import number, share_of_oracle
 from pipeline.terminal import Progress, output_to
 
 if TYPE_CHECKING:  # TensorFlow is imported when the data is known to be sound

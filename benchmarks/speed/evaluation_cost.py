@@ -16,9 +16,9 @@ from components.evaluation.metrics.gauc import gauc
 from components.evaluation.poisson_bootstrap import Slice, intervals
 from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.records.summary import Summary
 from pipeline.run.execution import Run
-from pipeline.run.summary import Summary
-from pipeline.run.workspace import run_folder
+from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress, output_to
 
 NODES = ("SliceColumns", "Evaluator", "UserBootstrap", "report")
@@ -129,7 +129,7 @@ def measure_tfma(config: PipelineConfig, summary: Summary, workspace: Path) -> d
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     from pipeline.configuration.eval_config import make_eval_config
-    from pipeline.run.metadata_store import RunOutputs
+    from pipeline.records.metadata_store import RunOutputs
 
     outputs = RunOutputs(workspace / "metadata.sqlite", summary.run_id)
     schema_file = next(Path(str(outputs.uri("SliceColumns", "sliced_schema"))).iterdir())

@@ -19,7 +19,7 @@ from benchmarks.suite.suite_config import Planned, Suite, SuiteData
 from benchmarks.suite.suite_data import Imported, import_once, imported_before, locate
 from benchmarks.suite.time_left import TimeLeft
 from components.base.errors import InputError
-from pipeline.run.summary_tables import number
+from pipeline.records.summary_tables import number
 from pipeline.terminal import Progress
 
 Trainer = Callable[[Planned], Trial]

@@ -116,6 +116,6 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
     print(f"{args.out}: {counts} impressions")
     if "oracle" in manifest:
-        from pipeline.run.summary_tables import number
+        from pipeline.records.summary_tables import number
 
         print("oracle on eval: " + ", ".join(f"{name} {number(value)}" for name, value in manifest["oracle"].items()))

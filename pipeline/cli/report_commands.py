@@ -37,8 +37,8 @@ def _report(args: argparse.Namespace) -> int:
         return 0
     from rich.console import Console
 
-    from pipeline.run.summary import Summary
-    from pipeline.run.summary_tables import print_evaluation
+    from pipeline.records.summary import Summary
+    from pipeline.records.summary_tables import print_evaluation
 
     print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console(markup=False))
     print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
@@ -57,8 +57,8 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    from pipeline.run.summary import read_summaries
-    from pipeline.run.summary_tables import runs_table
+    from pipeline.records.summary import read_summaries
+    from pipeline.records.summary_tables import runs_table
 
     summaries = read_summaries(args.workspace)
     if args.json:

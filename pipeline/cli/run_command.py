@@ -24,10 +24,10 @@ def _run(args: argparse.Namespace) -> int:
 
     from din_trainer.training.threads import share_cores
     from pipeline.configuration.load_config import load_config
+    from pipeline.records.summary import ERROR_STATUSES
+    from pipeline.records.summary_tables import print_summary
     from pipeline.run.execution import LOG_FILE, Run
-    from pipeline.run.summary import ERROR_STATUSES
-    from pipeline.run.summary_tables import print_summary
-    from pipeline.run.workspace import run_folder
+    from pipeline.run.run_folder import run_folder
     from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
     config = load_config(args.config, args.settings)

@@ -1,4 +1,4 @@
-"""What a report tells, read from the files that runs leave behind."""
+"""Reads what a report shows from the files of the runs in a workspace."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base.errors import InputError
-from pipeline.run.summary import Summary, read_summaries
+from pipeline.records.summary import Summary, read_summaries
 
 EVALUATION_FILE, CONFIG_FILE, DETAILS_FILE, REPORT_FILE = "evaluation.json", "config.json", "details.json", "report.html"
 _OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_because", "pushed_version")
@@ -14,14 +14,14 @@ _OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_bec
 
 @dataclass(frozen=True)
 class Content:
-    """Plain JSON, without NaN: what a run did not reach is null.
+    """What is known of a run, as plain JSON without NaN. What the run did not reach is null.
 
     Attributes:
-        summary: `summary.json`.
-        evaluation: Slices with intervals, and curves.
-        config: As it was resolved.
+        summary: The content of `summary.json`.
+        evaluation: The slices with their intervals, and the curves.
+        config: The resolved configuration.
         details: `attention`, `training`, `data` and `card`.
-        history: The runs of the same name, oldest first, this one included.
+        history: The runs with the same name, this one included, oldest first.
     """
 
     summary: dict[str, Any]
@@ -35,15 +35,19 @@ class Content:
 
 
 def read_content(run_folder: Path, workspace: Path) -> Content:
-    """Reads all that is known of a run.
+    """Reads everything that is known of a run.
+
+    Args:
+        run_folder: The folder of the run.
+        workspace: The workspace of the run.
 
     Raises:
-        InputError: There is no such run in the workspace, or a file of it cannot be read.
+        InputError: There is no such run in the workspace, or one of its files cannot be read.
     """
     summaries = read_summaries(workspace)
     summary = next((summary for summary in summaries if summary.run_id == run_folder.name), None)
     if summary is None:
-        raise InputError(f"{run_folder.name} is no run of {workspace}: din runs lists them.")
+        raise InputError(f"{run_folder.name} is not a run in {workspace}: `din runs` lists the runs.")
     return Content(
         summary=_plain(summary),
         evaluation=_read(run_folder / EVALUATION_FILE),
@@ -54,14 +58,14 @@ def read_content(run_folder: Path, workspace: Path) -> Content:
 
 
 def latest_evaluated(workspace: Path) -> str:
-    """The id of the last run that has metrics.
+    """Returns the id of the last run that has metrics.
 
     Raises:
-        InputError: There is none.
+        InputError: No run has metrics.
     """
     evaluated = [summary.run_id for summary in read_summaries(workspace) if summary.metrics]
     if not evaluated:
-        raise InputError(f"{workspace} has no run that was evaluated: start one with din run, or name one of din runs with --run.")
+        raise InputError(f"{workspace} has no run that was evaluated: start one with `din run`, or name a run of `din runs` with --run.")
     return evaluated[-1]
 
 
@@ -75,10 +79,10 @@ def _plain(summary: Summary) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON file, NaN and infinities as null; None where there is no file."""
+    """Reads a JSON file, with NaN and infinities as null. Returns None if there is no such file."""
     if not path.exists():
         return None
     try:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=lambda _: None)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}): take it away, or run again.") from error
+        raise InputError(f"{path} cannot be read ({error}): delete it, or run again.") from error

@@ -1,10 +1,11 @@
-"""The report of one run: a single HTML file that asks nothing of any network."""
+"""Writes the report of one run: a single HTML file that needs no network."""
 
 from pathlib import Path
 from typing import Any
 
 from components.base.atomic_files import write_whole
 from components.evaluation.metrics.catalogue import OVERALL
+from pipeline.records.summary_tables import share_of_oracle
 from pipeline.report.charts.activity_chart import activity_chart
 from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts, score_chart
@@ -18,16 +19,15 @@ from pipeline.report.sections.data_section import features_by_split
 from pipeline.report.sections.metric_rows import metric_rows
 from pipeline.report.sections.slice_table import slice_table
 from pipeline.report.text_format import VERDICTS, verdict_reasons
-from pipeline.run.summary_tables import share_of_oracle
 
-_MOST_GATES = 300  # on slices that a page shows, the failed ones first: it must stay small
+_MOST_GATES = 300  # thresholds on slices that a page shows, the failed ones first: the page must stay small
 
 _SECTIONS = (
     Section("metrics", "Metrics"),
     Section("slices", "Slices"),
     Section("curves", "Calibration and ranking"),
     Section("activity", "GAUC by user activity"),
-    Section("attention", "What attention looks at"),
+    Section("attention", "Attention weights"),
     Section("training", "Training"),
     Section("data", "The data"),
     Section("card", "Model card"),
@@ -36,13 +36,18 @@ _SECTIONS = (
 
 
 def write_report(run_folder: Path, workspace: Path, out: Path) -> Path:
-    """Writes the report of a run whose summary is written.
+    """Writes the report of a run that has a summary.
+
+    Args:
+        run_folder: The folder of the run.
+        workspace: The workspace of the run.
+        out: The file.
 
     Returns:
         `out`.
 
     Raises:
-        InputError: There is no such run, a file of it cannot be read, or `out` cannot be written.
+        InputError: There is no such run, one of its files cannot be read, or `out` cannot be written.
     """
     write_whole(out, [_render(read_content(run_folder, workspace))])
     return out

@@ -16,17 +16,17 @@ from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, read_oracle
+from pipeline.records.summary import Summary, read_summaries
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
 from pipeline.run.data_check import DataFacts, check_data
 from pipeline.run.failure import explain_failure
 from pipeline.run.preflight import check_embeddings, check_gate
-from pipeline.run.summary import Summary, read_summaries
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
     from tfx.orchestration.pipeline import Pipeline
 
-    from pipeline.run.places import Places
+    from pipeline.dag import Places
 
 LOG_FILE = "log.txt"
 
@@ -115,8 +115,8 @@ class Run:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
-        from pipeline.run.metadata_store import forget_missing_artifacts
-        from pipeline.run.places import prepare_places
+        from pipeline.records.metadata_store import forget_missing_artifacts
+        from pipeline.run.prepare_places import prepare_places
 
         places = prepare_places(self._config, data, facts, self._workspace)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
@@ -170,8 +170,8 @@ class Run:
 
     def _details(self) -> dict[str, Any]:
         """Gathers what the report shows beside the evaluation. Drift is measured against the last run that read other data."""
+        from pipeline.records.metadata_store import METADATA_FILE, RunOutputs
         from pipeline.report.gather.details import gather_details
-        from pipeline.run.metadata_store import METADATA_FILE, RunOutputs
 
         summary, metadata = self.summary, self._workspace / METADATA_FILE
         earlier = [run.run_id for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics]

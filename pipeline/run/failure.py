@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
 from din_trainer.errors import TrainingDiverged
-from pipeline.run.summary import Status
+from pipeline.records.summary import Status
 
 _BAD_INPUT = 2
 

@@ -9,10 +9,10 @@ from tfx.utils import path_utils
 from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
 from components.verdict import VERDICT_FILE
+from pipeline.dag import Places
+from pipeline.records.metadata_store import RunOutputs
+from pipeline.records.summary import Summary
 from pipeline.report.content import EVALUATION_FILE
-from pipeline.run.metadata_store import RunOutputs
-from pipeline.run.places import Places
-from pipeline.run.summary import Summary
 
 
 def read_outcome(summary: Summary, places: Places, folder: Path) -> None:

@@ -9,8 +9,7 @@ from tfx.dsl.compiler import compiler
 
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
-from pipeline.dag import create_pipeline
-from pipeline.run.places import Places
+from pipeline.dag import Places, create_pipeline
 from tests.conftest import ROOT
 
 PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)

@@ -1,4 +1,4 @@
-"""What a report tells beyond summary and evaluation, gathered from a run's artifacts while they are there."""
+"""Gathers the details of a run for its report from the run's artifacts, which may be deleted later."""
 
 import json
 import logging
@@ -12,24 +12,24 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from components.base.fingerprint import LIBRARIES
 from din_trainer.config import ORIGIN_FILE
+from pipeline.records.metadata_store import RunOutputs
 from pipeline.report.gather.attention_sample import sample_attention
 from pipeline.report.gather.data_statistics import describe_data
 from pipeline.report.gather.training_curves import read_training_curves
-from pipeline.run.metadata_store import RunOutputs
 
 
 def gather_details(metadata: Path, run_id: str, previous_run: str | None, model: Path | None, data: Path) -> dict[str, Any]:
-    """Gathers what is left of a run, as plain JSON: no bytes, NaN and infinities as None.
+    """Gathers the details of a run as plain JSON: bytes become text, NaN and infinities become None.
 
     Args:
-        metadata: SQLite file of the metadata store.
-        run_id: The run.
-        previous_run: The run whose data drift is measured against, if any.
-        model: SavedModel of the run, if it got there.
-        data: Data set of the run.
+        metadata: The SQLite file of the metadata store.
+        run_id: The id of the run.
+        previous_run: The id of the run whose data this run's data is compared with, if any.
+        model: The SavedModel of the run; None if the run did not export one.
+        data: The data set of the run.
 
     Returns:
-        `attention`, `training`, `data` and `card`; a part is None where its artifacts are gone or cannot be read, which is logged.
+        `attention`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read; the reason is logged.
     """
     outputs = RunOutputs(metadata, run_id)
     statistics, schema = _there(outputs.uri("StatisticsGen", "statistics")), _there(outputs.uri("ImportSchemaGen", "schema"))
@@ -51,8 +51,8 @@ def _there(place: Path | None) -> Path | None:
 def _part(make: Callable[[], Any]) -> Any:
     try:
         return _plain(make())
-    except Exception:  # shown, not judged: a run stands without it
-        logging.exception("a part of the report's details is left out")
+    except Exception:  # the report only shows these details: a run succeeds without them
+        logging.exception("a part of the report's details is missing")
         return None
 
 
@@ -67,14 +67,14 @@ def _plain(value: Any) -> Any:
 
 
 def describe_model(model: Path) -> dict[str, Any]:
-    """Facts of a SavedModel of `din_trainer`.
+    """Describes a SavedModel that `din_trainer` exported.
 
     Returns:
-        `versions` of the libraries here, `code`: fingerprint of the `din_trainer` that made it, `parameters`: how many are trained,
-        `bytes`: size of the folder.
+        `versions`: those of the installed libraries. `code`: the fingerprint of the `din_trainer` that made the model. `parameters`: the
+        number of trained weights. `bytes`: the size of the folder.
 
     Raises:
-        OSError: A file of it is missing.
+        OSError: A file of the model is missing.
     """
     return {
         "versions": {library: version(library) for library in LIBRARIES},
@@ -88,5 +88,5 @@ def _count_parameters(model: Path) -> int:
     saved = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
     nodes = saved.meta_graphs[0].object_graph_def.nodes
     children = {child.local_name: nodes[child.node_id].children for child in nodes[0].children}
-    variables = [nodes[child.node_id].variable for child in children["trainable_variables"]]  # so named by Keras
+    variables = [nodes[child.node_id].variable for child in children["trainable_variables"]]  # the name that Keras gives them
     return sum(math.prod(dim.size for dim in variable.shape.dim) for variable in variables)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from pipeline.cli.main import main, make_parser
-from pipeline.run.summary import Summary
+from pipeline.records.summary import Summary
 from tests.pipeline.cli.test_reference import all_commands
 
 LIST_HEAVY_IMPORTS = """

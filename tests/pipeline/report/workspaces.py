@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from pipeline.run.summary import Summary
+from pipeline.records.summary import Summary
 
 SCRIPT = "</script><script>document.title = 'broken in'</script>"
 HOSTILE = (SCRIPT, '<img src=x onerror="document.title = 1">', "\"quotes\" & 'more' {{ 7 * 7 }}", "Zürich – 東京 🛒", "<b>bold</b>")

@@ -11,7 +11,7 @@ from components.base.errors import InputError
 from din_trainer.errors import TrainingDiverged
 from pipeline.configuration.load_config import load_config
 from pipeline.run.execution import Run
-from pipeline.run.workspace import run_folder
+from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
 from tests.pipeline.run.served_versions import serve
 from tests.sample_data import write_dataset

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.dag import Places
+from pipeline.records.summary import Summary
 from pipeline.run import outcome
 from pipeline.run.outcome import read_outcome
-from pipeline.run.places import Places
-from pipeline.run.summary import Summary
 
 OVERALL = {"value": 0.75, "low": 0.7, "high": 0.8, "baseline": 0.74, "change": {"value": 0.01, "low": 0.0, "high": 0.02}}
 VERDICT = {

@@ -1,40 +1,14 @@
 """The paths that one run reads and writes: they are prepared before its DAG is made."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 from din_trainer.features import REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.dag import Places
+from pipeline.records.metadata_store import METADATA_FILE
 from pipeline.run.baseline import link_baseline, stable_version
 from pipeline.run.data_check import DataFacts
 from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
-from pipeline.run.metadata_store import METADATA_FILE
-
-
-class Places(NamedTuple):
-    """What the DAG of one run needs to know beside the configuration.
-
-    Attributes:
-        data: Folder in the layout of `pipeline.datasets.layout`.
-        schema: The schema (.pbtxt).
-        artifacts: TFX's pipeline root.
-        metadata: SQLite file of the metadata store.
-        checkpoints: Folder for the state of a training that was interrupted.
-        serving: Folder of the served versions of this name.
-        baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
-        stable: The version that was labelled stable when the run started; None if there was none. A push replaces this version or nothing.
-        requests: Whether the data has request ids, so that metrics within requests can be computed.
-    """
-
-    data: Path
-    schema: Path
-    artifacts: Path
-    metadata: Path
-    checkpoints: Path
-    serving: Path
-    baseline: Path | None
-    stable: int | None = None
-    requests: bool = False
 
 
 def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspace: Path) -> Places:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
-from pipeline.run.summary import ERROR_STATUSES, Summary
+from pipeline.records.summary import ERROR_STATUSES, Summary
 
 
 def runs_table(summaries: list[Summary]) -> Table:

@@ -1,0 +1,1 @@
+"""What runs leave in a workspace: their summaries, and the metadata store."""
