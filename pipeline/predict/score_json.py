@@ -9,7 +9,7 @@ from components.base.errors import InputError
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from components.serving.model.impression_tensors import Impression, predict_tensors, to_example
-from pipeline.online.client.client import Client, InvalidRequest, ServingError
+from pipeline.online.client import Client, InvalidRequest, ServingError
 
 _BATCH = 1024
 
@@ -78,7 +78,7 @@ class ServedScorer:
     """A model that a server offers.
 
     Args:
-        url: As `pipeline.online.client.client.Client` takes it.
+        url: As `pipeline.online.client.Client` takes it.
 
     Raises:
         InputError: The server does not answer, or its model was not exported by this project.

@@ -21,3 +21,8 @@ def stand_in(toy_folder):
 
     with StandIn(toy_folder) as server:
         yield server
+
+
+@pytest.fixture(params=["rest_url", "grpc_url"])
+def url(request, stand_in):
+    return getattr(stand_in, request.param)

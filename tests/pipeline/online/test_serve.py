@@ -21,7 +21,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 from components.base.errors import InputError
 from components.serving.store.models_config import read_models_config
 from pipeline.cli.main import main
-from pipeline.online.client.client import Client
+from pipeline.online.client import Client
 from pipeline.online.serve import Follower, serve
 from tests.components.serving import toy
 

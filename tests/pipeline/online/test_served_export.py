@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.exports.small_export import FEATURES, IMPRESSIONS
 from components.serving.model.impression_tensors import as_impressions, to_example
-from pipeline.online.client.client import Client
+from pipeline.online.client import Client
 from pipeline.online.stand_in.stand_in import StandIn
 from pipeline.predict.score_json import Scorer
 from tests.components.serving import toy

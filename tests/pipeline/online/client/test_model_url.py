@@ -1,0 +1,31 @@
+"""The URLs that name a served model."""
+
+import pytest
+
+from pipeline.online.client.model_url import ModelUrl, parse_url
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("http://h:8501/v1/models/demo", {"rest": "http://h:8501"}),
+        ("https://h/v1/models/demo/labels/canary", {"rest": "https://h", "label": "canary"}),
+        ("grpc://h:8500/demo/versions/7/", {"grpc": "h:8500", "version": "7"}),
+    ],
+)
+def test_a_url_names_server_model_and_version(url, parts):
+    expected = {"rest": None, "grpc": None, "name": "demo", "version": None, "label": None, **parts}
+    assert parse_url(url) == ModelUrl(url.rstrip("/"), **expected)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "127.0.0.1:8501", "http://host/v1/models/", "http://host/models/demo", "grpc://host", "http://h/v1/models/d:predict"]
+)
+def test_other_urls_are_refused(url):
+    with pytest.raises(ValueError, match="names no served model"):
+        parse_url(url)
+
+
+def test_a_port_out_of_range_is_refused():
+    with pytest.raises(ValueError, match=r"grpc://127.0.0.1:99999/demo: port out of range 0-65535\."):
+        parse_url("grpc://127.0.0.1:99999/demo")
