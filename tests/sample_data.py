@@ -1,4 +1,4 @@
-"""Small data sets, written column by column."""
+"""Makes small data sets from columns of Python values."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column
 
 
 def make_column(values: list) -> pa.Array:
-    """A column from Python values: a list a row for histories, None for a missing value, else a value a row."""
+    """Makes a column of Python values: a list in each row for histories, None for a missing value, else one value in each row."""
     lists = [value if isinstance(value, list) else [] if value is None else [value] for value in values]
     flat = [value for row in lists for value in row]
     kind = type(flat[0]) if flat else int
@@ -18,7 +18,7 @@ def make_column(values: list) -> pa.Array:
 
 
 def make_impressions(**changes) -> dict[str, list]:
-    """Four sound impressions, column by column; `None` as a change takes a column out."""
+    """Returns the columns of four correct impressions, with changes; `None` as a change removes a column."""
     columns = {
         "user_id": [0, 0, 1, 2],
         "candidate_item_id": [5, 3, 0, 9],
@@ -33,7 +33,7 @@ def make_impressions(**changes) -> dict[str, list]:
 
 
 def write_dataset(out: Path, splits: dict[str, dict[str, list]] | None = None) -> Path:
-    """Writes a data set of sound impressions, with `splits` in place of them where given."""
+    """Writes a data set of correct impressions, or of the columns in `splits` for the splits named there."""
     with DatasetWriter(out) as writer:
         for split in SPLITS:
             columns = (splits or {}).get(split, make_impressions())

@@ -1,4 +1,4 @@
-"""The folder layout: whole or not there, in shards, with a sample."""
+"""The folder layout: complete or not there, in shards, with a sample."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Synthetic data: a replay of what was written, the oracle against scikit-learn, and the known probabilities against the labels."""
+"""Synthetic data: its rows are replayed, the oracle is compared with scikit-learn, and the labels with their probabilities."""
 
 import json
 from collections import defaultdict, deque
@@ -39,6 +39,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def rows(data: Path) -> dict[str, list[Row]]:
+    return {split: read(data, split) for split in SPLITS}
+
+
+@pytest.fixture(scope="module")
+def every_row(rows: dict[str, list[Row]]) -> list[Row]:
+    return [row for split in SPLITS for row in rows[split]]
+
+
 def test_same_seed_same_bytes(data: Path, tmp_path: Path) -> None:
     generate(SMALL, tmp_path / "again", command="din synth")
     generate(SMALL.model_copy(update={"seed": 4}), tmp_path / "other", command="din synth")
@@ -46,10 +56,9 @@ def test_same_seed_same_bytes(data: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "other")["train/part-00000.tfrecord.gz"] != contents(data)["train/part-00000.tfrecord.gz"]
 
 
-def test_histories_are_the_clicks_of_earlier_requests(data: Path) -> None:
+def test_histories_are_the_clicks_of_earlier_requests(every_row: list[Row]) -> None:
     clicks: dict[int, deque[tuple[int, int, int]]] = defaultdict(lambda: deque(maxlen=SMALL.history))
-    rows = [row for split in SPLITS for row in read(data, split)]
-    pages = [rows[i : i + PAGE] for i in range(0, len(rows), PAGE)]
+    pages = [every_row[i : i + PAGE] for i in range(0, len(every_row), PAGE)]
     lengths = set()
     for page in pages:
         (user,) = {row["user_id"] for row in page}
@@ -62,36 +71,33 @@ def test_histories_are_the_clicks_of_earlier_requests(data: Path) -> None:
     assert lengths == set(range(SMALL.history + 1))
 
 
-def test_rows_are_whole(data: Path) -> None:
-    rows = [row for split in SPLITS for row in read(data, split)]
-    assert len(rows) == SMALL.examples
-    assert {row["label"] for row in rows} == {0, 1}
-    assert {row["user_id"] for row in rows} == set(range(SMALL.users))
-    assert {row["candidate_item_id"] for row in rows} == set(range(SMALL.items))
-    category_of = {row["candidate_item_id"]: row["candidate_category_id"] for row in rows}
-    assert all(category_of[row["candidate_item_id"]] == row["candidate_category_id"] for row in rows)
+def test_rows_are_complete(every_row: list[Row]) -> None:
+    assert len(every_row) == SMALL.examples
+    assert {row["label"] for row in every_row} == {0, 1}
+    assert {row["user_id"] for row in every_row} == set(range(SMALL.users))
+    assert {row["candidate_item_id"] for row in every_row} == set(range(SMALL.items))
+    category_of = {row["candidate_item_id"]: row["candidate_category_id"] for row in every_row}
+    assert all(category_of[row["candidate_item_id"]] == row["candidate_category_id"] for row in every_row)
     assert set(category_of.values()) == set(range(8))
 
 
-def test_pages_show_an_item_once(data: Path) -> None:
-    shown = [(row["request_id"], row["candidate_item_id"]) for split in SPLITS for row in read(data, split)]
+def test_pages_show_an_item_once(every_row: list[Row]) -> None:
+    shown = [(row["request_id"], row["candidate_item_id"]) for row in every_row]
     assert len(set(shown)) == len(shown)
 
 
-def test_split_is_in_time_at_request_boundaries(data: Path) -> None:
-    rows = {split: read(data, split) for split in SPLITS}
+def test_split_is_in_time_at_request_boundaries(rows: dict[str, list[Row]], every_row: list[Row]) -> None:
     assert {split: len(r) for split, r in rows.items()} == {"train": 3_205, "validation": 400, "eval": 398}
-    requests = [row["request_id"] for split in SPLITS for row in rows[split]]
+    requests = [row["request_id"] for row in every_row]
     assert requests == sorted(requests)
     assert not {r["request_id"] for r in rows["train"]} & {r["request_id"] for r in rows["validation"]}
     assert not {r["request_id"] for r in rows["validation"]} & {r["request_id"] for r in rows["eval"]}
-    times = [row["timestamp"] for split in SPLITS for row in rows[split]]
+    times = [row["timestamp"] for row in every_row]
     assert times == sorted(times)
 
 
-def test_manifest(data: Path) -> None:
+def test_manifest(data: Path, rows: dict[str, list[Row]]) -> None:
     manifest = json.loads((data / "manifest.json").read_text())
-    rows = {split: read(data, split) for split in SPLITS}
     assert manifest["source"] == "synthetic"
     assert manifest["command"] == "din synth"
     assert manifest["seed"] == SMALL.seed
@@ -104,11 +110,10 @@ def test_manifest(data: Path) -> None:
     assert "most recent 4" in manifest["rules"]["history"]
 
 
-def test_oracle_is_that_of_the_written_rows(data: Path) -> None:
+def test_oracle_is_that_of_the_written_rows(data: Path, rows: dict[str, list[Row]]) -> None:
     world = make_world(SMALL, np.random.default_rng(SMALL.seed))
-    rows = read(data, "eval")
-    user, item, label = (np.array([row[name] for row in rows]) for name in ("user_id", "candidate_item_id", "label"))
-    history = np.array([[-1] * (SMALL.history - len(r["historical_item_ids"])) + r["historical_item_ids"] for r in rows])
+    user, item, label = (np.array([row[name] for row in rows["eval"]]) for name in ("user_id", "candidate_item_id", "label"))
+    history = np.array([[-1] * (SMALL.history - len(r["historical_item_ids"])) + r["historical_item_ids"] for r in rows["eval"]])
     probability = click_probability(world, user, item[:, None], history)[:, 0]
     expected = {
         "auc": roc_auc_score(label, probability),

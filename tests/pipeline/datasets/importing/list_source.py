@@ -1,4 +1,4 @@
-"""A source whose rows a test writes down, and what an import made of them."""
+"""A source whose rows are written in a test, and the impressions that an import made of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ListSource:
-    """Each file is a list of rows."""
+    """A source with one file for each list of rows."""
 
     rows: list[list[Row]]
     folder: Path
@@ -36,7 +36,7 @@ class ListSource:
         return pa.schema([(name, self.types.get(name, pa.int64())) for name in names])
 
     def files(self) -> list[Path]:
-        """Their names number the lists; their size is 100 bytes."""
+        """The name of a file is the number of its list; its size is 100 bytes."""
         self.folder.mkdir(exist_ok=True)
         paths = [self.folder / str(index) for index in range(len(self.rows))]
         for path in paths:
@@ -44,19 +44,23 @@ class ListSource:
         return paths
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """Two rows at a time, so that batches have seams."""
+        """A few rows at a time, so that there are several batches."""
         rows = self.rows[int(file.name)]
-        for begin in range(0, len(rows), 2):
-            yield pa.RecordBatch.from_pylist(rows[begin : begin + 2], self.schema)
+        size = max(2, len(rows) // 20)
+        for begin in range(0, len(rows), size):
+            yield pa.RecordBatch.from_pylist(rows[begin : begin + size], self.schema)
 
 
 def to_rows(batch: pa.RecordBatch) -> list[Row]:
-    """Scalars as values (None where missing), histories as lists."""
-    return [{k: (v or []) if k.startswith("historical_") else (v or [None])[0] for k, v in row.items()} for row in batch.to_pylist()]
+    """Rows with scalars as values (None where missing) and histories as lists."""
+    columns = {name: column.to_pylist() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    for name, values in columns.items():
+        columns[name] = [value or [] if name.startswith("historical_") else (value or [None])[0] for value in values]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def impressions(out: Path, splits: Sequence[str] = SPLITS) -> dict[str, list[Row]]:
-    """Per split, in the order written."""
+    """The impressions of each split, in the order of the files."""
     return {
         split: [row for path in sorted((out / split).iterdir()) for batch in read_batches(path) for row in to_rows(batch)]
         for split in splits

@@ -1,3 +1,5 @@
+"""The import on data that is worked out by hand: order, histories, splits, negatives, parts, errors; and on a real file."""
+
 import json
 import os
 from collections import Counter
@@ -7,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from components.base.errors import InputError
-from pipeline.datasets.importing import import_source as run
+from components.base.tfrecord import read_batches
+from pipeline.datasets.importing import import_source as importing
 from pipeline.datasets.importing.import_report import lines
 from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
 from pipeline.datasets.importing.import_source import import_source
@@ -27,7 +31,7 @@ SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
 def _splits_may_be_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data of these tests is too small to fill all splits."""
     if "empty" not in request.node.name:
-        monkeypatch.setattr(run, "check_splits", lambda counts: None)
+        monkeypatch.setattr(importing, "check_splits", lambda counts: None)
 
 
 def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
@@ -37,7 +41,7 @@ def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
 def brought_in(
     tmp_path: Path, rows: list[Row], *, source: dict[str, Any] | None = None, **settings: Any
 ) -> tuple[dict[str, Any], dict[str, list[Row]]]:
-    """Manifest and impressions of one file of rows."""
+    """The manifest and the impressions of one file of rows."""
     manifest = import_source(ListSource([rows], tmp_path / "files", **(source or {})), tmp_path / "out", ImportSettings(**settings))
     return manifest, impressions(tmp_path / "out")
 
@@ -81,7 +85,7 @@ def test_history_keeps_the_most_recent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("size", "train", "validation"), [(1, 1, 0), (4, 4, 0), (5, 4, 0), (9, 8, 0), (10, 7, 1), (25, 18, 2)])
 def test_last_split_per_user(tmp_path: Path, size: int, train: int, validation: int) -> None:
-    """A second user with 10 ratings long before must be cut on their own."""
+    """A second user, with 10 earlier ratings, has cuts of their own."""
     mine = [event(1, i, 1000 + i) for i in reversed(range(size))]
     other = [event(2, i, i) for i in range(10)]
     _, made = brought_in(tmp_path, [*mine, *other])
@@ -101,7 +105,7 @@ def test_last_split_per_user(tmp_path: Path, size: int, train: int, validation: 
     ],
 )
 def test_time_split(tmp_path: Path, times: list[int], train: list[int], validation: list[int], evaluation: list[int]) -> None:
-    """Whoever rates: here every user has 2 ratings, which "last" would put into train."""
+    """Cuts are the same for all users: every user has 2 ratings, and "last" would put all of them into train."""
     manifest, made = brought_in(tmp_path, [event(i % 5, i, time) for i, time in enumerate(times)], split="time")
     assert [[row["timestamp"] for row in made[s]] for s in SPLITS] == [train, validation, evaluation]
     assert manifest["split"] == "time" and "cuts in time" in manifest["rules"]["split"]
@@ -113,7 +117,7 @@ def test_eval_history_reaches_into_train(tmp_path: Path) -> None:
 
 
 def test_last_items(tmp_path: Path) -> None:
-    """The first click is in histories alone; a user with two has no other than that of eval."""
+    """The first click is only in histories; a user with two clicks has one impression, in eval."""
     rows = [*(event(1, i, i) for i in range(6)), *(event(2, i, i) for i in range(2)), event(3, 9, 9)]
     manifest, made = brought_in(tmp_path, rows, source={"has_negatives": False}, last=2)
     clicked = {s: [(row["user_id"], row["candidate_item_id"]) for row in made[s] if row["label"]] for s in SPLITS}
@@ -212,20 +216,20 @@ def test_histories_that_the_source_brings(tmp_path: Path) -> None:
 
 
 def test_parts_and_files_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the number of parts nor of shards changes an impression, sampled negatives included."""
+    """The number of parts and of shards does not change the impressions, not even sampled negatives."""
     rng = np.random.default_rng(0)
-    rows = [event(int(u), int(i), int(t)) for u, i, t in zip(*rng.integers(0, (20, 30, 10**6), (500, 3)).T, strict=True)]
-    source = ListSource([rows[:200], rows[200:]], tmp_path / "files", has_negatives=False)
+    rows = [event(int(u), int(i), int(t)) for u, i, t in zip(*rng.integers(0, (20, 30, 10**6), (250, 3)).T, strict=True)]
+    source = ListSource([rows[:100], rows[100:]], tmp_path / "files", has_negatives=False)
     import_source(source, tmp_path / "one", ImportSettings(split="time"))
-    monkeypatch.setattr(run, "_PART_BYTES", 20)
-    monkeypatch.setattr(run, "SHARD_SIZE", 50)
+    monkeypatch.setattr(importing, "_PART_BYTES", 20)
+    monkeypatch.setattr(importing, "SHARD_SIZE", 50)
     many = import_source(source, tmp_path / "many", ImportSettings(split="time"))
     assert impressions(tmp_path / "one") == impressions(tmp_path / "many")
-    assert len(list((tmp_path / "many" / "train").iterdir())) > 3 and many["rows"]["read"] == 500
+    assert len(list((tmp_path / "many" / "train").iterdir())) > 3 and many["rows"]["read"] == 250
 
 
 def test_negatives_are_never_known_to_the_user(tmp_path: Path) -> None:
-    """Not even what was seen later, or not clicked."""
+    """Also not an item that the user saw later, or did not click."""
     rng = np.random.default_rng(1)
     rows = [event(int(u), int(i), t, int(c)) for t, (u, i, c) in enumerate(zip(*rng.integers(0, (10, 25, 2), (150, 3)).T, strict=True))]
     manifest, made = brought_in(tmp_path, rows, negatives="uniform", negatives_per_positive=3, split="last-items")
@@ -257,7 +261,7 @@ def test_a_user_who_knows_every_item_gets_no_negatives(tmp_path: Path) -> None:
 
 
 def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
-    """Item 0 has three times the clicks of item 1; users 1000 and more know neither."""
+    """Item 0 has three times the clicks of item 1; users from 1000 on know neither of them."""
     rows = [event(user, int(user % 4 == 0), user) for user in range(400)]
     rows += [event(1000 + user, 2 + item, item) for user in range(300) for item in range(2)]
     _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
@@ -266,7 +270,7 @@ def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
 
 
 def test_popularity_is_that_of_train(tmp_path: Path) -> None:
-    """Item 8 is clicked in eval alone, by nine users of ten; item 9 by the tenth, in a history alone."""
+    """Item 8 is clicked only in eval, by nine of ten users; item 9 is clicked by the tenth user, only in a history."""
     rows = [event(user, item, time) for user in range(9) for time, item in enumerate((100 + user, 200 + user, 8))]
     rows += [event(9, item, time) for time, item in enumerate((9, 300, 301))]
     _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity", negatives_per_positive=50)
@@ -275,7 +279,7 @@ def test_popularity_is_that_of_train(tmp_path: Path) -> None:
 
 
 def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> None:
-    """User 1 knows 0 to 1,999; items 2,000 (three clicks) and 2,001 (one) are left: what rejection hardly finds."""
+    """User 1 knows items 0 to 1,999. Items 2,000 (three clicks) and 2,001 (one click) are left; drawing at random rarely finds them."""
     rows = [event(1, i, i) for i in range(2000)]
     rows += [event(user, item, user) for user, item in ((2, 2000), (3, 2000), (4, 2000), (5, 2001))]
     _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
@@ -284,7 +288,7 @@ def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> N
 
 
 def test_an_item_has_one_category_where_negatives_are_drawn(tmp_path: Path) -> None:
-    """That of its first row: in clicks, histories and negatives alike."""
+    """The category of its first row: in clicks, in histories and in negatives."""
     rows = [event(user, item, time) for time, (user, item) in enumerate([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (1, 5)])]
     rows[3]["candidate_category_id"] = 7  # item 1 again
     _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
@@ -304,7 +308,7 @@ def test_items_of_histories_that_the_source_brings_are_known(tmp_path: Path) -> 
 
 
 def test_a_given_split_keeps_later_splits_out_of_histories(tmp_path: Path) -> None:
-    """The click at 20 is judged in eval, so what trains at 30 must not show it."""
+    """The click at 20 is in eval, so the history of train's impression at 30 must not have it."""
     rows = [
         event(1, 5, 10, split=0),
         event(1, 7, 20, split=2),
@@ -395,19 +399,20 @@ def test_an_error_reaches_the_caller_as_it_was_raised_and_leaves_nothing(tmp_pat
 
 @pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/sports")
 def test_amazon_sports_as_a_loop_over_the_file_finds_it(tmp_path: Path) -> None:
-    """Leave-last-out of S3-Rec's file, by plain Python."""
+    """Finds the last items of each user of S3-Rec's file in plain Python."""
     manifest = import_source(Sequences(SPORTS), tmp_path / "out", ImportSettings(history_length=20))
-    made = impressions(tmp_path / "out", ("validation", "eval"))
     assert manifest["users"] == 35_598 and manifest["items"] == 18_357 and manifest["rows"]["read"] == 296_337
     assert manifest["examples"] == {"train": 379_086, "validation": 71_196, "eval": 71_196}
-    expected: dict[str, list[tuple[int, ...]]] = {"validation": [], "eval": []}
+    expected: dict[str, list[tuple[Any, ...]]] = {"validation": [], "eval": []}
     known = {}
     for line in SPORTS.read_text().splitlines():
         user, *items = map(int, line.split())
         known[user] = set(items)
         for split, place in (("eval", len(items) - 1), ("validation", len(items) - 2)):
-            expected[split].append((user, items[place], *items[max(0, place - 20) : place]))
+            expected[split].append((user, items[place], tuple(items[max(0, place - 20) : place])))
     for split, wanted in expected.items():
-        found = [(row["user_id"], row["candidate_item_id"], *row["historical_item_ids"]) for row in made[split] if row["label"]]
-        assert Counter(found) == Counter(wanted)
-        assert not any(row["candidate_item_id"] in known[row["user_id"]] for row in made[split] if not row["label"])
+        made = pa.Table.from_batches(batch for path in sorted((tmp_path / "out" / split).iterdir()) for batch in read_batches(path))
+        label, user, item = (pc.list_flatten(made[name]).to_numpy() for name in ("label", "user_id", "candidate_item_id"))
+        histories = made["historical_item_ids"].filter(pa.array(label == 1)).to_pylist()
+        assert Counter(zip(user[label == 1], item[label == 1], map(tuple, histories), strict=True)) == Counter(wanted)
+        assert not any(i in known[u] for u, i in zip(user[label == 0], item[label == 0], strict=True))

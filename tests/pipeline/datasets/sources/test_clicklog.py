@@ -14,7 +14,7 @@ import pytest
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.by_name import find_mapping
-from pipeline.datasets.sources.clicklog import table_files as clicklog_files
+from pipeline.datasets.sources.clicklog import table_files
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import Tally
 
@@ -80,7 +80,7 @@ def write_csv(path: Path, log: Rows, separator: str = ",") -> None:
 
 
 def write(path: Path, log: Rows) -> Path:
-    """The same log by suffix."""
+    """Writes a log in the format of the suffix."""
     suffix = path.name.removesuffix(".gz").rpartition(".")[2]
     if suffix in ("csv", "tsv"):
         write_csv(path, log, "\t" if suffix == "tsv" else ",")
@@ -112,7 +112,7 @@ def refusal(log: Path, mapping: str) -> str:
 
 @pytest.mark.parametrize("suffix", ["csv", "csv.gz", "tsv", "jsonl", "json", "jsonl.gz", "parquet"])
 def test_every_format_gives_the_same(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr(clicklog_files, "BATCH_SIZE", 1)
+    monkeypatch.setattr(table_files, "BATCH_SIZE", 1)
     source = source_of(write(tmp_path / f"log.{suffix}", LOG), COLUMNS)
     assert rows(source) == ROWS
     assert (source.name, source.has_negatives, source.history, source.repeats) == ("clicklog", True, "earlier", "all")
@@ -188,7 +188,7 @@ def test_0_and_1_are_labels_in_all_their_spellings(tmp_path, suffix, values):
 )
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_words_are_compared_whatever_their_type(tmp_path, suffix, positive, value):
-    """0, false and "no" are never among them."""
+    """0, false and "no" are never among the positive values."""
     other = {bool: False, str: "no"}.get(type(value), type(value)(0))
     log = write(tmp_path / f"log.{suffix}", [{"uid": 1, "ad": 1, "event": event} for event in (value, other)])
     for more in ("", "negative = [0, false, 'no']\n"):
@@ -275,7 +275,7 @@ def test_decimals_of_parquet_are_floats(tmp_path):
 
 
 def test_broken_lines_are_told_in_the_order_of_the_file(tmp_path):
-    """Those that are no rows among those whose values are broken."""
+    """Lines that are not rows, between lines whose values are broken."""
     sound = '{"uid": 1, "ad": 2}'
     lines = ['{"uid": "x", "ad": 2}', "{", sound, '{"uid": "y", "ad": 2}', "[]"]
     faults = ["x", None, "y", None]
@@ -515,7 +515,7 @@ def test_a_missing_mapping_is_refused(tmp_path):
 
 
 def test_taobao_ads(tmp_path):
-    """By hand: nonclk is 1 - clk; ad 3 has no brand."""
+    """Rows written by hand: nonclk is 1 - clk; ad 3 has no brand."""
     (tmp_path / "raw_sample.csv").write_text(
         "user,time_stamp,adgroup_id,pid,nonclk,clk\n581738,1494137644,1,430548_1007,1,0\n449818,1494638778,3,430548_1007,0,1\n"
     )

@@ -1,4 +1,4 @@
-"""Every form of MovieLens written by hand, every kind of bad input, and the real ml-latest-small where it is at hand."""
+"""Every form of MovieLens written by hand, every kind of bad input, and the real ml-latest-small if it is there."""
 
 import csv
 import os
@@ -80,7 +80,7 @@ def read(source: Path, tally: Tally | None = None) -> Rows:
     (file,) = movielens.files()
     batches = list(movielens.read(file, tally := tally or Tally()))
     assert all(batch.schema == movielens.schema for batch in batches)
-    return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+    return [row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
 
 def refused(source: Path) -> str:
@@ -105,7 +105,7 @@ def test_schema_and_rules() -> None:
 
 
 def test_1m(tmp_path: Path) -> None:
-    """Titles in Latin-1, which are no UTF-8, do no harm."""
+    """Titles in Latin-1, which are not UTF-8, do no harm."""
     write(tmp_path / "ml" / "ratings.dat", ["1::73::5::978300760", "1::2::3::978302109", "2::9::4::978302110"])
     write(tmp_path / "ml" / "movies.dat", ["73::Misérables, Les (1995)::Drama|Musical", '2::"Two": a title::Children\'s'], "latin-1")
     assert read(tmp_path / "ml") == [
@@ -143,7 +143,7 @@ def test_100k_order_of_flags(tmp_path: Path, place: int) -> None:
 
 
 def test_100k_names_of_genres(tmp_path: Path) -> None:
-    """u.genre as GroupLens has it, a blank line at its end, its lines here out of order."""
+    """u.genre in the form of GroupLens, with a blank line at its end; here its lines are not in order."""
     source = ml_100k(tmp_path / "ml", [u_item(242, "One", "Farce", names=("Tragedy", "Farce"))])
     write(source / "u.genre", ["Farce|1", "Tragedy|0", ""])
     assert read(source)[0][2] == b"Farce"
@@ -397,7 +397,7 @@ def test_file_that_is_no_csv(tmp_path: Path) -> None:
     ],
 )
 def test_lines_that_cannot_be_split(tmp_path: Path, line: str, fault: str) -> None:
-    """They are told in the order of the file, with the lines whose values are broken."""
+    """They are named in the order of the file, together with lines whose values are broken."""
     source = folder(tmp_path / "ml", [RATINGS[0], "7,3,6,1", line, *RATINGS[1:]], [MOVIES[0], line, *MOVIES[1:]])
     assert f"movies.csv, line 2: {fault}: correct or remove the line, or drop such lines with --skip-broken." in refused(source)
     tally = Tally(skip_broken=True)
@@ -418,7 +418,7 @@ def test_line_ends_that_are_cr_alone(tmp_path: Path, ends: str) -> None:
 
 
 def test_a_first_line_of_any_length(tmp_path: Path) -> None:
-    """Its line end may lie on either side of what is looked at first."""
+    """Its line end may be before or after the limit of the first read."""
     for size in (2**20 - 2, 2**20 - 1, 2**20, 2**21):
         (tmp_path / "lines.txt").write_bytes(b"x" * size + b"\r\ny\r\n")
         assert list(read_lines(tmp_path / "lines.txt")) == [(1, "x" * size), (2, "y")]
@@ -433,7 +433,7 @@ def test_utf_16(tmp_path: Path, encoding: str) -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not here: set DIN_SHARED to the folder that has data/ml-latest-small")
 def test_ml_latest_small() -> None:
-    """Counts as GroupLens gives them; each rating as a plain loop over the CSV finds it."""
+    """The counts are those of GroupLens; each rating is as in a plain loop over the CSV."""
     with (REAL / "movies.csv").open(encoding="utf-8", newline="") as file:
         genre = {row["Id"]: row["genres"].split("|")[0].encode() for row in csv.DictReader(file)}
     with (REAL / "ratings.csv").open(newline="") as file:

@@ -24,7 +24,7 @@ def read(path: Path, tally: Tally | None = None, attributes: Path | None = None)
     (file,) = source.files()
     batches = list(source.read(file, tally or Tally()))
     assert all(batch.schema == source.schema for batch in batches)
-    return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+    return [row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
 
 def refused(path: Path, attributes: Path | None = None) -> str:

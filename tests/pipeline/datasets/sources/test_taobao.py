@@ -41,7 +41,7 @@ def read(source: Path, tally: Tally | None = None) -> list[tuple[int, ...]]:
     (file,) = taobao.files()
     batches = list(taobao.read(file, tally or Tally()))
     assert all(batch.schema == taobao.schema for batch in batches)
-    return [tuple(row.values()) for batch in batches for row in batch.to_pylist()]
+    return [row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
 
 def refused(source: Path) -> str:
@@ -66,7 +66,7 @@ def test_schema_and_rules() -> None:
 
 
 def test_clocks_outside_the_nine_days(tmp_path: Path) -> None:
-    """To the second, in Chinese time; the real file has times below 0 and in the future. A buy out of time is counted once."""
+    """To the second, in Chinese time; the real file has times below 0 and in the future. A buy outside the days is counted once."""
     first = int(datetime(2017, 11, 25, tzinfo=CHINA).timestamp())
     last = int(datetime(2017, 12, 3, 23, 59, 59, tzinfo=CHINA).timestamp())
     times = [first - 1, first, last, last + 1, -2_134_949_234, 2_122_867_355, 10**14]
