@@ -17,7 +17,7 @@ from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTOR
 
 CLICKS = "clicks"  # column: how often an item was clicked
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
-NOT_CLICKED = "interactions that are no click: negatives are sampled"
+NOT_CLICKED = "interactions without a click: negatives are sampled"
 _HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
 _NO_ITEM = -1
 

@@ -72,8 +72,8 @@ class Amazon:
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
         """Yields the reviews in the file's order. The category of each item is held in memory.
 
-        With `tally.skip_broken`, items on broken lines of the metadata are as if they had no line. Those lines are named in `tally.broken`,
-        but they are no interactions, so `tally.dropped` does not count them.
+        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, but
+        `tally.dropped` does not count them, since they are not interactions.
         """
         categories = _read_categories(self.metadata, tally) if self.metadata else {}
         rows = _reviews(file, tally)

@@ -109,8 +109,8 @@ class MovieLens:
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
         """Yields the ratings of a file, in its order. The genres of all items are held in memory.
 
-        With `tally.skip_broken`, items on broken lines are as if they had no line. Those lines are named in `tally.broken`, but they are no
-        interactions, so `tally.dropped` does not count them.
+        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, but
+        `tally.dropped` does not count them, since they are not interactions.
 
         Raises:
             InputError: A file, a column or a row is missing or wrong.

@@ -34,7 +34,7 @@ def read_lines(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[int, s
     Bytes that are not text in this encoding become lone surrogates.
 
     Raises:
-        InputError: The file is missing, damaged or unreadable, its lines end in CR alone, or it looks like UTF-16 in another encoding.
+        InputError: The file is missing, damaged or unreadable, its lines end in CR without LF, or it looks like UTF-16 in another encoding.
     """
     try:
         with (

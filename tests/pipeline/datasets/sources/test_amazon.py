@@ -128,7 +128,7 @@ def test_broken_metadata_is_named_or_counted(tmp_path, line, fault):
     tally = Tally(skip_broken=True)
     assert rows(source, tally) == ROWS
     assert tally.broken == [f"meta_Home_and_Garden.json, line 1: {fault}"]
-    assert tally.dropped == {}  # it is no review
+    assert tally.dropped == {}  # it is not a review
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

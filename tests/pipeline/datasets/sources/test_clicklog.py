@@ -274,7 +274,7 @@ def test_decimals_of_parquet_are_floats(tmp_path):
     assert [(row["label"], row["price"]) for row in found] == [(1, 1.5), (0, None)]
 
 
-def test_broken_lines_are_told_in_the_order_of_the_file(tmp_path):
+def test_broken_lines_are_named_in_the_order_of_the_file(tmp_path):
     """Lines that are not rows, between lines whose values are broken."""
     sound = '{"uid": 1, "ad": 2}'
     lines = ['{"uid": "x", "ad": 2}', "{", sound, '{"uid": "y", "ad": 2}', "[]"]
@@ -286,8 +286,8 @@ def test_broken_lines_are_told_in_the_order_of_the_file(tmp_path):
         mapping = f'{PLAIN}[types]\nuser_id = "int64"'
         assert len(rows(source_of(tmp_path / name, mapping), tally)) == 1
         assert tally.dropped == {"broken lines": 4} and len(tally.broken) == len(faults)
-        for line, fault, told in zip((0, 1, 3, 4), faults, tally.broken, strict=True):
-            assert told.startswith(f"{name}, line {begin + line}: {f'uid is {fault!r}' if fault else 'it '}")
+        for line, fault, named in zip((0, 1, 3, 4), faults, tally.broken, strict=True):
+            assert named.startswith(f"{name}, line {begin + line}: {f'uid is {fault!r}' if fault else 'it '}")
         assert f"{name}, line {begin}: uid is 'x'" in refusal(tmp_path / name, mapping)
 
 
