@@ -1,5 +1,5 @@
-"""What can go wrong in training, as one sentence."""
+"""The errors that `din_trainer` raises for its users."""
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss or a weight is NaN or infinite. The message names the learning rate, the clipping and the epoch."""
+    """The loss, a weight or a validation figure became NaN or infinite. The message says in which epoch, and what to change."""

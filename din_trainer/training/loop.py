@@ -1,4 +1,4 @@
-"""Compiling and fitting. Usable without TFX."""
+"""Trains a model: epochs, validation, early stopping, checkpoints. It works without TFX."""
 
 import math
 import tempfile
@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from din_trainer.config import TrainingConfig
+from din_trainer.errors import TrainingDiverged
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.checkpoints import Checkpoints, SaveOften
 from din_trainer.training.compile_model import compile_model
+from din_trainer.training.divergence import DivergenceCheck
 from din_trainer.training.progress_log import ProgressLog, progress
 from din_trainer.training.validation import Validation
 
@@ -43,12 +46,15 @@ def train(
     """Trains a model; the weights of the epoch with the best validation AUC are kept.
 
     Args:
-        model: With its weights made; call `seed_everything` before.
-        train_epoch: The batches (features, label[, weight]) of an epoch by its number from 0, the same each time: `Split.epoch`.
-        validation_data: The same, of the split that training selects on.
+        model: A model with its weights made. Call `seed_everything` before it is made.
+        train_epoch: Returns the batches (features, label[, weight]) of an epoch by its number from 0, the same each time: `Split.epoch`.
+        validation_data: Batches of the same form, of the split that selects the best epoch.
         log_dir: Where TensorBoard's logs go, if anywhere.
-        checkpoint_dir: Where the state of the training is kept, for the next call to go on from if this one is cut off. Removed at the end.
-        checkpoint_seconds: Between two checkpoints within an epoch.
+        checkpoint_dir: Where the state of the training is kept. If this call is killed, the next one continues from it. Removed at the end.
+        checkpoint_seconds: Time between two checkpoints within an epoch.
+
+    Raises:
+        TrainingDiverged: The loss, a weight or a validation figure is NaN or infinite. Its checkpoints are removed.
     """
     if checkpoint_dir is None:
         with tempfile.TemporaryDirectory(prefix="din-training-") as folder:
@@ -57,8 +63,9 @@ def train(
     compile_model(model)
     checkpoints = Checkpoints(model, checkpoint_dir)
     if checkpoints.resumed:
-        progress.info("goes on after epoch %d, step %d", checkpoints.epoch, checkpoints.step)
+        progress.info("continues after epoch %d, step %d", checkpoints.epoch, checkpoints.step)
     callbacks: list[Any] = [
+        DivergenceCheck(),  # before anything is saved
         Validation(model, validation_data),  # before those that read its figures
         SaveOften(checkpoints, checkpoint_seconds),
         ProgressLog(settings.batch_size),
@@ -66,12 +73,21 @@ def train(
     if log_dir is not None:
         callbacks.append(keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
     epochs = []
-    while checkpoints.epoch < settings.epochs and checkpoints.epoch - checkpoints.best_epoch < max(settings.patience, 1):
-        epoch = checkpoints.epoch
-        batches = train_epoch(epoch).skip(checkpoints.step)
-        history = model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=callbacks, verbose=0).history
-        epochs.append({name: values[-1] for name, values in history.items()})
-        checkpoints.end_epoch(epochs[-1]["val_auc"])
+    try:
+        while _continues(checkpoints, settings):
+            epoch = checkpoints.epoch
+            batches = train_epoch(epoch).skip(checkpoints.step)
+            history = model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=callbacks, verbose=0).history
+            epochs.append({name: values[-1] for name, values in history.items()})
+            checkpoints.end_epoch(epochs[-1]["val_auc"])
+    except TrainingDiverged:
+        checkpoints.forget()
+        raise
     checkpoints.restore_best()
     checkpoints.forget()
     return Trained(model, epochs)
+
+
+def _continues(checkpoints: Checkpoints, settings: TrainingConfig) -> bool:
+    """Whether another epoch is trained."""
+    return checkpoints.epoch < settings.epochs and checkpoints.epoch - checkpoints.best_epoch < max(settings.patience, 1)

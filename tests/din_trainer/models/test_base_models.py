@@ -6,7 +6,7 @@ import pytest
 
 from din_trainer.config import DINConfig
 from din_trainer.models.make_model import MODELS, make_model
-from tests.din_trainer.models.test_din import SIZES, make_batch
+from tests.din_trainer.batches import SIZES, make_batch
 
 
 def make(kind, numbers=0, **features):

@@ -9,21 +9,8 @@ from din_trainer.layers.mlp import MLP
 from din_trainer.models.din import DIN
 from din_trainer.models.make_model import make_model as make_untrained
 from tests.din_trainer import textbook
+from tests.din_trainer.batches import SIZES, make_batch
 from tests.transforming import with_large_weights
-
-SIZES = {"item": 30, "category": 9, "user_id": 12}
-
-
-def make_batch(rows, length=6, seed=0):
-    rng = np.random.default_rng(seed)
-    real = np.arange(length) < rng.integers(0, length + 1, rows)[:, None]
-    return {
-        "user_id": rng.integers(1, 12, rows),
-        "candidate_item_id": rng.integers(1, 30, rows),
-        "candidate_category_id": rng.integers(1, 9, rows),
-        "historical_item_ids": rng.integers(1, 30, (rows, length)) * real,
-        "historical_category_ids": rng.integers(1, 9, (rows, length)) * real,
-    }
 
 
 def take(batch, rows):

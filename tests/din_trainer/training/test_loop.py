@@ -17,14 +17,7 @@ from din_trainer.training.compile_model import make_optimizer
 from din_trainer.training.lazy_adam import LazyAdam
 from din_trainer.training.loop import seed_everything, train
 from din_trainer.training.validation import Validation
-from tests.din_trainer.models.test_din import SIZES, make_batch
-
-
-def dataset(rows, seed, rate=0.5, shuffle=None):
-    batch = make_batch(rows, seed=seed)
-    labels = (np.random.default_rng(seed).random(rows) < rate).astype(np.int64)
-    data = tf.data.Dataset.from_tensor_slices((batch, labels))
-    return (data if shuffle is None else data.shuffle(rows, seed=shuffle)).batch(64), batch, labels
+from tests.din_trainer.batches import SIZES, make_batch, make_dataset, make_labels
 
 
 class Fixed:
@@ -66,12 +59,13 @@ def test_the_best_epoch_s_weights_are_kept(tmp_path):
     """On noise the validation AUC falls after a while; the model that comes out is the one of the best epoch."""
     config = DINConfig.model_validate({"training": {"epochs": 30, "patience": 2, "learning_rate": 0.01, "batch_size": 64}})
     seed_everything(0, deterministic=False)
-    validation, batch, labels = dataset(500, 2)
-    train_data = dataset(500, 1)[0]
+    train_data, validation = make_dataset(500, 1), make_dataset(500, 2)
     model, epochs = train(make_model(config, SIZES), lambda epoch: train_data, validation, tmp_path)
     aucs = [epoch["val_auc"] for epoch in epochs]
     assert np.argmax(aucs) == len(aucs) - 3 and len(aucs) < 30
-    assert sklearn.metrics.roc_auc_score(labels, np.asarray(model(batch))) == pytest.approx(max(aucs), abs=1e-4)
+    assert sklearn.metrics.roc_auc_score(make_labels(500, 2), np.asarray(model(make_batch(500, seed=2)))) == pytest.approx(
+        max(aucs), abs=1e-4
+    )
     assert list(tmp_path.rglob("events.out.tfevents.*"))
 
 
@@ -84,7 +78,7 @@ def train_in(folder: Path | None, **options):
     config = DINConfig.model_validate(CONFIG)
     seed_everything(5, deterministic=True)
     model = make_model(config, SIZES)
-    return train(model, lambda epoch: dataset(ROWS, 1, shuffle=epoch)[0], dataset(300, 2)[0], None, folder, **options)
+    return train(model, lambda epoch: make_dataset(ROWS, 1, shuffle=epoch), make_dataset(300, 2), None, folder, **options)
 
 
 KILLED = """

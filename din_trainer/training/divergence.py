@@ -1,0 +1,36 @@
+"""Stops a training whose loss or weights are no longer finite numbers."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from din_trainer.config import TrainingConfig
+from din_trainer.errors import TrainingDiverged
+
+
+def diverged(reason: str, epoch: int, settings: TrainingConfig) -> TrainingDiverged:
+    """The error for a training that diverged, with what to change; epochs are counted from 1."""
+    rate, clip = f"training.learning_rate (now {settings.learning_rate})", settings.clip_norm
+    advice = f"{rate}, or set training.clip_norm (now not set)" if clip is None else f"{rate} or training.clip_norm (now {clip})"
+    return TrainingDiverged(f"Training diverged in epoch {epoch}: {reason}. Lower {advice}.")
+
+
+class DivergenceCheck(keras.callbacks.Callback):
+    """Raises `TrainingDiverged` when the loss or a weight is NaN or infinite.
+
+    It reads the mean loss that Keras hands to all callbacks, once every `steps_per_execution` steps, and the weights after each epoch.
+    """
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch + 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {})["loss"]
+        if not math.isfinite(loss):
+            raise diverged(f"the loss is {loss}", self._epoch, self.model.din_config.training)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for weight in self.model.weights:
+            if weight.dtype.startswith("float") and not tf.reduce_all(tf.math.is_finite(weight.value)):
+                raise diverged(f"{weight.path} is not finite", self._epoch, self.model.din_config.training)
