@@ -56,7 +56,7 @@ class TrainingConfig(Frozen):
     clip_norm: float | None = Field(None, gt=0, description="The most that the norm of all gradients together may be.")
     regularization: float = Field(0.0, ge=0, description="λ of the mini-batch aware regularisation.")
     negative_rate: float = Field(1.0, gt=0, le=1, description="Share of the negatives that training sees; probabilities stay calibrated.")
-    patience: int = Field(1, ge=0, description="Epochs without a better validation AUC after which training stops.")
+    patience: int = Field(1, ge=0, description="Training stops after this many epochs in a row without a better validation AUC; 0: never.")
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="Bit-equal weights from one seed, at some cost in speed.")
 

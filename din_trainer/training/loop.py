@@ -90,4 +90,5 @@ def train(
 
 def _continues(checkpoints: Checkpoints, settings: TrainingConfig) -> bool:
     """Whether another epoch is trained."""
-    return checkpoints.epoch < settings.epochs and checkpoints.epoch - checkpoints.best_epoch < max(settings.patience, 1)
+    waited = checkpoints.epoch - checkpoints.best_epoch  # epochs without a better AUC
+    return checkpoints.epoch < settings.epochs and (settings.patience == 0 or waited < settings.patience)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from din_trainer.config import DINConfig, TrainingConfig
 from din_trainer.models.make_model import make_model
+from din_trainer.training import loop
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.compile_model import make_optimizer
 from din_trainer.training.lazy_adam import LazyAdam
@@ -67,6 +68,32 @@ def test_the_best_epoch_s_weights_are_kept(tmp_path):
         max(aucs), abs=1e-4
     )
     assert list(tmp_path.rglob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("patience", "aucs"),
+    [
+        (0, [0.6, 0.5, 0.5, 0.7, 0.6, 0.6]),
+        (1, [0.6, 0.5]),
+        (2, [0.6, 0.5, 0.5]),
+        (3, [0.6, 0.5, 0.5, 0.7, 0.6, 0.6]),
+    ],
+)
+def test_patience_is_the_number_of_epochs_in_a_row_without_a_better_auc(patience, aucs, monkeypatch):
+    """The same AUC again is not better; 0 means that no epoch is left out."""
+
+    class Given(keras.callbacks.Callback):
+        def __init__(self, model, data):
+            super().__init__()
+
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_auc"] = [0.6, 0.5, 0.5, 0.7, 0.6, 0.6][epoch]
+
+    monkeypatch.setattr(loop, "Validation", Given)
+    settings = {"model": {"kind": "lr"}, "training": {"epochs": 6, "patience": patience, "batch_size": 64}}
+    batch = make_dataset(64, 1)
+    trained = train(make_model(DINConfig.model_validate(settings), SIZES), lambda epoch: batch, batch)
+    assert [epoch["val_auc"] for epoch in trained.epochs] == aucs
 
 
 EPOCHS, ROWS = 2, 64 * 70  # 70 batches an epoch: two calls of 32 steps and one of 6
