@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from din_trainer.pins import adam_moments
+
 
 def _with_unique_rows(gradient: Any) -> Any:
     """Adds up the parts of a row's gradient, so that each row stands once; a dense gradient stays as it is."""
@@ -41,8 +43,7 @@ class LazyAdam(keras.optimizers.Adam):
         return tf.clip_by_global_norm(grads, self.global_clipnorm)[0] if self.global_clipnorm else grads
 
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
-        index = self._get_variable_index(variable)
-        first, second = self._momentums[index].value, self._velocities[index].value
+        first, second = adam_moments(self, variable)
         learning_rate = tf.cast(learning_rate, variable.dtype)
         step = tf.cast(self.iterations + 1, variable.dtype)
         decay_1, decay_2 = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)

@@ -1,0 +1,34 @@
+"""Each pin against the installed Keras: what fails here after an upgrade must be fixed in `din_trainer/pins.py` or in LazyAdam."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from din_trainer import pins
+from din_trainer.training.lazy_adam import LazyAdam
+
+
+def test_adam_keeps_two_moments_of_each_variable():
+    """After one step from zero they are (1 − β₁) g and (1 − β₂) g²."""
+    first, second = keras.Variable(np.zeros((2, 3)), dtype="float32"), keras.Variable(np.zeros(4), dtype="float32")
+    adam = keras.optimizers.Adam(0.1, beta_1=0.9, beta_2=0.99)
+    gradients = [np.full((2, 3), 2.0, np.float32), np.full(4, 3.0, np.float32)]
+    adam.apply([tf.constant(gradient) for gradient in gradients], [first, second])
+    for variable, gradient in zip((first, second), gradients, strict=True):
+        m, v = pins.adam_moments(adam, variable)
+        np.testing.assert_allclose(m, 0.1 * gradient, rtol=1e-5)
+        np.testing.assert_allclose(v, 0.01 * gradient**2, rtol=1e-5)
+
+
+def test_keras_calls_the_overridden_clip_gradients():
+    calls = []
+
+    class Spy(LazyAdam):
+        def _clip_gradients(self, grads):
+            calls.append(grads)
+            return super()._clip_gradients(grads)
+
+    variable, gradient = keras.Variable(np.zeros(2), dtype="float32"), tf.constant([3.0, 4.0])
+    Spy(0.1, global_clipnorm=1.0).apply([gradient], [variable])
+    (seen,) = calls
+    np.testing.assert_array_equal(seen, [gradient])
