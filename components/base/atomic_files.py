@@ -16,13 +16,14 @@ def write_whole(path: Path, lines: Iterable[str]) -> None:
     aside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "w", encoding="utf-8") as file:
-            file.writelines(lines)
-        os.replace(aside, path)
+        try:
+            with open(aside, "w", encoding="utf-8") as file:
+                file.writelines(lines)
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): name another place, or free some space.") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

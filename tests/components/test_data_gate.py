@@ -1,4 +1,4 @@
-"""Anomalies in words."""
+"""The sentences for anomalies."""
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 

@@ -1,10 +1,8 @@
-"""What UserBootstrap makes of scored impressions; the intervals themselves have tests of their own."""
+"""The slices and intervals that UserBootstrap writes. `evaluation/test_poisson_bootstrap.py` tests the intervals themselves."""
 
 import numpy as np
-import pytest
 from sklearn.metrics import roc_auc_score
 
-from components.evaluation.curve_points import curves
 from components.user_bootstrap import evaluate
 
 
@@ -26,7 +24,7 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def test_slices_have_their_counts_in_the_order_of_their_numbers():
+def test_slices_have_their_counts_and_are_sorted_by_number():
     scored = Scored()
     result = evaluate(scored, SETTINGS)
     assert [row["slice"] for row in result["slices"]] == ["overall", "popularity=3-5", "popularity=11-20"]
@@ -37,13 +35,13 @@ def test_slices_have_their_counts_in_the_order_of_their_numbers():
     assert [sorted(row["metrics"]) for row in result["slices"]] == [["auc", "gauc"], ["auc"], ["auc"]]
 
 
-def test_intervals_hold_the_value():
+def test_an_interval_contains_the_value():
     scored = Scored()
     low, high = evaluate(scored, SETTINGS)["slices"][0]["metrics"]["auc"]["candidate"]
     assert low < roc_auc_score(scored.columns["label"], scored.scores["candidate"]) < high
 
 
-def test_without_users_each_impression_is_one():
+def test_without_users_impressions_are_drawn():
     result = evaluate(Scored(), {**SETTINGS, "user": "", "slices": [{"features": [], "metrics": ["auc"]}]})
     assert result["slices"][0]["users"] is None
     assert result["slices"][0]["metrics"]["auc"]["candidate"][0] is not None
@@ -56,17 +54,3 @@ def test_without_users_requests_are_drawn():
     by_request = evaluate(scored, {**settings, "user": "", "request": "request_id"})
     assert by_request["slices"][0]["metrics"] == evaluate(scored, {**settings, "user": "request_id"})["slices"][0]["metrics"]
     assert by_request["slices"][0]["metrics"] != evaluate(scored, {**settings, "user": ""})["slices"][0]["metrics"]
-
-
-def test_curves_are_scikit_learn_s():
-    scored = Scored()
-    label, score = scored.columns["label"], scored.scores["candidate"]
-    found = curves(label, score)
-    assert np.trapezoid(found["roc"]["tpr"], found["roc"]["fpr"]) == pytest.approx(roc_auc_score(label, score), abs=2e-3)
-    assert sum(found["scores"]["clicked"]) == label.sum() and sum(found["scores"]["not_clicked"]) == 300 - label.sum()
-    assert sum(found["calibration"]["examples"]) == 300
-    assert np.average(found["calibration"]["observed"], weights=found["calibration"]["examples"]) == pytest.approx(label.mean())
-
-
-def test_one_class_has_no_curves():
-    assert curves(np.zeros(3), np.array([0.1, 0.2, 0.3])) is None

@@ -1,4 +1,4 @@
-"""The verdict from what each gate found."""
+"""The verdict, from the results of all gates."""
 
 import json
 
@@ -13,7 +13,7 @@ RULE = {"metric": "auc", "better": "higher", "slice": {}, "min_examples": 0, "at
 
 
 def run_verdict(tmp_path, monkeypatch, sameness=None, loading=None, auc=0.8):
-    """Runs the component on what the gates say; all of them agree by default."""
+    """Runs the component on the results of the gates. By default all of them pass the model."""
     given = {
         "evaluation": standard_artifacts.ModelEvaluation(),
         "intervals": ConfidenceIntervals(),

@@ -1,4 +1,4 @@
-"""Fingerprints of a small project made up for these tests; `tests/pipeline/test_dag.py` has those of the pipeline's own nodes."""
+"""Fingerprints of a small made-up project. `tests/pipeline/test_dag.py` tests those of the pipeline's nodes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each pin against the installed libraries: what fails here after an upgrade has to be fixed in `components/base/pins.py`."""
+"""Tests each pin with the installed libraries. If one fails after an upgrade, fix it in `components/base/pins.py`."""
 
 import logging
 
@@ -16,7 +16,7 @@ from components.base import pins
 
 @pytest.fixture(scope="module")
 def logged(tmp_path_factory):
-    """What LocalDagRunner logs of a pipeline of one node."""
+    """The log records of LocalDagRunner for a pipeline with one node."""
     folder = tmp_path_factory.mktemp("pipeline")
     node = Importer(source_uri=str(folder), artifact_type=standard_artifacts.Model).with_id("Only")
     metadata = sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))

@@ -1,4 +1,4 @@
-"""Thresholds against metrics, with the numbers worked out by hand."""
+"""Metrics are judged by thresholds, with numbers calculated by hand."""
 
 import pytest
 
@@ -14,7 +14,7 @@ AUC, LOG_LOSS = rule("auc", at_least=0.6, worse_by_at_most=0.01), rule("log_loss
 
 
 def row(key=(), examples=1000, **metrics):
-    """A slice of `join`. A metric is a value, or (value, low, high) and the same of the change."""
+    """A slice as `join` returns it. A metric is given as its value, or as (value, low, high) and the same for its change."""
     text = ", ".join(f"{feature}={value}" for feature, value in key) or "overall"
     return {
         "slice": text,
@@ -46,7 +46,7 @@ def test_bounds_include_their_value():
     assert passed(found) == [("auc", "value", True), ("log_loss", "value", True)]
 
 
-def test_changes_are_held_against_the_baseline_in_the_right_direction():
+def test_changes_are_compared_with_the_baseline_in_the_right_direction():
     worse = judge([AUC, LOG_LOSS], [row(auc=against(0.70, 0.72), log_loss=against(0.45, 0.40))])
     assert passed(worse) == [
         ("auc", "value", True), ("auc", "change", False), ("log_loss", "value", True), ("log_loss", "change", False)
@@ -100,7 +100,7 @@ BY_ACTIVITY = rule("auc", {"user_activity": "*"}, at_least=0.5, worse_by_at_most
 
 
 def test_a_slice_where_a_metric_is_not_defined_is_not_judged():
-    """As the AUC of one class. There is a row for each bound all the same, which says that it was not judged."""
+    """For example the AUC of one class. Each bound still has a row, which shows that it was not judged."""
     found = judge([BY_ACTIVITY], [row(auc=against(0.7, 0.7)), row([("user_activity", "0")], auc=UNDEFINED)])
     assert [(r["kind"], r["judged"], r["passed"]) for r in found] == [("value", False, True), ("change", False, True)]
 
@@ -119,7 +119,7 @@ def test_a_refusal_is_one_sentence_with_the_numbers():
     assert explain_refusal(judge([AUC, LOG_LOSS], [row(auc=0.9, log_loss=0.1)]), 0.95) is None
 
 
-def test_a_refusal_for_want_of_confidence_has_the_interval():
+def test_a_refusal_because_of_confidence_has_the_interval():
     confident = AUC._replace(confident=True)
     found = judge([confident], [row(auc=((0.62, 0.59, 0.65), (0.001, -0.02, 0.022)))])
     assert explain_refusal(found, 0.9) == (

@@ -1,4 +1,4 @@
-"""Intervals against a plain loop over the same draws, and against what is known of the truth."""
+"""Intervals against a plain loop over the same draws, and against a known true value."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def make_slice(seed=0, count=400, users=40, metrics=METRICS):
 
 
 def drawn_by_repetition(cut, model, draws):
-    """The metrics of impressions that are really repeated, each draw of a user as a user of its own."""
+    """The metrics of really repeated impressions. Each draw of a user is another user."""
     rows = np.repeat(np.arange(len(cut.label)), draws[cut.user])
     copy = np.concatenate([np.arange(draws[user]) for user in cut.user]) if len(rows) else rows
     label, score = cut.label[rows], cut.scores[model][rows]
@@ -30,7 +30,7 @@ def drawn_by_repetition(cut, model, draws):
     return {**{name: function(label, score) for name, function in ranked.items()}, **additive}
 
 
-def test_is_a_loop_over_repeated_users():
+def test_is_the_same_as_a_loop_over_repeated_users():
     cut = make_slice()
     found = intervals([cut], 40, 50, 0.9, seed=3)[0]
     draws = np.concatenate(list(draw_weights(40, 50, seed=3)), axis=1).T  # (R, U)
@@ -42,8 +42,7 @@ def test_is_a_loop_over_repeated_users():
         assert found[name]["change"] == pytest.approx(change, abs=1e-9), name
 
 
-def test_draws_come_in_parts_that_are_the_same_draws_for_all_slices():
-    """A slice of everything has the intervals of everything."""
+def test_all_slices_use_the_same_draws():
     cut = make_slice()
     both = intervals([cut, cut], 40, 30, 0.95, seed=0)
     assert both[0] == both[1]
@@ -59,7 +58,7 @@ def test_no_replicates_are_no_intervals():
 
 
 def test_many_scores_are_binned_without_harm():
-    """5,000 different scores in levels: the interval is that of a loop over the scores themselves."""
+    """With 5,000 different scores in levels, the interval is that of a loop over the scores themselves."""
     rng = np.random.default_rng(0)
     score, user = rng.random(5000), rng.integers(300, size=5000)
     label = (rng.random(5000) < score).astype(np.float64)
@@ -71,14 +70,14 @@ def test_many_scores_are_binned_without_harm():
 
 
 def test_few_users_have_no_interval():
-    """One user's impressions say nothing of other users."""
+    """Few users say nothing about other users."""
     cut = make_slice()
     assert intervals([cut._replace(user=cut.user % 9)], 9, 50, 0.95, seed=0)[0]["auc"]["candidate"] == (None, None)
     assert intervals([cut._replace(user=cut.user % 10)], 10, 50, 0.95, seed=0)[0]["auc"]["candidate"] != (None, None)
 
 
 def test_an_interval_needs_most_of_its_replicates():
-    """One click: a third of the draws has none."""
+    """There is one click, so a third of the draws have none."""
     cut = make_slice()
     label = np.zeros(len(cut.label))
     label[0] = 1
@@ -98,7 +97,7 @@ def test_one_class_has_no_interval():
 
 
 def test_covers_the_truth_as_often_as_it_says():
-    """Users have rates of their own, so impressions are not independent: 200 data sets, the intervals of 90 % of each one's calibration."""
+    """Click rates differ between users, so impressions are not independent. 200 data sets; a 90 % interval of the calibration of each."""
     rng = np.random.default_rng(0)
     covered = 0
     for _ in range(200):

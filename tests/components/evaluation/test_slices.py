@@ -10,7 +10,7 @@ def found(columns, count=5):
     return {key: rows.tolist() for key, rows in slice_rows(columns, count)}
 
 
-def test_no_feature_is_everything():
+def test_without_features_there_is_one_slice_of_all_rows():
     assert found({}) == {(): [0, 1, 2, 3, 4]}
 
 
@@ -19,7 +19,7 @@ def test_by_one_feature_without_the_rows_that_lack_it():
     assert found({"x": column}) == {(("x", "a"),): [0, 3], (("x", "b"),): [2, 4]}
 
 
-def test_by_two():
+def test_by_two_features():
     a, b = np.array([1, 1, 2, 2, 1]), np.array(["u", "v", "u", "u", "u"], dtype=object)
     assert found({"a": a, "b": b}) == {
         (("a", 1), ("b", "u")): [0, 4],
@@ -28,7 +28,7 @@ def test_by_two():
     }
 
 
-def test_nobody_has_the_feature():
+def test_a_feature_that_is_always_missing_has_no_slices():
     assert found({"x": np.array([None] * 5, dtype=object)}) == {}
 
 

@@ -1,4 +1,4 @@
-"""Configurations: layers, nearest keys, shipped files."""
+"""Reading of configurations: overrides, messages with the nearest key, shipped files."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_shipped_configurations_load_under_their_own_name(name):
     assert load_config(name).name == name
 
 
-def test_layers_lie_over_each_other(tmp_path):
+def test_a_file_overrides_the_default_and_set_overrides_both(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('name = "mine"\n[training]\nepochs = 7\nbatch_size = 32\n[evaluation.thresholds.auc]\nat_least = 0.7\n')
     config = load_config(str(file), ["training.epochs=9", "model.kind=base", "model.hidden=[8, 4]"])
@@ -28,7 +28,7 @@ def test_layers_lie_over_each_other(tmp_path):
     assert (auc.at_least, auc.worse_by_at_most) == (0.7, 0.005)  # the second one from default.toml
 
 
-def test_features_are_added_and_taken_away_by_table():
+def test_features_are_added_and_removed_by_table():
     config = load_config(
         None, ["features.user.age.dtype=bytes", "features.context.hour.kind=numeric", "features.behaviours.category=false"]
     )

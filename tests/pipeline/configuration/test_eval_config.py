@@ -1,4 +1,4 @@
-"""The EvalConfig and what the other judges are told, from the configuration."""
+"""TFMA's EvalConfig and the settings of UserBootstrap and Verdict, from the configuration."""
 
 import json
 
@@ -21,7 +21,7 @@ def metrics(eval_config):
     return {json.loads(f"{{{metric.config}}}")["name"]: metric for metric in eval_config.metrics_specs[0].metrics}
 
 
-def test_thresholds_bind_the_overall_slice_alone():
+def test_thresholds_hold_for_the_overall_slice_only():
     auc = metrics(make_eval_config(load_config(), requests=False))["auc"]
     assert not auc.HasField("threshold")
     assert [list(t.slicing_specs) for t in auc.per_slice_thresholds] == [[config_pb2.SlicingSpec()]]
@@ -82,7 +82,7 @@ def test_metrics_that_the_data_lacks_are_not_asked_for(settings, requests, missi
     assert {"auc", "gauc", "ndcg_10", "mrr", "one_class_users"} - set(asked) == missing
 
 
-def test_a_slice_that_tears_requests_apart_has_no_metric_within_them():
+def test_a_slice_with_only_some_impressions_of_a_request_has_no_metric_within_requests():
     slices = {tuple(cut["features"]): cut["metrics"] for cut in bootstrap_request(load_config(None, [CROSS]), requests=True)["slices"]}
     assert "ndcg_10" in slices[()] and "ndcg_10" in slices[("user_activity",)]
     assert "ndcg_10" not in slices[("user_activity", "item_popularity")] and "gauc" in slices[("user_activity", "item_popularity")]
@@ -123,7 +123,7 @@ def test_a_declared_feature_is_not_overwritten_by_a_column():
         load_config(None, ["features.user.user_activity.dtype=bytes"])
 
 
-def test_data_without_users_is_told_what_to_do():
+def test_a_slice_by_user_activity_needs_users():
     with pytest.raises(InputError, match="user_activity counts user_id, which is not declared"):
         load_config(None, ["features.user.user_id=false"])
 

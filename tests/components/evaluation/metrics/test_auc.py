@@ -1,4 +1,4 @@
-"""Areas under curves against scikit-learn, at any click rate and in any order of the rows."""
+"""AUC and average precision against scikit-learn, at any click rate and in any order of the rows."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from components.evaluation.metrics.auc import RANKED, level_counts
 
 EXPECTED = {"auc": roc_auc_score, "pr_auc": average_precision_score}
-PRECISE = {"auc": 1e-4, "pr_auc": 0.01}  # relative; scores of one level are ties
+PRECISE = {"auc": 1e-4, "pr_auc": 0.01}  # relative error; scores of one level are ties
 
 
 def area(name, label, score):

@@ -13,7 +13,7 @@ def user_by_user(user, score, label):
 
 
 def impressions(seed, users=200, count=5000):
-    """Users of very different activity, in no order; scores with ties; some users of one class."""
+    """Users with very different numbers of impressions, in random order; scores with ties; some users with one class."""
     rng = np.random.default_rng(seed)
     user = np.minimum(rng.geometric(0.03, count), users)
     label = rng.integers(2, size=count)

@@ -1,4 +1,4 @@
-"""Ids as numbers, and requests within users."""
+"""Numbers for ids, and for requests within users."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ def test_numbers_in_order_of_appearance():
     assert numbers(np.array([b"x", None, b"x", b"y"], object)).tolist() == [0, -1, 0, 1]
 
 
-def test_requests_that_users_number_for_themselves():
+def test_request_ids_that_are_unique_only_within_a_user():
     user, request = np.array([1, 1, 2, 2, 2]), np.array([5, 6, 5, None, 5], object)
     found = numbers_within(user, request)
     assert found[3] == -1 and found[2] == found[4]

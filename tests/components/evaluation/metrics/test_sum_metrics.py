@@ -1,4 +1,4 @@
-"""Every metric against scikit-learn or a plain loop, and its sums added up in parts."""
+"""Every metric against scikit-learn or a plain loop, and from the sums of parts of the data."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.components.evaluation.metrics.test_gauc import user_by_user
 
 
 def impressions(seed=0, count=3000):
-    """Users in no order, requests of a user each, scores with ties."""
+    """Users in random order, each request of one user, scores with ties."""
     rng = np.random.default_rng(seed)
     request = rng.integers(600, size=count)
     user = request % 97
@@ -24,7 +24,7 @@ def value(name, x):
 
 
 def by_request(x, metric):
-    """Mean over the requests with a click; the clicked of equal scores come last."""
+    """The mean of a metric over the requests with a click. Among equal scores clicks come last."""
     results = []
     for request in np.unique(x.request):
         rows = np.flatnonzero(x.request == request)
@@ -39,7 +39,7 @@ def reciprocal_rank(labels):
 
 
 def ndcg(labels, k=10):
-    """scikit-learn's, told the ranking by scores without ties."""
+    """The NDCG of scikit-learn, for labels in ranked order."""
     return metrics.ndcg_score([labels], [range(len(labels), 0, -1)], k=k) if len(labels) > 1 else 1.0
 
 

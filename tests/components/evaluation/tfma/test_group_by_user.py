@@ -1,4 +1,4 @@
-"""The extracts that TFMA's metrics get: each impression once a slice, each user in one place."""
+"""The extracts for TFMA's metrics: each impression once in each of its slices, each user in one extract."""
 
 import apache_beam as beam
 import numpy as np

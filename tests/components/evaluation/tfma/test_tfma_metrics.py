@@ -1,4 +1,4 @@
-"""The metrics in TFMA's own pipeline, by any EvalConfig, against NumPy and scikit-learn."""
+"""The metrics in TFMA's own pipeline, with a plain EvalConfig, against NumPy and scikit-learn."""
 
 import numpy as np
 import pandas as pd
@@ -63,7 +63,7 @@ def test_metrics_of_impressions_are_numpy_s(analysed):
         assert found[()][name] == pytest.approx(value(name, x), abs=1e-6), name  # TFMA has predictions in float32
 
 
-def test_user_level_slices_have_a_gauc_of_their_own(analysed):
+def test_slices_by_a_user_level_feature_have_their_own_gauc(analysed):
     x, found = analysed
     for group in (0, 1):
         rows = x.user % 2 == group
@@ -80,6 +80,6 @@ def test_a_metric_of_impressions_with_a_query_is_refused():
         LogLoss().computations(query_key="user")
 
 
-def test_nothing_is_nan():
+def test_gauc_of_no_impressions_is_nan():
     combiner = GAUC(key="user").computations()[0].combiner
     assert np.isnan(next(iter(combiner.extract_output(combiner.create_accumulator()).values())))
