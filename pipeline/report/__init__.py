@@ -1,1 +1,1 @@
-"""The report of a run: what goes into it, and the page that shows it."""
+"""The HTML report of a run and the comparison of two runs: what is read for them, and the pages that show it."""

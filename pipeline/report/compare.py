@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""The comparison of two runs, as an HTML page or as JSON."""
 
 from pathlib import Path
 from typing import Any
@@ -25,22 +25,28 @@ _SECTIONS = (
 
 
 def read_comparison(first: Path, second: Path, workspace: Path) -> dict[str, Any]:
-    """Two runs' content, and what differs, as plain JSON.
+    """Returns the content of two runs and their differences, as plain JSON.
 
     Raises:
-        InputError: As `read_content`.
+        InputError: As in `read_content`.
     """
     return _compare(read_content(first, workspace), read_content(second, workspace))
 
 
 def write_comparison(first: Path, second: Path, workspace: Path, out: Path) -> Path:
-    """Writes two runs side by side into one HTML file, as `write_report` does one run.
+    """Writes the comparison of two runs as one HTML file.
+
+    Args:
+        first: The folder of the first run.
+        second: The folder of the second run.
+        workspace: The workspace of both.
+        out: The file.
 
     Returns:
         `out`.
 
     Raises:
-        InputError: As `write_report`.
+        InputError: As in `write_report`.
     """
     one, other = read_content(first, workspace), read_content(second, workspace)
     write_whole(out, [_render(one, other)])
@@ -59,7 +65,7 @@ def _render(first: Content, second: Content) -> str:
     names = [content.summary["run_id"] for content in (first, second)]
     slices = _slices(first, second)
     return render_page(
-        f"{names[0]} beside {names[1]}",
+        f"{names[0]} and {names[1]}",
         "comparison",
         _SECTIONS,
         charts=_charts(first, second),
@@ -75,7 +81,7 @@ def _render(first: Content, second: Content) -> str:
 
 
 def _metrics(first: Content, second: Content) -> list[dict[str, Any]]:
-    """A row a metric that either run has: both estimates, and second − first where both are known."""
+    """Returns a row for each metric of either run: both estimates, and second − first if both are known."""
     one, other = overall(first), overall(second)
     rows = []
     for name in REPORTED:
@@ -94,7 +100,7 @@ def _configuration(first: Content, second: Content) -> list[Any]:
 
 
 def _slices(first: Content, second: Content) -> list[dict[str, Any]]:
-    """The second run's slices that the first has too, with the first as their baseline."""
+    """Returns the slices of the second run that the first run has as well, with the first run as their baseline."""
     known = {entry["slice"]: entry["metrics"] for entry in (first.evaluation or {}).get("slices") or []}
     return [
         {**entry, "metrics": {name: _beside(found, known[entry["slice"]].get(name)) for name, found in entry["metrics"].items()}}
@@ -104,7 +110,7 @@ def _slices(first: Content, second: Content) -> list[dict[str, Any]]:
 
 
 def _beside(found: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
-    """An estimate with its interval, and another run's in place of the baseline's."""
+    """Returns an estimate with its interval, with the value of another run as its baseline."""
     compared = estimate(found["value"], other["value"] if other else None)
     return {**compared, "low": found["low"], "high": found["high"]}
 

@@ -1,4 +1,4 @@
-"""HTML pages that hold all they need: styles, scripts and data. All that comes from data is escaped."""
+"""Renders HTML pages from templates. A page contains all that it needs: styles, scripts and data. Everything from the data is escaped."""
 
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ _FILTERS = (compact, count, interval, metric_name, number, share, short, signed,
 
 
 class Section(NamedTuple):
-    """A part of a page: `templates/<folder>/<name>.html` under a heading."""
+    """A part of a page: the template `templates/<folder>/<name>.html` under a heading."""
 
     name: str
     heading: str
@@ -33,15 +33,15 @@ class Section(NamedTuple):
 def render_page(
     title: str, folder: str, sections: tuple[Section, ...], charts: dict[str, list[Chart]], slices: dict[str, Any] | None, **context: Any
 ) -> str:
-    """A whole page.
+    """Renders a page.
 
     Args:
-        title: Of the page.
-        folder: Of the sections' templates.
-        sections: From top to bottom.
-        charts: By section.
-        slices: From `slice_table`.
-        **context: What the templates show.
+        title: The title of the page.
+        folder: The folder of the sections' templates.
+        sections: The sections from top to bottom.
+        charts: The charts by the section's name.
+        slices: The result of `slice_table`; None if there are no slices.
+        **context: The variables of the templates.
     """
     environment = Environment(
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -1,31 +1,31 @@
-"""How figures, metrics and verdicts are put into words."""
+"""Formats numbers, names of metrics and verdicts as text for people."""
 
 import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
-_LONGEST = 80  # characters of a value that are shown
+_LONGEST = 80  # characters that are shown of a value
 
 
-class Words(NamedTuple):
-    """Of a metric: its name, and what it says."""
+class MetricText(NamedTuple):
+    """The name of a metric, and what the metric means."""
 
     name: str
     meaning: str
 
 
-METRIC_WORDS = {
-    "auc": Words("AUC", "chance that a clicked impression scores above one that was not"),
-    "gauc": Words("GAUC", "AUC within each user's impressions, averaged by impressions"),
-    "one_class_users": Words("One-class users", "share of users that GAUC skips: all of theirs clicked, or none"),
-    "pr_auc": Words("PR-AUC", "area under precision by recall"),
-    "log_loss": Words("Log loss", "lower is better"),
-    "normalized_entropy": Words("Normalised entropy", "log loss over that of the click rate alone; lower is better"),
-    "calibration": Words("Calibration", "clicks predicted over clicks observed; 1 is best"),
-    "calibration_error": Words("Calibration error", "mean distance of predicted from observed rate; lower is better"),
-    "accuracy": Words("Accuracy", "share on the right side of 0.5"),
-    "ndcg_10": Words("NDCG@10", "ranking within requests"),
-    "mrr": Words("MRR", "mean reciprocal rank of the first click of a request"),
+METRIC_TEXTS = {
+    "auc": MetricText("AUC", "chance that a clicked impression has a higher score than one that was not clicked"),
+    "gauc": MetricText("GAUC", "AUC within each user's impressions, weighted by their number"),
+    "one_class_users": MetricText("One-class users", "share of users that GAUC skips: they clicked all of their impressions, or none"),
+    "pr_auc": MetricText("PR-AUC", "area under the curve of precision by recall"),
+    "log_loss": MetricText("Log loss", "lower is better"),
+    "normalized_entropy": MetricText("Normalised entropy", "log loss divided by that of always predicting the click rate; lower is better"),
+    "calibration": MetricText("Calibration", "predicted clicks divided by observed clicks; 1 is best"),
+    "calibration_error": MetricText("Calibration error", "mean distance between predicted and observed click rate; lower is better"),
+    "accuracy": MetricText("Accuracy", "share of impressions with the score on the right side of 0.5"),
+    "ndcg_10": MetricText("NDCG@10", "quality of the ranking within a request, from 0 to 1"),
+    "mrr": MetricText("MRR", "mean reciprocal rank of the first click in a request"),
 }
 
 VERDICTS = {
@@ -39,51 +39,53 @@ VERDICTS = {
 
 
 def metric_name(metric: str) -> str:
-    return METRIC_WORDS[metric].name if metric in METRIC_WORDS else metric.replace("_", " ").capitalize()
+    """Returns the name of a metric for people."""
+    return METRIC_TEXTS[metric].name if metric in METRIC_TEXTS else metric.replace("_", " ").capitalize()
 
 
 def metric_meaning(metric: str) -> str:
-    return METRIC_WORDS[metric].meaning if metric in METRIC_WORDS else ""
+    """Returns what a metric means; an empty text if it is not known."""
+    return METRIC_TEXTS[metric].meaning if metric in METRIC_TEXTS else ""
 
 
 def verdict_reasons(summary: dict[str, Any]) -> list[str]:
-    """What became of the model, or each reason why nothing was pushed."""
+    """Returns what happened to the model, or each reason why it was not pushed."""
     version = summary["pushed_version"]
     known = {
         "pushed": f"Version {version} is ready for TF Serving.",
-        "unchanged": f"Version {version} already serves these very weights.",
-        "interrupted": "The next run goes on from what is done.",
+        "unchanged": f"Version {version} already serves the same weights.",
+        "interrupted": "The next run continues where this one stopped.",
     }
     return (known.get(summary["status"]) or summary["refused_because"] or "No reason was recorded.").split("; ")
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Four decimals, or a dash where there is no figure."""
+    """Returns a number with four decimals; a dash for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 
 def compact(value: float | None) -> str:
-    """Four significant digits, or a dash."""
+    """Returns a number with four significant digits; a dash for None."""
     return "–" if value is None else f"{value:,.4g}".replace("-", "−")
 
 
 def signed(value: float | None) -> str:
-    """Four decimals with their sign, or a dash."""
+    """Returns a number with its sign and four decimals; a dash for None."""
     return "–" if value is None else f"{value:+.4f}".replace("-", "−")
 
 
 def count(value: int | None) -> str:
-    """With thousands apart, or a dash."""
+    """Returns a count with commas between thousands; a dash for None."""
     return "–" if value is None else f"{value:,}"
 
 
 def share(value: float | None) -> str:
-    """In percent, or a dash."""
+    """Returns a share in percent; a dash for None."""
     return "–" if value is None else f"{value:.1%}"
 
 
 def size(count: int | None) -> str:
-    """Bytes, in the unit that suits them."""
+    """Returns a number of bytes in a suitable unit; a dash for None."""
     if count is None:
         return "–"
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
@@ -93,17 +95,17 @@ def size(count: int | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """`0.77 to 0.79`, or nothing."""
+    """Returns an interval such as `0.7700 to 0.7900`; an empty text if a bound is None."""
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
 def signed_interval(low: float | None, high: float | None) -> str:
-    """As `interval`, with signs."""
+    """Returns what `interval` does, with signs."""
     return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
 def when(started: str) -> str:
-    """An ISO time to the minute."""
+    """Returns an ISO time without its seconds; a dash if it is not a time."""
     try:
         return f"{datetime.fromisoformat(started):%Y-%m-%d %H:%M}"
     except ValueError:
@@ -111,6 +113,6 @@ def when(started: str) -> str:
 
 
 def short(value: Any) -> str:
-    """A value of the data as text, cut where it is long."""
+    """Returns a value of the data as text. Long texts are shortened."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

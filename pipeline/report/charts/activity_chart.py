@@ -1,4 +1,4 @@
-"""GAUC by how many impressions users have in training."""
+"""The chart of GAUC by user activity: the number of a user's impressions in the training data."""
 
 import re
 from typing import Any
@@ -7,14 +7,14 @@ from components.evaluation.metrics.catalogue import USER_ACTIVITY
 from pipeline.report.charts.chart_style import COLOURS, MUTED, Chart, axis, layout, plain
 from pipeline.report.text_format import number
 
-_CHANCE = 0.5  # AUC of coin flips
+_CHANCE = 0.5  # the AUC of random scores
 
 
 def activity_chart(slices: list[dict[str, Any]]) -> Chart | None:
-    """Bars from chance, with their intervals and the baseline's marks; None where nothing is sliced by user activity alone.
+    """Returns bars that start at chance, with their intervals and marks for the baseline; None if no slice is by user activity alone.
 
     Args:
-        slices: Of an evaluation.
+        slices: The slices of an evaluation.
     """
     groups = [
         (entry["key"][0][1], entry["examples"], entry["metrics"]["gauc"])

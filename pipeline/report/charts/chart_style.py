@@ -1,21 +1,21 @@
-"""What all charts share: Plotly figures in their JSON form, which `page.js` draws in the page's colours."""
+"""What all charts share. A chart is a Plotly figure in its JSON form; `page.js` draws it in the colours of the page."""
 
 from typing import Any, NamedTuple
 
 from pipeline.report.text_format import short
 
-COLOURS = ("#3b73d9", "#d9822b")  # on light and dark alike
+COLOURS = ("#3b73d9", "#d9822b")  # visible on light and on dark pages
 MUTED = "#8a94a3"
 
 
 class Chart(NamedTuple):
-    """A figure and its words.
+    """A figure with its texts.
 
     Attributes:
-        name: Unique on the page.
-        title: Its caption.
-        description: What it shows, for who cannot see it.
-        figure: `data` and `layout`.
+        name: The name, unique on the page.
+        title: The caption.
+        description: What the chart shows, for people who cannot see it.
+        figure: Plotly's `data` and `layout`.
     """
 
     name: str
@@ -25,15 +25,17 @@ class Chart(NamedTuple):
 
 
 def plain(text: Any) -> str:
-    """Text of the data, such that Plotly, which knows some HTML, shows it as it is."""
+    """Escapes text from the data. Plotly interprets some HTML, and must show the text as it is."""
     return short(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def axis(title: str, **options: Any) -> dict[str, Any]:
+    """Returns an axis with a title."""
     return {"title": {"text": plain(title)}, "zeroline": False, **options}
 
 
 def layout(x: dict[str, Any], y: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Returns the layout of a chart with these axes."""
     return {
         "xaxis": {"automargin": True, **x},
         "yaxis": {"automargin": True, **y},
@@ -48,4 +50,5 @@ def layout(x: dict[str, Any], y: dict[str, Any], **options: Any) -> dict[str, An
 
 
 def line(name: str, x: list[Any], y: list[Any], colour: str, **options: Any) -> dict[str, Any]:
+    """Returns a line of a chart."""
     return {"type": "scatter", "mode": "lines", "name": plain(name), "x": x, "y": y, "line": {"color": colour, "width": 2}, **options}

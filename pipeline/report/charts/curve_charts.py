@@ -1,4 +1,4 @@
-"""How well scores rank and how true they are: calibration, ROC, precision by recall, and their distribution by class."""
+"""Charts of the quality of scores: calibration, ROC, precision by recall, and the distribution of scores by class."""
 
 import itertools
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from pipeline.report.charts.chart_style import COLOURS, MUTED, Chart, axis, layo
 
 
 def curve_charts(models: Mapping[str, dict[str, Any]]) -> list[Chart]:
-    """Calibration, ROC and precision by recall of up to two models.
+    """Returns the charts of calibration, ROC, and precision by recall, of one or two models.
 
     Args:
-        models: The curves of an evaluation, by the name to show.
+        models: The curves of each model, by the name to show.
     """
     return [_calibration(models), _roc(models), _precision_recall(models)]
 
@@ -28,7 +28,7 @@ def _calibration(models: Mapping[str, dict[str, Any]]) -> Chart:
         "data": traces,
         "layout": layout(axis("predicted click rate", rangemode="tozero"), axis("observed click rate", rangemode="tozero")),
     }
-    described = "Observed by predicted click rate, in bins of the score; on the diagonal both are equal."
+    described = "Observed click rate by predicted click rate, in bins of the score. On the diagonal both are equal."
     return Chart("calibration", "Calibration", described, figure)
 
 
@@ -37,7 +37,7 @@ def _roc(models: Mapping[str, dict[str, Any]]) -> Chart:
     for (name, curves), colour in zip(models.items(), COLOURS, strict=False):
         traces.append(line(name, curves["roc"]["fpr"], curves["roc"]["tpr"], colour))
     figure = {"data": traces, "layout": layout(axis("false positive rate"), axis("true positive rate"))}
-    return Chart("roc", "ROC", "True positive rate by false positive rate: the area under it is the AUC.", figure)
+    return Chart("roc", "ROC", "True positive rate by false positive rate. The area under the curve is the AUC.", figure)
 
 
 def _precision_recall(models: Mapping[str, dict[str, Any]]) -> Chart:
@@ -46,11 +46,11 @@ def _precision_recall(models: Mapping[str, dict[str, Any]]) -> Chart:
         for (name, curves), colour in zip(models.items(), COLOURS, strict=False)
     ]
     figure = {"data": traces, "layout": layout(axis("recall"), axis("precision", rangemode="tozero"), showlegend=True)}
-    return Chart("precision-recall", "Precision by recall", "Precision by recall, over all thresholds of the score.", figure)
+    return Chart("precision-recall", "Precision by recall", "Precision by recall, for all thresholds of the score.", figure)
 
 
 def score_chart(scores: dict[str, Any]) -> Chart:
-    """How scores are distributed among clicked impressions and others, as shares of each class."""
+    """Returns the chart of the distribution of scores, of clicked impressions and of the others, as shares of each class."""
     edges = scores["edges"]
     centres = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     widths = [high - low for low, high in itertools.pairwise(edges)]

@@ -1,4 +1,4 @@
-"""The metrics of a name's runs, one after the other."""
+"""Charts of the metrics of all runs with the same name, in the order of the runs."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from components.evaluation.metrics.catalogue import REPORTED
 from pipeline.report.charts.chart_style import COLOURS, MUTED, Chart, axis, layout, line, plain
 from pipeline.report.text_format import metric_name, number, when
 
-MOST_RUNS = 100  # runs on a page: the last ones
+MOST_RUNS = 100  # a page shows the last runs, at most so many
 _TICKS = 4
 
 
 def history_charts(runs: list[dict[str, Any]], current: str) -> list[Chart]:
-    """A chart a metric that two runs or more have.
+    """Returns a chart for each metric that at least two runs have.
 
     Args:
-        runs: Of a `Content`, oldest first.
-        current: The run to point out.
+        runs: The history of a `Content`, oldest first.
+        current: The id of the run to mark.
     """
     evaluated = [run for run in runs if run["metrics"]][-MOST_RUNS:]
     charts = []
@@ -50,7 +50,7 @@ def _chart(metric: str, known: list[tuple[int, dict[str, Any]]], current: str) -
 
 
 def _range(values: list[float]) -> list[float]:
-    """With room around the values, also where they are all the same."""
+    """Returns a range with some space around the values, even if all of them are equal."""
     low, high = min(values), max(values)
     room = 0.15 * (high - low) or 0.1 * abs(high) or 0.1
     return [low - room, high + room]

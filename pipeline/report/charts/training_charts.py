@@ -1,4 +1,4 @@
-"""Loss and metrics by epoch, of one run or of two."""
+"""Charts of the loss and the metrics by epoch, of one run or of two."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ _TICKS = 8
 
 
 def training_charts(training: dict[str, Any]) -> list[Chart]:
-    """A chart a series: train and validation.
+    """Returns a chart for each series, with a line for train and one for validation.
 
     Args:
-        training: Of a run's details.
+        training: The `training` of a run's details.
     """
     colours = {"train": MUTED, "validation": COLOURS[0]}
     epochs = training["epochs"]
@@ -23,11 +23,11 @@ def training_charts(training: dict[str, Any]) -> list[Chart]:
 
 
 def validation_charts(first: tuple[str, dict[str, Any]], second: tuple[str, dict[str, Any]]) -> list[Chart]:
-    """A chart for each series of validation that both runs have.
+    """Returns a chart for each series whose validation values both runs have.
 
     Args:
-        first: The name of a run, and its training.
-        second: Another's.
+        first: The name of a run and the `training` of its details.
+        second: Those of another run.
     """
     charts = []
     for series in first[1]["series"]:
@@ -43,4 +43,4 @@ def _chart(title: str, lines: list[tuple[str, list[int], list[float | None], str
     most = max((len(epochs) for _, epochs, _, _ in lines), default=1)
     ends = ", ".join(f"{name} {number(values[-1])}" for name, _, values, _ in lines)
     figure = {"data": traces, "layout": layout(axis("epoch", dtick=max(1, most // _TICKS)), axis(""), showlegend=True)}
-    return Chart(f"training-{title}".replace(" ", "-"), title, f"{title} by epoch, at the end {ends}.", figure)
+    return Chart(f"training-{title}".replace(" ", "-"), title, f"{title} by epoch; in the last epoch: {ends}.", figure)

@@ -1,4 +1,4 @@
-"""What attention looks at: a few evaluation impressions with the weight of each event of their histories."""
+"""Samples what the attention unit weighs: a few impressions of eval/ with the weight of each event in their histories."""
 
 from collections.abc import Iterable
 from itertools import chain, islice
@@ -14,23 +14,24 @@ from components.serving.model.exported_features import read_features
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
 from pipeline.datasets.layout import split_files
 
-_EVENTS = 3  # that a history should have
-_SEARCHED = 10_000  # impressions, at most
+_EVENTS = 3  # the number of events that a history should have
+_SEARCHED = 10_000  # at most so many impressions are read
 
 
 def sample_attention(model: Path, data: Path, count: int = 6) -> list[dict[str, Any]] | None:
-    """Explains impressions of eval/: the first ones of different users with histories of several events, half of them clicked.
+    """Explains impressions of eval/: the first ones of different users whose histories have several events, half of them clicked.
 
-    Where there are too few such impressions among the first `_SEARCHED`, others that have any history are taken too.
+    If there are too few of them among the first `_SEARCHED` impressions, others with a history are added.
 
     Args:
-        model: SavedModel.
-        data: Data set.
-        count: Impressions, at most.
+        model: The folder of a SavedModel.
+        data: The folder of a data set.
+        count: The largest number of impressions.
 
     Returns:
-        An impression each: `label`, `probability`, `candidate` (raw values by feature), and `sequences` with their `name` and `events`, the
-        most recent L of them, oldest first: `weight` and the raw values of the histories. None if the model has no `explain` signature.
+        For each impression: `label`, `probability`, `candidate` (raw values by feature) and `sequences`. A sequence has a `name` and
+        `events`: the last L events, oldest first, each with its `weight` and the raw values of the histories. None if the model has no
+        `explain` signature.
 
     Raises:
         InputError: There is no such model, or no such data.
@@ -49,7 +50,7 @@ def sample_attention(model: Path, data: Path, count: int = 6) -> list[dict[str, 
 
 
 def _values(example: tf.train.Example, name: str) -> list[Any]:
-    """Raw values of a feature, bytes as text."""
+    """Returns the raw values of a feature, with bytes as text."""
     feature = example.features.feature[name]
     kind = feature.WhichOneof("kind")
     values = getattr(feature, kind).value if kind else []
@@ -57,7 +58,7 @@ def _values(example: tf.train.Example, name: str) -> list[Any]:
 
 
 def _choose(examples: Iterable[tf.train.Example], features: FeatureConfig, count: int) -> list[tf.train.Example]:
-    """See `sample_attention`. The clicked ones come first; no more is read than needed."""
+    """Chooses impressions as `sample_attention` says, the clicked ones first. Reads no more than it needs."""
     histories = [next(iter(behaviours.values())).history for behaviours in features.sequences.values()]
     wanted = {1: count // 2, 0: count - count // 2}
     chosen: dict[int, list[tf.train.Example]] = {label: [] for label in wanted}
@@ -81,7 +82,7 @@ def _describe(example: tf.train.Example, outputs: dict[str, np.ndarray], feature
     sequences = []
     for name, behaviours in features.sequences.items():
         histories = {b.history: _values(example, b.history)[-features.history_length :] for b in behaviours.values()}
-        weights = outputs[f"{name}_attention"].tolist()  # (L,), as long as the history or longer
+        weights = outputs[f"{name}_attention"].tolist()  # (L,): at least as many as the history has events
         events = [
             {"weight": weight, **dict(zip(histories, event, strict=True))}
             for weight, *event in zip(weights, *histories.values(), strict=False)

@@ -1,4 +1,4 @@
-"""The data of a run in figures: TFDV's statistics, anomalies and drift."""
+"""Reads the statistics, the anomalies and the drift that TFDV found in the data of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from pipeline.datasets.layout import SPLITS
 _STATISTICS_FILE = "FeatureStats.pb"
 _SCHEMA_FILE = "schema.pbtxt"
 _TOP = 5
-_EVER_NEW = {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}  # their distance from any earlier data says nothing
+_EVER_NEW = {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}  # always new: their distance from earlier data means nothing
 _MEASURES = {
     anomalies_pb2.DriftSkewInfo.Measurement.L_INFTY: "L-infinity",
     anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE: "Jensen-Shannon",
@@ -24,18 +24,18 @@ _MEASURES = {
 def describe_data(
     statistics: Path, anomalies: Path | None, schema: Path, previous_statistics: Path | None, previous_run: str | None
 ) -> dict[str, Any]:
-    """Reads the artifacts of a run.
+    """Describes the data of a run.
 
     Args:
-        statistics: StatisticsGen's.
-        anomalies: ExampleValidator's; None if the run did not get there.
-        schema: ImportSchemaGen's.
-        previous_statistics: StatisticsGen's of the run to measure drift against, if any.
-        previous_run: Its id.
+        statistics: The artifact of StatisticsGen.
+        anomalies: The artifact of ExampleValidator; None if the run did not reach it.
+        schema: The artifact of ImportSchemaGen.
+        previous_statistics: The artifact of StatisticsGen in the run that the data is compared with; None if there is no such run.
+        previous_run: The id of that run.
 
     Returns:
-        `splits`: of each, `examples` and `features`. `anomalies`: sentences. `drift`: between the train splits, `against` which run, and
-        `distances`, 0 to 1; None without a previous run.
+        `splits`: the `examples` and the `features` of each split. `anomalies`: sentences. `drift` between the train splits: `against`, the
+        id of the other run, and `distances`, from 0 to 1; None without a previous run.
     """
     found = {split: _read_statistics(statistics, split) for split in SPLITS}
     drift = None
@@ -71,9 +71,9 @@ def _describe_split(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> 
 
 
 def _describe_feature(feature: statistics_pb2.FeatureNameStatistics, examples: int) -> dict[str, Any]:
-    """Numbers have a mean, a standard deviation and a count of zeros; categories how many there are and the most frequent ones.
+    """Describes a feature. Numbers have a mean, a standard deviation and a count of zeros; categories their number and the most frequent.
 
-    `presence` is the share of examples with a value, or, of histories, with a list, be it empty.
+    `presence` is the share of examples that have a value. An empty history counts as a value.
     """
     numeric = feature.num_stats if feature.HasField("num_stats") else None
     categorical = feature.string_stats if feature.HasField("string_stats") else None
@@ -99,7 +99,7 @@ def _measure_drift(
     previous: statistics_pb2.DatasetFeatureStatisticsList,
     schema: schema_pb2.Schema,
 ) -> list[dict[str, Any]]:
-    """The distance of each feature's distribution from the previous one, by the measure that TFDV has for its kind of statistics."""
+    """Returns the distance of each feature's distribution from the previous one, in TFDV's measure for its kind of statistics."""
     compared = schema_pb2.Schema()
     compared.CopyFrom(schema)
     now, then = _kinds(statistics), _kinds(previous)
@@ -116,5 +116,5 @@ def _measure_drift(
 
 
 def _kinds(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, str]:
-    """`num_stats` or `string_stats` by feature."""
+    """Returns `num_stats` or `string_stats` by feature."""
     return {_name(feature): feature.WhichOneof("stats") for feature in statistics.datasets[0].features}

@@ -1,4 +1,4 @@
-"""Loss and AUC by epoch, from the TensorBoard logs of a training."""
+"""Reads the loss and the AUC by epoch from the TensorBoard logs of a training."""
 
 from pathlib import Path
 from typing import Any
@@ -7,18 +7,18 @@ from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.util import tensor_util
 
 _SERIES = ("loss", "auc")
-_PARTS = ("train", "validation")  # Keras' folders
+_PARTS = ("train", "validation")  # the folders that Keras writes
 
 
 def read_training_curves(model_run: Path) -> dict[str, Any] | None:
-    """Reads what Keras' TensorBoard callback wrote.
+    """Reads the logs of Keras' TensorBoard callback.
 
     Args:
-        model_run: Folder of the logs: Trainer's `model_run`.
+        model_run: The folder of the logs, Trainer's `model_run`.
 
     Returns:
-        `epochs`, from 1, and `series`: by name (`loss`, `auc`) and part (`train`, `validation`) a value an epoch, None where it is unknown.
-        The figures of `train` are gathered in the course of the epoch, dropout included. None if there are no logs.
+        `epochs`: the numbers of the epochs, from 1. `series`: the value of each epoch by name (`loss`, `auc`) and part (`train`,
+        `validation`); None where it is not known. Values of `train` are means over the epoch, with dropout. None if there are no logs.
     """
     logs = {part: _read_scalars(model_run / part) for part in _PARTS}
     steps = sorted({step for scalars in logs.values() for values in scalars.values() for step in values})
@@ -31,7 +31,7 @@ def read_training_curves(model_run: Path) -> dict[str, Any] | None:
 
 
 def _read_scalars(folder: Path) -> dict[str, dict[int, float]]:
-    """The values of each series by step, over all event files of a folder."""
+    """Returns the values of each series by step, from all event files of a folder."""
     events = event_accumulator.EventAccumulator(str(folder), size_guidance={event_accumulator.TENSORS: 0})  # 0: all
     if folder.is_dir():
         events.Reload()

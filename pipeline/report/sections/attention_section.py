@@ -1,15 +1,15 @@
-"""Sample impressions as the page shows them: each history with its weights beside the candidate."""
+"""Prepares the sample impressions of the attention section: each history with its weights, beside the candidate."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def attention_view(samples: list[dict[str, Any]], config: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The samples with their events newest first, each with `share`, its weight over the largest of its sequence (-1..1).
+    """Returns the samples with their events, newest first. The `share` of an event is its weight divided by the largest one, -1 to 1.
 
     Args:
-        samples: Of a run's details.
-        config: Tells which candidate's field a history belongs to, so that equal values can be marked.
+        samples: The `attention` of a run's details.
+        config: The configuration: it says which field of the candidate a history belongs to, so that equal values can be marked.
     """
     behaviours = ((config or {}).get("features") or {}).get("behaviours") or {}
     candidates = {behaviour["history"]: behaviour["candidate"] for behaviour in behaviours.values() if behaviour}

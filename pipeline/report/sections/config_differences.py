@@ -1,4 +1,4 @@
-"""Configurations as dotted keys, and how two of them differ."""
+"""Flattens configurations to dotted keys, and finds the differences of two."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Difference(NamedTuple):
-    """A key whose values, as JSON, differ; None where a configuration lacks it."""
+    """A key with different values in two configurations, as JSON; None if a configuration does not have the key."""
 
     key: str
     first: str | None
@@ -14,7 +14,7 @@ class Difference(NamedTuple):
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each dotted key with its value as JSON."""
+    """Yields each dotted key with its value as JSON."""
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -23,6 +23,6 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
-    """The keys that differ, sorted."""
+    """Returns the keys whose values differ, sorted."""
     one, other = dict(flatten(first)), dict(flatten(second))
     return [Difference(key, one.get(key), other.get(key)) for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)]

@@ -1,21 +1,22 @@
-"""The slices as data for the page's script, which sorts and filters them."""
+"""Prepares the table of slices for `page.js`, which sorts and filters it."""
 
 from typing import Any
 
 from components.evaluation.metrics.catalogue import METRICS, OVERALL, REPORTED
 from pipeline.report.text_format import metric_name, short
 
-_MOST = 300  # slices on a page: it must stay small
+_MOST = 300  # slices that a page shows: the page must stay small
 
 
 def slice_table(slices: list[dict[str, Any]]) -> dict[str, Any]:
-    """The largest slices, rounded, for `page.js`.
+    """Returns the largest slices, with rounded figures.
 
     Args:
-        slices: Of an evaluation.
+        slices: The slices of an evaluation.
 
     Returns:
-        `metrics` are those that any slice has; `rows` have `[value, low, high, baseline, change, low, high]` by metric.
+        `metrics`: those that some slice has. `rows`: the slices, with `[value, low, high, baseline, change, low, high]` by metric. `total`:
+        the number of all slices.
     """
     shown = sorted(slices, key=lambda entry: (bool(entry["key"]), -entry["examples"]))[:_MOST]
     known = [name for name in REPORTED if any(_value(entry, name) is not None for entry in shown)]

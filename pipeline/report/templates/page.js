@@ -2,7 +2,7 @@
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 
-// Charts: Plotly draws the figures; their colours are those of the page, light or dark.
+// Charts: Plotly draws the figures in the colours of the page, light or dark.
 
 function pageColours() {
   const style = getComputedStyle(document.documentElement);

@@ -133,9 +133,15 @@ def test_an_export_withstands_hostile_requests(saved_model):
         assert report.outcomes[signature, "scores"] > 50 and report.outcomes[signature, "INVALID_ARGUMENT"] > 20
 
 
-def test_the_command_runs_one_case_again(saved_model, capsys):
+def test_the_command_runs_one_case_again(saved_model, monkeypatch, capsys):
+    def load(folder, threads):
+        assert folder == saved_model
+        FakeModel.asked = 7
+        return FakeModel(lambda case: None, grows=0)
+
+    monkeypatch.setattr(fuzz, "LoadedModel", load)
     assert fuzz.main(["--model", str(saved_model), "--case", "7"]) == 0
-    assert "1 cases in" in capsys.readouterr().out
+    assert "1 cases in" in capsys.readouterr().out and FakeModel.asked == 8
     assert fuzz.main(["--model", str(saved_model / "missing")]) == 2
 
 

@@ -1,4 +1,4 @@
-"""A page taken apart, as a browser does it."""
+"""Parses the HTML pages of a report."""
 
 import json
 from html.parser import HTMLParser
@@ -7,12 +7,12 @@ from typing import Any
 
 
 class HTMLPage(HTMLParser):
-    """What a file holds.
+    """The content of an HTML file.
 
     Attributes:
         tags: (name, attributes) of each element, in the order of the page.
-        text: All that is shown.
-        data: What the page's script reads.
+        text: All visible text.
+        data: The JSON that the page's script reads.
     """
 
     def __init__(self, file: Path):
@@ -40,4 +40,4 @@ class HTMLPage(HTMLParser):
 
 
 def refuse(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""The page in headless Chromium, opened from disk."""
+"""The pages in headless Chromium, opened from disk."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ def browser(tmp_path_factory):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, Service(DRIVER))
     yield driver
-    driver.quit()
+    driver.quit()  # ends chromium and chromedriver
 
 
 @pytest.fixture(scope="module")
@@ -49,22 +49,27 @@ def files(tmp_path_factory):
 
 
 def visit(browser, file: Path) -> None:
+    """Opens a page and waits until its charts are drawn."""
     browser.get(file.as_uri())
-    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script("return document.documentElement.dataset.drawn"))
+    drawn = "return document.documentElement.dataset.drawn"
+    WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda driver: driver.execute_script(drawn))
 
 
 @pytest.fixture
 def report(browser, files):
+    """The report, newly opened."""
     visit(browser, files["report"])
     return browser
 
 
 def requests(browser) -> list[str]:
+    """The addresses that were requested since the last call."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
 
 def column(browser, at: int) -> list[str]:
+    """The first lines of the cells of a column of the slices, from 1."""
     cells = browser.find_elements(By.CSS_SELECTOR, f"#slice-rows tr > :nth-child({at})")
     return [cell.text.splitlines()[0] for cell in cells]
 
@@ -155,10 +160,9 @@ def test_hostile_values_are_text(report):
 
 
 def test_plotly_shows_markup_of_the_data_as_text(browser, tmp_path):
-    folder = full_workspace(tmp_path)
-    evaluation = json.loads((folder / "evaluation.json").read_text())
-    evaluation["slices"] = [slice_of([["user_activity", value]], 0.7, 500, 20) for value in ("<b>1</b>", "2 &amp; 3")]
-    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    folder = bare_workspace(tmp_path)
+    slices = [slice_of([["user_activity", value]], 0.7, 500, 20) for value in ("<b>1</b>", "2 &amp; 3")]
+    (folder / "evaluation.json").write_text(json.dumps({"slices": slices}))
     visit(browser, write_report(folder, tmp_path, tmp_path / "report.html"))
     ticks = browser.execute_script("return [...document.querySelectorAll('[data-figure=activity] .xtick')].map((tick) => tick.textContent)")
     assert ticks == ["<b>1</b>", "2 &amp; 3"]

@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""The comparison of two runs."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_the_page_shows_both_runs_and_what_differs(tmp_path):
 
 def test_runs_with_little_in_common_say_so(tmp_path):
     second = full_workspace(tmp_path)
-    first = second.parent / "20261104-090000-demo"  # failed, and left a summary alone
+    first = second.parent / "20261104-090000-demo"  # it failed, and left only a summary
     page = HTMLPage(write_comparison(first, second, tmp_path, tmp_path / "both.html"))
     for sentence in (
         "cannot be compared",

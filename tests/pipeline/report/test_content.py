@@ -1,4 +1,4 @@
-"""What is read of a run."""
+"""What is read of a run for its report."""
 
 import json
 
@@ -37,11 +37,11 @@ def test_the_latest_evaluated_run_has_metrics(tmp_path):
     assert latest_evaluated(tmp_path) == folder.name
 
 
-def test_refuses_what_cannot_be_told(tmp_path):
+def test_runs_that_cannot_be_read_are_refused(tmp_path):
     folder = bare_workspace(tmp_path)
     with pytest.raises(InputError, match="no run that was evaluated"):
         latest_evaluated(tmp_path)
-    with pytest.raises(InputError, match="nowhere is no run of"):
+    with pytest.raises(InputError, match="nowhere is not a run in"):
         read_content(tmp_path / "runs" / "nowhere", tmp_path)
     (folder / "evaluation.json").write_text("{")
     with pytest.raises(InputError, match=r"evaluation\.json cannot be read"):

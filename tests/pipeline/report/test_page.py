@@ -1,4 +1,4 @@
-"""The page of a run, without a browser."""
+"""The report of a run, without a browser."""
 
 import json
 
@@ -18,7 +18,7 @@ def page(tmp_path_factory):
     return HTMLPage(write_report(full_workspace(workspace), workspace, workspace / "deep" / "report.html"))
 
 
-def test_verdict_metrics_and_thresholds_are_told(page):
+def test_verdict_metrics_and_thresholds_are_shown(page):
     assert f"Refused gauc on city={SCRIPT} is 0.5512, below at least 0.6 log_loss is 0.45" in page.text  # two points
     assert "0.7843 to 0.7957" in page.text and "95% confidence intervals, from 400 samples" in page.text
     assert "at most 0.005 below the baseline: ok" in page.text and "at least 0.6 with confidence: failed" in page.text
@@ -51,7 +51,7 @@ def test_nothing_from_the_data_becomes_markup(page):
     assert {f"city = {value}" for value in HOSTILE} <= {row["slice"] for row in page.data["slices"]["rows"]}
 
 
-def test_nothing_is_asked_of_a_network(page):
+def test_no_network_is_needed(page):
     policy = next(attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'") and "http" not in policy
     assert not [attributes for _, attributes in page.tags if "src" in attributes]

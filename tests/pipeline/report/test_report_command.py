@@ -47,9 +47,9 @@ def test_json_is_the_content_and_no_file(tmp_path, capsys):
     [
         (["--workspace", "nowhere"], "nowhere is no folder"),
         ([], "has no run that was evaluated"),
-        (["--run", "yesterday"], "yesterday is no run of"),
-        (["--run", "../../etc"], "is no run of"),
-        (["--compare", "one", "other"], "one is no run of"),
+        (["--run", "yesterday"], "yesterday is not a run in"),
+        (["--run", "../../etc"], "is not a run in"),
+        (["--compare", "one", "other"], "one is not a run in"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_2(arguments, reason, tmp_path, capsys):

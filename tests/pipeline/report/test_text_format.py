@@ -1,4 +1,4 @@
-"""How figures are put into text_format."""
+"""Numbers, names and verdicts as text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Workspaces as runs leave them, with all that a report can show and values that try to break it."""
+"""Makes workspaces with all that a report can show, and with values that try to break the page."""
 
 import json
 import math
@@ -14,7 +14,7 @@ _BETTER_BY = {"auc": 0.006, "gauc": 0.004, "pr_auc": 0.003, "log_loss": -0.004, 
 
 
 def estimates(auc: float, examples: int, baseline: bool = True) -> dict[str, Any]:
-    """All metrics of a slice; the fewer examples, the wider the intervals."""
+    """Returns all metrics of a slice. Intervals are wider for fewer examples."""
     values = {
         "auc": auc,
         "gauc": auc - 0.02,
@@ -146,7 +146,7 @@ def _card() -> dict[str, Any]:
 
 
 def summary(at: int, status: str, auc: float | None, **changes: Any) -> Summary:
-    """Of the run that started on day `at` of the month."""
+    """Returns the summary of the run that started on day `at` of the month."""
     metrics = {name: one["value"] for name, one in estimates(auc, 20000).items()} if auc is not None else None
     known: dict[str, Any] = {
         "run_id": f"202611{at:02}-090000-demo",
@@ -168,7 +168,7 @@ def gate(metric: str, where: str, rule: str, value: float, passed: bool, **more:
 
 
 def full_workspace(workspace: Path) -> Path:
-    """Six runs of a name; the last one was refused and has all files; the one before has them too, with another configuration.
+    """Writes six runs with the same name. The last two have all files, with different configurations; the last one was refused.
 
     Returns:
         The folder of the last run.
@@ -202,10 +202,10 @@ def full_workspace(workspace: Path) -> Path:
 
 
 def bare_workspace(workspace: Path) -> Path:
-    """One run that failed before its evaluation.
+    """Writes one run that failed before its evaluation.
 
     Returns:
-        Its folder.
+        The folder of the run.
     """
     run = summary(3, "failed", None, oracle=None, examples=None, data=None, refused_because="ValueError: no message")
     run.write(workspace)

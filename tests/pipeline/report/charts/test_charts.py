@@ -1,4 +1,4 @@
-"""The figures are Plotly's, and their text is text."""
+"""The charts are valid Plotly figures, and text from the data is shown as text."""
 
 import pytest
 from plotly.graph_objects import Figure
@@ -27,7 +27,7 @@ def test_plotly_knows_every_property(tmp_path):
         *_history(tmp_path),
     ]
     for chart in charts:
-        Figure(chart.figure)  # refuses what it does not know
+        Figure(chart.figure)  # raises for unknown properties
 
 
 @pytest.mark.parametrize(("text", "shown"), [("<b>&amp;", "&lt;b&gt;&amp;amp;"), (3, "3"), ("x" * 200, "x" * 79 + "…")])

@@ -1,4 +1,4 @@
-"""Which impressions are explained, and that each weight stands beside its event."""
+"""Which impressions are explained, and that each event has its own weight."""
 
 import json
 
@@ -13,7 +13,7 @@ BEHAVIOURS = {"item": {"candidate": "candidate_item_id", "history": "historical_
 
 
 class Model(tf.Module):
-    """Keeps three events; an event weighs a tenth of its item id, the probability is a hundredth of the candidate's."""
+    """Keeps three events. The weight of an event is its item id / 10; the probability is the candidate's item id / 100."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def explain(self, examples):
@@ -38,7 +38,7 @@ def model(tmp_path_factory):
 
 
 def impressions(*rows):
-    """Columns from (user, candidate, history, label)."""
+    """Makes columns of rows of (user, candidate, history, label)."""
     users, candidates, histories, labels = (list(column) for column in zip(*rows, strict=True))
     return {
         "user_id": users,

@@ -1,4 +1,4 @@
-"""TFDV's figures of small columns, by hand."""
+"""TFDV's statistics of small columns, compared with figures worked out by hand."""
 
 import pyarrow as pa
 import pytest
@@ -20,7 +20,7 @@ def make_schema(categorical_ids=False):
 
 
 def write_statistics(folder, schema, train, others=None):
-    """As StatisticsGen lays them out; `others` are the columns of the other splits."""
+    """Writes statistics in StatisticsGen's folders. `others` are the columns of the splits other than train."""
     for split in SPLITS:
         columns = train if split == "train" or others is None else others
         batch = pa.RecordBatch.from_pydict({name: make_column(values) for name, values in columns.items()})
@@ -79,7 +79,7 @@ def test_anomalies_are_those_of_the_gate(tmp_path):
 
 
 def test_drift_is_the_distance_of_the_train_splits(tmp_path):
-    """Genres went from 2/3 and 1/3 to 1/4 and 3/4; labels did not change; a later time is no drift."""
+    """Genres changed from 2/3 and 1/3 to 1/4 and 3/4; labels did not change; later timestamps are not drift."""
     schema = make_schema(categorical_ids=True)
     before = write_statistics(tmp_path / "before", schema, COLUMNS)
     now = write_statistics(tmp_path / "now", schema, LATER, COLUMNS)

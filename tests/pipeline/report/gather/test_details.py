@@ -1,4 +1,4 @@
-"""What is gathered, and that a part which is gone takes no other with it."""
+"""What is gathered, and that a missing part does not affect the others."""
 
 import json
 import math
@@ -13,7 +13,7 @@ PLACES = {("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("Exam
 
 
 class Outputs:
-    """The store knows all artifacts of every run but "refused"; whether they are still there is another matter."""
+    """A store that knows the artifacts of every run except "refused". The artifacts need not exist."""
 
     def __init__(self, metadata, run_id):
         self._metadata, self._run_id = metadata, run_id
@@ -24,7 +24,7 @@ class Outputs:
 
 @pytest.fixture
 def parts(monkeypatch, tmp_path):
-    """The parts replaced by what tells where they looked; a run "whole", a model and data are there."""
+    """Replaces the parts by functions that return what they were given. The run "whole" and a model exist."""
     for _, key in PLACES:
         (tmp_path / "whole" / key).mkdir(parents=True)
     (tmp_path / "model").mkdir()
