@@ -152,7 +152,7 @@ def compare(
         seen = {name: np.asarray(outputs[name]) for name in read}
     except Exception as error:  # an export that fails in any way is refused, and Verdict reports it
         lines = str(error).strip().splitlines() or [""]
-        return expected, {**found, "refused_because": f"the export cannot be asked ({type(error).__name__}: {lines[0][:300]})."}
+        return expected, {**found, "refused_because": f"the export cannot be loaded or run ({type(error).__name__}: {lines[0][:300]})."}
     differences = {way: largest_difference(score, expected[:_ALONE] if way == ALONE else expected) for way, score in scores.items()}
     differences["transform_features"] = max(largest_difference(seen[name], transformed[name]) for name in read)
     largest = max(differences.values())

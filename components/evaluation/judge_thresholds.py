@@ -180,8 +180,8 @@ def _reason(row: dict[str, Any], confidence: float) -> str:
     what = f"{row['metric']}{where} is {_number(row['value'], row['kind'])}"
     if row["confident"]:
         low, high = (_end(row[end], row["kind"]) for end in ("low", "high"))
-        what += f" ({confidence:.0%} interval over users: {low} to {high})"
-    return f"{what}, but {row['rule']} is asked for{' with confidence' if row['confident'] else ''}"
+        return f"{what} ({confidence:.0%} interval over users: {low} to {high}), but {row['rule']} is asked for with confidence"
+    return f"{what}, but {row['rule']} is asked for"
 
 
 def _number(value: float, kind: str) -> str:

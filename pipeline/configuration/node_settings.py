@@ -100,7 +100,7 @@ def user_bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str,
 
 
 def sameness_settings(config: PipelineConfig) -> dict[str, Any]:
-    """How far a served score may be off."""
+    """How much a served score may differ from the trained model's."""
     return {"tolerance": config.serving.tolerance, "source_fingerprint": source_fingerprint(Sameness)}
 
 

@@ -19,7 +19,7 @@ class Threshold(Frozen):
 
     at_least: FiniteFloat | None = None
     at_most: FiniteFloat | None = None
-    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="How much worse than the baseline's, on the same examples.")
+    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="How much worse than the baseline's it may be.")
     confident: bool = Field(False, description="The worse end of the confidence interval must reach it as well.")
 
 

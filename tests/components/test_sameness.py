@@ -79,7 +79,7 @@ def test_another_vocabulary_is_refused(small_export, tmp_path):
 
 def test_an_export_that_cannot_be_loaded_is_refused_and_the_sample_is_scored(small_export, tmp_path):
     expected, found = compare(tmp_path, small_export.model, small_export.transform_output, SAMPLE, 1e-6)
-    assert len(expected) == 24 and found["refused_because"].startswith("the export cannot be asked (OSError: ")
+    assert len(expected) == 24 and found["refused_because"].startswith("the export cannot be loaded or run (OSError: ")
 
 
 def test_the_largest_difference_is_infinite_for_other_shapes_and_nan():
