@@ -15,6 +15,8 @@ def _group(item: pytest.Item) -> str:
     """Tests of one group run in one process of pytest-xdist, one after the other, so that they share fixtures."""
     if "e2e" in item.path.parts and "runs" in item.fixturenames:
         return "e2e runs"
+    if "small_export" in item.fixturenames:
+        return "small export"
     return str(item.path)
 
 
