@@ -1,1 +1,1 @@
-"""Side-by-side measurements; each prints a table. `make test` does not run them."""
+"""Benchmarks: they compare quality and speed with other libraries and print tables. `make test` does not run them."""

@@ -1,4 +1,4 @@
-"""A SavedModel with every kind of feature, made from a few impressions in seconds: something to attack, not to score with."""
+"""Makes a small SavedModel with every kind of feature, from a few impressions and with random weights, for tests and for the fuzz."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ IMPRESSIONS: list[dict[str, Any]] = [
 
 
 class SmallExport(NamedTuple):
-    """The SavedModel's folder, the Keras model that it was made of, and Transform's output."""
+    """The folder of the SavedModel, its Keras model, and Transform's output."""
 
     saved_model: Path
     model: RankingModel
@@ -55,7 +55,7 @@ class SmallExport(NamedTuple):
 
 
 def make_small_export(folder: Path) -> SmallExport:
-    """Writes the SavedModel, with random weights, and Transform's graph into a folder."""
+    """Writes a SavedModel with random weights, and Transform's graph, into a folder."""
     transform_output = analyse(IMPRESSIONS, FEATURES, folder / "transform")
     config = DINConfig(features=FEATURES)
     model = make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))

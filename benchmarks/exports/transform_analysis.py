@@ -1,4 +1,4 @@
-"""An export without TFX around it: Transform on impressions at hand, and weights that look trained."""
+"""What an export without TFX needs: Transform on given impressions, and random weights for the model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,13 +21,13 @@ from pipeline.runners.beam_options import local_options
 def analyse(
     impressions: Iterable[dict[str, Any]], features: FeatureConfig, folder: Path, with_counts: bool = False
 ) -> tft.TFTransformOutput:
-    """What Transform learns from raw impressions with labels.
+    """Runs Transform on raw impressions with labels, and returns its output.
 
     Args:
-        impressions: As `sample.jsonl` has them; a feature without a value may be left out.
-        features: Theirs.
-        folder: Where Transform's graph goes.
-        with_counts: Whether to write the vocabularies' counts.
+        impressions: Impressions in the form of `sample.jsonl`. A feature without a value may be missing.
+        features: The features of the impressions.
+        folder: Where Transform's graph is written.
+        with_counts: Whether to write the counts of the values in the vocabularies.
     """
     schema = make_schema(features)
     scalars = {feature.name: feature.HasField("shape") for feature in schema.feature}
@@ -45,11 +45,16 @@ def analyse(
 
 
 def randomise(model: keras.Model, size: float = 0.1) -> None:
-    """Random weights of a standard deviation, no two alike: what starts at 0 or 1 would be simplified away in a graph of constants."""
+    """Sets random weights, all different. In a graph of constants, weights of 0 or 1 would be simplified away.
+
+    Args:
+        model: The model.
+        size: The standard deviation of the weights.
+    """
     rng = np.random.default_rng(0)
     for weight in model.weights:
         values = rng.normal(size=weight.shape) * size
-        weight.assign(values if weight.trainable else 1 + abs(values))  # variances are positive
+        weight.assign(values if weight.trainable else 1 + abs(values))  # moving variances must be positive
 
 
 def _as_list(value: Any) -> list[Any]:

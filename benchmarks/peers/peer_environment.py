@@ -1,6 +1,6 @@
-"""The virtual environment that the peers run in, since their libraries do not belong in ours.
+"""Makes the virtual environment of the peers, whose libraries do not belong in ours, and fetches the files of packages.
 
-PyPI's torch brings the CUDA libraries along: 7 GB in all. Where PyTorch's own index can be reached, UV_TORCH_BACKEND=cpu avoids them.
+PyPI's torch installs the CUDA libraries as well: 7 GB in all. If PyTorch's own index can be reached, UV_TORCH_BACKEND=cpu avoids them.
 """
 
 import fcntl
@@ -31,7 +31,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def _run(purpose: str, *command: str | Path, folder: Path) -> None:
-    """Runs a step of an installation, away from our pyproject.toml, which uv would read."""
+    """Runs a step of an installation in another folder, because uv would read our pyproject.toml."""
     process = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if process.returncode:
         reason = "\n".join(process.stdout.strip().splitlines()[-8:])
@@ -39,12 +39,12 @@ def _run(purpose: str, *command: str | Path, folder: Path) -> None:
 
 
 def _uv() -> str | Path | None:
-    """The one on PATH, else the one that deploy/setup.sh put into .runtime."""
+    """Returns the uv on PATH, or the one that deploy/setup.sh installed into .runtime; None if there is none."""
     return shutil.which("uv") or next(_ROOT.glob(".runtime/uv-*/bin/uv"), None)
 
 
 def install(folder: Path) -> None:
-    """Makes the environment: by uv if it is at hand, else by venv and pip."""
+    """Makes the environment with uv if there is one, else with venv and pip."""
     uv, purpose = _uv(), "The peers' environment cannot be made"
     python = folder / "bin" / "python"
     if uv:
@@ -56,28 +56,28 @@ def install(folder: Path) -> None:
 
 
 def _unpack(requirement: str, folder: Path) -> None:
-    """Puts the files of a wheel into a folder, without what it depends on."""
+    """Unpacks a wheel into a folder, without its dependencies."""
     uv = _uv()
     pip = [uv, "pip", "install", "--python", BASE_PYTHON] if uv else [BASE_PYTHON, "-m", "pip", "install"]
     options = ("--no-deps", "--only-binary", ":all:", "--target", folder)
     _run(
-        f"{requirement} cannot be fetched, which takes a connection to the package index", *pip, *options, requirement, folder=folder.parent
+        f"{requirement} cannot be fetched, which needs a connection to the package index", *pip, *options, requirement, folder=folder.parent
     )
 
 
 def cache_root() -> Path:
-    """Where all that is fetched is kept."""
+    """Returns the folder that keeps everything that is fetched."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "din-tfx"
 
 
 def cache_folder() -> Path:
-    """Where environments are kept: one for each set of requirements and base Python."""
+    """Returns the folder of the environment: one for each set of requirements and base Python."""
     key = hashlib.sha256("\n".join([*REQUIREMENTS, str(BASE_PYTHON)]).encode()).hexdigest()[:12]
     return cache_root() / f"peers-{key}"
 
 
 def _once(folder: Path, install: Callable[[Path], None]) -> None:
-    """Makes a folder by `install` if its stamp, which is written last, is not there."""
+    """Makes a folder with `install`, unless it has its stamp, which is written last."""
     stamp = folder / ".complete"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
@@ -89,27 +89,31 @@ def _once(folder: Path, install: Callable[[Path], None]) -> None:
 
 
 def prepare(folder: Path, install: Callable[[Path], None] = install) -> Path:
-    """Returns the environment's Python, after making it if it is not there.
+    """Makes the environment if it does not exist. Returns its Python.
+
+    Args:
+        folder: The folder of the environment.
+        install: What makes it.
 
     Raises:
-        InputError: it cannot be installed (the message names the step that failed), or it is damaged.
+        InputError: The environment cannot be installed (the message names the failed step), or it is damaged.
     """
     _once(folder, install)
     python = folder / "bin" / "python"
     if not python.exists():
-        raise InputError(f"{python} is not there although it was installed: delete {folder}, and it is made anew.")
+        raise InputError(f"{python} is missing although it was installed: delete {folder}, and the next run makes it again.")
     return python
 
 
 def package_files(requirement: str, unpack: Callable[[str, Path], None] = _unpack) -> Path:
-    """The folder in the cache that holds the files of a package, which are fetched the first time; they stay there.
+    """Returns the folder in the cache with the files of a package. They are fetched the first time, and stay there.
 
     Args:
-        requirement: One version of it, e.g. "recbole==1.2.1".
-        unpack: What fetches them.
+        requirement: The package and its version, e.g. "recbole==1.2.1".
+        unpack: What fetches the files.
 
     Raises:
-        InputError: The package index cannot be reached, or has no such wheel.
+        InputError: The package index cannot be reached or has no such wheel.
     """
     folder = cache_root() / "packages" / requirement.replace("==", "-")
     _once(folder, lambda folder: unpack(requirement, folder))

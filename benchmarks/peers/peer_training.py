@@ -1,4 +1,4 @@
-"""A peer trained and judged as our models are: the same arrays, sizes, batches, rate and early stopping, in its own environment."""
+"""Trains a peer like our models, in its own environment: the same arrays, sizes, batches, learning rate and early stopping."""
 
 import json
 import subprocess
@@ -19,10 +19,10 @@ _ACTIVATIONS = ("dice", "relu", "sigmoid")  # those of DeepCTR's layers
 
 
 def check_peer(config: DINConfig) -> None:
-    """Whether the peer can be trained as the configuration says.
+    """Checks that the peer can be trained with a configuration.
 
     Raises:
-        InputError: It has no such feature or setting.
+        InputError: The peer does not support a feature or a setting.
     """
     features, model, training = config.features, config.model, config.training
     unknown = {
@@ -37,19 +37,19 @@ def check_peer(config: DINConfig) -> None:
         "sampled negatives in training": training.negative_rate < 1,
         "regularisation": training.regularization > 0,
         "histories left out": not model.history,
-        "activations but Dice, ReLU and sigmoid": model.activation not in _ACTIVATIONS,
+        "activations other than Dice, ReLU and sigmoid": model.activation not in _ACTIVATIONS,
     }
     for what, is_asked in unknown.items():
         if is_asked:
-            raise InputError(f"DeepCTR's DIN is compared without {what}: take them out of the configuration, or it out of --models.")
+            raise InputError(f"DeepCTR's DIN is compared without {what}: remove them from the configuration, or deepctr from --models.")
 
 
 def worker_settings(config: DINConfig, sizes: dict[str, int]) -> dict[str, Any]:
-    """What the worker is told, as JSON.
+    """Returns the settings of the worker, as JSON.
 
     Args:
         config: The model and its training.
-        sizes: Embedding rows by vocabulary, padding included.
+        sizes: The number of embedding rows by vocabulary, padding included.
     """
     features, model, training = config.features, config.model, config.training
     return {
@@ -75,12 +75,12 @@ def train_peer(python: Path, arrays: Path, settings: dict[str, Any]) -> Trial:
     """Trains DeepCTR's DIN in a process of its own.
 
     Args:
-        python: Of the peers' environment.
-        arrays: What `Experiment.write_arrays` wrote.
-        settings: `worker_settings`.
+        python: The Python of the peers' environment.
+        arrays: The file that `Experiment.write_arrays` wrote.
+        settings: The result of `worker_settings`.
 
     Raises:
-        InputError: The process failed; the message holds its last words.
+        InputError: The process failed; the message contains the end of its standard error.
     """
     with tempfile.TemporaryDirectory(prefix="din-bench-") as folder:
         result = Path(folder) / "result.npz"

@@ -1,1 +1,1 @@
-"""Implementations of DIN, ours and the peers', each measured in a process of its own by the same harness."""
+"""Scripts that run as processes of their own, in our environment or the peers': implementations of DIN, and their exports."""

@@ -1,6 +1,6 @@
-"""DeepCTR's DIN on the legacy Keras that it needs, by `fit` and `predict` on arrays, which tf.data was no faster than.
+"""DeepCTR's DIN on the legacy Keras that it needs, with `fit` and `predict` on arrays. tf.data was not faster.
 
-The legacy Adam, the one that DeepCTR was written for, is as fast as the newer one on small tables and 1.7 times as fast on a million rows.
+DeepCTR was written for the legacy Adam. It is as fast as the newer one on small tables, and 1.7 times as fast on a million rows.
 """
 
 import os
@@ -12,15 +12,15 @@ from harness import Data, Model, serve
 
 
 def make_din(sizes: dict[str, int], behaviours: list[str], history: int) -> Any:
-    """The model with Dice in both its parts and no L2 term, so that the loss is the log loss alone.
+    """Makes the model with Dice in the attention unit and in the MLP, and without L2 terms, so that the loss is only the log loss.
 
     Args:
-        sizes: Ids of each feature, 0 for padding not counted.
-        behaviours: The features of which `hist_<feature>` is a history.
-        history: L.
+        sizes: The number of ids of each feature, without the 0 of padding.
+        behaviours: The features that have a history, `hist_<feature>`.
+        history: The length of the histories, L.
     """
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    mock.patch("requests.get").start()  # importing it asks the package index for a newer version, in a thread of its own
+    mock.patch("requests.get").start()  # its import asks the package index for a newer version, in a thread
     from deepctr.feature_column import SparseFeat, VarLenSparseFeat
     from deepctr.models import DIN
 
@@ -30,7 +30,7 @@ def make_din(sizes: dict[str, int], behaviours: list[str], history: int) -> Any:
 
 
 def build(data: Data) -> Model:
-    """The model on the users and items of `data`."""
+    """Makes the model for the users and items of `data`."""
     din = make_din({"user": data.n_users, "item": data.n_items}, ["item"], data.historical_item_ids.shape[1])
     import deepctr
     import tf_keras

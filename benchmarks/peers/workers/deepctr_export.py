@@ -1,6 +1,6 @@
-"""DeepCTR's DIN as a SavedModel, by the `save` of the legacy Keras that it needs. Ids are integers from 1 already: it looks nothing up.
+"""Exports DeepCTR's DIN, with random weights, as a SavedModel with the `save` of the legacy Keras that it needs. It does no lookups.
 
-Called with the folder to write, the history's length and the number of ids of each feature as JSON. Its weights are random.
+Arguments: the folder of the SavedModel, the length of the histories, and the number of ids of each feature as JSON. Ids begin at 1.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""DeepCTR's DIN trained for its quality: arrays in, the logits of eval/ out.
+"""Trains DeepCTR's DIN and writes its logits on eval/, for `din bench quality`.
 
-Called with the .npz of arrays (`train/`, `validation/` and `eval/<feature>`, ids from 1, 0 for padding), the settings as JSON, and the .npz
-to write: `logits`, `validation_aucs` of each epoch, `seconds`. As our training does, it keeps the weights of the epoch with the best
-validation AUC and stops after `patience` epochs without a better one.
+Arguments: the .npz file of the arrays (`train/<feature>`, `validation/<feature>` and `eval/<feature>`, ids from 1, 0 for padding), the
+settings as JSON, and the .npz file that it writes: `logits`, `validation_aucs` of each epoch, and `seconds`. Like our training, it keeps
+the weights of the epoch with the best validation AUC, and stops after `patience` epochs without a better one.
 """
 
 import json
@@ -17,19 +17,19 @@ from unittest import mock
 import numpy as np
 from harness import area_under_curve
 
-_BATCH = 4096  # of predictions
+_BATCH = 4096  # the batch size of predictions
 
 
 def make_din(settings: dict[str, Any]) -> Any:
-    """The model with no L2 term; the other sizes are given."""
+    """Makes the model of the settings, without L2 terms."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
-    mock.patch("requests.get").start()  # importing it asks the package index for a newer version, in a thread of its own
+    mock.patch("requests.get").start()  # its import asks the package index for a newer version, in a thread
     from deepctr.feature_column import SparseFeat, VarLenSparseFeat
     from deepctr.models import DIN
     from tf_keras.initializers import RandomNormal
 
     features = settings["features"]
-    seed = settings["seed"]  # DeepCTR starts all tables from one seed of its own otherwise
+    seed = settings["seed"]  # otherwise DeepCTR initialises all tables with the same fixed seed
     start = {f["name"]: RandomNormal(0.0, 1e-4, seed=seed + place) for place, f in enumerate(features)}
     behaviours = [feature for feature in features if "history" in feature]
     columns = [SparseFeat(f["name"], f["rows"], f["dim"], embeddings_initializer=start[f["name"]]) for f in features]
@@ -56,13 +56,13 @@ def make_din(settings: dict[str, Any]) -> Any:
 
 
 def inputs_of(arrays: dict[str, np.ndarray], split: str, features: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """A split by the names of the model's inputs."""
+    """Returns the arrays of a split by the names of the model's inputs."""
     names = {f["name"]: f["name"] for f in features} | {f"hist_{f['name']}": f["history"] for f in features if "history" in f}
     return {name: arrays[f"{split}/{source}"].astype(np.int32) for name, source in names.items()}
 
 
 def logits_of(din: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
-    """What the last layer's sigmoid is applied to: (N,). Its probabilities may round to 1."""
+    """Returns the logits (N,), the input of the last sigmoid. Probabilities could round to 1."""
     import tf_keras
 
     last = din.layers[-1]
@@ -71,16 +71,16 @@ def logits_of(din: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def keep_best(epoch: Callable[[], float], weights: Callable[[], Any], epochs: int, patience: int) -> tuple[Any, list[float]]:
-    """Trains until `patience` epochs have brought no better validation AUC, or there were `epochs`.
+    """Trains until `patience` epochs brought no better validation AUC, at most `epochs` epochs.
 
     Args:
-        epoch: Trains one and returns its validation AUC.
-        weights: The weights of the moment.
-        epochs: The most.
-        patience: 0 counts as 1.
+        epoch: Trains one epoch and returns the validation AUC.
+        weights: Returns the current weights.
+        epochs: The largest number of epochs.
+        patience: The number of epochs without a better AUC; 0 counts as 1.
 
     Returns:
-        The weights of the best epoch, the first one of equals, and the AUC of each.
+        The weights of the best epoch (the first of equal ones), and the AUC of each epoch.
     """
     aucs: list[float] = []
     best, best_epoch = None, 0
@@ -93,7 +93,7 @@ def keep_best(epoch: Callable[[], float], weights: Callable[[], Any], epochs: in
 
 
 def train(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Any, list[float], float]:
-    """The model with the weights of its best epoch, the validation AUC of each, and the seconds of all."""
+    """Trains. Returns the model with the weights of its best epoch, the validation AUC of each epoch, and the seconds."""
     import tf_keras
 
     tf_keras.utils.set_random_seed(settings["seed"])
@@ -115,7 +115,7 @@ def train(settings: dict[str, Any], arrays: dict[str, np.ndarray]) -> tuple[Any,
 
 
 def main(file: str, settings: dict[str, Any], result: Path) -> None:
-    """Trains, and writes the result."""
+    """Trains, and writes the result file."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     with np.load(file) as values:
         arrays = dict(values)

@@ -1,4 +1,4 @@
-"""DeepCTR-Torch's DIN. Its main MLP has ReLU, its default, because its Dice fails there; histories are masked by their length."""
+"""DeepCTR-Torch's DIN. Its MLP has ReLU, the default, because its Dice fails there. Histories are masked by their length."""
 
 from unittest import mock
 
@@ -7,8 +7,8 @@ from harness import Data, Model, serve
 
 
 def build(data: Data) -> Model:
-    """The model with no L2 term, so that the loss is the log loss alone."""
-    mock.patch("requests.get").start()  # importing it asks the package index for a newer version, in a thread of its own
+    """Makes the model without L2 terms, so that the loss is only the log loss."""
+    mock.patch("requests.get").start()  # its import asks the package index for a newer version, in a thread
     import deepctr_torch
     import torch
     from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat

@@ -1,19 +1,19 @@
-"""The process in which one implementation is measured: commands on standard input, one JSON answer a line on standard output.
+"""The worker's side of its protocol: it reads commands from standard input and answers each with one line of JSON on standard output.
 
-It needs numpy and nothing else, because it runs both in the peers' environment and in ours. The scripts beside it import it by its bare
-name, as Python puts a script's own folder on its path.
+It needs only NumPy, because it runs in the peers' environment and in ours. The scripts in this folder import it without a package, because
+Python puts the folder of a script on its path.
 
-    {"do": "train", "batch": 256, "rows": 20000}    {"rows_per_s": …, "loss": …}: trains on, from where the last call stopped
+    {"do": "train", "batch": 256, "rows": 20000}    {"rows_per_s": …, "loss": …}: continues the training
     {"do": "infer", "batch": 1024, "rows": 50000}   {"rows_per_s": …}
-    {"do": "auc"}                                   {"auc": …} on the rows held out: the steps that were timed do learn
-    {"do": "profile", "batch": 1024}                {"shares": {…}}: what a step's time goes to; asked of ours alone
-    {"do": "stop"}                                  ends it, as does the end of standard input
+    {"do": "auc"}                                   {"auc": …} on the held-out rows: it shows that the timed steps learn
+    {"do": "profile", "batch": 1024}                {"shares": {…}}: the shares of a step's time by kind of op; only ours has it
+    {"do": "stop"}                                  ends the process, like the end of standard input
 
-The first line says {"ready": true, "version": …}. A failure ends the process with a traceback on standard error.
+The first line is {"ready": true, "version": …}. A failure ends the process with a traceback on standard error.
 
-Where calls are timed instead of a model (`serve_calls`), there is one command:
+A script that times calls (`serve_calls`) has one command:
 
-    {"call": "predict_32", "repeat": 100}           {"seconds": […]}: of each of the calls
+    {"call": "predict_32", "repeat": 100}           {"seconds": […]}: the seconds of each call
 """
 
 import json
@@ -32,7 +32,7 @@ WARM_UP_BATCHES = 10
 
 @dataclass(frozen=True)
 class Data:
-    """Impressions of which the first `n_train` are for training. Ids begin at 1; 0 pads the histories, on the right."""
+    """Impressions. The first `n_train` are for training. Ids begin at 1; 0 pads the histories, on the right."""
 
     user_id: np.ndarray  # (N,)
     candidate_item_id: np.ndarray  # (N,)
@@ -46,12 +46,13 @@ class Data:
 
 @dataclass(frozen=True)
 class Model:
-    """What an implementation does.
+    """What an implementation can do.
 
     Attributes:
-        train: `train(batch, rows)` takes the next `rows` training rows, a multiple of `batch`, in steps of `batch`; their mean loss.
-        predict: `predict(batch, rows)` gives the probabilities of the rows that the array `rows` numbers.
-        profile: `profile(batch)` gives the share of each kind of work in the time of training steps.
+        version: The version of the library.
+        train: `train(batch, rows)` trains on the next `rows` training rows, a multiple of `batch`, and returns their mean loss.
+        predict: `predict(batch, rows)` returns the probabilities of the rows whose numbers are in the array `rows`.
+        profile: `profile(batch)` returns the share of each kind of op in the time of training steps.
     """
 
     version: str
@@ -61,14 +62,14 @@ class Model:
 
 
 def load(path: str) -> Data:
-    """Reads what `np.savez(path, **fields)` wrote."""
+    """Reads the fields of `Data` from an .npz file."""
     with np.load(path) as file:
         fields: dict[str, Any] = {name: values if values.ndim else int(values) for name, values in file.items()}
     return Data(**fields)
 
 
 def area_under_curve(label: np.ndarray, score: np.ndarray) -> float:
-    """AUC by ranks; equal scores share theirs."""
+    """Returns the AUC, computed from ranks. Equal scores get the same rank."""
     _, place, count = np.unique(score, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[place]
     positives = int(label.sum())
@@ -108,14 +109,14 @@ class Session:
 
 
 def _take_stdout() -> IO[str]:
-    """Standard output as it was; what libraries write there from now on goes to standard error."""
+    """Returns standard output, and sends what libraries print from now on to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
 
 
 def _answer(build: Callable[[], tuple[str, Callable[..., dict[str, Any]]]]) -> None:
-    """Builds (imports included) a version and what carries out a command, and answers until told to stop."""
+    """Calls `build`, which returns a version and the function that carries out a command. Then answers commands until the end."""
     answers = _take_stdout()
     version, carry_out = build()
     print(json.dumps({"ready": True, "version": version}), file=answers, flush=True)
@@ -127,9 +128,12 @@ def _answer(build: Callable[[], tuple[str, Callable[..., dict[str, Any]]]]) -> N
 
 
 def read_requests(path: str) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
-    """Signature and inputs by the name of the call, from frames of [name, signature, inputs' names] with the inputs behind them."""
+    """Reads requests from a file: the signature and the inputs, by the name of the call.
+
+    The file has frames of [name, signature, names of the inputs], each with the arrays of the inputs.
+    """
     sys.path.insert(0, str(Path(__file__).parents[3]))
-    from components.serving.model.process_messages import read_frame  # which needs NumPy alone
+    from components.serving.model.process_messages import read_frame  # it needs only NumPy
 
     requests = {}
     with open(path, "rb") as file:
@@ -140,7 +144,7 @@ def read_requests(path: str) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
 
 
 def serve_calls(build: Callable[[], tuple[str, dict[str, Callable[[], object]]]]) -> None:
-    """The main function of a script that times calls: `build` gives a version and the calls by name."""
+    """Is the main function of a script that times calls. `build` returns a version and the calls by name."""
 
     def timed() -> tuple[str, Callable[..., dict[str, Any]]]:
         version, calls = build()
@@ -156,7 +160,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def serve(build: Callable[[Data], Model]) -> None:
-    """The main function of a script that is given the .npz file and measures a model."""
+    """Is the main function of a script that measures a model. The .npz file of the data is its first argument."""
 
     def session() -> tuple[str, Callable[..., dict[str, Any]]]:
         data = load(sys.argv[1])

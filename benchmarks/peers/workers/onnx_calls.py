@@ -1,6 +1,6 @@
-"""An ONNX model called by ONNX Runtime.
+"""Times calls of an ONNX model in ONNX Runtime.
 
-Called with the model, a file of requests (`harness.read_requests`) and the size of ONNX Runtime's thread pools.
+Arguments: the model, a file of requests (`harness.read_requests`) and the size of ONNX Runtime's thread pools.
 """
 
 import sys
@@ -11,7 +11,7 @@ from harness import read_requests, serve_calls
 
 
 def build() -> tuple[str, dict[str, Callable[[], object]]]:
-    """ONNX Runtime's version, and the calls by name."""
+    """Loads the model. Returns ONNX Runtime's version and the calls by name."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""What the time of training steps goes to, by TensorFlow's profiler."""
+"""Measures the share of each kind of op in the time of training steps, with TensorFlow's profiler."""
 
 import tempfile
 from collections import Counter
@@ -15,7 +15,7 @@ KINDS = {
 
 
 def _kind(op: str) -> str:
-    """The kind of an op by its type, such as `_MklNativeFusedMatMul`."""
+    """Returns the kind of an op by its type, such as `_MklNativeFusedMatMul`."""
     for kind, types in KINDS.items():
         if any(op.endswith(type_) if type_ == "MatMul" else op in (type_, f"_Mkl{type_}") for type_ in types):
             return kind
@@ -23,7 +23,7 @@ def _kind(op: str) -> str:
 
 
 def shares_of_work(work: Callable[[], object]) -> dict[str, float]:
-    """Runs `work` under the profiler; the share of each kind of op in the time of all ops of the model's graph."""
+    """Runs `work` under the profiler. Returns the share of each kind of op in the time of all ops of the model's graph."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 

@@ -1,6 +1,7 @@
-"""Our exports as `din run` makes them, of vocabularies of given sizes and random weights.
+"""Exports our model as `din run` does, with vocabularies of given sizes and random weights.
 
-Called with a folder, the histories' lengths and the vocabularies' sizes as JSON; writes `<folder>/<length>/`, a SavedModel each.
+Arguments: a folder, and as JSON the lengths of the histories and the sizes of the vocabularies. It writes a SavedModel for each length:
+`<folder>/<length>/`.
 """
 
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 
 def impressions_of_all_ids(sizes: dict[str, int]) -> list[dict[str, Any]]:
-    """As few impressions as show each id, which count from 0, at least once."""
+    """Returns impressions in which each id of the vocabularies, from 0, occurs at least once."""
     return [
         {
             "user_id": number % sizes["user"],

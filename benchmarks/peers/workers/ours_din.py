@@ -1,6 +1,6 @@
-"""Our DIN, with what `din run` trains and scores with: the compiled model's `fit`, a `Split` where it reads TFRecords, `logits_of`.
+"""Our DIN, trained and scored by the functions of `din run`: the compiled model's `fit`, `Split` for TFRecords, and `logits_of`.
 
-Called with `--tfrecords` it trains from gzipped TFRecords of transformed examples, end to end; else from memory, as the peers do.
+With `--tfrecords` it trains from gzipped TFRecords of transformed examples, else from memory like the peers.
 """
 
 import os
@@ -18,14 +18,14 @@ COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
 
 
 def _settings(data: Data) -> dict[str, Any]:
-    """The configuration: one behaviour, the user, no dropout, as the peers have it."""
+    """Returns the configuration: one behaviour, the user, and no dropout, like the peers."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     features = {"behaviours": {"item": item}, "history_length": data.historical_item_ids.shape[1]}
     return {"features": features, "model": {"dropout": 0.0}}
 
 
 def _write_tfrecords(data: Data, file: Path) -> dict[str, Any]:
-    """The training rows as Transform would write them; returns their feature spec."""
+    """Writes the training rows as Transform would. Returns their feature spec."""
     import tensorflow as tf
 
     arrays = {name: getattr(data, name)[: data.n_train] for name in (*COLUMNS, "label")}
@@ -39,7 +39,7 @@ def _write_tfrecords(data: Data, file: Path) -> dict[str, Any]:
 
 
 def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
-    """`batches(batch, rows)` as `din run` reads them."""
+    """Returns `batches(batch, rows)`, which reads TFRecords like `din run`."""
     from din_trainer.training.input_pipeline import Split
 
     folder = tempfile.TemporaryDirectory(prefix="din-bench-")
@@ -47,7 +47,7 @@ def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
     spec = _write_tfrecords(data, file)
 
     def batches(batch: int, rows: int) -> Any:
-        _ = folder  # lives as long as this function
+        _ = folder  # keeps the folder as long as this function exists
         epochs = -(-rows // data.n_train)
         split = Split([str(file)] * epochs, spec, batch, shuffle_seed=0)
         return split.epoch().take(rows // batch)
@@ -56,7 +56,7 @@ def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
 
 
 def build(data: Data) -> Model:
-    """Compiled as `din_trainer.training.loop.train` compiles it."""
+    """Makes the model, compiled like in `din_trainer.training.loop.train`."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from din_trainer.training.threads import share_cores
 

@@ -1,9 +1,10 @@
-"""The same DIN as one would write it in plain Keras, without the care of `din_trainer`: raw ids in, a probability out.
+"""The same DIN in plain Keras, without the optimisations of `din_trainer`: raw ids in, a probability out.
 
-`IntegerLookup` turns raw ids into rows, padded histories stay dense (B, L), the attention unit sees the concatenation, a mask takes the
-padding out of the sum, and `Model.export` writes the SavedModel. Its weights are random.
+`IntegerLookup` turns raw ids into rows, padded histories stay dense (B, L), the attention unit reads the concatenation, a mask removes the
+padding from the sum, and `Model.export` writes the SavedModel. The weights are random.
 
-Called with a folder and a history's length it writes `saved_model/`, and the network behind the lookups as `core.onnx`.
+Arguments: a folder, the length of the histories, and the sizes of the vocabularies as JSON. It writes `saved_model/`, and the network
+behind the lookups as `core.onnx`.
 """
 
 import json
@@ -15,17 +16,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-FEATURES = {  # each vocabulary's raw features
+FEATURES = {  # the raw features of each vocabulary
     "user": ("user_id",),
     "item": ("candidate_item_id", "historical_item_ids"),
     "category": ("candidate_category_id", "historical_category_ids"),
 }
 DIM, ATTENTION, MLP = 16, (80, 40), (128, 64, 32)
-PADDING, UNKNOWN = -1, -2  # raw ids that stand for no event and for no known value
+PADDING, UNKNOWN = -1, -2  # raw ids of padding and of unknown values
 
 
 class Dice(layers.Layer):
-    """x · (p + (1 − p) α), p the sigmoid of x normalised, as it is usually written: with BatchNormalization inside."""
+    """x · (p + (1 − p) α), where p is the sigmoid of the normalised x, in its usual form: with BatchNormalization inside."""
 
     def build(self, shape: Any) -> None:
         self.normalise = layers.BatchNormalization(epsilon=1e-8, center=False, scale=False)
@@ -38,7 +39,12 @@ class Dice(layers.Layer):
 
 
 def make_core(sizes: dict[str, int], history: int) -> Any:
-    """Ids, (B,) and (B, L) of int64 with 0 for padding, to the probability (B, 1), for tables of so many rows."""
+    """Makes the network from int64 ids, (B,) and (B, L) with 0 for padding, to the probability (B, 1).
+
+    Args:
+        sizes: The number of rows of each table.
+        history: The length of the histories, L.
+    """
     ids = {
         raw: keras.Input((history,) if raw.startswith("historical") else (), dtype="int64", name=raw)
         for names in FEATURES.values()
@@ -64,7 +70,7 @@ def make_core(sizes: dict[str, int], history: int) -> Any:
 
 
 def make_model(core: Any, vocabularies: dict[str, list[int]]) -> Any:
-    """Raw ids to the probability: a row is 0 for padding, 1 for an unknown id, then the vocabulary's."""
+    """Makes the model from raw ids to the probability. Row 0 is padding, row 1 an unknown id; the vocabulary follows."""
     raw = {name: keras.Input(x.shape[1:], dtype="int64", name=name) for name, x in core.input.items()}
     ids: dict[str, Any] = {}
     for vocabulary, names in FEATURES.items():
@@ -74,14 +80,14 @@ def make_model(core: Any, vocabularies: dict[str, list[int]]) -> Any:
 
 
 def export(folder: Path, history: int, sizes: dict[str, int]) -> None:
-    """Writes both, for vocabularies of so many ids, which count from 0."""
+    """Writes both files, for vocabularies of so many ids, counted from 0."""
     core = make_core({name: size + 2 for name, size in sizes.items()}, history)
     rng = np.random.default_rng(0)
-    for weight in core.weights:  # what starts at 0 or 1 would be simplified away in ONNX, where weights are constants
+    for weight in core.weights:  # weights of 0 or 1 would be simplified away in ONNX, where weights are constants
         values = rng.normal(size=weight.shape) * 0.1
-        weight.assign(values if weight.trainable else 1 + abs(values))  # variances are positive
+        weight.assign(values if weight.trainable else 1 + abs(values))  # moving variances must be positive
     make_model(core, {name: list(range(size)) for name, size in sizes.items()}).export(str(folder / "saved_model"), verbose=False)
-    core.export(str(folder / "core.onnx"), format="onnx", verbose=False)  # after a call, as it asks for
+    core.export(str(folder / "core.onnx"), format="onnx", verbose=False)  # the model must have been called before
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Signatures of a SavedModel called from Python, on tensors made beforehand.
+"""Times calls of a SavedModel's signatures from Python. The tensors are made before.
 
-Called with the SavedModel, a file of requests (`harness.read_requests`) and the size of TensorFlow's thread pools.
+Arguments: the SavedModel, a file of requests (`harness.read_requests`) and the size of TensorFlow's thread pools.
 """
 
 import sys
@@ -11,7 +11,7 @@ from harness import read_requests, serve_calls
 
 
 def build() -> tuple[str, dict[str, Callable[[], object]]]:
-    """TensorFlow's version, and the calls by name."""
+    """Loads the model. Returns TensorFlow's version and the calls by name."""
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[3]))

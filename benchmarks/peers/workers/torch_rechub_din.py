@@ -1,11 +1,11 @@
-"""torch-rechub's DIN. It has no mask; its padding_idx keeps the embedding of padded slots at zero, which comes to the same in the sum."""
+"""torch-rechub's DIN. It has no mask. Its padding_idx keeps the embeddings of padding at zero, which has the same effect in the sum."""
 
 import numpy as np
 from harness import Data, Model, serve
 
 
 def build(data: Data) -> Model:
-    """The model with Dice in both its parts."""
+    """Makes the model with Dice in the attention unit and in the MLP."""
     import torch
     import torch_rechub
     from torch_loop import model_of

@@ -1,4 +1,4 @@
-"""What benchmarks make exports of: vocabularies from impressions at hand, and weights of which none is 0, 1 or another's."""
+"""What exports are made of: vocabularies of given impressions, and random weights, none of which is 0 or 1 or occurs twice."""
 
 import keras
 import numpy as np

@@ -16,7 +16,7 @@ def put_python(folder):
 def test_a_damaged_environment_names_the_folder_to_delete(tmp_path):
     folder = tmp_path / "peers-1"
     peer_environment.prepare(folder, put_python).unlink()
-    with pytest.raises(InputError, match=rf"^{folder}/bin/python is not there although it was installed: delete {folder}, and"):
+    with pytest.raises(InputError, match=rf"^{folder}/bin/python is missing although it was installed: delete {folder}, and"):
         peer_environment.prepare(folder, put_python)
 
 

@@ -1,4 +1,4 @@
-"""How DeepCTR's DIN is trained beside ours, without DeepCTR: its worker's parts, and a worker in its place."""
+"""How DeepCTR's DIN is trained, without DeepCTR: the parts of its worker, and a fake worker."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import benchmarks.peers.peer_training
+from benchmarks.peers import peer_training
 from benchmarks.peers.peer_training import check_peer, train_peer, worker_settings
 from benchmarks.peers.workers import harness
 from components.base.errors import InputError
@@ -17,14 +17,14 @@ SIZES = {"item": 101, "category": 21, "user_id": 51}
 
 @pytest.fixture
 def worker(monkeypatch):
-    """The module, which finds its neighbours by their bare names."""
+    """The worker's module, which imports its neighbours without a package."""
     monkeypatch.syspath_prepend(str(Path(harness.__file__).parent))
     import deepctr_quality
 
     return deepctr_quality
 
 
-def test_the_worker_is_told_the_sizes_of_the_configuration():
+def test_the_worker_gets_the_sizes_of_the_configuration():
     config = load_config("movielens", ["training.seed=3", "model.dropout=0.2"])
     settings = worker_settings(config, SIZES)
     assert settings == {
@@ -54,7 +54,7 @@ def test_the_worker_is_told_the_sizes_of_the_configuration():
         ("training.negative_rate=0.5", "sampled negatives in training"),
         ("features.context.hour.kind=numeric", "numeric features"),
         ("features.time_gap=true", "time gaps"),
-        ("model.activation=prelu", "activations but Dice, ReLU and sigmoid"),
+        ("model.activation=prelu", "activations other than Dice, ReLU and sigmoid"),
         ("model.history=false", "histories left out"),
         ("training.regularization=0.01", "regularisation"),
         ("features.behaviours.category.sequence=other", "a second sequence"),
@@ -89,10 +89,10 @@ def test_inputs_are_the_columns_by_the_peer_s_names(worker):
 @pytest.mark.parametrize(
     ("aucs", "epochs", "patience", "trained", "best"),
     [
-        ([0.6, 0.7, 0.65, 0.9], 4, 1, 3, 2),  # the fourth is never seen
+        ([0.6, 0.7, 0.65, 0.9], 4, 1, 3, 2),  # the fourth is never trained
         ([0.6, 0.7, 0.65, 0.9], 4, 2, 4, 4),
         ([0.6, 0.7, 0.8], 2, 1, 2, 2),
-        ([0.6, 0.6, 0.7], 3, 1, 2, 1),  # no better is worse
+        ([0.6, 0.6, 0.7], 3, 1, 2, 1),  # equal is not better
         ([0.6, 0.5], 2, 0, 2, 1),
     ],
 )
@@ -104,8 +104,8 @@ def test_it_stops_and_keeps_the_best_epoch_as_our_training_does(worker, aucs, ep
         seen.append(next(remaining))
         return seen[-1]
 
-    kept, told = worker.keep_best(epoch, lambda: len(seen), epochs, patience)
-    assert (kept, told) == (best, aucs[:trained])
+    kept, seen_aucs = worker.keep_best(epoch, lambda: len(seen), epochs, patience)
+    assert (kept, seen_aucs) == (best, aucs[:trained])
 
 
 FAKE = """
@@ -118,10 +118,10 @@ np.savez(result, logits=arrays["eval/x"] * 2, validation_aucs=[0.5, 0.6], second
 """
 
 
-def test_a_worker_s_result_is_a_trial_and_its_last_words_an_error(tmp_path, monkeypatch):
+def test_a_worker_s_result_is_a_trial_and_its_standard_error_is_reported(tmp_path, monkeypatch):
     (tmp_path / "fake.py").write_text(FAKE)
     np.savez(tmp_path / "arrays.npz", **{"eval/x": np.array([1, 2], np.float32)})
-    monkeypatch.setattr(benchmarks.peers.peer_training, "_WORKER", tmp_path / "fake.py")
+    monkeypatch.setattr(peer_training, "_WORKER", tmp_path / "fake.py")
     trial = train_peer(Path(sys.executable), tmp_path / "arrays.npz", {"fails": False})
     assert (trial.logits.tolist(), trial.logits.dtype, trial.validation_aucs, trial.seconds) == ([2.0, 4.0], np.float64, [0.5, 0.6], 1.5)
     with pytest.raises(InputError, match=r"^DeepCTR's DIN could not be trained: out of luck$"):

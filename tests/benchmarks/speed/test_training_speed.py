@@ -8,7 +8,7 @@ from benchmarks.speed import rounds
 from benchmarks.speed.training_speed import CLUSTERS, Measurement, make_data, measure_rates
 
 
-def test_the_data_is_padded_on_the_right_and_can_be_learnt(tmp_path):
+def test_the_data_is_padded_on_the_right_and_can_be_learned(tmp_path):
     arrays = make_data(users=30, items=20, history=4, file=tmp_path / "d.npz")
     events, lengths = arrays["historical_item_ids"], arrays["history_length"]
     np.testing.assert_array_equal(events > 0, np.arange(4) < lengths[:, None])

@@ -42,7 +42,7 @@ def test_a_package_that_cannot_be_fetched_says_why(tmp_path, monkeypatch):
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with pytest.raises(InputError, match=r"(?s)^some==1\.2 cannot be fetched, which takes .*uv pip install .* failed:\nno route to host$"):
+    with pytest.raises(InputError, match=r"(?s)^some==1\.2 cannot be fetched, which needs .*uv pip install .* failed:\nno route to host$"):
         locate(data_of(tmp_path, 'package = "some==1.2"'), None)
 
 
