@@ -1,4 +1,4 @@
-"""The models that `din bench quality` compares, each by the settings that make it what it is."""
+"""The models that `din bench quality` compares: the paper's (section 6.3) and variants of DIN, each with its settings."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from components.base.errors import InputError
 
 
 class Model(NamedTuple):
-    """A row: its name in the table, and the settings that make it what it is."""
+    """A model: its name in the table, and its settings, which differ from those of the other models."""
 
     title: str
     settings: tuple[str, ...]
@@ -28,18 +28,22 @@ MODELS = {
     "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
 }
 
-PEERS = {"deepctr": Model("DeepCTR's DIN", (_DIN,))}  # in a suite alone: they need an environment of their own
+PEERS = {"deepctr": Model("DeepCTR's DIN", (_DIN,))}  # only in a suite, because they need an environment of their own
 ROWS = {**MODELS, **PEERS}
 
 
 def choose_models(names: str | None, known: Sequence[str] = tuple(MODELS)) -> list[str]:
-    """The models that a comma-separated list names, in the table's order; all without a list.
+    """Returns the models of a comma-separated list, in the order of the table.
+
+    Args:
+        names: The list; None for all models.
+        known: The models that there are.
 
     Raises:
-        InputError: There is no such model.
+        InputError: A model of the list does not exist.
     """
     asked = known if names is None else names.split(",")
     for name in asked:
         if name not in known:
-            raise InputError(f"--models: no model is called {name!r}: there are {', '.join(known)}.")
+            raise InputError(f"--models: no model is called {name!r}: choose from {', '.join(known)}.")
     return [name for name in known if name in asked]

@@ -1,4 +1,4 @@
-"""The eval split as a judge of models, without TensorFlow."""
+"""Judges models on the eval split, without TensorFlow."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from pipeline.datasets.layout import split_files
 
 
 class Metrics(NamedTuple):
-    """A model on eval/; GAUC is None where there are no users to rank for."""
+    """The metrics of a model on eval/. GAUC is None if the data has no user ids."""
 
     auc: float
     gauc: float | None
@@ -21,12 +21,12 @@ class Metrics(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A trained model, by what it says of eval/.
+    """The result of a training.
 
     Attributes:
-        logits: (N,) by the weights of the best epoch, in the order of the impressions.
-        validation_aucs: Of each epoch.
-        seconds: That the training took.
+        logits: (N,) the logits on eval/ with the weights of the best epoch, in the order of the impressions.
+        validation_aucs: The validation AUC of each epoch.
+        seconds: The duration of the training.
     """
 
     logits: np.ndarray
@@ -35,18 +35,18 @@ class Trial(NamedTuple):
 
 
 class EvalSplit(NamedTuple):
-    """Who was shown something and whether they clicked, in the order of the impressions.
+    """The labels and the users of eval/, in the order of the impressions.
 
     Attributes:
         label: (N,) 0 or 1.
-        user: (N,) ids of any kind; None where users are not told apart.
+        user: (N,) ids of any type; None if the data has no user ids.
     """
 
     label: np.ndarray
     user: np.ndarray | None
 
     def judge(self, logits: np.ndarray) -> Metrics:
-        """The metrics of a model with these logits (N,)."""
+        """Returns the metrics of a model with these logits (N,)."""
         return Metrics(
             auc=float(sklearn.metrics.roc_auc_score(self.label, logits)),
             gauc=None if self.user is None else gauc(self.user, logits, self.label),
@@ -55,11 +55,11 @@ class EvalSplit(NamedTuple):
 
 
 def read_eval(data: Path, with_users: bool = True) -> EvalSplit:
-    """Reads labels and users of a data set's eval/."""
+    """Reads the labels and the users of the eval split of a data set."""
     return EvalSplit(_column(data, LABEL), _column(data, USER_ID) if with_users else None)
 
 
 def _column(data: Path, name: str) -> np.ndarray:
-    """A feature with one value an impression."""
+    """Returns a feature that has one value for each impression."""
     batches = (batch for file in split_files(data, "eval") for batch in read_batches(file))
     return np.concatenate([batch.column(name).flatten().to_numpy(zero_copy_only=False) for batch in batches])

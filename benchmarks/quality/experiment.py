@@ -1,4 +1,4 @@
-"""Impressions that go through the DAG up to Transform once, so that any number of models can be trained on them and judged by them."""
+"""Runs the pipeline up to Transform once, so that many models can be trained on its output and judged on eval/."""
 
 import time
 from pathlib import Path
@@ -29,7 +29,7 @@ _BATCH = 4096
 
 
 class Measurement(NamedTuple):
-    """A trained model on eval/, and how long its training took; GAUC is None where there are no users to rank for."""
+    """The metrics of a trained model on eval/, and the duration of its training. GAUC is None if the data has no user ids."""
 
     auc: float
     gauc: float | None
@@ -38,14 +38,14 @@ class Measurement(NamedTuple):
 
 
 class Experiment:
-    """Prepares the data.
+    """A data set that is ready for training.
 
     Args:
-        config: Whose features are prepared, and the vocabularies' counts if it has regularisation.
+        config: The configuration whose features are prepared; with regularisation, the counts of the vocabularies' values as well.
         data: A data set that has been checked.
-        schema: Its schema.
-        workspace: Where everything goes.
-        progress: Told of each node.
+        schema: The schema of the data.
+        workspace: Where all files are written.
+        progress: Shows each node.
 
     Raises:
         DataError: The data gate refuses the data.
@@ -74,8 +74,8 @@ class Experiment:
         self.vocabulary_sizes = vocabulary_sizes(config.features.vocabularies, self._transform_output)
 
     def train(self, config: DINConfig) -> Trial:
-        """Trains a model as TFX Trainer does, selecting on validation/."""
-        keras.backend.clear_session()  # the last model's graphs
+        """Trains a model like TFX's Trainer, with early stopping on validation/."""
+        keras.backend.clear_session()  # frees the graphs of the last model
         started = time.monotonic()
         trained = fit(config, self._transform_output, self._train, self._validation)
         seconds = time.monotonic() - started
@@ -88,7 +88,7 @@ class Experiment:
         return Measurement(*self._judge.judge(trial.logits), trial.seconds)
 
     def write_arrays(self, file: Path) -> None:
-        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for those who read no TFRecords; eval/ in its order."""
+        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for the peers. eval/ keeps its order."""
         spec = self._transform_output.transformed_feature_spec()
         splits = {
             name: tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH).map(lambda x: tf.io.parse_example(x, spec))
@@ -103,7 +103,7 @@ class Experiment:
 
 
 def _transformed(files: list[Path], features: FeatureConfig, transform_output: tft.TFTransformOutput) -> tf.data.Dataset:
-    """Batches of the model's inputs from raw impressions, in their order, made as in the exported model."""
+    """Returns batches of the model's inputs from raw impressions, in their order, transformed like in the exported model."""
     transform = transform_output.transform_features_layer()
     spec = {column.name: transform_output.raw_feature_spec()[column.name] for column in features.columns}
     records = tf.data.TFRecordDataset([str(file) for file in files], compression_type="GZIP")

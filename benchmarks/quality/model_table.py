@@ -1,6 +1,7 @@
-"""DIN beside the base models of its paper (section 6.3) and beside itself with one thing changed.
+"""`din bench quality` without a suite: compares DIN with its variants and with the base models of its paper on one data set.
 
-All are trained on the same data, with the same settings but those of their row, by several seeds; selected on validation/, judged on eval/.
+All models are trained on the same data, with the same settings except their own, with several seeds. The epoch is selected on validation/;
+the models are judged on eval/.
 """
 
 import json
@@ -26,28 +27,28 @@ from pipeline.run.execution import LOG_FILE
 from pipeline.run.preflight import check_embeddings
 from pipeline.terminal import Progress, output_to
 
-if TYPE_CHECKING:  # TensorFlow is imported when the data is known to be sound
+if TYPE_CHECKING:  # at run time TensorFlow is imported after the check of the data
     from benchmarks.quality.experiment import Experiment, Measurement
 
-WIDTH = 120  # of the table: figures cut in two are no use, not even on a narrow terminal
+WIDTH = 120  # of the table, on narrow terminals as well: a wrapped figure cannot be read
 
 
 Oracle = dict[str, float | None] | None
 
 
 def choose_seeds(first: int, count: int) -> list[int]:
-    """As many seeds as asked for, from the configuration's own on.
+    """Returns `count` seeds, starting with the seed of the configuration.
 
     Raises:
-        InputError: None is asked for.
+        InputError: `count` is less than 1.
     """
     if count < 1:
-        raise InputError(f"--seeds {count}: at least one training a model is needed.")
+        raise InputError(f"--seeds {count}: each model needs at least one training.")
     return list(range(first, first + count))
 
 
 def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
-    """Mean, standard deviation of the sample (None from one value), and values; None where a figure is not known."""
+    """Returns mean, standard deviation of the sample (None for a single value) and values; None if a value is not known."""
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return None
@@ -55,12 +56,12 @@ def spread(values: Sequence[float | None]) -> dict[str, Any] | None:
 
 
 def relative_improvement(auc: float, base: float | None) -> float | None:
-    """RelaImpr (equation 11 of the paper), as a fraction; None where the base model has no lift to compare with, or was not measured."""
+    """Returns RelaImpr (equation 11 of the paper) as a fraction; None if the base model was not measured or has no AUC above 0.5."""
     return None if base is None or base <= 0.5 else (auc - 0.5) / (base - 0.5) - 1
 
 
 def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[dict[str, Any]]:
-    """The rows of the JSON, from each model's measurements."""
+    """Returns the rows of the JSON from the measurements of each model."""
     auc = {name: statistics.mean(m.auc for m in measurements) for name, measurements in measured.items()}
     return [
         {
@@ -78,14 +79,15 @@ def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[di
 
 
 def figure(spread: dict[str, Any] | None) -> str:
+    """Returns the mean and the standard deviation as text; a dash for None."""
     if spread is None:
         return "–"
     return number(spread["mean"]) + (f" ± {spread['sd']:.4f}" if spread["sd"] is not None else "")
 
 
 def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Table:
-    """The rows as a person reads them, with the oracle as the last one where it is known."""
-    title = f"eval split, trained by seed {', '.join(map(str, seeds))}: mean ± standard deviation"
+    """Returns the table for people. Its last row is the oracle, if that is known."""
+    title = f"eval split, trained with seed {', '.join(map(str, seeds))}: mean ± standard deviation"
     table = Table(title=title, title_justify="left")
     table.add_column("model")
     for name in ("AUC", "GAUC", "log loss", "RelaImpr", "lift / oracle's", "training"):
@@ -101,13 +103,13 @@ def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Ta
 
 
 def open_experiment(config: PipelineConfig, data: Path, workspace: Path, progress: Progress) -> "Experiment":
-    """Checks a data set and brings it through the DAG up to Transform.
+    """Checks a data set and runs the pipeline on it up to Transform.
 
     Args:
-        config: Whose features are prepared, and the vocabularies' counts if it has regularisation.
+        config: The configuration whose features are prepared; with regularisation, the counts of the vocabularies' values as well.
         data: The data set.
-        workspace: Where everything goes.
-        progress: Told of each step.
+        workspace: Where all files are written.
+        progress: Shows each step.
 
     Raises:
         DataError: The data is refused.
@@ -126,20 +128,23 @@ def open_experiment(config: PipelineConfig, data: Path, workspace: Path, progres
 
 
 def most_regularised(configs: Iterable[PipelineConfig]) -> PipelineConfig:
-    """Of configurations that differ in how they learn, the one that needs most of the data: the values' counts."""
+    """Returns the configuration with the most regularisation. It needs the counts of the vocabularies' values; the others do not."""
     return max(configs, key=lambda config: config.training.regularization)
 
 
 def measure(
     configs: dict[str, list[PipelineConfig]], data: Path | None, workspace: Path, progress: Progress
 ) -> "tuple[dict[str, list[Measurement]], Oracle]":
-    """Trains and judges each model once a configuration.
+    """Trains and judges each model with each of its configurations.
 
     Args:
-        configs: By model; they share features and data, and differ in how they learn.
-        data: A data set; None makes the synthetic one.
-        workspace: Where everything goes.
-        progress: Told of each step.
+        configs: The configurations by model. They have the same features and data, but different models or trainings.
+        data: A data set; None generates the synthetic one.
+        workspace: Where all files are written.
+        progress: Shows each step.
+
+    Returns:
+        The measurements by model, and the oracle's metrics if they are known.
 
     Raises:
         DataError: The data is refused.
@@ -164,7 +169,7 @@ def measure(
 
 
 def main(source: str, settings: list[str], data: Path | None, seed_count: int, models: str | None, as_json: bool) -> int:
-    """Measures in a temporary workspace and prints a table or JSON."""
+    """Measures in a temporary workspace, and prints a table or JSON. Returns the exit status."""
     base = load_config(source, settings)
     seeds = choose_seeds(base.training.seed, seed_count)
     configs = {

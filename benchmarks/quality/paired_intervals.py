@@ -1,8 +1,8 @@
-"""Differences between models that were trained by several seeds, with intervals: the users of eval/ are drawn with replacement.
+"""Computes differences between two models, trained with several seeds, with intervals from a bootstrap over the users of eval/.
 
-What is drawn is the same for all models and seeds, so that a difference is as certain as the models are alike. An interval says what other
-users and other seeds together would change: the variance of the difference over the draws, of its mean over the seeds, is added to that of
-the mean over the seeds, s² / n. One seed says nothing of others, so there is no interval.
+All models and seeds use the same draws of users: the difference of two similar models then varies little between draws. An interval covers
+other users and other seeds. Its variance is the sum of two: the variance over the draws of the difference's mean over the seeds, and the
+variance of the mean over the seeds, s² / n. With one seed the second variance is not known, so there is no interval.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from components.evaluation.poisson_bootstrap import DEFINED, Slice, draw_weights
 REPLICATES, CONFIDENCE, SEED = 400, 0.95, 0
 METRICS = ("auc", "gauc")
 
-Replicates = dict[str, np.ndarray]  # by metric, (R,)
+Replicates = dict[str, np.ndarray]  # the metric in each draw, (R,), by metric
 
 
 class Draws:
     """Draws of the users of an eval split.
 
     Args:
-        judge: The split. Where users are not told apart, impressions are drawn.
-        replicates: How many draws.
+        judge: The split. Without user ids, impressions are drawn.
+        replicates: The number of draws.
     """
 
     def __init__(self, judge: EvalSplit, replicates: int = REPLICATES):
@@ -36,10 +36,10 @@ class Draws:
         self._weights = list(draw_weights(int(self._user.max()) + 1, replicates, SEED))
 
     def of(self, logits: Sequence[np.ndarray]) -> Replicates:
-        """The metrics of a model in each draw, mean over its seeds.
+        """Returns the metrics of a model in each draw, as means over the seeds.
 
         Args:
-            logits: (N,) of each seed.
+            logits: The logits (N,) of each seed.
         """
         cut = Slice(self._judge.label, {str(i): expit(x) for i, x in enumerate(logits)}, self._user, None, list(METRICS))
         drawn = replicates_of(cut, self._weights).values()
@@ -47,13 +47,13 @@ class Draws:
 
 
 def difference(values: Sequence[float], others: Sequence[float], drawn: np.ndarray, others_drawn: np.ndarray) -> dict[str, Any]:
-    """A metric of a model less another model's, with its interval, and by seed.
+    """Returns the difference of a metric between two models, with its interval, and the difference of each seed.
 
     Args:
-        values: By seed.
-        others: The other model's, by the same seeds.
-        drawn: (R,) mean over the seeds, in each draw.
-        others_drawn: The other model's.
+        values: The metric of the first model, by seed.
+        others: The metric of the second model, by the same seeds.
+        drawn: (R,) the mean over the seeds of the first model, in each draw.
+        others_drawn: That of the second model.
     """
     by_seed = np.subtract(values, others)
     mean = float(np.mean(by_seed))
@@ -63,9 +63,9 @@ def difference(values: Sequence[float], others: Sequence[float], drawn: np.ndarr
 
 
 def _half_width(by_seed: np.ndarray, drawn: np.ndarray) -> float | None:
-    """Student's t times the standard error, with Welch's and Satterthwaite's degrees of freedom.
+    """Returns Student's t times the standard error, with Welch's and Satterthwaite's degrees of freedom.
 
-    None where there is one seed alone, or where a tenth of the draws are not defined.
+    None if there is only one seed, or if a smaller share of the draws than `DEFINED` has a value.
     """
     seeds, defined = len(by_seed), drawn[~np.isnan(drawn)]
     if seeds < 2 or len(defined) < max(2, DEFINED * len(drawn)):

@@ -1,4 +1,4 @@
-"""`din bench evaluation`: what evaluating costs, in a run of the demo and beside the ways that it replaces."""
+"""`din bench evaluation`: measures the time of the evaluation, in a run of the demo and compared with the methods that it replaces."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from pipeline.terminal import Progress, output_to
 
 NODES = ("SliceColumns", "Evaluator", "UserBootstrap", "report")
 _IMPRESSIONS, _USERS, _REPLICATES = 1_000_000, 50_000, 100
-_LOOP_REPLICATES = 3  # of the loop that is compared with, which takes a second each
+_LOOP_REPLICATES = 3  # of the loop, where each takes a second
 
 
 def _seconds(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -33,7 +33,7 @@ def _seconds(call: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _impressions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Users, scores and labels, with users of very different activity in no order."""
+    """Returns users, scores and labels. Users have very different numbers of impressions, in random order."""
     rng = np.random.default_rng(0)
     user = rng.zipf(1.3, _IMPRESSIONS) % _USERS
     score = rng.random(_IMPRESSIONS)
@@ -58,7 +58,7 @@ def _auc_interval_by_loop(user: np.ndarray, score: np.ndarray, label: np.ndarray
 
 
 def measure_metrics() -> dict[str, float]:
-    """Seconds for a million impressions: GAUC, and an AUC's interval, ours and in loops over scikit-learn."""
+    """Returns the seconds for a million impressions: of GAUC and of an interval of AUC, with our code and with loops over scikit-learn."""
     user, score, label = _impressions()
     ours, value = _seconds(lambda: gauc(user, score, label))
     loop, expected = _seconds(lambda: _gauc_by_loop(user, score, label))
@@ -69,18 +69,18 @@ def measure_metrics() -> dict[str, float]:
     return {"gauc": ours, "gauc_loop": loop, "interval": interval, "interval_loop": by_loop * _REPLICATES / _LOOP_REPLICATES}
 
 
-_OF_TFMA = {
+_TFMA_METRICS = {
     "AUC": "AUC",
     "AveragePrecision": "AUCPrecisionRecall",
     "LogLoss": "BinaryCrossEntropy",
     "Calibration": "Calibration",
     "Accuracy": "BinaryAccuracy",
     "ImpressionCount": "ExampleCount",
-}  # by our name
+}  # by the name of our class
 
 
-def _parted(config: PipelineConfig) -> Any:
-    """The EvalConfig as TFMA takes it by itself: its own metrics where it has them, ours with the query key that they need."""
+def _plain_eval_config(config: PipelineConfig) -> Any:
+    """Returns the EvalConfig without our extractors: TFMA's own metrics where it has them, else ours with the query key that they need."""
     from pipeline.configuration.eval_config import make_eval_config
 
     result = make_eval_config(config, requests=True)
@@ -88,8 +88,8 @@ def _parted(config: PipelineConfig) -> Any:
     by_key: dict[str, list[Any]] = {}
     for metric in whole.metrics:
         settings = json.loads(f"{{{metric.config}}}")
-        if metric.class_name in _OF_TFMA:
-            metric.class_name, metric.module = _OF_TFMA[metric.class_name], ""
+        if metric.class_name in _TFMA_METRICS:
+            metric.class_name, metric.module = _TFMA_METRICS[metric.class_name], ""
         metric.config = json.dumps({name: value for name, value in settings.items() if name != "key"})[1:-1]
         by_key.setdefault(settings.get("key", ""), []).append(metric)
     del result.metrics_specs[:]
@@ -124,7 +124,7 @@ def _evaluate(eval_config: Any, files: str, schema: Any, model: str, whole_users
 
 
 def measure_tfma(config: PipelineConfig, summary: Summary, workspace: Path) -> dict[str, float]:
-    """Seconds for all metrics on all slices of a run's eval split: by whole users, and as TFMA does by itself."""
+    """Returns the seconds for all metrics on all slices of a run's eval split: with our extractors, and with TFMA's default ones."""
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -136,13 +136,13 @@ def measure_tfma(config: PipelineConfig, summary: Summary, workspace: Path) -> d
     schema = text_format.Parse(schema_file.read_text(), schema_pb2.Schema())
     files = f"{outputs.uri('SliceColumns', 'sliced_examples')}/Split-eval/*"
     ours = make_eval_config(config, requests=True)
-    whole, _ = _seconds(lambda: _evaluate(ours, files, schema, str(summary.pushed_path), whole_users=True))
-    parted, _ = _seconds(lambda: _evaluate(_parted(config), files, schema, str(summary.pushed_path), whole_users=False))
-    return {"whole_users": whole, "tfma_by_itself": parted}
+    ours_took, _ = _seconds(lambda: _evaluate(ours, files, schema, str(summary.pushed_path), whole_users=True))
+    plain_took, _ = _seconds(lambda: _evaluate(_plain_eval_config(config), files, schema, str(summary.pushed_path), whole_users=False))
+    return {"whole_users": ours_took, "tfma_by_itself": plain_took}
 
 
 def measure() -> dict[str, Any]:
-    """All measurements, and the ratios."""
+    """Makes all measurements. Returns them and the ratios."""
     metrics = measure_metrics()
     config = load_config("demo")
     with tempfile.TemporaryDirectory() as folder, run_folder(Path(folder), config.name) as place:
@@ -161,26 +161,40 @@ def measure() -> dict[str, Any]:
 
 def _table(measured: dict[str, Any]) -> Table:
     million, tfma, demo, ratios = (measured[name] for name in ("million_impressions", "tfma", "demo", "ratios"))
-    table = Table("what", "here", "otherwise", "ratio")
-    table.add_row(
-        "GAUC, 10⁶ impressions: a loop over users",
-        f"{million['gauc']:.2f} s",
-        f"{million['gauc_loop']:.1f} s",
-        f"{ratios['gauc_loop']:.0f}",
-    )
-    ours, loop = f"{million['interval']:.1f} s", f"{million['interval_loop']:.0f} s"
-    table.add_row(f"AUC's interval, 10⁶ impressions, {_REPLICATES} replicates: a loop", ours, loop, f"{ratios['interval_loop']:.1f}")
-    ours, other = f"{tfma['whole_users']:.1f} s", f"{tfma['tfma_by_itself']:.1f} s"
-    table.add_row("metrics and slices of the demo: TFMA by itself", ours, other, f"{ratios['tfma_by_itself']:.1f}")
-    evaluating = f"{sum(demo[name] for name in NODES):.1f} s"
-    table.add_row(
-        "evaluating the demo, intervals and report included: the run", evaluating, f"{demo['run']:.1f} s", f"{ratios['share_of_run']:.0%}"
-    )
+    evaluation = sum(demo[name] for name in NODES)
+    table = Table("work: compared with", "here", "other", "ratio")
+    for work, here, other, ratio in (
+        (
+            "GAUC of 10⁶ impressions: a loop over users",
+            f"{million['gauc']:.2f}",
+            f"{million['gauc_loop']:.1f}",
+            f"{ratios['gauc_loop']:.0f}",
+        ),
+        (
+            f"AUC's interval, 10⁶ impressions, {_REPLICATES} replicates: a loop",
+            f"{million['interval']:.1f}",
+            f"{million['interval_loop']:.0f}",
+            f"{ratios['interval_loop']:.1f}",
+        ),
+        (
+            "metrics and slices of the demo: TFMA alone",
+            f"{tfma['whole_users']:.1f}",
+            f"{tfma['tfma_by_itself']:.1f}",
+            f"{ratios['tfma_by_itself']:.1f}",
+        ),
+        (
+            "evaluation of the demo with intervals and report: the whole run",
+            f"{evaluation:.1f}",
+            f"{demo['run']:.1f}",
+            f"{ratios['share_of_run']:.0%}",
+        ),
+    ):
+        table.add_row(work, f"{here} s", f"{other} s", ratio)
     return table
 
 
 def main(as_json: bool) -> int:
-    """Prints the measurements; returns the exit status."""
+    """Measures, then prints a table or JSON. Returns the exit status."""
     with output_to(Path(os.devnull)) as terminal:
         measured = measure()
         if as_json:

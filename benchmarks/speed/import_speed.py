@@ -1,6 +1,6 @@
-"""Whether the memory that an import takes grows with the data: the same kind of sequences, ten times as many, each in a process of its own.
+"""Measures whether the memory of an import grows with the data: `python -m benchmarks.speed.import_speed`.
 
-python -m benchmarks.speed.import_speed
+It imports sequences of 10,000 users and then of 100,000 users of the same kind, each time in a process of its own.
 """
 
 import json
@@ -15,13 +15,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-USERS = (10_000, 100_000)  # of 5 to 49 clicks each
+USERS = (10_000, 100_000)  # with 5 to 49 clicks each
 ITEMS = 100_000
-_FIRST_ID = 1_000_000  # so that lines are as long as with real ids
+_FIRST_ID = 1_000_000  # lines are then as long as with real ids
 
 
 def write_sequences(file: Path, users: int) -> None:
-    """A user a line, items drawn with a long tail."""
+    """Writes the clicks of each user as a line. The popularity of items has a long tail."""
     rng = np.random.default_rng(0)
     with open(file, "w") as lines:
         for user in range(users):
@@ -30,7 +30,7 @@ def write_sequences(file: Path, users: int) -> None:
 
 
 def measure(file: Path, out: Path) -> dict[str, float]:
-    """Imports in this process, with a negative for each click: rows, impressions, seconds, and the peak of memory in MB (10⁶ bytes)."""
+    """Imports in this process, with a negative for each click. Returns rows, impressions, seconds and the peak of memory in MB (10⁶ B)."""
     from pipeline.datasets.importing.import_source import import_source
     from pipeline.datasets.sources.sequences import Sequences
 
@@ -45,7 +45,7 @@ def measure(file: Path, out: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints a table."""
+    """Measures each number of users in a process of its own, and prints a table."""
     table = Table("rows", "impressions", "rows a second", "impressions a second", "peak of memory")
     peaks = []
     with tempfile.TemporaryDirectory(prefix="din-bench-") as folder:

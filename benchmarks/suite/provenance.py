@@ -1,4 +1,4 @@
-"""By what, on what and when a row was trained: kept beside its figures, no part of its key."""
+"""Records with which versions, on which machine and when a row was trained. This is not a part of the row's key."""
 
 import datetime
 import os
@@ -10,13 +10,13 @@ from benchmarks.peers import peer_environment
 from benchmarks.quality.compared_models import PEERS
 
 _LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
-_OF_PEERS = ("tensorflow", "tf-keras", "numpy", "deepctr")
+_PEER_LIBRARIES = ("tensorflow", "tf-keras", "numpy", "deepctr")
 
 
 def provenance(model: str) -> dict[str, Any]:
-    """Versions of the libraries (a peer's are those of its own environment), the machine, and the date."""
+    """Returns the versions of the libraries (for a peer, those of its environment), the machine, and the date."""
     pinned = dict(requirement.split("==") for requirement in peer_environment.REQUIREMENTS)
-    versions = {name: pinned[name] for name in _OF_PEERS} if model in PEERS else {name: version(name) for name in _LIBRARIES}
+    versions = {name: pinned[name] for name in _PEER_LIBRARIES} if model in PEERS else {name: version(name) for name in _LIBRARIES}
     return {
         "versions": versions,
         "machine": {"cpus": os.cpu_count(), "platform": platform.platform()},
@@ -25,11 +25,11 @@ def provenance(model: str) -> dict[str, Any]:
 
 
 def differing_versions(data: list[dict[str, Any]], seeds: list[int]) -> dict[str, list[str]]:
-    """Rows by the versions that trained them, e.g. {"tensorflow 2.21.0": ["there: LR 0, 1"]}; empty where they do not differ.
+    """Returns the rows by the versions that trained them, e.g. {"tensorflow 2.21.0": ["ml: LR 0, 1"]}; empty if all are the same.
 
     Args:
-        data: The data sets of the results. Peers are left out: their versions are part of their keys.
-        seeds: Of the rows, in their order.
+        data: The data sets of the results. Peers are left out, because their versions are a part of their keys.
+        seeds: The seeds of the rows, in their order.
     """
     rows: dict[str, dict[str, list[str]]] = {}
     for of_data in data:

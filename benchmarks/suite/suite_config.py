@@ -1,4 +1,4 @@
-"""What a suite of `din bench quality` is: data sets, models and seeds, in a TOML file."""
+"""Reads the TOML file of a suite for `din bench quality`: its data sets, models and seeds; and plans its trainings."""
 
 import tomllib
 from importlib import resources
@@ -27,26 +27,26 @@ SET_BY_ROWS = (
 
 
 class SuiteData(Frozen):
-    """A data set of a suite: where it comes from, how it is imported, and how models are trained on it."""
+    """A data set of a suite: its source, how it is imported, and how models are trained on it."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="Of its folder and its rows.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="The name of its folder and its rows.")
     title: str
     importer: Literal["movielens", "amazon", "taobao", "sequences", "clicklog"]
-    source: str = Field(min_length=1, description="Path in the folder of sources, or in the package.")
+    source: str = Field(min_length=1, description="The path in the folder of sources, or in the package.")
     package: str = Field(
-        "", pattern=r"^([A-Za-z0-9._-]+==[A-Za-z0-9._]+)?$", description="A wheel that brings the source along: name==version."
+        "", pattern=r"^([A-Za-z0-9._-]+==[A-Za-z0-9._]+)?$", description="A wheel that contains the source: name==version."
     )
-    mapping: str = Field("", description="Of a click log: a shipped mapping, or a TOML file.")
-    options: dict[str, Any] = Field(default_factory=dict, description="Settings of the import.")
-    config: str = Field(description="A shipped configuration or a TOML file.")
-    settings: tuple[str, ...] = Field((), description="key=value, for all models.")
+    mapping: str = Field("", description="For a click log: the name of a shipped mapping, or a TOML file.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The settings of the import.")
+    config: str = Field(description="The name of a shipped configuration, or a TOML file.")
+    settings: tuple[str, ...] = Field((), description="key=value: settings for all models.")
     model_settings: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="key=value, for one model alone on top of its own: chosen on validation/."
+        default_factory=dict, description="key=value: further settings for one model, chosen on validation/."
     )
-    published: str = Field("", description="A figure of the literature and its protocol.")
+    published: str = Field("", description="Published figures and their protocol.")
 
     def settings_of(self, model: str) -> tuple[str, ...]:
-        """What makes a model what it is on this data."""
+        """Returns the settings of a model on this data."""
         return (*ROWS[model].settings, *self.model_settings.get(model, ()))
 
     @field_validator("model_settings")
@@ -54,14 +54,14 @@ class SuiteData(Frozen):
     def _check_model_settings(cls, settings: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for name in settings:
             if name not in ROWS:
-                raise ValueError(f"no model is called {name!r}: there are {', '.join(ROWS)}")
+                raise ValueError(f"no model is called {name!r}: choose from {', '.join(ROWS)}")
         return settings
 
 
 class Suite(Frozen):
-    """Every model is trained on every data set by every seed."""
+    """A suite: every model is trained on every data set with every seed."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Of the folder of its results.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="The name of the folder of its results.")
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     models: tuple[str, ...] = Field(tuple(ROWS), min_length=1)
     data: tuple[SuiteData, ...] = Field(min_length=1)
@@ -71,27 +71,27 @@ class Suite(Frozen):
     def _check_models(cls, models: tuple[str, ...]) -> tuple[str, ...]:
         for name in models:
             if name not in ROWS:
-                raise ValueError(f"no model is called {name!r}: there are {', '.join(ROWS)}")
+                raise ValueError(f"no model is called {name!r}: choose from {', '.join(ROWS)}")
         return tuple(name for name in ROWS if name in models)
 
     @field_validator("seeds")
     @classmethod
     def _check_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed is there twice: name each once")
+            raise ValueError("a seed occurs twice: name each seed once")
         return seeds
 
     def first_seeds(self, count: int | None) -> list[int]:
-        """As many of its seeds as asked for; all where no count is.
+        """Returns the first `count` seeds of the suite; all for None.
 
         Raises:
-            InputError: None is asked for, or more than there are.
+            InputError: `count` is less than 1, or larger than the number of seeds.
         """
         if count is None:
             return list(self.seeds)
         if not 1 <= count <= len(self.seeds):
             raise InputError(
-                f"--seeds {count}: the suite {self.name} has {len(self.seeds)} (seeds in its file): ask for 1 to {len(self.seeds)}."
+                f"--seeds {count}: the suite {self.name} has {len(self.seeds)} seeds in its file: choose 1 to {len(self.seeds)}."
             )
         return list(self.seeds[:count])
 
@@ -106,7 +106,7 @@ class Suite(Frozen):
 
 
 class Planned(NamedTuple):
-    """A training: the row that it makes."""
+    """A training that the suite plans. Its result is one row."""
 
     data: str
     model: str
@@ -115,11 +115,12 @@ class Planned(NamedTuple):
 
     @property
     def title(self) -> str:
+        """The name of the training in the progress."""
         return f"{self.data}, {self.model}, seed {self.seed}"
 
 
 def suite_names() -> list[str]:
-    """Names of the suites that ship with the package."""
+    """Returns the names of the suites that ship with the package."""
     files = resources.files("benchmarks.suite.named").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
@@ -128,24 +129,24 @@ def load_suite(source: str) -> Suite:
     """Reads and checks a suite.
 
     Args:
-        source: Name of a shipped suite or path of a TOML file.
+        source: The name of a shipped suite, or the path of a TOML file.
 
     Raises:
-        InputError: No such suite, an unknown key or a bad value.
+        InputError: There is no such suite, or it has an unknown key or a bad value.
     """
     if source in suite_names():
         text = (resources.files("benchmarks.suite.named") / f"{source}.toml").read_text()
     elif Path(source).is_file():
         text = _read_text(Path(source))
     else:
-        raise InputError(f"--suite: no suite is called {source!r}: there are {', '.join(suite_names())}, or give a TOML file.")
+        raise InputError(f"--suite: no suite is called {source!r}: name one of {', '.join(suite_names())}, or a TOML file.")
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{source} is not valid TOML ({error}): mend it there.") from error
+        raise InputError(f"{source} is not valid TOML ({error}): correct it there.") from error
     entries = raw.pop("data", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InputError(f"{source}: data is a list of tables: begin each with [[data]].")
+        raise InputError(f"{source}: data must be a list of tables: begin each with [[data]].")
     data = [parse_section(SuiteData, entry, f"{source}, data set {number}") for number, entry in enumerate(entries, 1)]
     return parse_section(Suite, {"name": Path(source).stem, **raw, "data": data}, source)
 
@@ -158,28 +159,28 @@ def _read_text(file: Path) -> str:
 
 
 def check_settings(settings: list[str]) -> None:
-    """Whether what the user sets is what neither the seeds nor the rows set.
+    """Checks that the user's settings are none that the seeds and the models of the suite set.
 
     Raises:
-        InputError: It is.
+        InputError: A setting is one of them.
     """
     for setting in settings:
         key = setting.partition("=")[0].strip()
         if key in SET_BY_ROWS:
-            raise InputError(f"--set {key}: the suite's seeds and models set it: choose them with --seeds and --models.")
+            raise InputError(f"--set {key}: the seeds and models of the suite set this key: choose them with --seeds and --models.")
 
 
 def plan(suite: Suite, models: list[str], seeds: list[int], settings: list[str]) -> dict[str, list[Planned]]:
-    """All trainings by data set, checked before the first one begins.
+    """Returns all trainings by data set, and checks their configurations.
 
     Args:
         suite: The suite.
-        models: Those that are wanted.
-        seeds: Of the trainings.
-        settings: key=value, laid over the suite's.
+        models: The models that are trained.
+        seeds: The seeds of each model.
+        settings: key=value: settings that replace those of the suite.
 
     Raises:
-        InputError: A configuration, a mapping or a setting of an import is not there or has bad values.
+        InputError: A configuration, a mapping or a setting of an import does not exist or has a bad value.
     """
     check_settings(settings)
     for data in suite.data:

@@ -1,4 +1,4 @@
-"""The data sets of a suite: found, imported once, and known by their content."""
+"""Finds the sources of a suite's data sets, and imports each once. A digest identifies the content of a data set."""
 
 import gzip
 import hashlib
@@ -22,13 +22,13 @@ _BLOCK = 1 << 20
 
 
 class Imported(NamedTuple):
-    """A data set that is there.
+    """An imported data set.
 
     Attributes:
-        folder: In the layout of `pipeline.datasets.layout`.
-        manifest: Its own.
-        digest: SHA-256 of all impressions in their order.
-        is_source_there: Otherwise they are those of an earlier import.
+        folder: Its folder, in the layout of `pipeline.datasets.layout`.
+        manifest: Its manifest.
+        digest: The SHA-256 of all impressions in their order.
+        is_source_there: Whether the source still exists. If not, the impressions are those of an earlier import.
     """
 
     folder: Path
@@ -38,29 +38,27 @@ class Imported(NamedTuple):
 
 
 def locate(data: SuiteData, sources: Path | None) -> Path:
-    """The source of a data set.
+    """Returns the source of a data set.
 
     Raises:
-        InputError: It is not there; the message says how to get it.
+        InputError: The source does not exist; the message says how to get it.
     """
     if data.package:
         folder = package_files(data.package)
         path = folder / data.source
         if not path.exists():
-            raise InputError(
-                f"{data.package} in {folder} holds no {data.source}: correct the suite, or delete that folder if it is damaged."
-            )
+            raise InputError(f"{data.package} in {folder} has no {data.source}: correct the suite, or delete this folder if it is damaged.")
         return path
     if sources is None:
-        raise InputError(f"{data.source} is looked for in the folder of sources: name it with --sources.")
+        raise InputError(f"{data.source} must be in the folder of sources: name this folder with --sources.")
     path = sources / data.source
     if not path.exists():
-        raise InputError(f"{path} is not there: put it there, or name another folder with --sources.")
+        raise InputError(f"{path} does not exist: put it there, or name another folder with --sources.")
     return path
 
 
 def run_import(data: SuiteData, source: Path, mapping: Path | None, out: Path, command: str) -> None:
-    """Imports a source as `din import` does."""
+    """Imports a source like `din import`."""
     from pipeline.datasets.importing.import_source import import_source
 
     settings = parse_section(ImportSettings, data.options, f"data set {data.name}, options")
@@ -68,16 +66,16 @@ def run_import(data: SuiteData, source: Path, mapping: Path | None, out: Path, c
 
 
 def import_once(data: SuiteData, source: Path, out: Path, command: str) -> Imported:
-    """Imports a data set into `out / name`, unless it is there, made of the same files by the same settings and code.
+    """Imports a data set into `out / name`, unless it was imported from the same files with the same settings and code.
 
     Args:
-        data: What to import.
-        source: Where it is.
-        out: Folder of the data sets.
-        command: For the manifest.
+        data: The data set.
+        source: Its source.
+        out: The folder of the data sets.
+        command: The command that the manifest records.
 
     Raises:
-        InputError: The source, or a setting of the import, is refused.
+        InputError: The source or a setting of the import is refused.
     """
     mapping = find_mapping(data.mapping) if data.mapping else None
     made_of = {
@@ -97,11 +95,11 @@ def import_once(data: SuiteData, source: Path, out: Path, command: str) -> Impor
 
 
 def imported_before(data: SuiteData, out: Path) -> Imported | None:
-    """A data set that was imported from the same source by the same settings, whose source need not be there any more.
+    """Returns a data set that was imported before from the same source with the same settings; None if there is none.
 
     Args:
-        data: What is wanted.
-        out: Folder of the data sets.
+        data: The data set. Its source need not exist any more.
+        out: The folder of the data sets.
     """
     made = _stamp(data, out)
     if not made:
@@ -117,7 +115,7 @@ def imported_before(data: SuiteData, out: Path) -> Imported | None:
 
 
 def _stamp(data: SuiteData, out: Path) -> dict[str, Any]:
-    """What a data set that is there was made of, and its digest; empty if it is not there or its stamp is damaged."""
+    """Returns what an imported data set was made of, and its digest; empty if there is no data set or its stamp is damaged."""
     file = out / f"{data.name}.json"
     if not file.exists() or not (out / data.name / MANIFEST).exists():
         return {}
@@ -129,7 +127,7 @@ def _stamp(data: SuiteData, out: Path) -> dict[str, Any]:
 
 
 def _replace(data: SuiteData, out: Path, aside: Path, made: dict[str, Any]) -> None:
-    """Puts a finished import in the place of the last one. Its stamp goes first and comes last."""
+    """Replaces the last import by a finished one. The old stamp is deleted first, and the new stamp is written last."""
     folder, stamp = out / data.name, out / f"{data.name}.json"
     stamp.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -143,14 +141,14 @@ def _imported(data: SuiteData, out: Path, made: dict[str, Any]) -> Imported:
 
 
 def _files(source: Path) -> list[list[Any]]:
-    """Name, size and time of change of all files in a folder, or beside a file, where what is known of its items is."""
+    """Returns name, size and modification time of the files in a folder, or of a file and its neighbours, which may describe its items."""
     paths = source.rglob("*") if source.is_dir() else source.parent.iterdir()
     files = sorted(path for path in paths if path.is_file())
     return [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def content_digest(folder: Path) -> str:
-    """SHA-256 of the records of a data set in their order, however they are compressed and cut into files."""
+    """Returns the SHA-256 of all records in their order, which does not depend on their compression and their division into files."""
     digest = hashlib.sha256()
     for split in SPLITS:
         digest.update(split.encode())

@@ -1,4 +1,4 @@
-"""What the rows of a suite say: figures by model, differences with intervals, and which claims they bear out."""
+"""Computes the results of a suite from its rows: figures by model, differences with intervals, and verdicts on claims."""
 
 import statistics
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ CONFIRMED, CONTRADICTED, UNDECIDED = "confirmed", "contradicted", "not decided"
 
 
 class Claim(NamedTuple):
-    """That one model's AUC is above (or, if equality will do, not below) another's."""
+    """A claim that the AUC of one model is above that of another; not below it, if the claim is not strict."""
 
     text: str
     better: str
@@ -25,7 +25,7 @@ class Claim(NamedTuple):
     strictly: bool = True
 
     def verdict(self, low: float | None, high: float | None) -> str:
-        """What an interval of the difference says of it."""
+        """Returns what an interval of the difference says about the claim."""
         if low is None or high is None:
             return UNDECIDED
         if low > 0 or (low == 0 and not self.strictly):
@@ -48,14 +48,14 @@ CLAIMS = (
 def results_of_data(
     data: SuiteData, settings: list[str], imported: Imported, judge: EvalSplit, rows: dict[str, list[Row]]
 ) -> dict[str, Any]:
-    """The results on a data set.
+    """Returns the results on a data set.
 
     Args:
-        data: What the suite says of it.
-        settings: key=value, laid over the suite's.
-        imported: What came of it.
-        judge: Its eval/.
-        rows: By model, each with the same seeds in one order.
+        data: The data set in the suite.
+        settings: key=value: settings that replace those of the suite.
+        imported: The imported data set.
+        judge: Its eval split.
+        rows: The rows by model, with the same seeds in the same order.
     """
     draws = Draws(judge)
     drawn = {name: draws.of([row.logits for row in of_model]) for name, of_model in rows.items()}
@@ -81,7 +81,7 @@ def _values(rows: list[Row], metric: str) -> list[Any]:
 
 
 def _less(name: str, other: str, metric: str, rows: dict[str, list[Row]], drawn: dict[str, Replicates]) -> dict[str, Any] | None:
-    """A model's metric less another's; None where it is not known, or they are one model."""
+    """Returns the difference of a metric between two models; None if a value is not known or both are the same model."""
     values, others = _values(rows[name], metric), _values(rows[other], metric)
     if name == other or None in values or None in others:
         return None
@@ -89,7 +89,7 @@ def _less(name: str, other: str, metric: str, rows: dict[str, list[Row]], drawn:
 
 
 def _figures(name: str, settings: tuple[str, ...], rows: dict[str, list[Row]], drawn: dict[str, Replicates]) -> dict[str, Any]:
-    """A row of the table."""
+    """Returns a row of the table."""
     own = {metric: spread(_values(rows[name], metric)) for metric in (*METRICS, "log_loss")}
     base = {metric: spread(_values(rows["base"], metric)) if "base" in rows else None for metric in METRICS}
     return {

@@ -1,4 +1,4 @@
-"""`din bench quality --suite NAME`: plans it, does what is missing of it, and writes what comes of it."""
+"""`din bench quality --suite NAME`: plans a suite, trains what is missing, and writes the results."""
 
 import fcntl
 import json
@@ -24,21 +24,21 @@ from pipeline.run.execution import LOG_FILE
 from pipeline.run.preflight import check_embeddings
 from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
-WHOLE, PARTIAL = "quality", "quality-partial"  # names of the results' files
+WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files
 
 
 @contextmanager
 def sole_user(out: Path) -> Iterator[None]:
-    """Keeps a second process out of a folder.
+    """Locks a folder, so that no second process uses it.
 
     Raises:
-        InputError: This is the second one.
+        InputError: Another process uses the folder.
     """
     with open(out / ".lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(f"Another `din bench quality` works in {out}: wait for it, or name another folder with --out.") from error
+            raise InputError(f"Another `din bench quality` uses {out}: wait until it ends, or name another folder with --out.") from error
         yield
 
 
@@ -59,10 +59,20 @@ def main(
 ) -> int:
     """Runs a suite, writes its results as JSON and Markdown, and prints them.
 
-    Some models or seeds alone go to files of their own, so that those of the whole suite stay.
+    The results of a part of the suite go to files of their own, so that the results of the whole suite are kept.
+
+    Args:
+        source: The name of a shipped suite, or a TOML file.
+        sources: The folder of the sources, if it was named.
+        out: The folder of the results; None for the default.
+        settings: key=value: settings that replace those of the suite.
+        seed_count: The number of seeds; None for all.
+        models: A comma-separated list of models; None for all.
+        as_json: Whether to print the results as JSON.
+        command: The command, for the results and the manifests.
 
     Returns:
-        1 if an import was refused or a training failed, else 0.
+        The exit status: 1 if an import was refused or a training failed, else 0.
     """
     suite = load_suite(source)
     seeds, chosen = suite.first_seeds(seed_count), choose_models(models, suite.models)

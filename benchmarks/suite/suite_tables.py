@@ -1,4 +1,4 @@
-"""The results of a suite for people: tables on the terminal, and a Markdown file with all that is needed to check them."""
+"""Shows the results of a suite to people: as tables on the terminal, and as a Markdown file with all that is needed to check them."""
 
 import json
 from collections.abc import Iterable
@@ -19,20 +19,20 @@ _PROTOCOL = (
     "deviation over the seeds; RelaImpr is the paper's equation 11, over Base."
 )
 _INTERVALS = (
-    f"In brackets: {CONFIDENCE:.0%} intervals of the mean difference over the seeds. They say what other users and other seeds together "
-    f"would change: the variance over {REPLICATES} draws of the users of eval/, the same for all models and seeds, plus that of the mean "
-    "over the seeds (s² / n), by Student's t with Welch's and Satterthwaite's degrees of freedom. By one seed there is no interval, and "
+    f"In brackets: {CONFIDENCE:.0%} intervals of the mean difference over the seeds. They cover other users and other seeds: the variance "
+    f"is that over {REPLICATES} draws of the users of eval/, the same for all models and seeds, plus the variance of the mean over "
+    "the seeds (s² / n). They use Student's t with Welch's and Satterthwaite's degrees of freedom. With one seed there is no interval, and "
     "nothing is decided."
 )
 _PEERS = (
-    "DeepCTR's DIN is trained by the textbook's Adam, from embeddings drawn from N(0, 1e-4) (the standard deviation), whatever the "
-    "configuration says of both."
+    "DeepCTR's DIN is trained with the textbook's Adam, from embeddings drawn from N(0, 1e-4) (1e-4 is the standard deviation), regardless "
+    "of the configuration."
 )
-_IMPROVING = "* Still improving at the last epoch allowed, by one seed or more: further epochs may do better."
+_IMPROVING = "* Still improving at the last epoch allowed, with at least one seed: more epochs may do better."
 
 
 def model_cells(row: dict[str, Any]) -> list[str]:
-    """A model's row, by `HEADER`."""
+    """Returns the cells of a model's row, in the order of `HEADER`."""
     figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
     improvements = ["–" if value is None else f"{value:+.2%}" for value in row["rela_impr"].values()]
     return [_title(row), *figures, *improvements, *map(difference_text, row["less_din"].values()), f"{row['seconds']:.1f} s"]
@@ -47,7 +47,7 @@ def _is_marked(data: dict[str, Any]) -> bool:
 
 
 def difference_text(found: dict[str, Any] | None) -> str:
-    """A difference with its interval."""
+    """Returns a difference with its interval as text."""
     if found is None:
         return "–"
     interval = "" if found["low"] is None else f" [{found['low']:+.4f}, {found['high']:+.4f}]"
@@ -55,12 +55,12 @@ def difference_text(found: dict[str, Any] | None) -> str:
 
 
 def claim_text(claim: dict[str, Any]) -> str:
-    """A claim, its verdict and what it follows from."""
+    """Returns a claim, its verdict and the difference that it is judged by as text."""
     return f"{claim['claim']}: {claim['verdict']} (AUC {difference_text(claim)})"
 
 
 def print_results(results: dict[str, Any], console: Console) -> None:
-    """Prints a table and the claims, a data set, and what was not run."""
+    """Prints a table and the claims for each data set, and what was not run."""
     for data in results["data"]:
         title = f"{data['title']}: eval split, seeds {', '.join(map(str, results['seeds']))}, mean ± standard deviation"
         table = Table(*HEADER[:1], title=title, title_justify="left")
@@ -78,7 +78,7 @@ def print_results(results: dict[str, Any], console: Console) -> None:
 
 
 def to_markdown(results: dict[str, Any]) -> str:
-    """All results as a Markdown file."""
+    """Returns all results as Markdown."""
     lines = [
         f"# Quality: the suite {results['suite']}{', in part' if results['partial'] else ''}",
         "",
@@ -91,7 +91,7 @@ def to_markdown(results: dict[str, Any]) -> str:
         "",
     ]
     if differing := differing_versions(results["data"], results["seeds"]):
-        lines += ["Rows (model and seeds) by the versions that they were trained with:", ""]
+        lines += ["Rows (model and seeds) by the versions that trained them:", ""]
         lines += [*(f"* {versions}: {'; '.join(rows)}" for versions, rows in differing.items()), ""]
     for data in results["data"]:
         lines += _data_section(data)
@@ -115,10 +115,10 @@ def _data_section(data: dict[str, Any]) -> list[str]:
         "",
         *_bullets(data["manifest"]),
         f"* SHA-256 of the impressions: `{data['digest']}`",
-        *([] if data["is_source_there"] else ["* The source was not there: these are the impressions of an earlier import."]),
+        *([] if data["is_source_there"] else ["* The source does not exist any more: these are the impressions of an earlier import."]),
         "",
     ]
-    lines += ["### Configuration", "", f"`{data['config']}`{settings}; each model's settings on top of it:", ""]
+    lines += ["### Configuration", "", f"`{data['config']}`{settings}; each model adds its own settings:", ""]
     for row in data["models"]:
         settings, epochs = ", ".join(f"`{setting}`" for setting in row["settings"]), ", ".join(map(str, row["best_epochs"]))
         lines.append(f"* {row['title']}: {settings}; best epochs {epochs}")
@@ -134,7 +134,7 @@ def _bullets(values: dict[str, Any]) -> list[str]:
 
 
 def _plain(value: Any) -> str:
-    """A value of a manifest in words."""
+    """Returns a value of a manifest as text."""
     if isinstance(value, dict):
         return "; ".join(f"{name}: {_plain(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""How long the rest of a suite will take."""
+"""Estimates how long the rest of a suite will take."""
 
 import statistics
 
@@ -6,29 +6,30 @@ from benchmarks.suite.suite_config import Planned
 
 
 class TimeLeft:
-    """How long the rows that are still missing will take, from those that are there: of the same model on the same data if there are any.
+    """The time that the missing rows will take, estimated from finished rows: from the same model on the same data if there are any.
 
     Args:
-        missing: The rows to come.
-        seconds: Of finished rows, by data set and model.
+        missing: The rows that are not trained yet.
+        seconds: The data set, the model and the seconds of each finished row.
     """
 
     def __init__(self, missing: list[Planned], seconds: list[tuple[str, str, float]]):
         self._missing, self._seconds = list(missing), list(seconds)
 
     def drop(self, planned: Planned) -> None:
-        """It will not be trained."""
+        """Removes a row that will not be trained."""
         self._missing.remove(planned)
 
     def finish(self, planned: Planned, seconds: float) -> None:
+        """Records that a row was trained."""
         self._missing.remove(planned)
         self._seconds.append((planned.data, planned.model, seconds))
 
     def _of(self, planned: Planned) -> float:
-        """The mean of the rows that are most alike."""
-        alike = [s for data, model, s in self._seconds if (data, model) == (planned.data, planned.model)]
-        nearly = [s for data, _, s in self._seconds if data == planned.data]
-        return statistics.mean(alike or nearly or [s for *_, s in self._seconds])
+        """Returns the mean seconds of the most similar rows."""
+        of_model = [s for data, model, s in self._seconds if (data, model) == (planned.data, planned.model)]
+        of_data = [s for data, _, s in self._seconds if data == planned.data]
+        return statistics.mean(of_model or of_data or [s for *_, s in self._seconds])
 
     def __str__(self) -> str:
         if not self._missing:

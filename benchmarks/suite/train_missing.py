@@ -1,4 +1,4 @@
-"""The work of a suite: imports what is missing, trains what is missing; what is not there or fails is named, and the rest goes on."""
+"""Does the work of a suite: it imports the data sets and trains the rows that are missing. A failure does not stop the rest."""
 
 import tempfile
 import time
@@ -26,21 +26,21 @@ Trainer = Callable[[Planned], Trial]
 
 
 class NotRun(NamedTuple):
-    """What could not be run, and why, with what to do."""
+    """What was not run, and why, with what to do about it."""
 
     what: str
     why: str
 
 
 class Found(NamedTuple):
-    """A data set that is there, with its eval/."""
+    """An imported data set and its eval split."""
 
     imported: Imported
     judge: EvalSplit
 
 
 class Finished(NamedTuple):
-    """A data set on which all has been trained that could be."""
+    """A data set with the rows of all models that could be trained."""
 
     imported: Imported
     judge: EvalSplit
@@ -53,14 +53,14 @@ class SuiteWork:
     Args:
         suite: The suite.
         planned: Its trainings by data set.
-        sources: The folder of sources.
-        out: Where everything goes.
-        command: For the manifests.
-        progress: Told of each step.
+        sources: The folder of the sources, if it was named.
+        out: Where all files are written.
+        command: The command that the manifests record.
+        progress: Shows each step.
 
     Attributes:
         not_run: What was not run.
-        has_failed: Whether an import was refused or a training failed; sources and peers that cannot be had are no failure.
+        has_failed: Whether an import was refused or a training failed. Missing sources and peers are not failures.
     """
 
     def __init__(self, suite: Suite, planned: dict[str, list[Planned]], sources: Path | None, out: Path, command: str, progress: Progress):
@@ -72,14 +72,14 @@ class SuiteWork:
         self.has_failed = False
 
     def execute(self) -> dict[str, Finished]:
-        """The data sets that are there, by name, with the rows of the models that were trained by every seed.
+        """Imports and trains. Returns the data sets by name, with the rows of the models that were trained with every seed.
 
         Raises:
-            InputError: Nothing could be run.
+            InputError: No data set could be imported, or nothing could be trained.
         """
         found = {data.name: Found(there, read_eval(there.folder)) for data in self._suite.data if (there := self._import(data)) is not None}
         if not found:
-            raise InputError(f"No data set of the suite {self._suite.name} is there: {self._reasons()}")
+            raise InputError(f"No data set of the suite {self._suite.name} could be imported: {self._reasons()}")
         self._train(found)
         rows = {name: self._rows(name, data) for name, data in found.items()}
         if not any(rows.values()):
@@ -100,7 +100,7 @@ class SuiteWork:
             self._progress.detail("not run")
         else:
             counts = ", ".join(f"{count:,} {split}" for split, count in found.manifest["examples"].items())
-            self._progress.detail(counts + ("" if found.is_source_there else "; imported before, the source is not there"))
+            self._progress.detail(counts + ("" if found.is_source_there else "; imported before, the source does not exist any more"))
         self._progress.finish()
         return found
 
@@ -119,17 +119,17 @@ class SuiteWork:
             return None
 
     def _train(self, found: dict[str, Found]) -> None:
-        """Trains what is missing, those last whose training makes all that this process does afterwards deterministic."""
+        """Trains what is missing. Deterministic trainings come last, because TensorFlow stays deterministic until the process ends."""
         rows = [(p, self._store.read(p, data.imported.digest, data.judge)) for name, data in found.items() for p in self._planned[name]]
         there = [(p.data, p.model, row.figures["seconds"]) for p, row in rows if row is not None]
-        missing = self._with_peers_that_are_there([p for p, row in rows if row is None])
+        missing = self._without_missing_peers([p for p, row in rows if row is None])
         left = TimeLeft(missing, there)
         by_data = {name: of_data for name in found if (of_data := [p for p in missing if p.data == name])}
         for name, of_data in sorted(by_data.items(), key=lambda item: item[1][0].config.training.deterministic):
             self._train_on(name, found[name], of_data, left)
 
-    def _with_peers_that_are_there(self, missing: list[Planned]) -> list[Planned]:
-        """All, or those of our models alone if the peers' environment is needed and cannot be had."""
+    def _without_missing_peers(self, missing: list[Planned]) -> list[Planned]:
+        """Installs the peers' environment if a row needs it. Returns the rows, without those of peers if that fails."""
         peers = sorted({p.model for p in missing} & PEERS.keys())
         if not peers:
             return missing
@@ -148,7 +148,7 @@ class SuiteWork:
             try:
                 train = self._trainer(name, data.imported, Path(folder))
             except InputError as error:
-                self._note(f"{name}: what was to be trained", error, is_failure=True)
+                self._note(f"{name}: all missing trainings", error, is_failure=True)
                 for planned in missing:
                     left.drop(planned)
                 return
@@ -157,7 +157,7 @@ class SuiteWork:
             self._note(planned.title, why, is_failure=True)
 
     def _trainer(self, name: str, found: Imported, workspace: Path) -> Trainer:
-        """What trains the rows of a data set, which goes through the DAG for it."""
+        """Runs the pipeline on a data set up to Transform. Returns the function that trains a row."""
         config = most_regularised(planned.config for planned in self._planned[name])
         experiment = open_experiment(config, found.folder.absolute(), workspace, self._progress)
         arrays = workspace / "arrays.npz"
@@ -181,16 +181,19 @@ class SuiteWork:
 def train_missing(
     missing: list[Planned], digest: str, store: RowStore, judge: EvalSplit, train: Trainer, left: TimeLeft, progress: Progress
 ) -> list[tuple[Planned, InputError]]:
-    """Trains rows, and keeps each as soon as it is finished. Returns those whose training was refused or failed, and why.
+    """Trains the rows of one data set, and stores each as soon as it is finished.
 
     Args:
-        missing: Rows of one data set.
-        digest: Of its impressions.
-        store: Where they go.
-        judge: The data set's eval/.
-        train: Trains one.
-        left: For the progress.
-        progress: Told of each row.
+        missing: The rows.
+        digest: The digest of the impressions.
+        store: Where the rows are written.
+        judge: The eval split of the data set.
+        train: Trains one row.
+        left: The estimate of the remaining time, which is updated.
+        progress: Shows each row.
+
+    Returns:
+        The rows whose training was refused or failed, and why.
     """
     failed: list[tuple[Planned, InputError]] = []
     for planned in missing:

@@ -1,4 +1,4 @@
-"""The table of `din bench quality`, from measurements that nobody had to wait for."""
+"""The table of `din bench quality`, from fake measurements."""
 
 import pytest
 from rich.console import Console
@@ -12,7 +12,7 @@ ORACLE = {"auc": 0.9, "gauc": 0.85, "log_loss": 0.4}
 
 
 class Measured:
-    """What `benchmarks.quality.experiment.Measurement` is, without TensorFlow."""
+    """Replaces `benchmarks.quality.experiment.Measurement` without TensorFlow."""
 
     def __init__(self, auc, gauc, log_loss, seconds):
         self.auc, self.gauc, self.log_loss, self.seconds = auc, gauc, log_loss, seconds
@@ -54,7 +54,7 @@ def test_what_is_not_known_is_none():
     assert render([row], None, [0]) == [["DIN", "0.7500", "–", "0.5000", "–", "–", "1.0 s"]]
 
 
-def test_a_base_model_without_lift_is_no_measure():
+def test_without_a_lift_of_the_base_model_there_is_no_improvement():
     rows = to_rows({"base": [Measured(0.5, 0.5, 0.7, 1.0)], "din": [Measured(0.7, 0.7, 0.6, 1.0)]}, None)
     assert [row["rela_impr"] for row in rows] == [None, None]
 
@@ -79,11 +79,11 @@ def test_models_are_chosen_by_name_in_the_table_s_order():
 
 @pytest.mark.parametrize("names", ["dien", "din,", ""])
 def test_an_unknown_model_is_refused(names):
-    with pytest.raises(InputError, match=r"^--models: no model is called '.*': there are lr, base, .*adam\.$"):
+    with pytest.raises(InputError, match=r"^--models: no model is called '.*': choose from lr, base, .*adam\.$"):
         choose_models(names)
 
 
 def test_seeds_go_on_from_the_configuration_s():
     assert choose_seeds(5, 3) == [5, 6, 7]
-    with pytest.raises(InputError, match="--seeds 0: at least one"):
+    with pytest.raises(InputError, match="--seeds 0: each model needs at least one"):
         choose_seeds(0, 0)

@@ -1,4 +1,4 @@
-"""The suite of the full public sets, on a few rows in their forms: what is imported is what the configurations read."""
+"""The suite of the full public data sets, on a few rows in their formats: the imports have what the configurations read."""
 
 import gzip
 import json

@@ -18,13 +18,13 @@ def test_a_key_follows_all_that_a_row_depends_on(tmp_path, monkeypatch):
     keys = {store.key(rows["din"], "a"), store.key(rows["din"], "b"), store.key(rows["deepctr"], "a")}
     assert len(keys) == 3
     named = rows["din"]._replace(config=rows["din"].config.model_copy(update={"name": "other"}))
-    assert store.key(named, "a") == store.key(rows["din"], "a")  # trained alike
+    assert store.key(named, "a") == store.key(rows["din"], "a")  # trained in the same way
     monkeypatch.setattr(peer_environment, "REQUIREMENTS", ("deepctr==1",))
     assert RowStore(tmp_path).key(rows["deepctr"], "a") != store.key(rows["deepctr"], "a")
     assert RowStore(tmp_path).key(rows["din"], "a") == store.key(rows["din"], "a")
 
 
-def test_a_key_follows_the_content_of_initial_embeddings_and_is_the_old_one_without(tmp_path):
+def test_a_key_follows_the_content_of_initial_embeddings_and_has_no_such_part_without(tmp_path):
     (tmp_path / "items.npz").write_bytes(b"one")
     setting = f'features.behaviours.item.embeddings="{tmp_path / "items.npz"}"'
     without, with_file = (Planned("x", "din", 0, load_config("movielens", settings)) for settings in ([], [setting]))

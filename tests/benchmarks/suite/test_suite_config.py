@@ -1,4 +1,4 @@
-"""What a suite may say, and what it is told when it says something else."""
+"""What a suite may contain, and the messages about anything else."""
 
 import pytest
 
@@ -37,9 +37,9 @@ def test_a_suite_of_ones_own_is_named_for_its_file_and_has_the_usual_seeds_and_m
         ("seeds = [0]", "data: Tuple should have at least 1 item"),
         ("seeds = []" + DATA, "seeds: Tuple should have at least 1 item"),
         ("seed = [0]" + DATA, r"there is no key 'seed': did you mean 'seeds'\?"),
-        ("data = 3", r"data is a list of tables: begin each with \[\[data\]\]"),
-        ('models = ["din", "dien"]' + DATA, "no model is called 'dien': there are lr, base, .*deepctr"),
-        ("seeds = [1, 0, 1]" + DATA, "seeds: a seed is there twice: name each once"),
+        ("data = 3", r"data must be a list of tables: begin each with \[\[data\]\]"),
+        ('models = ["din", "dien"]' + DATA, "no model is called 'dien': choose from lr, base, .*deepctr"),
+        ("seeds = [1, 0, 1]" + DATA, "seeds: a seed occurs twice: name each seed once"),
         ('name = "../up"' + DATA, "name: String should match pattern"),
         (DATA + DATA, "two data sets are called 'ml': rename one"),
         (DATA.replace("movielens", "netflix", 1), "data set 1: importer: Input should be 'movielens', 'amazon'"),
@@ -69,7 +69,7 @@ def test_seeds_are_the_first_of_the_suite_s(tmp_path):
 @pytest.mark.parametrize("key", SET_BY_ROWS)
 def test_what_seeds_and_models_set_is_not_the_user_s_to_set(tmp_path, key):
     suite = load_suite(written(tmp_path, DATA))
-    with pytest.raises(InputError, match=rf"^--set {key}: the suite's seeds and models set it: choose them with --seeds and --models\.$"):
+    with pytest.raises(InputError, match=rf"^--set {key}: the seeds and models of the suite set this key: choose them with "):
         plan(suite, ["din"], [0], ["training.epochs=2", f"{key}=1"])
 
 
@@ -86,7 +86,7 @@ def test_a_bad_import_is_refused_before_anything_is_done(tmp_path, more, message
 
 
 def test_an_unknown_suite_is_refused():
-    with pytest.raises(InputError, match=r"^--suite: no suite is called 'defualt': there are .*default.*, or give a TOML file\.$"):
+    with pytest.raises(InputError, match=r"^--suite: no suite is called 'defualt': name one of .*default.*, or a TOML file\.$"):
         load_suite("defualt")
 
 
@@ -118,9 +118,9 @@ def test_a_row_has_the_settings_of_its_data_then_the_user_s_then_its_model_s(tmp
         (["--suite", "default", "--data", "x"], "din: --data does not go with --suite: leave one out."),
         (["--sources", "x"], "din: --sources does not go without --suite: leave one out."),
         (["--out", "x"], "din: --out does not go without --suite: leave one out."),
-        (["--suite", "default", "--seeds", "0"], "din: --seeds 0: the suite default has 3 (seeds in its file): ask for 1 to 3."),
-        (["--suite", "default", "--seeds", "4"], "din: --seeds 4: the suite default has 3 (seeds in its file): ask for 1 to 3."),
-        (["--suite", "default", "--models", "adam"], "din: --models: no model is called 'adam': there are lr, base"),
+        (["--suite", "default", "--seeds", "0"], "din: --seeds 0: the suite default has 3 seeds in its file: choose 1 to 3."),
+        (["--suite", "default", "--seeds", "4"], "din: --seeds 4: the suite default has 3 seeds in its file: choose 1 to 3."),
+        (["--suite", "default", "--models", "adam"], "din: --models: no model is called 'adam': choose from lr, base"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(capsys, arguments, message):

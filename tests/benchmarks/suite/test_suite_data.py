@@ -1,4 +1,4 @@
-"""Where the sources of a suite are found, and what is said when they are not."""
+"""Where the sources of a suite are found, and the messages if they are not."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_package_s_files_stay_in_the_cache(tmp_path, monkeypatch):
     assert calls == ["some==1.2"]
     with pytest.raises(
         InputError,
-        match=r"^some==1\.2 in .*/packages/some-1\.2 holds no other\.csv: correct the suite, or delete that folder if it is damaged\.$",
+        match=r"^some==1\.2 in .*/packages/some-1\.2 has no other\.csv: correct the suite, or delete this folder if it is damaged\.$",
     ):
         locate(data.model_copy(update={"source": "other.csv"}), None)
 
@@ -47,7 +47,7 @@ def test_a_package_that_cannot_be_fetched_says_why(tmp_path, monkeypatch):
 
 
 def test_a_source_without_a_folder_of_sources_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"^there\.csv is looked for in the folder of sources: name it with --sources\.$"):
+    with pytest.raises(InputError, match=r"^there\.csv must be in the folder of sources: name this folder with --sources\.$"):
         locate(data_of(tmp_path, ""), None)
 
 

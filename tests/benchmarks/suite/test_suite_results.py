@@ -1,4 +1,4 @@
-"""Intervals beside a plain loop, claims and tables worked out by hand."""
+"""Intervals compared with a plain loop; claims and tables worked out by hand."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ USERS, EACH = 30, 8
 USER = np.repeat(np.arange(USERS), EACH)
 LABEL = RNG.integers(0, 2, USERS * EACH)
 JUDGE = EvalSplit(LABEL, USER)
-BETTER, WORSE = (  # to one digit: the bootstrap tells logits apart to about 0.01
+BETTER, WORSE = (  # to one digit: the bootstrap distinguishes scores to about 0.01
     [np.round(RNG.normal(size=len(LABEL)) + strength * LABEL, 1) for _ in range(2)] for strength in (1.5, 0.5)
 )
 
 
 def by_a_loop(metric):
-    """Of each draw, the mean over the seeds of the better model's less the worse one's."""
+    """Returns the difference of the better and the worse model in each draw, as the mean over the seeds."""
     drawn = np.random.default_rng(0).poisson(1.0, (USERS, REPLICATES))
     result = []
     for draw in drawn.T:
@@ -73,7 +73,7 @@ def test_users_and_seeds_add_up_by_hand():
 
 
 def test_the_noise_of_seeds_is_no_effect():
-    """All users agree, and so do the draws; the seeds do not."""
+    """All draws agree; the seeds do not."""
     found = difference([0.75, 0.69, 0.72], [0.7, 0.7, 0.7], np.full(50, 0.02), np.zeros(50))
     assert Claim("", "a", "b").verdict(found["low"], found["high"]) == "not decided"
 
@@ -158,7 +158,7 @@ def test_only_claims_whose_models_were_trained_are_judged(results):
     (claim,) = results["data"][0]["claims"]
     assert (claim["claim"], claim["better"], claim["worse"], claim["verdict"]) == ("Base < DIN", "din", "base", "not decided")
     assert claim["difference"] == pytest.approx(0.08) and claim["by_seed"] == pytest.approx([0.10, 0.06])
-    assert claim["low"] < 0 < claim["high"]  # the draws alone would confirm it: the seeds do not agree
+    assert claim["low"] < 0 < claim["high"]  # the draws alone would confirm the claim; the seeds do not agree
 
 
 def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
@@ -172,11 +172,11 @@ def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
     )
     assert "| DIN* | 0.8000 ± 0.0000 | 0.6800 ± 0.0283 | 0.4000 ± 0.0000 | +36.36% | +80.00% | – | – | 40.0 s |" in lines
     assert f"| Base < DIN | {claim['verdict']} | +0.0800 {interval} | +0.1000, +0.0600 |" in lines
-    assert "\\* Still improving at the last epoch allowed, by one seed or more: further epochs may do better." in lines
+    assert "\\* Still improving at the last epoch allowed, with at least one seed: more epochs may do better." in lines
     assert "AUC 0.7 elsewhere" in lines
     assert "* source: movielens" in lines and "* base_rate: train: 0.2500" in lines and "* dropped: none" in lines
     assert "* SHA-256 of the impressions: `abc`" in lines
-    assert "`movielens` `training.epochs=3` `model.dropout=0`; each model's settings on top of it:" in lines
+    assert "`movielens` `training.epochs=3` `model.dropout=0`; each model adds its own settings:" in lines
     assert "* DIN: `model.kind=din`; best epochs 3, 3" in lines
     assert "* Taobao: x.csv is not there." in lines
     assert any(line.startswith("Made by `din bench quality --suite mine`, seeds 0, 1.") for line in lines)
@@ -184,7 +184,7 @@ def test_the_markdown_holds_all_that_is_needed_to_check_it(results):
 
 
 def changed(results, of_data=None, **more):
-    """The results with other values, and with others for their data set."""
+    """Returns the results with other values, and with other values of their data set."""
     return {**results, **more, "data": [{**results["data"][0], **(of_data or {})}]}
 
 
@@ -192,13 +192,13 @@ def test_the_markdown_says_that_it_is_a_part_and_that_a_source_was_not_there(res
     assert to_markdown(results).startswith("# Quality: the suite mine\n")
     text = to_markdown(changed(results, {"is_source_there": False}, partial=True))
     assert text.startswith("# Quality: the suite mine, in part\n")
-    assert "\n* The source was not there: these are the impressions of an earlier import.\n" in text
+    assert "\n* The source does not exist any more: these are the impressions of an earlier import.\n" in text
 
 
 def test_the_markdown_says_how_the_peer_is_trained(results):
     assert "textbook's Adam" not in to_markdown(results)
     peer = {**results["data"][0]["models"][1], "name": "deepctr"}
-    assert "DeepCTR's DIN is trained by the textbook's Adam, from embeddings drawn from N(0, 1e-4)" in to_markdown(
+    assert "DeepCTR's DIN is trained with the textbook's Adam, from embeddings drawn from N(0, 1e-4)" in to_markdown(
         changed(results, {"models": [peer]})
     )
 
@@ -206,10 +206,10 @@ def test_the_markdown_says_how_the_peer_is_trained(results):
 def test_versions_are_named_where_they_differ(results):
     base, din = results["data"][0]["models"]
     old, new = ({"versions": {"keras": version}} for version in ("3.0", "3.1"))
-    assert "versions that they were trained with" not in to_markdown(results)
+    assert "versions that trained them" not in to_markdown(results)
     mixed = changed(results, {"models": [{**base, "trained": [old, new]}, {**din, "trained": [None, new]}]})
     lines = to_markdown(mixed).splitlines()
-    start = lines.index("Rows (model and seeds) by the versions that they were trained with:")
+    start = lines.index("Rows (model and seeds) by the versions that trained them:")
     assert lines[start + 2 : start + 5] == [
         "* keras 3.0: ml: Base 0",
         "* keras 3.1: ml: Base 1; ml: DIN 1",

@@ -1,4 +1,4 @@
-"""A suite's run with a training that nobody has to wait for: rows are kept one by one, and used again while nothing has changed."""
+"""Runs of a suite with a fake training: each row is stored, and used again as long as nothing has changed."""
 
 import json
 import os
@@ -21,7 +21,10 @@ ROWS = 60
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch, capfd):
-    """Runs the suite; returns its results and what was trained and imported for them. Training fails on what `fails` names."""
+    """A function that runs the suite and returns its results. `done` lists what it imported and trained.
+
+    Trainings in `fails` are interrupted; those in `refuses` raise an InputError.
+    """
     (tmp_path / "suite.toml").write_text(SUITE)
     (tmp_path / "there.csv").write_text("source")
     done = []
@@ -153,13 +156,13 @@ def test_what_is_not_there_is_named_and_the_rest_is_run(bench):
     results = bench(models="lr", seeds=1)
     (missing,) = results["not_run"]
     assert missing["what"] == "Absent"
-    assert missing["why"].endswith("absent.csv is not there: put it there, or name another folder with --sources.")
+    assert missing["why"].endswith("absent.csv does not exist: put it there, or name another folder with --sources.")
 
 
 def test_nothing_there_is_an_error(bench):
     bench.source.unlink()
     with pytest.raises(
-        InputError, match=r"No data set of the suite suite is there: .*there\.csv is not there.* .*absent\.csv is not there"
+        InputError, match=r"No data set of the suite suite could be imported: .*there\.csv does not exist.* .*absent\.csv does not exist"
     ):
         bench()
 
@@ -210,7 +213,7 @@ def test_data_that_is_refused_is_named_and_finished_rows_are_shown(bench, monkey
     assert status == 1
     results = json.loads((bench.out / "quality-partial.json").read_text())
     assert [m["name"] for m in results["data"][0]["models"]] == ["lr"]
-    assert results["not_run"][-1] == {"what": "there: what was to be trained", "why": "no clicks"}
+    assert results["not_run"][-1] == {"what": "there: all missing trainings", "why": "no clicks"}
 
 
 def test_an_import_that_is_refused_is_named_and_the_rest_is_run(bench):
@@ -229,7 +232,7 @@ def test_an_import_that_fails_leaves_the_old_one(bench, content):
     bench.source.unlink()
     results = bench(models="lr", seeds=1)
     assert results["data"][0]["models"] == first["data"][0]["models"]
-    bench.source.write_text("mended")
+    bench.source.write_text("corrected")
     assert bench(models="lr", seeds=1)["data"] == first["data"]
 
 
@@ -238,8 +241,11 @@ def test_what_was_imported_before_needs_no_source(bench):
     bench.source.unlink()
     printed = bench(models="lr", as_json=False)
     assert bench.done == []
-    assert "60 eval; imported before, the source is not there" in printed
-    assert "* The source was not there: these are the impressions of an earlier import." in (bench.out / "quality-partial.md").read_text()
+    assert "60 eval; imported before, the source does not exist any more" in printed
+    assert (
+        "* The source does not exist any more: these are the impressions of an earlier import."
+        in (bench.out / "quality-partial.md").read_text()
+    )
 
 
 @pytest.mark.parametrize(
@@ -251,7 +257,7 @@ def test_what_was_imported_otherwise_does_not_stand_for_it(bench, old, new):
     bench.source.unlink()
     suite = bench.source.with_name("suite.toml")
     suite.write_text(suite.read_text().replace(old, new))
-    with pytest.raises(InputError, match=r"^No data set of the suite suite is there: "):
+    with pytest.raises(InputError, match=r"^No data set of the suite suite could be imported: "):
         bench(models="lr")
 
 
@@ -270,7 +276,7 @@ def test_a_second_process_is_refused(bench):
     bench.out.mkdir()
     with (
         suite_run.sole_user(bench.out),
-        pytest.raises(InputError, match=r"^Another `din bench quality` works in .*out: wait for it, or name"),
+        pytest.raises(InputError, match=r"^Another `din bench quality` uses .*out: wait until it ends, or name"),
     ):
         bench()
     bench()
@@ -309,7 +315,7 @@ def test_a_best_epoch_that_is_the_last_one_allowed_is_marked(bench):
 
 
 def test_a_feature_that_the_peer_lacks_is_refused_before_anything_is_trained(bench):
-    with pytest.raises(InputError, match=r"^DeepCTR's DIN is compared without schedules: take them out"):
+    with pytest.raises(InputError, match=r"^DeepCTR's DIN is compared without schedules: remove them from"):
         bench("training.schedule.kind=cosine")
     assert bench.done == []
 
