@@ -7,7 +7,7 @@ import tensorflow as tf
 from benchmarks.exports.transform_analysis import analyse
 from components.serving.model.impression_tensors import as_impressions, predict_tensors, rank_tensors
 from din_trainer.config import DINConfig
-from din_trainer.export.signatures import export
+from din_trainer.export.signatures import ServingModel, export
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.models.make_model import make_model
 from din_trainer.training.initial_tables import vocabulary_sizes
@@ -108,7 +108,7 @@ def as_tensors(arrays):
 
 
 def raw_tensors(rows, pad_to=0):
-    """Inputs of `predict`, histories padded to `pad_to` at least."""
+    """Inputs of `predict`, with histories padded to at least `pad_to` events."""
     tensors = predict_tensors(rows, FEATURES)
     for name in ("historical_item_ids", "historical_category_ids"):
         missing, short = (-1 if name == "historical_item_ids" else b""), max(0, pad_to - tensors[name].shape[1])
@@ -231,53 +231,53 @@ def test_explain_shows_the_most_recent_events_and_pads_behind_them(exported):
     np.testing.assert_allclose(few, [*whole[:2], 0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [{"kind": "base"}, {"history": False}], ids=str)
-def test_a_model_without_attention_explains_nothing(settings, transform_output, tmp_path):
+class Traced:
+    """The signatures of a model as they are before they are saved."""
+
+    def __init__(self, model, transform_output):
+        self._serving = ServingModel(model, transform_output)  # whose tables live as long as this
+        self.signatures = self._serving.signatures()
+
+
+def make(transform_output, **settings):
     config = DINConfig.model_validate({"features": FEATURES, "model": settings})
-    export(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)), transform_output, str(tmp_path / "1"))
-    assert set(tf.saved_model.load(str(tmp_path / "1")).signatures) == {"serving_default", "predict", "rank", "transform_features"}
+    return with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
 
 
-@pytest.mark.parametrize("history", [True, False])
-@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
-def test_every_kind_of_model_is_served_as_it_is(kind, history, transform_output, tmp_path):
-    config = DINConfig.model_validate({"features": FEATURES, "model": {"kind": kind, "history": history}})
-    model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
-    export(model, transform_output, str(tmp_path))
-    loaded = tf.saved_model.load(str(tmp_path))
+def check_scores(model, transform_output, served):
+    """Three impressions with three candidates each: every scoring signature gives the model's own scores."""
     rows = as_impressions(ROWS, [CANDIDATES] * 3)
     transformed = transform_output.transform_raw_features(parse(rows, FEATURES))
     expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
-    np.testing.assert_allclose(rank(loaded, ROWS, [CANDIDATES] * 3).ravel(), expected, atol=1e-6)
-    np.testing.assert_allclose(score(loaded, rows), expected, atol=1e-6)
-    np.testing.assert_allclose(loaded.signatures["predict"](**raw_tensors(rows))["probability"], expected, atol=1e-6)
+    np.testing.assert_allclose(rank(served, ROWS, [CANDIDATES] * 3).ravel(), expected, atol=1e-6)
+    np.testing.assert_allclose(score(served, rows), expected, atol=1e-6)
+    np.testing.assert_allclose(served.signatures["predict"](**raw_tensors(rows))["probability"], expected, atol=1e-6)
+
+
+WITHOUT_EXPLAIN = {"serving_default", "predict", "rank", "transform_features"}
+
+
+@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
+def test_every_kind_of_model_is_served_as_it_is(kind, transform_output, tmp_path):
+    model = make(transform_output, kind=kind)
+    export(model, transform_output, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    assert set(loaded.signatures) == WITHOUT_EXPLAIN  # a model without attention explains nothing
+    check_scores(model, transform_output, loaded)
+
+
+@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm", "din"])
+def test_every_kind_of_model_is_served_without_histories(kind, transform_output):
+    model = make(transform_output, kind=kind, history=False)
+    traced = Traced(model, transform_output)
+    assert set(traced.signatures) == WITHOUT_EXPLAIN
+    check_scores(model, transform_output, traced)
 
 
 @pytest.mark.parametrize("settings", [{"activation": "prelu"}, {"attention_softmax": True}, {"hidden": []}], ids=str)
-def test_every_attention_ranks_as_the_model_scores(settings, transform_output, tmp_path):
-    config = DINConfig.model_validate({"features": FEATURES, "model": settings})
-    model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
-    export(model, transform_output, str(tmp_path))
-    loaded = tf.saved_model.load(str(tmp_path))
-    rows = as_impressions(ROWS, [CANDIDATES] * 3)
-    transformed = transform_output.transform_raw_features(parse([{**row, "label": 0} for row in rows], FEATURES))
-    expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
-    np.testing.assert_allclose(rank(loaded, ROWS, [CANDIDATES] * 3).ravel(), expected, atol=1e-6)
-    np.testing.assert_allclose(score(loaded, rows), expected, atol=1e-6)
-
-
-def test_a_dice_that_cannot_be_folded_is_left_alone(model, transform_output, tmp_path):
-    """α = 1 makes it the identity, which no division by 1 − α gives."""
-    dice = model.mlp.activations[0]
-    before = np.array(dice.alpha)
-    dice.alpha.assign(np.ones_like(before))
-    try:
-        export(model, transform_output, str(tmp_path))
-        transformed = transform_output.transform_raw_features(parse(ROWS, FEATURES))
-        expected = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL}))
-        np.testing.assert_allclose(score(tf.saved_model.load(str(tmp_path)), ROWS), expected, atol=1e-6)
-    finally:
-        dice.alpha.assign(before)
+def test_every_attention_ranks_as_the_model_scores(settings, transform_output):
+    model = make(transform_output, **settings)
+    check_scores(model, transform_output, Traced(model, transform_output))
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf"), 3e38])
@@ -291,6 +291,6 @@ def test_no_number_drives_a_score_out_of_range(exported, price):
         np.testing.assert_allclose(scores, score(exported, missing), atol=1e-6)
 
 
-def test_an_integer_beyond_float32_scores_alike_by_both_ways(exported):
+def test_an_integer_beyond_float32_gets_the_same_score_both_ways(exported):
     rows = [{**ROWS[0], "hour": 2**24 + 1}]
     np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)

@@ -1,5 +1,7 @@
 """The network as a whole: shapes by hand, independence of batch mates, saving."""
 
+from functools import cache
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from din_trainer.config import DINConfig
 from din_trainer.layers.mlp import MLP
 from din_trainer.models.din import DIN
-from din_trainer.models.make_model import make_model as make_untrained
+from din_trainer.models.make_model import make_model
 from tests.din_trainer import textbook
 from tests.din_trainer.batches import SIZES, make_batch
 from tests.transforming import with_large_weights
@@ -17,18 +19,20 @@ def take(batch, rows):
     return {name: values[rows] for name, values in batch.items()}
 
 
-def make_model(**model_settings):
+@cache
+def make_trained(**model_settings):
+    """A model after eight steps; tests share it, so they must not change it."""
     keras.utils.set_random_seed(0)
-    model = make_untrained(DINConfig.model_validate({"model": model_settings}), SIZES)
+    model = make_model(DINConfig.model_validate({"model": model_settings}), SIZES)
     batch = make_batch(256, seed=1)
-    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True), run_eagerly=True)  # faster than making a graph
     model.fit(batch, np.random.default_rng(2).integers(0, 2, 256), batch_size=64, epochs=2, verbose=0)
     return model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def model():
-    return make_model()
+    return make_trained()
 
 
 def test_parameters_are_those_of_the_paper_s_figure_2():
@@ -44,7 +48,7 @@ def test_parameters_are_those_of_the_paper_s_figure_2():
 
 @pytest.mark.parametrize("settings", [{}, {"attention_softmax": True}, {"kind": "base"}, {"history": False}], ids=str)
 def test_a_score_depends_on_its_own_example_alone(settings):
-    model = make_model(**settings)
+    model = make_trained(**settings)
     batch = make_batch(1000)
     scores = np.asarray(model(batch))
     assert scores.shape == (1000,)
@@ -62,13 +66,13 @@ def test_the_history_matters_with_attention_and_not_without(model):
     changed = np.asarray(model(batch)) != np.asarray(model(emptied))
     had_events = batch["historical_item_ids"].any(axis=1)
     np.testing.assert_array_equal(changed, had_events)
-    without = make_model(history=False)
+    without = make_trained(history=False)
     np.testing.assert_array_equal(without(batch), without(emptied))
 
 
 def test_candidate_and_history_share_one_table():
     """Moving the row of item 7 moves the scores of a candidate 7 and of a history with 7 in it, and no other."""
-    model = make_model()
+    model = make_model(DINConfig(), SIZES)
     batch = take(make_batch(1, length=2), [0, 0, 0])
     batch["candidate_item_id"] = np.array([7, 5, 5])
     batch["historical_item_ids"] = np.array([[4, 0], [7, 0], [4, 0]])
@@ -92,7 +96,7 @@ def test_each_sequence_has_an_attention_unit_and_padding_of_its_own(monkeypatch)
     """Categories activated by themselves, not beside the items: an event of one sequence does not move the other's interest."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
-    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
+    model = make_model(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
     batch = make_batch(20)
     batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # of other lengths than the items'
 
@@ -117,7 +121,7 @@ def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
     features = {"behaviours": {"item": item, "category": category}, "time_gap": True}
     settings = {"features": features, "model": {"attention_softmax": True}}
-    model = with_large_weights(make_untrained(DINConfig.model_validate(settings), SIZES))
+    model = with_large_weights(make_model(DINConfig.model_validate(settings), SIZES))
     batch = make_batch(5, length=3)
     batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)
     gaps = batch["historical_time_gaps"] = np.random.default_rng(4).normal(size=(5, 3)).astype(np.float32)
@@ -138,7 +142,7 @@ def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
 def test_a_shared_vocabulary_is_one_table():
     cart = {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"}
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
-    model = make_untrained(DINConfig.model_validate({"features": {"behaviours": {"item": item, "cart": cart}}}), SIZES)
+    model = make_model(DINConfig.model_validate({"features": {"behaviours": {"item": item, "cart": cart}}}), SIZES)
     batch = make_batch(4)
     batch["cart_item_ids"] = np.array([[7, 0, 0], [5, 0, 0], [0, 0, 0], [4, 5, 6]])
     before = np.asarray(model(batch))
@@ -151,7 +155,7 @@ def test_a_shared_vocabulary_is_one_table():
 
 
 def test_the_time_gap_moves_the_weight_of_its_event_alone():
-    model = make_untrained(DINConfig.model_validate({"features": {"time_gap": True}}), SIZES)
+    model = make_model(DINConfig.model_validate({"features": {"time_gap": True}}), SIZES)
     batch = make_batch(30)
     batch["historical_time_gaps"] = np.random.default_rng(0).normal(size=(30, 6)).astype(np.float32)
     changed = batch["historical_time_gaps"].copy()
@@ -163,7 +167,7 @@ def test_the_time_gap_moves_the_weight_of_its_event_alone():
 def test_down_sampled_negatives_shift_the_logit_in_training_alone():
     """With a share w of the negatives, the odds are 1/w times as high: log(1/w) more in logits (He et al., 2014)."""
     settings = {"model": {"dropout": 0.0, "activation": "relu"}, "training": {"negative_rate": 0.25}}
-    model = make_untrained(DINConfig.model_validate(settings), SIZES)
+    model = make_model(DINConfig.model_validate(settings), SIZES)
     batch = make_batch(10)
     np.testing.assert_allclose(model(batch, training=True) - model(batch), np.log(4), rtol=1e-4)
 

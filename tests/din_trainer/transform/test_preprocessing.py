@@ -1,4 +1,4 @@
-"""Two behaviour sequences with time gaps and weights: through Transform, into the tables, to the signatures."""
+"""Two behaviour sequences with time gaps and weights: from raw impressions through Transform to the signatures."""
 
 from collections import Counter
 
@@ -11,12 +11,12 @@ from din_trainer.config import DINConfig
 from din_trainer.export.signatures import export
 from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIME_GAPS, FeatureConfig
 from din_trainer.models.make_model import make_model
-from din_trainer.training.initial_tables import initialise_tables, read_counts, vocabulary_sizes
+from din_trainer.training.initial_tables import read_counts, vocabulary_sizes
 from tests.transforming import parse, to_example, with_large_weights
 
 HOUR = 3600
 
-# What a user clicked is read with its categories and times; what lies in the cart, with nothing else. Both hold items.
+# Clicked items have categories and times, items in the cart have neither.
 BEHAVIOURS = {
     "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4},
     "category": {
@@ -79,7 +79,7 @@ def test_time_gaps_are_numpy_s_and_stay_with_their_events(transformed):
     gaps = [np.log1p((row["timestamp"] - np.array(row["historical_timestamps"], float)) / HOUR) for row in ROWS]
     everything = np.concatenate(gaps)
     scaled = [(gap - everything.mean()) / everything.std() for gap in gaps]
-    expected = [scaled[0][1:], [0, 0], scaled[2]]  # of the first row's three events the oldest goes, with its gap
+    expected = [scaled[0][1:], [0, 0], scaled[2]]  # the oldest of the first row's three events is dropped, with its gap
     np.testing.assert_allclose(transformed[TIME_GAPS], expected, rtol=1e-6)
     assert transformed[TIME_GAPS].dtype == tf.float32
 
@@ -140,13 +140,13 @@ def test_serving_scores_are_the_model_s_own(model, transformed, signatures):
 
 @pytest.mark.parametrize(("clicks", "cart"), [(4, 6), (9, 3)])
 def test_raw_tensors_score_as_examples_do(signatures, clicks, cart):
-    """Each sequence with a padding of its own."""
+    """Each sequence may be padded to another length."""
     scores = signatures["predict"](**raw_tensors(ROWS, clicks, cart))["probability"]
     np.testing.assert_allclose(scores, score(signatures, ROWS), atol=1e-6)
 
 
 def test_an_event_at_the_epoch_is_an_event(signatures):
-    """Its time is 0, which is no padding: the history says what is."""
+    """Its time is 0, which is not padding: only the history decides what is padding."""
     rows = [{**ROWS[2], "historical_timestamps": [-1, 0]}]
     np.testing.assert_allclose(signatures["predict"](**raw_tensors(rows))["probability"], score(signatures, rows), atol=1e-6)
 
@@ -171,49 +171,3 @@ def test_only_training_reads_weights_and_labels(signatures):
     np.testing.assert_array_equal(score(signatures, bare), score(signatures, ROWS))
     seen = signatures["transform_features"](examples=tf.constant([to_example(row) for row in bare]))
     assert TIME_GAPS in seen and SAMPLE_WEIGHT not in seen and LABEL not in seen
-
-
-def table_model(transform_output, item=None, category=None, **training):
-    behaviours = BEHAVIOURS | {"item": BEHAVIOURS["item"] | (item or {}), "category": BEHAVIOURS["category"] | (category or {})}
-    features = FeatureConfig.model_validate({**FEATURES.model_dump(), "behaviours": behaviours})
-    config = DINConfig.model_validate({"features": features, "training": training})
-    return make_model(config, vocabulary_sizes(features.vocabularies, transform_output))
-
-
-def test_known_values_start_from_the_file(transform_output, tmp_path):
-    """And what the file does not name keeps its own start: unknown values, padding, out of vocabulary."""
-    np.savez(tmp_path / "items.npz", ids=[5, 12345, 7], vectors=np.arange(12.0).reshape(3, 4))
-    np.savez(tmp_path / "categories.npz", ids=["home garden", "zzz"], vectors=[[5.0, 6.0], [7.0, 8.0]])
-    embeddings = {name: {"embeddings": str(tmp_path / f"{name}.npz")} for name in ("items", "categories")}
-    model = table_model(transform_output, embeddings["items"] | {"trainable": False}, embeddings["categories"])
-    before = {name: np.array(table.embeddings) for name, table in model.tables.items()}
-    initialise_tables(model, transform_output)
-
-    items, categories = before["item"].copy(), before["category"].copy()
-    items[1], items[5] = [8, 9, 10, 11], [0, 1, 2, 3]  # the ids of 7 and 5
-    categories[2] = [5, 6]
-    np.testing.assert_array_equal(model.tables["item"].embeddings, items)
-    np.testing.assert_array_equal(model.tables["category"].embeddings, categories)
-    np.testing.assert_array_equal(model.tables["user_id"].embeddings, before["user_id"])
-    trained = {id(variable) for variable in model.trainable_variables}
-    assert id(model.tables["item"].embeddings) not in trained and id(model.tables["category"].embeddings) in trained
-
-
-def test_tables_get_the_counts_that_regularisation_needs(transform_output):
-    model = table_model(transform_output, regularization=0.01)
-    initialise_tables(model, transform_output)
-    np.testing.assert_array_equal(model.tables["item"].counts, [0, 4, 3, 3, 1, 1, 0])
-
-
-@pytest.mark.parametrize(
-    ("arrays", "message"),
-    [
-        ({"ids": [100, 101], "vectors": np.zeros((2, 4))}, "none of its ids occurs in train/ as 'item': give raw ids"),
-        ({"ids": [7], "vectors": np.zeros((1, 3))}, r"`vectors` is \(1, 3\), but 1 ids and dim = 4 need \(1, 4\)"),
-        ({"vectors": np.zeros((1, 4))}, "ids is not a file in the archive"),
-    ],
-)
-def test_a_file_that_does_not_fit_is_refused(transform_output, tmp_path, arrays, message):
-    np.savez(tmp_path / "e.npz", **arrays)
-    with pytest.raises(ValueError, match=message):
-        initialise_tables(table_model(transform_output, {"embeddings": str(tmp_path / "e.npz")}), transform_output)
