@@ -46,3 +46,11 @@ def test_the_readme_s_request_is_one_of_them():
     (readme,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (serving,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
     assert readme.removesuffix("]}'\n") in serving
+
+
+def test_the_readme_s_client_gives_the_models_scores(stand_in):
+    (example,) = re.findall(r"```python\n(from pipeline.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert ADDRESS in example
+    names = {}
+    exec(compile(example.replace(ADDRESS, urlsplit(stand_in.rest_url).netloc), "README.md", "exec"), names)
+    np.testing.assert_allclose(names["scores"], [[toy.probability({**FIRST, **row}, 0.2) for row in CANDIDATES[:2]]], rtol=1e-6)
