@@ -1,4 +1,4 @@
-"""TFX's Pusher with a push that is atomic and never repeats: an executor for `Pusher(custom_executor_spec=…)`."""
+"""An executor for TFX's Pusher whose push is atomic and never pushes the same weights twice: `Pusher(custom_executor_spec=…)`."""
 
 import json
 from pathlib import Path
@@ -14,15 +14,15 @@ from components.base.pins import mark_not_pushed, mark_pushed
 from components.serving.store.push import PushRefused, push
 from components.serving.store.versions import WARM_UP_FILE
 
-SETTINGS_KEY = "serving"  # in custom_config: JSON of `push`'s keep, push_to, base_path, pinned, replaces and poll_seconds
-UNCHANGED_KEY = "unchanged"  # custom property of the PushedModel: these very weights were served already
+SETTINGS_KEY = "serving"  # in custom_config: the arguments of `push` as JSON: keep, push_to, base_path, pinned, replaces, poll_seconds
+UNCHANGED_KEY = "unchanged"  # custom property of the PushedModel: whether the same weights were served already
 REFUSED_KEY = "refused_because"  # custom property of the PushedModel: why a blessed model was not pushed
 
 
 class Executor(pusher.Executor):
-    """TFX's pusher executor, blessing checks included, with `push` in place of its file-by-file copy.
+    """TFX's executor with its checks of the blessings, but with `push` instead of its file-by-file copy.
 
-    Warm-up requests come from the folder of the InfraBlessing, if the node is given one that has them.
+    The warm-up requests are those in the folder of the InfraBlessing, if the node has one and they are there.
     """
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The gate: a good export passes with its measures, each known-bad one is refused in a sentence that names the cause."""
+"""InfraGate blesses a good export with its measurements, and refuses each bad one in a sentence that names the cause."""
 
 import json
 import re
@@ -14,81 +14,38 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from benchmarks.exports.transform_analysis import analyse
-from components import infra_gate
-from components.artifact_types import SAMPLE_FILE, ScoredSample
-from components.infra_gate import LOADING_FILE, InfraGate
+from benchmarks.exports.small_export import IMPRESSIONS
+from components.artifact_types import LOADING_FILE, SAMPLE_FILE, ScoredSample
+from components.infra_gate import InfraGate
+from components.sameness import trained_scores
 from components.serving.model import loaded_model
 from components.serving.model.impression_tensors import as_impressions
-from components.serving.model.warm_up import Request, read_warm_up
-from din_trainer.config import ORIGIN_FILE, DINConfig
-from din_trainer.export.signatures import export
-from din_trainer.features import LABEL, FeatureConfig
-from din_trainer.models.make_model import make_model
-from din_trainer.training.initial_tables import vocabulary_sizes
+from components.serving.model.model_errors import RunError
+from components.serving.model.warm_up import read_warm_up
+from din_trainer.config import ORIGIN_FILE
 from tests.components.serving import toy
 from tests.conftest import ROOT
-from tests.transforming import parse, with_large_weights
 
 WARM_UP = "tf_serving_warmup_requests"
 
-FEATURES = FeatureConfig.model_validate(
-    {
-        "history_length": 3,
-        "behaviours": {
-            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4},
-            "brand": {"candidate": "candidate_brand", "history": "historical_brands", "dtype": "bytes", "dim": 2},
-        },
-        "user": {"user_id": {"dim": 2}},
-        "context": {"hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
-    }
-)
-ROWS = [
-    {
-        "user_id": 0, "candidate_item_id": 7, "candidate_brand": "a", "historical_item_ids": [9, 7, 0, 7],
-        "historical_brands": ["b", "a", "ü", "a"], "hour": 2, "price": 1.5, "label": 1,
-    },
-    {
-        "user_id": 5, "candidate_item_id": 0, "candidate_brand": "ü", "historical_item_ids": [], "historical_brands": [],
-        "hour": 6, "price": None, "label": 0,
-    },
-    {
-        "user_id": 6, "candidate_item_id": 3, "candidate_brand": "b", "historical_item_ids": [7],
-        "historical_brands": ["a"], "hour": None, "price": 3.0, "label": 0,
-    },
-]  # fmt: skip
-CANDIDATES = [
-    [{"candidate_item_id": item, "candidate_brand": brand} for item, brand in row]
-    for row in ([(7, "a"), (3, "b")], [(0, "ü"), (9, "a")], [(12345, "none of them"), (3, "b")])
-]
-
-
-class Good:
-    """A model with its export and its training-time scores."""
-
-    def __init__(self, folder):
-        transform_output = analyse(ROWS, FEATURES, folder / "transform")
-        config = DINConfig(features=FEATURES)
-        model = with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
-        self.export = folder / "good"
-        transformed = transform_output.transform_raw_features(
-            parse([{**row, LABEL: 0} for row in as_impressions(ROWS, CANDIDATES)], FEATURES)
-        )
-        scores = tf.sigmoid(model({name: values for name, values in transformed.items() if name != LABEL})).numpy()
-        self.sample = {"users": ROWS, "candidates": CANDIDATES, "probability": scores.reshape(3, 2).tolist()}
-        export(model, transform_output, str(self.export))
-        (self.export / ORIGIN_FILE).parent.mkdir(exist_ok=True)
-        (self.export / ORIGIN_FILE).write_text(json.dumps({"config": config.model_dump(mode="json"), "source": "test"}))
+CANDIDATES = toy.CANDIDATES[:1] * 3
+SAMPLE = {
+    "users": toy.ROWS,
+    "candidates": CANDIDATES,
+    "probability": [[toy.probability({**row, **candidate}) for candidate in CANDIDATES[0]] for row in toy.ROWS],
+}
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    return Good(tmp_path_factory.mktemp("good"))
+def toy_export(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "1"
+    toy.save(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
 def no_model_server_on_the_path_and_short_measurements(monkeypatch):
-    monkeypatch.setattr("components.infra_gate._RUNS", 20)
+    monkeypatch.setattr("components.serving.gate.examine_export._RUNS", 20)
     monkeypatch.setattr("components.serving.model.model_server_process.shutil.which", lambda name: None)
 
 
@@ -106,17 +63,17 @@ class Outcome:
 
 
 @pytest.fixture
-def gate(good, tmp_path):
+def gate(toy_export, tmp_path):
     """Runs the gate on a copy of an export, damaged before."""
 
     def run(damage=lambda path: None, of=None, sample=None, **settings):
         model, scored, blessing = standard_artifacts.Model(), ScoredSample(), standard_artifacts.InfraBlessing()
         model.uri, scored.uri, blessing.uri = (str(tmp_path / name) for name in ("model", "sample", "blessing"))
         saved_model = Path(path_utils.serving_model_dir(model.uri))
-        shutil.copytree(of or good.export, saved_model)
+        shutil.copytree(of or toy_export, saved_model)
         damage(saved_model)
         Path(scored.uri).mkdir()
-        Path(scored.uri, SAMPLE_FILE).write_text(json.dumps(sample or good.sample))
+        Path(scored.uri, SAMPLE_FILE).write_text(json.dumps(sample or SAMPLE))
         InfraGate.EXECUTOR_SPEC.executor_class._FUNCTION(
             model=model, sample=scored, blessing=blessing, settings=json.dumps(settings), run_id=""
         )
@@ -136,8 +93,13 @@ def edit(change):
     return damage
 
 
-def test_a_good_export_is_blessed_with_its_measures_and_warm_up_requests(gate):
-    outcome = gate(latency_ms=10_000, memory_mb=10_000)
+def test_a_good_export_is_blessed_with_its_measurements_and_warm_up_requests(gate, small_export):
+    """An export of this pipeline with every kind of feature, and its training-time scores as Sameness writes them."""
+    categories = [[(7, "a"), (3, "b")], [(0, "ü"), (9, "a")], [(12345, "none of them"), (3, "b")]]
+    candidates = [[{"candidate_item_id": item, "candidate_category_id": category} for item, category in row] for row in categories]
+    scores, _ = trained_scores(small_export.model, small_export.transform_output, as_impressions(IMPRESSIONS, candidates))
+    sample = {"users": IMPRESSIONS, "candidates": candidates, "probability": scores.reshape(3, 2).tolist()}
+    outcome = gate(of=small_export.saved_model, sample=sample, latency_ms=10_000, memory_mb=10_000)
     assert outcome.blessed == 1, outcome.refused_because
     loading = outcome.loading
     assert loading["how"] == "TensorFlow's C++ loader" and loading["requests"] == 6
@@ -149,7 +111,8 @@ def test_a_good_export_is_blessed_with_its_measures_and_warm_up_requests(gate):
     sizes = [(request.signature, len(next(iter(request.tensors.values())))) for request in requests]
     assert sizes == [("serving_default", 1), ("predict", 1), ("serving_default", 6), ("predict", 6), ("rank", 1), ("rank", 3)]
     assert requests[-1].tensors["candidate_item_id"].tolist() == [[7, 3], [0, 9], [12345, 3]]
-    assert requests[-1].tensors["historical_brands"][0].tolist() == [b"b", b"a", "ü".encode(), b"a"]
+    assert requests[-1].tensors["candidate_category_id"][1].tolist() == ["ü".encode(), b"a"]
+    assert requests[-1].tensors["historical_category_ids"][0].tolist() == [b"b", b"a", b"a", b"a", b"c"]
 
 
 def one(paths):
@@ -180,12 +143,12 @@ def rename_op(graph):
 
 @edit
 def drop_input(graph):
-    del graph.signature_def["predict"].inputs["hour"]
+    del graph.signature_def["predict"].inputs["user_id"]
 
 
 @edit
 def add_input(graph):
-    graph.signature_def["rank"].inputs["colour"].CopyFrom(graph.signature_def["rank"].inputs["hour"])
+    graph.signature_def["rank"].inputs["colour"].CopyFrom(graph.signature_def["rank"].inputs["user_id"])
 
 
 @edit
@@ -195,7 +158,7 @@ def retype_input(graph):
 
 @edit
 def flatten_input(graph):
-    del graph.signature_def["rank"].inputs["candidate_brand"].tensor_shape.dim[1]
+    del graph.signature_def["rank"].inputs["candidate_category_id"].tensor_shape.dim[1]
 
 
 @edit
@@ -221,10 +184,10 @@ def drop_rank(graph):
         (lambda path: (path / "saved_model.pb").unlink(), "holds no saved_model.pb"),
         (lambda path: (path / "saved_model.pb").write_bytes(b"no proto"), "cannot be loaded"),
         (lambda path: (path / ORIGIN_FILE).write_text("{}"), "din.json cannot be read"),
-        (drop_input, "signature 'predict' lacks the input 'hour'"),
+        (drop_input, "signature 'predict' lacks the input 'user_id'"),
         (add_input, "signature 'rank' asks for an input 'colour' that no feature is"),
         (retype_input, "input 'historical_item_ids' of signature 'predict' is int32, but int64 is needed"),
-        (flatten_input, "the rank of input 'candidate_brand' of signature 'rank' is 1, but 2 is needed"),
+        (flatten_input, "the rank of input 'candidate_category_id' of signature 'rank' is 1, but 2 is needed"),
         (rename_output, "signature 'serving_default' lacks the output 'probability': it gives 'score'"),
         (drop_rank, "the export has no signature 'rank'"),
     ],
@@ -249,7 +212,7 @@ def overwrite_weights(path):
     saved = tf.train.load_checkpoint(prefix)
     names = sorted(saved.get_variable_to_shape_map())
     values = [saved.get_tensor(name) for name in names]
-    tensors = [np.full_like(value, np.nan) if isinstance(value, np.ndarray) and value.dtype == np.float32 else value for value in values]
+    tensors = [np.full_like(value, np.nan) if np.asarray(value).dtype == np.float32 else value for value in values]
     tf.raw_ops.SaveV2(prefix=prefix, tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors)
 
 
@@ -257,8 +220,8 @@ def test_weights_that_are_no_numbers_are_refused(gate):
     assert_refused(gate(overwrite_weights), r"signature 'serving_default' gives scores that are not finite \(1 of 1\)")
 
 
-def test_training_time_scores_that_are_no_numbers_are_refused(gate, good):
-    broken = {**good.sample, "probability": [[None, None]] * 3}
+def test_training_time_scores_that_are_no_numbers_are_refused(gate):
+    broken = {**SAMPLE, "probability": [[None, None]] * 3}
     assert_refused(gate(sample=broken), "training-time scores of the sample are not finite")
 
 
@@ -276,11 +239,8 @@ def test_python_in_the_graph_is_refused(gate, tmp_path, monkeypatch):
         return y
 
     toy.save(tmp_path / "toy")
-    candidates = toy.CANDIDATES[:1]
-    sample = {"users": toy.ROWS[:1], "candidates": candidates}
-    sample["probability"] = [[toy.probability(row) for row in as_impressions(sample["users"], candidates)]]
     reason = "signature 'serving_default' fails on one impression of the sample, since its graph calls Python, .*: .* Op 'EagerPyFunc'.$"
-    assert_refused(gate(of=tmp_path / "toy", sample=sample), reason)
+    assert_refused(gate(of=tmp_path / "toy"), reason)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +266,7 @@ def test_an_export_that_ends_its_process_is_refused(gate, tmp_path, monkeypatch)
 
 def test_an_export_that_fails_later_is_refused(gate, monkeypatch):
     def fail(self, signature, inputs, repeat):
-        raise loaded_model.RunError(8, "no memory is left")
+        raise RunError(8, "no memory is left")
 
     monkeypatch.setattr(loaded_model.LoadedModel, "time", fail)
     assert_refused(gate(), "fails on a request that it answered before: no memory is left.$")
@@ -394,14 +354,3 @@ def test_each_signature_is_held_against_the_tolerance(gate, monkeypatch):
     monkeypatch.setattr(loaded_model.LoadedModel, "run", off)
     outcome = gate()
     assert outcome.blessed == 0 and "scores of signature 'rank' are up to 0.0001 off" in outcome.refused_because
-
-
-def test_the_latency_is_that_of_the_calmest_round():
-    rounds = iter([np.full(10, 0.001), np.full(200, 0.005), np.full(200, 0.002), np.full(200, 0.009)])  # the first tells how long one takes
-
-    class Served:
-        def time(self, signature, tensors, repeat):
-            return next(rounds)
-
-    found = infra_gate.measure_latency(Served(), Request("predict", {}))
-    assert found == pytest.approx({"p50": 2.0, "p99": 2.0})

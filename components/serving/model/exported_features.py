@@ -1,4 +1,4 @@
-"""What can be told of an exported model without starting TensorFlow."""
+"""Reads from an exported model, without TensorFlow, which features it was trained with."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,10 @@ from din_trainer.features import FeatureConfig
 
 
 def read_features(model: Path) -> FeatureConfig:
-    """The features that a SavedModel of this pipeline reads.
+    """Returns the features that a SavedModel of this pipeline reads.
 
     Raises:
-        InputError: The folder holds no such model.
+        InputError: The folder does not hold such a model.
     """
     if not (model / "saved_model.pb").is_file():
         raise InputError(f"{model} holds no saved_model.pb: name a version folder, such as workspace/serving/demo/<version>.")

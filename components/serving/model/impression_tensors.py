@@ -1,7 +1,7 @@
-"""Impressions as the signatures take them: serialised tf.Examples, or raw tensors with histories padded.
+"""Converts impressions to the inputs of the signatures: serialised tf.Examples, or raw tensors with padded histories.
 
-An impression is a dict of raw features as `sample.jsonl` has them: scalars, and lists for histories; features that the model does not read
-are left out, and None, an empty list or no key at all is a missing value.
+An impression is a dict of raw features as in `sample.jsonl`: scalars, and lists for histories. Features that the model does not read are
+ignored. A value is missing if it is None, an empty list, or has no key.
 """
 
 import base64
@@ -21,11 +21,11 @@ _MISSING: dict[str, Any] = {"int64": -1, "float": float("nan"), "bytes": b""}
 
 
 class Input(NamedTuple):
-    """A raw feature as `predict` and `rank` take it.
+    """A raw feature as an input of `predict` and `rank`.
 
     Attributes:
         column: The feature.
-        number: Whether it is a float for them, NaN where missing: float64 if the feature is int64, else float32.
+        number: Whether the input is a float, with NaN for missing values: float64 for an int64 feature, otherwise float32.
     """
 
     column: Column
@@ -40,11 +40,11 @@ class Input(NamedTuple):
         return _MISSING["float"] if self.number else _MISSING[self.column.dtype]
 
 
-Features = FeatureConfig | Sequence[Input]  # of a model: as configured, or as a served one tells
+Features = FeatureConfig | Sequence[Input]  # of a model: from its configuration, or from the signatures of a served model
 
 
 def inputs_of(features: Features) -> Sequence[Input]:
-    """What a model reads, in the order of its columns."""
+    """Returns what a model reads, in the order of its columns."""
     if not isinstance(features, FeatureConfig):
         return features
     numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"}
@@ -52,10 +52,10 @@ def inputs_of(features: Features) -> Sequence[Input]:
 
 
 def _values(row: Impression, column: Column) -> list[Any]:
-    """The values of a feature, text as UTF-8.
+    """Returns the values of a feature, with text as UTF-8.
 
     Raises:
-        ValueError: One is not of the feature's type.
+        ValueError: A value is not of the feature's type.
     """
     values = row.get(column.name)
     values = values if isinstance(values, list) else [] if values is None else [values]
@@ -68,7 +68,7 @@ def _values(row: Impression, column: Column) -> list[Any]:
 
 
 def to_example(row: Impression, features: Features) -> bytes:
-    """An impression as a serialised tf.Example, for `serving_default`.
+    """Returns an impression as a serialised tf.Example, for `serving_default`.
 
     Raises:
         ValueError: A value is not of the feature's type.
@@ -89,7 +89,7 @@ def to_example(row: Impression, features: Features) -> bytes:
 
 
 def _column(rows: Sequence[Impression], read: Input) -> np.ndarray:
-    """One value a row, −1, "" or NaN where it is missing: (B,)."""
+    """Returns one value for each row, −1, "" or NaN if it is missing: (B,)."""
     found = [_values(row, read.column) for row in rows]
     if any(len(values) > 1 or (not values and read.column.presence == "required") for values in found):
         raise ValueError(f"feature {read.column.name!r} needs one value an impression")
@@ -104,23 +104,23 @@ def _array(values: list[Any], read: Input) -> np.ndarray:
 
 
 def _width(rows: Sequence[Impression], features: Features) -> int:
-    """T: the most events that a row has in any of its histories, and at least 1."""
+    """Returns T: the largest number of events that a row has in any of its histories, and at least 1."""
     histories = [read.column for read in inputs_of(features) if read.column.presence == "sequence"]
     return max([1, *(len(_values(row, column)) for row in rows for column in histories)])
 
 
 def _history(rows: Sequence[Impression], read: Input, width: int) -> np.ndarray:
-    """The events of each row, padded on the right with −1 or "": (B, T)."""
+    """Returns the events of each row, padded on the right with −1 or "": (B, T)."""
     found = [_values(row, read.column) for row in rows]
     padded = [values + [read.missing] * (width - len(values)) for values in found]
     return _array(padded, read).reshape(len(rows), width)
 
 
 def predict_tensors(rows: Sequence[Impression], features: Features) -> Tensors:
-    """Impressions as the inputs of `predict`: (B,) a feature, (B, T) each history; int64, floats, or bytes as objects.
+    """Returns impressions as the inputs of `predict`: (B,) for a feature, (B, T) for a history; int64, floats, or bytes as objects.
 
     Raises:
-        ValueError: A value is not of the feature's type, or a required one is missing.
+        ValueError: A value is not of the feature's type, or a required value is missing.
     """
     width = _width(rows, features)
     return {
@@ -130,14 +130,14 @@ def predict_tensors(rows: Sequence[Impression], features: Features) -> Tensors:
 
 
 def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features) -> Tensors:
-    """Users and the candidates of each as the inputs of `rank`: those of `predict`, but the candidates' features are (B, N).
+    """Returns users and their candidates as the inputs of `rank`: those of `predict`, but the features of the candidates are (B, N).
 
     Args:
-        users: Impressions without, or of which nobody reads, the candidate.
-        candidates: For each user N dicts with the candidate's features; a shorter list is padded, and its last scores mean nothing.
+        users: Impressions; their candidate, if they have one, is ignored.
+        candidates: For each user N dicts with the features of a candidate. Shorter lists are padded; the scores of padding mean nothing.
 
     Raises:
-        ValueError: As `predict_tensors`.
+        ValueError: As for `predict_tensors`.
     """
     width = max([1, *map(len, candidates)])
     tensors = {}
@@ -151,17 +151,17 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
 
 
 def as_impressions(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[Impression]:
-    """The impressions whose scores `rank` gives, user by user: each user with each of their candidates."""
+    """Returns the impressions that `rank` scores, user by user: each user with each of their candidates."""
     return [{**user, **candidate} for user, row in zip(users, candidates, strict=True) for candidate in row]
 
 
 def json_inputs(tensors: Tensors) -> dict[str, Any]:
-    """Tensors of `predict` or `rank` as the `inputs` of a REST request: as `json_instances`, by column."""
+    """Returns tensors of `predict` or `rank` as the `inputs` of a REST request, by column; bytes as in `json_instances`."""
     return {name: _to_json(values) for name, values in tensors.items()}
 
 
 def json_instances(tensors: Tensors) -> list[dict[str, Any]]:
-    """Tensors of `predict` or `rank` as the `instances` of a REST request: bytes that are text as text, others as {"b64": …}."""
+    """Returns tensors of `predict` or `rank` as the `instances` of a REST request: UTF-8 bytes as text, other bytes as {"b64": …}."""
     names = list(tensors)
     return [dict(zip(names, map(_to_json, row), strict=True)) for row in zip(*tensors.values(), strict=True)]
 

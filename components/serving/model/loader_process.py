@@ -1,254 +1,43 @@
-"""The child process of `components.serving.model.loaded_model`: TensorFlow's C++ loader, the one of TF Serving, without Python TensorFlow.
+"""The child process of `components.serving.model.loaded_model`: it holds a SavedModel in TensorFlow's C++ loader.
 
-It is run by its path. It reads requests from stdin and writes one answer for each to stdout, in the form of
-`components.serving.model.process_messages`: `["ok", result]` or `["error", code, message]`. The code is TensorFlow's
-(https://grpc.io/docs/guides/status-codes/). What libraries print goes to stderr. The process ends when its stdin ends. When the library is
-loaded it writes a first answer that nobody asked for: its resident bytes, still without a model.
+The process reads requests from stdin and writes one answer for each to stdout, in the form of `components.serving.model.process_messages`:
+`["ok", result]` or `["error", code, message]`. The codes are TensorFlow's (https://grpc.io/docs/guides/status-codes/). What libraries print
+goes to stderr. The process ends when its stdin ends. Once the library is loaded, and before it has a model, the process writes a first
+answer without a request: its resident bytes.
 
-| request                          | arrays        | result                                                      |
-|----------------------------------|---------------|-------------------------------------------------------------|
-| `["load", folder, config]`       |               | none; config is a serialised ConfigProto in hexadecimals    |
-| `["run", feeds, fetches]`        | one a feed    | arrays in the order of fetches; both are tensors' names     |
-| `["time", feeds, fetches, n]`    | one a feed    | an array: seconds of each of n TF_SessionRuns, (n,) float64 |
-| `["modules"]`                    |               | names of the Python modules loaded                          |
-
-Source of the calls: tensorflow/c/c_api.h, tf_tensor.h, tf_tstring.h and tf_status.h.
+| request                          | arrays            | result                                                      |
+|----------------------------------|-------------------|-------------------------------------------------------------|
+| `["load", folder, config]`       |                   | none; config is a serialised ConfigProto in hexadecimal     |
+| `["run", feeds, fetches]`        | one for each feed | arrays in the order of fetches; both are names of tensors   |
+| `["time", feeds, fetches, n]`    | one for each feed | an array: seconds of each of n TF_SessionRuns, (n,) float64 |
+| `["modules"]`                    |                   | names of the Python modules that are imported               |
 """
 
-import ctypes
-import importlib.util
 import os
 import resource
 import sys
-import time
-from collections.abc import Callable, Sequence
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from components.serving.model.process_messages import read_frame, write_frame
+from components.serving.model.tensorflow_c_session import Failed, Session, load_library
 
-Feeds = list[tuple[str, np.ndarray]]
 Arrays = list[np.ndarray]
 Result = tuple[Any, Arrays]
 
-_STRING = 7  # TF_STRING
-_TSTRING_BYTES = 24  # of a TF_TString
-_TYPES = {
-    1: np.float32, 2: np.float64, 3: np.int32, 4: np.uint8, 5: np.int16, 6: np.int8, 9: np.int64, 10: np.bool_, 17: np.uint16,
-    19: np.float16, 22: np.uint32, 23: np.uint64,
-}  # fmt: skip
-_CODES = {np.dtype(dtype): code for code, dtype in _TYPES.items()}
-_INVALID_ARGUMENT, _NOT_FOUND, _RESOURCE_EXHAUSTED = 3, 5, 8
-
-
-class Failed(Exception):
-    """A status of TensorFlow that is not OK: code and message."""
-
-
-class _Output(Structure):
-    """TF_Output: one of the outputs of an operation."""
-
-    _fields_ = [("operation", c_void_p), ("index", c_int)]
-
-
-_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
-    "TF_NewStatus": (c_void_p, []),
-    "TF_GetCode": (c_int, [c_void_p]),
-    "TF_Message": (c_char_p, [c_void_p]),
-    "TF_NewSessionOptions": (c_void_p, []),
-    "TF_SetConfig": (None, [c_void_p, c_char_p, c_size_t, c_void_p]),
-    "TF_NewGraph": (c_void_p, []),
-    "TF_LoadSessionFromSavedModel": (
-        c_void_p,
-        [c_void_p, c_void_p, c_char_p, POINTER(c_char_p), c_int, c_void_p, c_void_p, c_void_p],
-    ),
-    "TF_GraphOperationByName": (c_void_p, [c_void_p, c_char_p]),
-    "TF_OperationNumOutputs": (c_int, [c_void_p]),
-    "TF_SessionRun": (
-        None,
-        [c_void_p, c_void_p, POINTER(_Output), POINTER(c_void_p), c_int, POINTER(_Output), POINTER(c_void_p), c_int, c_void_p, c_int,
-         c_void_p, c_void_p],
-    ),
-    "TF_AllocateTensor": (c_void_p, [c_int, POINTER(c_int64), c_int, c_size_t]),
-    "TF_DeleteTensor": (None, [c_void_p]),
-    "TF_TensorData": (c_void_p, [c_void_p]),
-    "TF_TensorType": (c_int, [c_void_p]),
-    "TF_TensorByteSize": (c_size_t, [c_void_p]),
-    "TF_NumDims": (c_int, [c_void_p]),
-    "TF_Dim": (c_int64, [c_void_p, c_int]),
-    "TF_StringInit": (None, [c_void_p]),
-    "TF_StringCopy": (None, [c_void_p, c_char_p, c_size_t]),
-    "TF_StringGetDataPointer": (c_void_p, [c_void_p]),
-    "TF_StringGetSize": (c_size_t, [c_void_p]),
-    "TF_StringDealloc": (None, [c_void_p]),
-}  # fmt: skip
-
-
-def load_library() -> ctypes.CDLL:
-    """libtensorflow_cc of the installed wheel, whose package is found without importing it."""
-    spec = importlib.util.find_spec("tensorflow")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("tensorflow is not installed")
-    library = ctypes.CDLL(str(Path(spec.submodule_search_locations[0]) / "libtensorflow_cc.so.2"))
-    for name, (result, arguments) in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.restype, function.argtypes = result, arguments
-    return library
+_RESOURCE_EXHAUSTED = 8  # TensorFlow's code
 
 
 def resident_bytes() -> int:
-    """Of this process, now."""
+    """Returns the memory of this process that is resident now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-class Session:
-    """A SavedModel in memory, and the arrays that go in and come out."""
-
-    def __init__(self, library: ctypes.CDLL) -> None:
-        self._tf = library
-        self._status = library.TF_NewStatus()
-        self._graph: int | None = None
-        self._session: int | None = None
-
-    def _check(self) -> None:
-        code = self._tf.TF_GetCode(self._status)
-        if code:
-            raise Failed(code, self._tf.TF_Message(self._status).decode(errors="replace"))
-
-    def load(self, folder: str, config: bytes) -> None:
-        """Loads the graph tagged `serve`, its variables and assets, and runs its initialisers."""
-        options, self._graph = self._tf.TF_NewSessionOptions(), self._tf.TF_NewGraph()
-        self._tf.TF_SetConfig(options, config, len(config), self._status)
-        self._check()
-        tags = (c_char_p * 1)(b"serve")
-        self._session = self._tf.TF_LoadSessionFromSavedModel(options, None, os.fsencode(folder), tags, 1, self._graph, None, self._status)
-        self._check()
-
-    def run(self, feeds: Feeds, fetches: Sequence[str]) -> list[np.ndarray]:
-        """The fetched tensors."""
-        with _Call(self, feeds, fetches) as call:
-            call.run()
-            return call.results()
-
-    def time(self, feeds: Feeds, fetches: Sequence[str], repeat: int) -> np.ndarray:
-        """Seconds of each of `repeat` runs, without the copies from and to Python."""
-        seconds = np.empty(repeat)
-        with _Call(self, feeds, fetches) as call:
-            for i in range(repeat):
-                seconds[i] = call.run()
-                call.free_results()
-        return seconds
-
-    def outputs(self, names: Sequence[str]) -> Any:
-        """Tensor names, as `operation:0`, in the form that TF_SessionRun takes."""
-        found = (_Output * len(names))()
-        for output, name in zip(found, names, strict=True):
-            operation, _, index = name.rpartition(":")
-            output.operation, output.index = self._tf.TF_GraphOperationByName(self._graph, operation.encode()), int(index)
-            if not output.operation or output.index >= self._tf.TF_OperationNumOutputs(output.operation):
-                raise Failed(_NOT_FOUND, f"the graph has no tensor {name!r}")
-        return found
-
-    def session_run(self, inputs: Any, tensors: Any, outputs: Any, results: Any) -> float:
-        """Seconds that TF_SessionRun took."""
-        start = time.perf_counter()
-        self._tf.TF_SessionRun(
-            self._session, None, inputs, tensors, len(tensors), outputs, results, len(results), None, 0, None, self._status
-        )
-        seconds = time.perf_counter() - start
-        self._check()
-        return seconds
-
-    def to_tensor(self, array: np.ndarray) -> int:
-        """A TF_Tensor with a copy of an array; an object array holds bytes."""
-        code = _STRING if array.dtype == object else _CODES.get(array.dtype)
-        if code is None:
-            raise Failed(_INVALID_ARGUMENT, f"arrays of {array.dtype} are not supported")
-        shape = (c_int64 * array.ndim)(*array.shape)
-        size = array.size * _TSTRING_BYTES if code == _STRING else array.nbytes
-        tensor: int | None = self._tf.TF_AllocateTensor(code, shape, array.ndim, size)
-        if tensor is None:
-            raise MemoryError
-        data = self._tf.TF_TensorData(tensor)
-        if code == _STRING:
-            for i, value in enumerate(array.flat):
-                self._tf.TF_StringInit(data + i * _TSTRING_BYTES)
-                self._tf.TF_StringCopy(data + i * _TSTRING_BYTES, value, len(value))
-        elif size:
-            ctypes.memmove(data, np.asarray(array, order="C").ctypes.data, size)
-        return tensor
-
-    def to_array(self, tensor: int) -> np.ndarray:
-        """A copy of a TF_Tensor; strings as an object array of bytes."""
-        shape = [self._tf.TF_Dim(tensor, axis) for axis in range(self._tf.TF_NumDims(tensor))]
-        code, size, data = self._tf.TF_TensorType(tensor), self._tf.TF_TensorByteSize(tensor), self._tf.TF_TensorData(tensor)
-        if code == _STRING:
-            array = np.empty(shape, object)
-            array.reshape(-1)[:] = [self._string(data + i * _TSTRING_BYTES) for i in range(array.size)]
-            return array
-        if code not in _TYPES:
-            raise Failed(_INVALID_ARGUMENT, f"outputs of TensorFlow's type {code} are not supported")
-        return np.frombuffer(ctypes.string_at(data, size) if size else b"", _TYPES[code]).reshape(shape)
-
-    def _string(self, text: int) -> bytes:
-        return ctypes.string_at(self._tf.TF_StringGetDataPointer(text), self._tf.TF_StringGetSize(text))
-
-    def free(self, tensor: int, made_here: bool) -> None:
-        """Frees a TF_Tensor; of those made here, the strings beforehand, which TensorFlow takes for the caller's."""
-        if made_here and self._tf.TF_TensorType(tensor) == _STRING:
-            data = self._tf.TF_TensorData(tensor)
-            for i in range(self._tf.TF_TensorByteSize(tensor) // _TSTRING_BYTES):
-                self._tf.TF_StringDealloc(data + i * _TSTRING_BYTES)
-        self._tf.TF_DeleteTensor(tensor)
-
-
-class _Call:
-    """Tensors of one request, freed at its end."""
-
-    def __init__(self, session: Session, feeds: Feeds, fetches: Sequence[str]) -> None:
-        self._session = session
-        self._inputs, self._outputs = session.outputs([name for name, _ in feeds]), session.outputs(fetches)
-        self._tensors, self._results = (c_void_p * len(feeds))(), (c_void_p * len(fetches))()
-        self._arrays = [array for _, array in feeds]
-
-    def __enter__(self) -> "_Call":
-        try:
-            for i, array in enumerate(self._arrays):
-                self._tensors[i] = self._session.to_tensor(array)
-        except BaseException:
-            self._free_tensors()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.free_results()
-        self._free_tensors()
-
-    def run(self) -> float:
-        return self._session.session_run(self._inputs, self._tensors, self._outputs, self._results)
-
-    def results(self) -> list[np.ndarray]:
-        return [self._session.to_array(tensor) for tensor in self._results if tensor]
-
-    def free_results(self) -> None:
-        self._free(self._results, made_here=False)
-
-    def _free_tensors(self) -> None:
-        self._free(self._tensors, made_here=True)
-
-    def _free(self, tensors: Any, made_here: bool) -> None:
-        for i, tensor in enumerate(tensors):
-            if tensor:
-                self._session.free(tensor, made_here)
-                tensors[i] = None
-
-
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answers until the requests end."""
-
+    """Answers requests until they end."""
     session = Session(load_library())
 
     def load(_: Arrays, folder: str, config: str) -> Result:
@@ -282,11 +71,11 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def main() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a crash leaves no file behind
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # a crash writes no core file
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    os.dup2(2, 1)  # what libraries print must not get between the answers
     serve(sys.stdin.buffer, answers)
-    os._exit(0)  # taking the runtime down in order costs time and gives nothing
+    os._exit(0)  # an orderly shutdown of the runtime only takes time
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""TF Serving's own `tensorflow_model_server` on one SavedModel, for the gate: started, asked over gRPC and REST, ended by its process id.
+"""TF Serving's own `tensorflow_model_server` on one SavedModel: the gate starts it, asks it over gRPC and REST, and ends it.
 
-What listens (tensorflow_serving/model_servers/server.cc and util/net_http/server/internal/evhttp_server.cc): gRPC would bind a TCP port on
-0.0.0.0, so it is put on a UNIX socket in a private folder instead, `--port=0` closing the port. REST knows no address but all of them
-(`::`): for the seconds that the gate runs, a free port answers on every interface. The server gets no retries for loading, so that it ends
-at once when the model cannot be loaded.
+A TCP port of gRPC would be open on 0.0.0.0, so gRPC uses a UNIX socket in a private folder, and `--port=0` closes the port. REST can only
+listen on all addresses (`::`): while the gate runs, a free port answers on every interface (tensorflow_serving/model_servers/server.cc and
+util/net_http/server/internal/evhttp_server.cc). The server does not retry to load, so that it ends at once if the model cannot be loaded.
 """
 
 import contextlib
@@ -22,7 +21,8 @@ import numpy as np
 
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.impression_tensors import json_instances
-from components.serving.model.loaded_model import Arrays, Crashed, LoadError, RunError, one_line
+from components.serving.model.loaded_model import Arrays
+from components.serving.model.model_errors import Crashed, LoadError, RunError, one_line
 from components.serving.store.versions import WARM_UP_FILE
 
 BINARY = "tensorflow_model_server"
@@ -35,41 +35,41 @@ _CALL_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _END_SECONDS = 0.5
 _UNKNOWN, _UNAVAILABLE = 2, 14
-_CODES = {400: 3, 404: 5, 429: 8, 501: 12, 503: 14, 504: 4}  # http_server.cc, ToHTTPStatusCode, the other way round
+_CODES = {400: 3, 404: 5, 429: 8, 501: 12, 503: 14, 504: 4}  # the inverse of ToHTTPStatusCode in http_server.cc
 
 
 def find_model_server(named: str) -> str | None:
-    """The binary that the settings name, else the one on PATH; None if there is none."""
+    """Returns the binary that the settings name, otherwise the one on PATH; None if there is none."""
     return named or shutil.which(BINARY)
 
 
 class ModelServer:
-    """A running server; end it with `close` or as a context.
+    """A running server. End it with `close`, or use it as a context.
 
     Attributes:
-        pid: Of its process.
+        pid: The id of the process.
     """
 
     def __init__(self, binary: str, saved_model: Path, warm_up: Path | None = None) -> None:
-        """Starts it and waits until the model is available.
+        """Starts the server and waits until the model is available.
 
         Args:
-            binary: Path of `tensorflow_model_server`.
-            saved_model: Folder with saved_model.pb.
-            warm_up: Requests that the server is to run before it serves the model.
+            binary: The path of `tensorflow_model_server`.
+            saved_model: The folder with saved_model.pb.
+            warm_up: Requests that the server runs before it serves the model.
 
         Raises:
-            LoadError: It does not start, or cannot load the model or run the warm-up.
+            LoadError: The server does not start, cannot load the model, or cannot run the warm-up.
         """
         import grpc
         import requests
         from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-        self._folder = Path(tempfile.mkdtemp(prefix="din-gate-"))  # short, since a socket's path ends at 107 bytes
+        self._folder = Path(tempfile.mkdtemp(prefix="din-gate-"))  # short: the path of a socket has at most 107 bytes
         self._log = tempfile.TemporaryFile()
         self._process: subprocess.Popen[bytes] | None = None
         self._http = requests.Session()
-        self._http.trust_env = False  # no proxy stands between
+        self._http.trust_env = False  # no proxy
         socket_path, port = self._folder / "grpc", _free_port()
         self._url = f"http://127.0.0.1:{port}/v1/models/{_NAME}"
         self._channel = grpc.insecure_channel(f"unix:{socket_path}", [("grpc.max_receive_message_length", -1)])
@@ -104,7 +104,7 @@ class ModelServer:
         self.close()
 
     def _await(self) -> None:
-        """Polls the model's status, which REST, the last to be started, tells.
+        """Polls the status of the model over REST, which the server starts last.
 
         Raises:
             LoadError: The model is not available in time, or the server ended.
@@ -115,7 +115,7 @@ class ModelServer:
         while time.monotonic() < ends:
             try:
                 status = self._http.get(self._url, timeout=_CALL_SECONDS).json()["model_version_status"][0]
-            except (requests.RequestException, ValueError, KeyError, IndexError):  # not yet
+            except (requests.RequestException, ValueError, KeyError, IndexError):  # REST does not answer yet
                 status = {"state": "START"}
             if status["state"] == "AVAILABLE":
                 return
@@ -139,10 +139,10 @@ class ModelServer:
         return f"{BINARY} {how} ({last})"
 
     def run(self, signature: str, inputs: Arrays, timeout: float = _CALL_SECONDS) -> Arrays:
-        """The outputs of a signature, over gRPC.
+        """Returns the outputs of a signature, over gRPC.
 
         Raises:
-            RunError: The server's answer is an error.
+            RunError: The server answered with an error.
             Crashed: The server ended.
         """
         import tensorflow as tf
@@ -165,30 +165,30 @@ class ModelServer:
             raise RunError(error.code().value[0], one_line(error.details())) from error
 
     def run_rest(self, signature: str, inputs: Arrays, timeout: float = _CALL_SECONDS) -> Arrays:
-        """The outputs of a scoring signature, over REST and its `instances`.
+        """Returns the probability of a scoring signature, over REST with `instances`.
 
         Raises:
-            RunError, Crashed: As `run`.
+            RunError, Crashed: As for `run`.
         """
         import requests
 
         body = {"signature_name": signature, "instances": json_instances(inputs)}
         try:
-            response = self._http.post(f"{self._url}:predict", data=json.dumps(body).encode(), timeout=timeout)  # NaN included
+            response = self._http.post(f"{self._url}:predict", data=json.dumps(body).encode(), timeout=timeout)  # may hold NaN
             answer = response.json()
         except (requests.RequestException, ValueError) as error:
             self._raise_if_ended()
             raise RunError(_UNAVAILABLE, f"REST gave no answer ({type(error).__name__})") from error
         if response.status_code != 200 or "predictions" not in answer:
             raise RunError(_CODES.get(response.status_code, _UNKNOWN), one_line(str(answer.get("error", answer))))
-        rows = [row[PROBABILITY] if isinstance(row, dict) else row for row in answer["predictions"]]  # a lone output goes without its name
+        rows = [row[PROBABILITY] if isinstance(row, dict) else row for row in answer["predictions"]]  # a single output has no name
         return {PROBABILITY: np.array(rows, np.float32)}
 
     def time(self, signature: str, inputs: Arrays, repeat: int) -> np.ndarray:
-        """Seconds of each of `repeat` calls over gRPC, the way there and back included: (repeat,) float64.
+        """Returns the seconds that each of `repeat` calls over gRPC took, with their transport: (repeat,) float64.
 
         Raises:
-            RunError, Crashed: As `run`.
+            RunError, Crashed: As for `run`.
         """
         seconds = np.empty(repeat)
         for i in range(repeat):
@@ -198,13 +198,13 @@ class ModelServer:
         return seconds
 
     def memory_bytes(self) -> int:
-        """The most that was ever resident of the process, less what is mapped from files now: its own program."""
+        """Returns the largest resident memory that the process ever had, minus what is mapped from files now: the server's program."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         peak, files = (int(status.split(f"{name}:")[1].split()[0]) for name in ("VmHWM", "RssFile"))
         return (peak - files) * 1024
 
     def close(self) -> None:
-        """Ends the server, by SIGKILL if it does not heed SIGTERM."""
+        """Ends the server with SIGTERM, or with SIGKILL if it does not end in time."""
         self._channel.close()
         self._http.close()
         if self._process is not None:
@@ -218,7 +218,11 @@ class ModelServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _raise_if_ended(self) -> None:
-        """A connection breaks a moment before its process is seen to have ended."""
+        """Waits a moment for the end of the process: a connection breaks slightly before the process has ended.
+
+        Raises:
+            Crashed: The process has ended.
+        """
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_SECONDS)
@@ -226,13 +230,13 @@ class ModelServer:
 
 
 def _free_port() -> int:
-    """A port that nothing listens on, now."""
+    """Returns a port on which nothing listens now."""
     with socket.create_server(("", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def _link_version(saved_model: Path, warm_up: Path | None, version: Path) -> None:
-    """A version folder whose files are links to the SavedModel's, and to the warm-up requests where TF Serving looks for them."""
+    """Makes a version folder with links to the files of the SavedModel, and to the warm-up requests where TF Serving looks for them."""
     extra = version / WARM_UP_FILE.split("/")[0]
     extra.mkdir(parents=True)
     for path in [*saved_model.iterdir(), *saved_model.glob(f"{extra.name}/*")]:

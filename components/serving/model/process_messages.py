@@ -1,7 +1,7 @@
-"""Messages between two processes: JSON, with arrays behind it. Reading one executes nothing, whoever wrote it.
+"""Messages between two processes: JSON, followed by arrays. Unlike a pickle, a message from an untrusted process executes nothing.
 
-A frame is the length of its head (8 bytes, little-endian), the head as JSON, and the arrays' bytes: in C order, those of an object array,
-which holds bytes, as the lengths of its elements (int64) and then the elements.
+A frame is the length of its head (8 bytes, little-endian), the head as JSON, and the bytes of the arrays in C order. An object array, which
+holds bytes, is written as the lengths of its elements (int64) and then the elements.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import IO, Any
 import numpy as np
 
 _LENGTH = struct.Struct("<Q")
-_BYTES = "bytes"  # dtype of an object array
+_BYTES = "bytes"  # the dtype in the head for an object array
 
 
 def write_frame(file: IO[bytes], message: Any, arrays: Sequence[np.ndarray] = ()) -> None:
-    """Writes a message that JSON can hold, and arrays of numbers, bools or, as objects, bytes."""
+    """Writes a message that JSON can hold, and arrays of numbers, of bools, or of bytes (as objects)."""
     packed = [_pack(array) for array in arrays]
     described = [
         {"dtype": _BYTES if array.dtype == object else array.dtype.str, "shape": array.shape, "size": len(content)}
@@ -29,11 +29,11 @@ def write_frame(file: IO[bytes], message: Any, arrays: Sequence[np.ndarray] = ()
 
 
 def read_frame(file: IO[bytes]) -> tuple[Any, list[np.ndarray]]:
-    """The message and the arrays of the next frame.
+    """Returns the message and the arrays of the next frame.
 
     Raises:
-        EOFError: The file ends before, or within it.
-        ValueError: It is none.
+        EOFError: The file ends before the frame or within it.
+        ValueError: The next bytes are not a frame.
     """
     head = json.loads(_read(file, _LENGTH.unpack(_read(file, _LENGTH.size))[0]))
     return head["message"], [_unpack(_read(file, about["size"]), about["dtype"], about["shape"]) for about in head["arrays"]]

@@ -1,4 +1,4 @@
-"""`signatures.md` beside a pushed model: what it takes and gives, said by the model itself."""
+"""Writes `signatures.md`, which lies beside a pushed model: its inputs, outputs and features, and requests that it accepts."""
 
 import json
 from collections.abc import Iterator
@@ -12,22 +12,22 @@ from din_trainer.config import ORIGIN_FILE
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Column, FeatureConfig
 
 SIGNATURES_FILE = "signatures.md"
-_EXPLAINED = ("predict", "rank")  # the signatures of raw tensors
+_EXPLAINED = ("predict", "rank")  # the signatures that take raw tensors
 _MISSING = {"int64": "−1", "bytes": '`""`', "float": "NaN"}
 
 
 def describe_signatures(saved_model: Path, name: str = "NAME") -> str:
-    """The signatures of a SavedModel as Markdown: names, types and shapes; for a model of this pipeline also features and requests.
+    """Returns the signatures of a SavedModel as Markdown: names, types, shapes. For a model of this pipeline also features and requests.
 
     Args:
-        saved_model: Its folder. The graph is not loaded.
-        name: Of the model in requests.
+        saved_model: The folder of the SavedModel. The graph is not loaded.
+        name: The name of the model in requests.
     """
     signatures = read_meta_graph(saved_model).signature_def
     features = read_features(saved_model) if (saved_model / ORIGIN_FILE).is_file() else None
-    lines = [f"# Signatures of {name}", "", "Read from the SavedModel beside this file. B is the number of instances of a request."]
+    lines = [f"# Signatures of {name}", "", "Read from the SavedModel beside this file. B is the number of instances in a request."]
     if features is not None:
-        lines += ["T is what their histories are padded to, N the number of candidates of each, in `rank`."]
+        lines += ["T is the length to which histories are padded. N is the number of candidates of each instance of `rank`."]
     for signature in sorted(key for key in signatures if not key.startswith("__")):
         lines += ["", f"## `{signature}`", "", "| tensor | | type | shape |", "|---|---|---|---|"]
         for side, tensors in (("input", signatures[signature].inputs), ("output", signatures[signature].outputs)):
@@ -47,7 +47,7 @@ def _dtype(info: Any) -> str:
 
 
 def _shape(name: str, info: Any, features: FeatureConfig | None) -> str:
-    """(B, T) and the like: a second size that is open is T in a history and N elsewhere in a model of this pipeline, else not known."""
+    """Returns a shape such as (B, T). An open second size is T in a history and N elsewhere, but "?" in a model of another pipeline."""
     histories = {column.name for column in features.columns if column.presence == "sequence"} if features else set()
     unknown = ["B", "T" if name in histories else "N" if features else "?"]
     sizes = [dim.size for dim in info.tensor_shape.dim]
@@ -61,11 +61,12 @@ def _features(features: FeatureConfig) -> Iterator[str]:
         missing = _missing(column, features)
         raw = {"required": "required", "optional": f"{missing} where it is missing", "sequence": f"padded with {missing} to T events"}
         yield f"| `{column.name}` | {column.role} | {column.dtype}, {counts[column.presence]} | {raw[column.presence]} |"
-    yield from ["", f"Of a history the most recent {features.history_length} events count. Values never seen in training are legal."]
+    length = f"In a history the most recent {features.history_length} events count."
+    yield from ["", f"{length} Values that training never saw are allowed."]
     for behaviours in features.sequences.values():
         first, *others = (behaviour.history for behaviour in behaviours.values())
         if others:
-            yield f"In raw tensors an event of {', '.join(f'`{other}`' for other in others)} is padding where that of `{first}` is."
+            yield f"In raw tensors an event of {', '.join(f'`{other}`' for other in others)} is padding where that of `{first}` is padding."
 
 
 def _missing(column: Column, features: FeatureConfig) -> str:
@@ -74,21 +75,21 @@ def _missing(column: Column, features: FeatureConfig) -> str:
 
 
 def _request(signature: str, features: FeatureConfig, name: str) -> Iterator[str]:
-    """A body for REST with ids that are made up, and how to send it."""
+    """Yields a REST request with invented ids, and how to send it."""
     rows = [_impression(features, number) for number in (1, 2)]
     tensors = predict_tensors(rows, features) if signature == "predict" else rank_tensors(rows, [rows, rows], features)
     body = json.dumps({"signature_name": signature, "instances": json_instances(tensors)})
     yield from [f"## REST request to `{signature}`", ""]
     if signature == "rank":
-        yield "An instance is a user with N candidates, the same N in every instance, and N probabilities come back for it."
+        yield "An instance is a user with N candidates, with the same N in every instance. Its answer is N probabilities."
     else:
-        yield "An instance is an impression, and one probability comes back for it."
-    yield from ["Every instance carries exactly these inputs, each of one shape in all of them.", ""]
+        yield "An instance is an impression. Its answer is one probability."
+    yield from ["Every instance has exactly these inputs. An input has the same shape in all instances.", ""]
     yield f"    curl -d '{body}' http://127.0.0.1:8501/v1/models/{name}:predict"
 
 
 def _impression(features: FeatureConfig, number: int) -> Impression:
-    """Made-up values; the second impression has the longer histories."""
+    """Returns an impression with invented values; the second one has longer histories."""
 
     def value(column: Column, event: int) -> Any:
         if column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS):

@@ -1,4 +1,4 @@
-"""Warm-up requests: what TF Serving runs before it serves a version, and what the gate asks a model."""
+"""Warm-up requests: TF Serving runs them before it serves a version, and the gate asks an export with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +12,18 @@ from din_trainer.features import FeatureConfig
 
 
 class Request(NamedTuple):
-    """One call of a signature."""
+    """The name of a signature and its inputs."""
 
     signature: str
     tensors: Tensors
 
 
 def sample_requests(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: FeatureConfig) -> list[Request]:
-    """The first of a sample alone, then all of it, through each scoring signature: six requests.
+    """Returns six requests: each scoring signature gets the first of a sample alone, and then the whole sample.
 
     Args:
         users: Impressions.
-        candidates: N dicts with the candidate's features for each user.
+        candidates: For each user N dicts with the features of a candidate.
         features: What the model reads.
 
     Returns:
@@ -31,7 +31,7 @@ def sample_requests(users: Sequence[Impression], candidates: Sequence[Sequence[I
         and of `rank` (the first user with all candidates; all users).
 
     Raises:
-        ValueError: A value is not of the feature's type, or a required one is missing.
+        ValueError: A value is not of the feature's type, or a required value is missing.
     """
     requests = []
     rows = as_impressions(users, candidates)
@@ -43,7 +43,7 @@ def sample_requests(users: Sequence[Impression], candidates: Sequence[Sequence[I
 
 
 def write_warm_up(path: Path, requests: Sequence[Request]) -> None:
-    """Writes a TFRecord of PredictionLogs, of which TF Serving takes 1,000 at most. They name no model, so that it may have any name."""
+    """Writes requests as a TFRecord of PredictionLogs; TF Serving accepts at most 1,000. They name no model, so they fit any name."""
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -57,11 +57,11 @@ def write_warm_up(path: Path, requests: Sequence[Request]) -> None:
 
 
 def read_warm_up(path: Path) -> list[Request]:
-    """The requests of such a file.
+    """Reads the requests that `write_warm_up` wrote.
 
     Raises:
-        DataError: It is no TFRecord file.
-        google.protobuf.message.DecodeError: Its records are no PredictionLogs.
+        DataError: The file is not a TFRecord file.
+        google.protobuf.message.DecodeError: Its records are not PredictionLogs.
     """
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

@@ -1,7 +1,9 @@
-"""A SavedModel with the signatures and features of the demo, whose scores are worked out without TensorFlow."""
+"""A SavedModel with the signatures and features of the demo, whose scores can be calculated without TensorFlow."""
 
 import json
 import math
+import tempfile
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -18,18 +20,23 @@ CANDIDATES = [
 
 
 def probability(row, bias=0.0):
-    """What the model answers to an impression."""
+    """Returns what the model answers to an impression."""
     history = 5 * sum(row["historical_item_ids"]) + 2 * sum(row["historical_category_ids"])
     score = 10 * row["user_id"] - 30 * row["candidate_item_id"] + 20 * row["candidate_category_id"] + history
     return 1 / (1 + math.exp(-score / 10_000 - bias))
 
 
 class _Toy(tf.Module):
-    def __init__(self, bias):
+    """Looks candidate items up in a vocabulary of the numbers 0 to 999, so that it has an asset."""
+
+    def __init__(self, bias, vocabulary):
         super().__init__()
         self.bias = tf.Variable(bias, dtype=tf.float32)
+        whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        self.items = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(vocabulary, tf.string, whole, tf.int64, number), -1)
 
     def score(self, user_id, candidate_item_id, candidate_category_id, historical_item_ids, historical_category_ids):
+        candidate_item_id = self.items.lookup(tf.strings.as_string(candidate_item_id))
         user, item, category = (tf.cast(x, tf.float32) for x in (user_id, candidate_item_id, candidate_category_id))
         real = tf.cast(historical_item_ids >= 0, tf.float32)
         events = 5 * tf.cast(historical_item_ids, tf.float32) + 2 * tf.cast(historical_category_ids, tf.float32)
@@ -48,8 +55,16 @@ class _Toy(tf.Module):
 
 
 def save(folder, bias=0.0):
-    """Writes a version whose scores differ by `bias`; its signature `echo` gives back what it gets, of any shape."""
-    toy = _Toy(bias)
+    """Writes a version whose scores differ by `bias`. Its signature `echo` returns its inputs, of any shape."""
+    with tempfile.TemporaryDirectory() as aside:
+        vocabulary = Path(aside, "item")
+        vocabulary.write_text("".join(f"{item}\n" for item in range(1000)))
+        _save(_Toy(bias, str(vocabulary)), folder)
+    (folder / ORIGIN_FILE).parent.mkdir(exist_ok=True)
+    (folder / ORIGIN_FILE).write_text(json.dumps({"config": DINConfig().model_dump(mode="json"), "source": "toy"}))
+
+
+def _save(toy, folder):
 
     def scores(*two_dimensional):
         specs = {name: tf.TensorSpec([None] * (1 + name.startswith(two_dimensional)), tf.int64, name=name) for name in NAMES}
@@ -63,10 +78,8 @@ def save(folder, bias=0.0):
         "echo": tf.function(toy.echo).get_concrete_function(**{name: tf.TensorSpec(None, kind, name=name) for name, kind in kinds.items()}),
     }
     tf.saved_model.save(toy, str(folder), signatures=signatures)
-    (folder / ORIGIN_FILE).parent.mkdir(exist_ok=True)
-    (folder / ORIGIN_FILE).write_text(json.dumps({"config": DINConfig().model_dump(mode="json"), "source": "toy"}))
 
 
 def serve(folder, **labels):
-    """Has `models.config` name versions by label."""
+    """Writes `models.config` with versions by label."""
     write_models_config(folder, ServedModel("demo", "/elsewhere/demo", labels))

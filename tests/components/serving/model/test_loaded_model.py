@@ -11,7 +11,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from components.serving.model import loaded_model
-from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError, Signature, Tensor, one_line, read_signatures
+from components.serving.model.loaded_model import LoadedModel
+from components.serving.model.model_errors import Crashed, LoadError, RunError, one_line
+from components.serving.model.saved_signatures import Signature, Tensor, read_signatures
 
 DTYPES = [
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64", "string"
@@ -128,12 +130,12 @@ X = np.zeros(1, np.float32)
 @pytest.mark.parametrize(
     ("signature", "inputs", "code", "message"),
     [
-        ("absent", {}, 9, 'Serving signature key "absent" not found.'),
-        ("triple", {}, 3, "input size does not match signature: 0!=1. Sent extra: {}. Missing but required: {x}."),
-        ("triple", {"y": X}, 3, "input size does not match signature: 1!=1. Sent extra: {y}. Missing but required: {x}."),
+        ("absent", {}, 9, "there is no signature 'absent'"),
+        ("triple", {}, 3, "the inputs do not fit the signature: missing: x; unknown: none"),
+        ("triple", {"y": X}, 3, "the inputs do not fit the signature: missing: x; unknown: y"),
         ("triple", {"x": np.zeros(1, np.int64)}, 3, "Expects arg[0] to be float but int64 is provided"),
         ("triple", {"x": np.zeros(1, np.complex64)}, 3, "arrays of complex64 are not supported"),
-        ("echo_string", {"x": np.array(["text"], object)}, 3, "strings are needed as bytes"),
+        ("echo_string", {"x": np.array(["text"], object)}, 3, "strings must be given as bytes"),
     ],
 )
 def test_requests_that_fail_have_a_code_and_a_line(model, signature, inputs, code, message):

@@ -91,7 +91,7 @@ def test_features_say_what_is_required_and_how_to_pad(text):
         "`device`": ("context", "int64, at most one", "−1 where it is missing"),
     }
     assert "the most recent 7 events count" in text
-    assert "an event of `historical_category_ids` is padding where that of `historical_item_ids` is" in text
+    assert "an event of `historical_category_ids` is padding where that of `historical_item_ids` is padding" in text
 
 
 @pytest.mark.parametrize(("signature", "shape"), [("predict", (2,)), ("rank", (2, 2))])
