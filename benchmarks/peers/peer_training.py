@@ -1,4 +1,4 @@
-"""Trains a peer like our models, in its own environment: the same arrays, sizes, batches, learning rate and early stopping."""
+"""Trains a peer like one of our models, in its own environment: the same arrays, sizes, batches, learning rate and early stopping."""
 
 import json
 import subprocess

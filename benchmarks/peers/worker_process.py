@@ -1,4 +1,4 @@
-"""The side of the benchmark in a worker's protocol: it starts a script of `workers/` and asks it for measurements."""
+"""Starts the scripts of `workers/` and asks them for measurements: the benchmark's side of their protocol."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The worker's side of its protocol: it reads commands from standard input and answers each with one line of JSON on standard output.
+"""The worker's side of the protocol: reads commands from standard input, and answers each with one line of JSON on standard output.
 
 It needs only NumPy, because it runs in the peers' environment and in ours. The scripts in this folder import it without a package, because
 Python puts the folder of a script on its path.
@@ -144,7 +144,7 @@ def read_requests(path: str) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
 
 
 def serve_calls(build: Callable[[], tuple[str, dict[str, Callable[[], object]]]]) -> None:
-    """Is the main function of a script that times calls. `build` returns a version and the calls by name."""
+    """Runs a script that times calls. `build` returns a version and the calls by name."""
 
     def timed() -> tuple[str, Callable[..., dict[str, Any]]]:
         version, calls = build()
@@ -160,7 +160,7 @@ def _seconds(call: Callable[[], object]) -> float:
 
 
 def serve(build: Callable[[Data], Model]) -> None:
-    """Is the main function of a script that measures a model. The .npz file of the data is its first argument."""
+    """Runs a script that measures a model. The .npz file of the data is the first argument of the script."""
 
     def session() -> tuple[str, Callable[..., dict[str, Any]]]:
         data = load(sys.argv[1])

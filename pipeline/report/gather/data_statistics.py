@@ -71,7 +71,7 @@ def _describe_split(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> 
 
 
 def _describe_feature(feature: statistics_pb2.FeatureNameStatistics, examples: int) -> dict[str, Any]:
-    """Describes a feature. Numbers have a mean, a standard deviation and a count of zeros; categories their number and the most frequent.
+    """Describes a feature: numbers by mean, standard deviation and count of zeros, categories by their count and the most frequent ones.
 
     `presence` is the share of examples that have a value. An empty history counts as a value.
     """

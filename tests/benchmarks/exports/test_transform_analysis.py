@@ -3,26 +3,18 @@
 import keras
 import numpy as np
 
-from benchmarks.exports.transform_analysis import analyse, randomise
-from din_trainer.features import FeatureConfig
+from benchmarks.exports.transform_analysis import randomise
 from din_trainer.layers.dice import Dice
 
 
-def test_vocabularies_by_falling_frequency_from_impressions_with_gaps(tmp_path):
-    features = FeatureConfig.model_validate(
-        {
-            "behaviours": {"item": {"candidate": "candidate_item_id", "history": "historical_item_ids"}},
-            "user": {"user_id": {}, "city": {"dtype": "bytes"}},
-        }
-    )
-    impressions = [
-        {"user_id": 4, "candidate_item_id": 7, "historical_item_ids": [9, 7, 9], "city": "x", "label": 0},
-        {"user_id": 4, "candidate_item_id": 9, "label": 1},  # neither history nor city
-        {"user_id": 2, "candidate_item_id": 5, "historical_item_ids": [], "city": None, "label": 0},
-    ]
-    found = analyse(impressions, features, tmp_path)
-    vocabularies = {name: found.vocabulary_by_name(name) for name in ("user_id", "item", "city")}
-    assert vocabularies == {"user_id": [b"4", b"2"], "item": [b"9", b"7", b"5"], "city": [b"x"]}
+def test_vocabularies_by_falling_frequency_from_impressions_with_gaps(small_export):
+    """The second of the three impressions has neither histories nor an age, and no device."""
+    names = ("user_id", "item", "category", "age")
+    vocabularies = {name: small_export.transform_output.vocabulary_by_name(name) for name in names}
+    assert vocabularies["item"][0] == b"7" and set(vocabularies["item"][1:3]) == {b"0", b"3"} and vocabularies["item"][3:] == [b"9", b"2"]
+    assert vocabularies["user_id"] == [b"5", b"0"]
+    assert vocabularies["category"] == [b"a", b"c", b"b"]
+    assert set(vocabularies["age"]) == {b"3", b"4"}
 
 
 def test_random_weights_are_unlike_each_other_and_deviations_positive():

@@ -34,7 +34,7 @@ def test_the_environment_is_installed_once_and_again_if_that_was_cut_short(tmp_p
         peer_environment.prepare(folder, lambda folder: install(folder, fails=True))
     for _ in range(2):
         assert peer_environment.prepare(folder, install) == folder / "bin" / "python"
-    assert calls == [False, False]  # the half-made one was cleared away
+    assert calls == [False, False]  # the incomplete one was deleted
 
 
 def test_two_at_once_install_it_once(tmp_path):

@@ -1,4 +1,4 @@
-"""A suite with one data set that is there and one that is not."""
+"""The text of a suite with two data sets: the source of the first exists, that of the second does not."""
 
 SUITE = """
 seeds = [0, 1]

@@ -192,7 +192,7 @@ def test_finished_rows_of_a_peer_are_shown_where_it_cannot_be_installed(bench, m
 def test_a_training_that_fails_is_named_and_the_rest_is_run(bench):
     results = bench(refuses=[("deepctr", 0)], status=1)
     assert bench.done[-1] == ("deepctr", 1)
-    assert [m["name"] for m in results["data"][0]["models"]] == ["lr", "din"]  # one seed of two is no row of the table
+    assert [m["name"] for m in results["data"][0]["models"]] == ["lr", "din"]  # a model with one of two seeds is not in the table
     assert results["not_run"][-1] == {"what": "there, deepctr, seed 0", "why": "out of luck"}
     assert json.loads((bench.out / "quality.json").read_text()) == results
     assert len(bench()["data"][0]["models"]) == 3

@@ -1,4 +1,4 @@
-"""How long the rest of a suite takes, estimated from the rows that are there."""
+"""The estimate of the time that the rest of a suite takes."""
 
 from benchmarks.suite.suite_config import Planned
 from benchmarks.suite.time_left import TimeLeft

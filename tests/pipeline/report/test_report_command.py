@@ -16,7 +16,7 @@ def test_reports_the_last_evaluated_run_and_says_where(tmp_path, capsys):
     assert main(["report", "--workspace", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert out.endswith(f"{folder / 'report.html'}\n") and (folder / "report.html").exists()
-    assert "overall" in out and "0.7" in out and "<script>" in out  # metrics and slices, in the data's own words
+    assert "overall" in out and "0.7" in out and "<script>" in out  # metrics and slices, with names as they are in the data
 
 
 def test_reports_a_named_run_where_it_is_told(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Curves out of TensorBoard's logs."""
+"""Training curves read from TensorBoard's logs."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from pipeline.report.gather.training_curves import read_training_curves
 
 
 def test_what_keras_logs_in_one_fit_an_epoch(tmp_path):
-    """As `din_trainer.training.loop.train` calls it: a file an epoch and part."""
+    """Calls `fit` like `din_trainer.training.loop.train`, which makes a file for each epoch and part."""
     model = keras.Sequential([keras.layers.Dense(1, activation="sigmoid")])
     model.compile("sgd", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
     logs, history = keras.callbacks.TensorBoard(str(tmp_path), write_graph=False), []
