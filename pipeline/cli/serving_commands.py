@@ -40,7 +40,8 @@ def add_commands(commands: Commands) -> None:
 
 def _serve(args: argparse.Namespace) -> int:
     from components.serving.store.versions import serving_folder
-    from pipeline.online.serve import LOG_FILE, serve
+    from pipeline.online.serve import serve
+    from pipeline.online.tf_serving_process import LOG_FILE
     from pipeline.terminal import output_to
 
     folder = serving_folder(args.workspace, args.name)

@@ -26,3 +26,14 @@ def stand_in(toy_folder):
 @pytest.fixture(params=["rest_url", "grpc_url"])
 def url(request, stand_in):
     return getattr(stand_in, request.param)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Versions 1, 2 and 3, which are empty: 1 is stable, 2 is the canary."""
+    from tests.components.serving import toy
+
+    for version in (1, 2, 3):
+        (tmp_path / "workspace" / "serving" / "demo" / str(version)).mkdir(parents=True)
+    toy.serve(tmp_path / "workspace" / "serving" / "demo", stable=1, canary=2)
+    return tmp_path / "workspace" / "serving" / "demo"

@@ -1,38 +1,28 @@
-"""What `din serve` starts, with which command line, and how it ends."""
+"""Which server `din serve` starts, with which command line, and how it ends."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pytest
 from google.protobuf import text_format
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse, ModelVersionStatus
-from tensorflow_serving.apis.model_management_pb2 import ReloadConfigResponse
-from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceServicer, add_ModelServiceServicer_to_server
-from tensorflow_serving.apis.status_pb2 import StatusProto
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.base.errors import InputError
-from components.serving.store.models_config import read_models_config
 from pipeline.cli.main import main
 from pipeline.online.client import Client
-from pipeline.online.serve import Follower, serve
+from pipeline.online.models_config_follower import Follower
+from pipeline.online.serve import serve
 from tests.components.serving import toy
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Versions that a fake server does not look into."""
-    for version in (1, 2, 3):
-        (tmp_path / "workspace" / "serving" / "demo" / str(version)).mkdir(parents=True)
-    toy.serve(tmp_path / "workspace" / "serving" / "demo", stable=1, canary=2)
-    return tmp_path / "workspace" / "serving" / "demo"
+@pytest.fixture(autouse=True)
+def short_polls(monkeypatch):
+    monkeypatch.setattr("pipeline.online.tf_serving_process._POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def on_path(tmp_path, monkeypatch):
 
 
 def recording(out, then):
-    """A script that writes its process, its arguments and the configuration named in them to a file."""
+    """A script that writes its process id, its arguments and the configuration named in them to files."""
     keep = f'while read -r line; do echo "$line"; done < "${{word#*=}}" > {out}.config'
     copy = f"for word; do case $word in --model_config_file=*) {keep};; esac; done"
     return f'{copy}\n{{ echo $$; for word; do echo "$word"; done; }} > {out}.part\n/bin/mv {out}.part {out}\n{then}'
@@ -67,7 +57,7 @@ def flag(words, name):
 
 
 def stop_when_ready(lines):
-    """A listener that takes notes, and sends SIGTERM once the addresses are told."""
+    """A `say` that keeps the lines, and sends SIGTERM after the last address."""
 
     def say(line):
         lines.append(line)
@@ -91,7 +81,7 @@ def test_the_binary_is_started_on_what_is_pushed_and_ended(folder, on_path, tmp_
     ]
     assert (model.name, model.base_path, dict(model.version_labels)) == ("demo", str(folder), {"stable": 1, "canary": 2})
     assert lines == [
-        "TF Serving's own binary listens on all interfaces: let no one reach these ports who is not to.",
+        "TF Serving's own binary listens on all interfaces: restrict these ports with a firewall.",
         f"REST  http://127.0.0.1:{flag(words, 'rest_api_port')}/v1/models/demo",
         f"gRPC  grpc://127.0.0.1:{flag(words, 'port')}/demo",
     ]
@@ -176,106 +166,16 @@ def test_din_serve_answers_until_it_is_interrupted(toy_folder):
     with subprocess.Popen([*din, *words], stdout=subprocess.PIPE, text=True) as process:
         try:
             urls = {}
-            while len(urls) < 2:
-                kind, _, url = process.stdout.readline().strip().partition("  ")
+            for line in process.stdout:
+                kind, _, url = line.strip().partition("  ")
                 if kind in ("REST", "gRPC"):
                     urls[kind] = url
+                if len(urls) == 2:
+                    break
+            assert len(urls) == 2
             for url in urls.values():
                 np.testing.assert_allclose(Client(url).predict(toy.ROWS), [toy.probability(row, 0.2) for row in toy.ROWS], rtol=1e-6)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
         finally:
             process.kill()
-
-
-class _TFServing(ModelServiceServicer):
-    """Labels and versions by TF Serving's rule: a label in use is not moved to a version that is not loaded."""
-
-    def __init__(self):
-        self.labels, self.available, self.broken, self.refused = {"stable": 1, "canary": 2}, {1, 2}, set(), 0
-
-    def HandleReloadConfigRequest(self, request, context):
-        (model,) = request.config.model_config_list.config
-        for label, version in model.version_labels.items():
-            if version not in self.available and self.labels.get(label, version) != version:
-                self.refused += 1
-                context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"Request to assign label to version {version}")
-        self.labels = dict(model.version_labels)
-        self.asked = set(model.model_version_policy.specific.versions)
-        self.available = self.asked - self.broken
-        return ReloadConfigResponse()
-
-    def GetModelStatus(self, request, context):
-        there = [ModelVersionStatus(version=version, state=ModelVersionStatus.AVAILABLE) for version in self.available]
-        failed = {"state": ModelVersionStatus.END, "status": StatusProto(error_code=3)}
-        there += [ModelVersionStatus(version=version, **failed) for version in self.broken]
-        return GetModelStatusResponse(model_version_status=there)
-
-
-@pytest.fixture
-def tf_serving():
-    service, server = _TFServing(), grpc.server(ThreadPoolExecutor(2))
-    add_ModelServiceServicer_to_server(service, server)
-    service.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    yield service
-    server.stop(0).wait()
-
-
-@pytest.fixture
-def follower(folder, tf_serving):
-    lines = []
-    result = Follower(folder, read_models_config(folder), tf_serving.address, lines.append)
-    result.lines = lines
-    return result
-
-
-def test_a_push_and_a_rollback_are_handed_to_a_running_server(folder, tf_serving, follower):
-    assert follower.is_ready()
-    follower.follow()
-    assert follower.lines == []
-    for labels in ({"stable": 3, "canary": 3}, {"stable": 1}):
-        toy.serve(folder, **labels)
-        follower.follow()
-        assert (tf_serving.labels, tf_serving.available) == (labels, set(labels.values()))
-    assert tf_serving.refused == 0
-    assert follower.lines == ["served now: canary 3, stable 3", "served now: stable 1"]
-
-
-def test_a_version_that_does_not_load_leaves_the_server_as_it_was(folder, tf_serving, follower):
-    tf_serving.broken = {3}
-    toy.serve(folder, stable=3)
-    follower.follow()
-    assert tf_serving.asked == {1, 2, 3} and follower.lines == []
-    follower.follow()
-    follower.follow()
-    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 1, "canary": 2}, {1, 2})
-    assert follower.lines == ["TF Serving cannot load 3: it serves on what it had."]
-
-
-def test_what_fails_to_load_at_first_is_served_when_it_is_there(folder, tf_serving, follower):
-    tf_serving.broken = {3}
-    toy.serve(folder, stable=3)
-    follower.follow()
-    tf_serving.broken, tf_serving.available = set(), {1, 2, 3}  # as TF Serving's own tries do
-    follower.follow()
-    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 3}, {3})
-
-
-def test_a_configuration_that_cannot_be_read_is_told_once(folder, follower):
-    (folder / "models.config").write_text("{")
-    follower.follow()
-    follower.follow()
-    (line,) = follower.lines
-    assert "cannot be read" in line
-
-
-def test_a_server_that_is_not_there_is_not_ready(folder):
-    with socket.socket() as taken:  # bound, but not listening
-        taken.bind(("127.0.0.1", 0))
-        lines = []
-        absent = Follower(folder, read_models_config(folder), f"127.0.0.1:{taken.getsockname()[1]}", lines.append)
-        assert not absent.is_ready()
-        toy.serve(folder, stable=3)
-        absent.follow()
-    assert lines and "it serves on what it had" in lines[0]
