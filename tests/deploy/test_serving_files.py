@@ -1,4 +1,4 @@
-"""Files for TF Serving's container: each is parsed by a schema or by TF Serving's own protos, and shown to hold what is promised."""
+"""The files for TF Serving's container are valid for their schemas and for TF Serving's protos, and say what docs/serving.md promises."""
 
 import http.server
 import re
@@ -56,9 +56,9 @@ def _field(message, name, number, kind, label=FIELD.LABEL_OPTIONAL):
 
 
 def _classes():
-    """BatchingParameters and MonitoringConfig, which tensorflow-serving-api leaves out.
+    """Returns BatchingParameters and MonitoringConfig, which tensorflow-serving-api does not have.
 
-    As in tensorflow_serving/servables/tensorflow/session_bundle_config.proto and tensorflow_serving/config/monitoring_config.proto.
+    Sources: tensorflow_serving/servables/tensorflow/session_bundle_config.proto, tensorflow_serving/config/monitoring_config.proto.
     """
     bundle = _file("session_bundle_config.proto", ["google/protobuf/wrappers.proto"])
     batching = bundle.message_type.add(name="BatchingParameters")
@@ -91,7 +91,7 @@ BatchingParameters, MonitoringConfig = _classes()
 
 
 def substitute(text, **variables):
-    """Variables put in as Compose does: ${NAME}, ${NAME:-default}, ${NAME:+instead}, ${NAME:?message}, and $$ for a dollar sign."""
+    """Substitutes variables as Compose does: ${NAME}, ${NAME:-default}, ${NAME:+instead}, ${NAME:?message}, and $$ for a dollar sign."""
 
     def value(match):
         if match[0] == "$$":
@@ -132,7 +132,7 @@ def batching():
 
 
 def flags(arguments):
-    """Values by name; those that TF Serving takes for "not given" are left out."""
+    """Returns the values by name, without those that mean the same to TF Serving as no flag."""
     assert all(re.fullmatch(r"--[a-z_]+=\S*", argument) for argument in arguments), arguments
     given = dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
     assert given.keys() <= FLAGS
@@ -301,7 +301,7 @@ def test_probes_ask_for_the_served_model(pod):
 
 @pytest.mark.parametrize("status, healthy", [(200, True), (404, False), (None, False)])
 def test_the_health_check_asks_for_the_stable_version(service, status, healthy):
-    """Run as it stands, with another port, against a server that answers with a status, and where none listens."""
+    """The command runs as it is, but with another port: against a server that answers with a status, and where no server listens."""
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -318,7 +318,7 @@ def test_the_health_check_asks_for_the_stable_version(service, status, healthy):
     if status is None:
         server.server_close()
     else:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     kind, *command = [part.replace("8501", str(server.server_port)) for part in service["healthcheck"]["test"]]
     try:
         result = subprocess.run(command, env={"DIN_SERVING": FOLDER, "PATH": "/usr/bin:/bin"}, capture_output=True, timeout=30)

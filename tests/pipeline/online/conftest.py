@@ -1,4 +1,4 @@
-"""A stand-in that serves two versions, shared by the tests that do not change its folder."""
+"""A stand-in that serves two versions, shared by the tests that do not change its folder, and retries without long pauses."""
 
 import pytest
 
@@ -37,3 +37,9 @@ def folder(tmp_path):
         (tmp_path / "workspace" / "serving" / "demo" / str(version)).mkdir(parents=True)
     toy.serve(tmp_path / "workspace" / "serving" / "demo", stable=1, canary=2)
     return tmp_path / "workspace" / "serving" / "demo"
+
+
+@pytest.fixture(autouse=True)
+def short_pauses_before_retries(monkeypatch):
+    for connection in ("rest", "grpc"):
+        monkeypatch.setattr(f"pipeline.online.client.{connection}_connection.RETRY_SECONDS", 0.001)
