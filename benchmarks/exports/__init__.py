@@ -1,0 +1,1 @@
+"""Small exports without TFX, for benchmarks and tests."""

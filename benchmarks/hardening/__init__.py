@@ -1,0 +1,1 @@
+"""The fuzz: hostile requests against an exported model."""

@@ -1,0 +1,1 @@
+"""`din bench train`, `serve` and `evaluation`, and the memory of imports: measure time and memory."""

@@ -1,0 +1,1 @@
+"""Prepares the tables of the report's sections for the templates."""
