@@ -76,10 +76,10 @@ class Follower:
                 elif failed and not changed:  # right after a change, the states may be those of an earlier attempt
                     self._pending = None
                     self._reload(self._served)
-                    self._say(f"TF Serving cannot load {', '.join(map(str, failed))}: it serves on what it had.")
+                    self._say(f"TF Serving cannot load {', '.join(map(str, failed))}: it keeps serving the same versions.")
         except grpc.RpcError as error:
             self._pending = None
-            self._say(f"TF Serving refuses the new {MODELS_CONFIG} ({error.details()}): it serves on what it had.")
+            self._say(f"TF Serving refuses the new {MODELS_CONFIG} ({error.details()}): it keeps serving the same versions.")
 
     def _asked(self) -> ServedModel:
         """Returns what the file says, or what it said before if it cannot be read now."""

@@ -1,4 +1,4 @@
-"""The executor: blessings and settings in, a push and its outcome out."""
+"""The executor: blessings and settings decide the push, and the artifact has its result."""
 
 import json
 

@@ -50,7 +50,7 @@ def no_model_server_on_the_path_and_short_measurements(monkeypatch):
 
 
 class Outcome:
-    """What the gate left."""
+    """The artifact that the gate wrote."""
 
     def __init__(self, blessing):
         self.folder = Path(blessing.uri)
@@ -64,7 +64,7 @@ class Outcome:
 
 @pytest.fixture
 def gate(toy_export, tmp_path):
-    """Runs the gate on a copy of an export, damaged before."""
+    """Runs the gate on a copy of an export that is damaged first."""
 
     def run(damage=lambda path: None, of=None, sample=None, **settings):
         model, scored, blessing = standard_artifacts.Model(), ScoredSample(), standard_artifacts.InfraBlessing()
@@ -83,7 +83,7 @@ def gate(toy_export, tmp_path):
 
 
 def edit(change):
-    """Damage to the proto of a SavedModel."""
+    """Returns a function that damages the proto of a SavedModel."""
 
     def damage(path):
         proto = SavedModel.FromString((path / "saved_model.pb").read_bytes())
@@ -185,7 +185,7 @@ def drop_rank(graph):
         (lambda path: (path / "saved_model.pb").write_bytes(b"no proto"), "cannot be loaded"),
         (lambda path: (path / ORIGIN_FILE).write_text("{}"), "din.json cannot be read"),
         (drop_input, "signature 'predict' lacks the input 'user_id'"),
-        (add_input, "signature 'rank' asks for an input 'colour' that no feature is"),
+        (add_input, "signature 'rank' has the input 'colour', which is not a feature"),
         (retype_input, "input 'historical_item_ids' of signature 'predict' is int32, but int64 is needed"),
         (flatten_input, "the rank of input 'candidate_category_id' of signature 'rank' is 1, but 2 is needed"),
         (rename_output, "signature 'serving_default' lacks the output 'probability': it gives 'score'"),
@@ -312,12 +312,12 @@ def test_a_model_server_that_cannot_load_says_why(gate, executable):
     assert_refused(gate(model_server=executable("-c", program)), reason)
 
 
-def test_a_model_server_that_fails_to_load_but_stays_is_told(gate, executable):
+def test_a_model_server_that_fails_to_load_but_stays_is_reported(gate, executable):
     status = {"state": "END", "status": {"error_code": "NOT_FOUND", "error_message": "no such asset"}}
     assert_refused(gate(model_server=executable("-c", STATUS_SERVER, json.dumps(status), "stay")), "cannot be loaded: no such asset.$")
 
 
-def test_a_model_server_that_dies_is_told(gate, executable):
+def test_a_model_server_that_dies_is_reported(gate, executable):
     server = executable("-c", STATUS_SERVER, '{"state": "AVAILABLE"}', "die")
     assert_refused(gate(model_server=server), "ended the process that held it: tensorflow_model_server was ended by signal 9")
 
@@ -338,13 +338,13 @@ http.server.HTTPServer(("127.0.0.1", int(port)), Handler).serve_forever()
 """
 
 
-def test_a_model_server_that_is_not_there_is_told(gate):
+def test_a_model_server_that_is_not_there_is_reported(gate):
     server = "/nowhere/tensorflow_model_server"
     assert_refused(gate(model_server=server), f"cannot be loaded: {server} cannot be started: No such file or directory.$")
 
 
 def test_each_signature_is_held_against_the_tolerance(gate, monkeypatch):
-    """An export of which `rank` alone is off."""
+    """Only the scores of `rank` are wrong."""
     run = loaded_model.LoadedModel.run
 
     def off(self, signature, inputs, timeout=60.0):

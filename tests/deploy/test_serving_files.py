@@ -221,7 +221,7 @@ def test_batching_merges_without_waiting_and_never_pads(batching, service):
         text_format.Parse("max_batch_sizes { value: 1 }", BatchingParameters())
 
 
-def test_monitoring_is_where_prometheus_is_told(service):
+def test_monitoring_is_where_prometheus_looks(service):
     monitoring = text_format.Parse((SERVING / "monitoring.config").read_text(), MonitoringConfig()).prometheus_config
     told = manifest("Deployment")["spec"]["template"]["metadata"]["annotations"]
     assert monitoring.enable and monitoring.path == told["prometheus.io/path"]

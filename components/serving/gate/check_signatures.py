@@ -24,7 +24,7 @@ def check_signatures(signatures: dict[str, Signature], features: FeatureConfig) 
         for missing in sorted(inputs.keys() - given.inputs.keys()):
             raise Refused(f"signature {name!r} lacks the input {missing!r}.")
         for extra in sorted(given.inputs.keys() - inputs.keys()):
-            raise Refused(f"signature {name!r} asks for an input {extra!r} that no feature is.")
+            raise Refused(f"signature {name!r} has the input {extra!r}, which is not a feature.")
         if PROBABILITY not in given.outputs:
             raise Refused(f"signature {name!r} lacks the output {PROBABILITY!r}: it gives {', '.join(map(repr, given.outputs))}.")
         for key, demanded in inputs.items():

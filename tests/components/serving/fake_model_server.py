@@ -1,4 +1,4 @@
-"""What `tensorflow_model_server` does, as far as the gate asks for it, by Python TensorFlow. Run with the real one's flags."""
+"""A program that answers the gate as `tensorflow_model_server` does, by Python TensorFlow. It takes the same flags."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ class Model:
 
 
 def decode(value):
-    """JSON's form of a value: bytes as text or base64."""
+    """Returns the value of a JSON value: bytes are text or base64."""
     if isinstance(value, list):
         return [decode(element) for element in value]
     if isinstance(value, dict):

@@ -16,7 +16,7 @@ from tests.components.serving import toy
 
 
 class _TFServing(ModelServiceServicer):
-    """Labels and versions by TF Serving's rule: a label in use is not moved to a version that is not loaded."""
+    """Has TF Serving's rule: it does not move a label in use to a version that is not loaded."""
 
     def __init__(self):
         self.labels, self.available, self.broken, self.refused = {"stable": 1, "canary": 2}, {1, 2}, set(), 0
@@ -77,19 +77,19 @@ def test_a_version_that_does_not_load_leaves_the_server_as_it_was(folder, tf_ser
     follower.follow()
     follower.follow()
     assert (tf_serving.labels, tf_serving.asked) == ({"stable": 1, "canary": 2}, {1, 2})
-    assert follower.lines == ["TF Serving cannot load 3: it serves on what it had."]
+    assert follower.lines == ["TF Serving cannot load 3: it keeps serving the same versions."]
 
 
 def test_what_fails_to_load_at_first_is_served_when_it_is_there(folder, tf_serving, follower):
     tf_serving.broken = {3}
     toy.serve(folder, stable=3)
     follower.follow()
-    tf_serving.broken, tf_serving.available = set(), {1, 2, 3}  # as TF Serving's own tries do
+    tf_serving.broken, tf_serving.available = set(), {1, 2, 3}  # TF Serving's own retries succeed
     follower.follow()
     assert (tf_serving.labels, tf_serving.asked) == ({"stable": 3}, {3})
 
 
-def test_a_configuration_that_cannot_be_read_is_told_once(folder, follower):
+def test_a_configuration_that_cannot_be_read_is_reported_once(folder, follower):
     (folder / "models.config").write_text("{")
     follower.follow()
     follower.follow()
@@ -105,4 +105,4 @@ def test_a_server_that_is_not_there_is_not_ready(folder):
         assert not absent.is_ready()
         toy.serve(folder, stable=3)
         absent.follow()
-    assert lines and "it serves on what it had" in lines[0]
+    assert lines and "it keeps serving the same versions" in lines[0]

@@ -90,7 +90,7 @@ def test_the_binary_is_started_on_what_is_pushed_and_ended(folder, on_path, tmp_
     assert signal.getsignal(signal.SIGTERM) is former and not Path(flag(words, "model_config_file")).exists()
 
 
-def test_a_binary_that_ends_by_itself_is_told(folder, on_path):
+def test_a_binary_that_ends_by_itself_is_reported(folder, on_path):
     on_path("tensorflow_model_server", "exit 7")
     with pytest.raises(InputError, match="tensorflow_model_server ended by itself, with status 7"):
         serve(folder, 0, 0, False, print)

@@ -1,4 +1,4 @@
-"""An exported model with every kind of feature: scored here, over REST and over gRPC, it gives the same."""
+"""An exported model with every kind of feature gives the same scores here, over REST and over gRPC."""
 
 import shutil
 

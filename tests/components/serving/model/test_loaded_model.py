@@ -1,4 +1,4 @@
-"""The C++ loader in its own process: what goes in comes out, and every failure has a name."""
+"""The C++ loader in its own process: arrays come back as they were sent, and each failure has its own error."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ def test_arrays_come_back_as_they_went(model, dtype, shape):
     assert (outcome.dtype, outcome.shape, outcome.tolist()) == (array.dtype, array.shape, array.tolist())
 
 
-def test_what_is_not_contiguous_and_extreme_numbers(model):
+def test_arrays_that_are_not_contiguous_and_extreme_numbers(model):
     array = np.arange(12, dtype=np.int64).reshape(3, 4)[:, ::2].T
     np.testing.assert_array_equal(model.run("echo_int64", {"x": array})["x"], [[0, 4, 8], [2, 6, 10]])
     extremes = np.array([np.iinfo(np.int64).min, -1, np.iinfo(np.int64).max])
@@ -142,7 +142,7 @@ def test_requests_that_fail_have_a_code_and_a_line(model, signature, inputs, cod
     with pytest.raises(RunError) as raised:
         model.run(signature, inputs)
     assert (raised.value.code, str(raised.value)) == (code, message)
-    np.testing.assert_array_equal(model.run("triple", {"x": X})["y"], [0])  # it goes on
+    np.testing.assert_array_equal(model.run("triple", {"x": X})["y"], [0])  # the process still answers
 
 
 def test_messages_are_cut_to_the_first_line_of_the_first_error():
@@ -165,14 +165,14 @@ def test_a_hang_is_ended(saved):
             model.run("triple", {"x": X})
 
 
-def test_a_process_that_dies_is_told_by_its_signal(saved):
+def test_a_process_that_dies_is_reported_with_its_signal(saved):
     with LoadedModel(saved) as model:
         os.kill(model.pid, signal.SIGSEGV)
         with pytest.raises(Crashed, match="ended by signal 11"):
             model.run("triple", {"x": X})
 
 
-def test_the_last_words_of_the_process_are_told(saved, tmp_path, monkeypatch):
+def test_the_last_message_of_the_process_is_reported(saved, tmp_path, monkeypatch):
     program = tmp_path / "loader.py"
     program.write_text(
         "import os, sys\nprint('F0000 00:00:1 1 tensor.cc:8] Check failed: 1 == 2', file=sys.stderr)\n"
@@ -193,7 +193,7 @@ def test_no_process_is_left(saved):
 
 
 def damaged(saved, folder, damage):
-    """A copy of the SavedModel, its proto changed."""
+    """A copy of the SavedModel whose proto is changed."""
     copy = folder / "1"
     copy.mkdir()
     for path in saved.iterdir():

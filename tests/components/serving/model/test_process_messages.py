@@ -1,4 +1,4 @@
-"""What is written is read, byte by byte, and what is cut off is told."""
+"""A message is read as it was written, and a frame that is cut off is an error."""
 
 import io
 

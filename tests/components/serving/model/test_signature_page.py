@@ -28,7 +28,7 @@ FEATURES = FeatureConfig.model_validate(
 
 
 def echo(name, spec):
-    """A signature that gives one of its inputs as float32, and takes the others."""
+    """A signature that returns one of its inputs as float32, and ignores the others."""
     return tf.function(lambda **raw: {"probability": tf.cast(raw[name], tf.float32)}).get_concrete_function(**spec)
 
 

@@ -1,4 +1,4 @@
-"""Warm-up requests: what is written is what TF Serving reads."""
+"""Warm-up requests: TF Serving reads what is written."""
 
 import numpy as np
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

@@ -29,7 +29,7 @@ def make_model(folder, weights):
 
 
 def killed_everywhere(name, start, tmp_path):
-    """A folder for each change before which the call was killed."""
+    """Returns one folder for each change before which the call was killed."""
     script = Path(killing.__file__)
     subprocess.run([sys.executable, script, name, start, tmp_path / "killed"], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT)})
     folders = sorted((tmp_path / "killed").iterdir(), key=lambda folder: int(folder.name))
@@ -48,7 +48,7 @@ def start(tmp_path):
 
 @pytest.fixture
 def served(start):
-    """Versions 1 to 3 too, the newest of which is served."""
+    """Versions 1 to 3 and a model to push; version 3 is served."""
     for version in (1, 2, 3):
         folder = make_model(start / "demo" / str(version), f"weights {version}".encode())
         if version < 3:  # 3 is of an older workspace
@@ -123,18 +123,18 @@ def test_a_push_of_other_weights_repairs_as_well(served, tmp_path, without_tenso
         assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
 
 
-def test_a_rollback_that_was_killed_anywhere_can_be_said_again(served, tmp_path, without_tensorflow):
+def test_a_rollback_that_was_killed_anywhere_can_be_repeated(served, tmp_path, without_tensorflow):
     folders = killed_everywhere("rollback", served, tmp_path)
     for folder in folders:
         assert assert_whole(served, folder) == [1, 2, 3]
         shutil.copytree(folder, tmp_path / "pushed" / folder.name)
-        if read_models_config(folder / "demo").labels["stable"] == 3:  # else it was done
+        if read_models_config(folder / "demo").labels["stable"] == 3:  # otherwise the rollback was complete
             rollback(folder / "demo")
         assert read_models_config(folder / "demo").labels == {"canary": 2, "stable": 2}
         assert read_rolled_back(folder / "demo") == {3}
         version = killing.push(tmp_path / "pushed" / folder.name).version
         assert read_models_config(tmp_path / "pushed" / folder.name / "demo").labels == {"canary": version, "stable": version}
         there = {path.name for path in (tmp_path / "pushed" / folder.name / "demo").iterdir()}
-        # killed before 3 was known to be bad, it is among the two that are kept; else it is kept beside them
+        # if the rollback was killed before it recorded 3 as bad, 3 is one of the two good versions; otherwise it is kept beside them
         assert there - {"rolled_back", "2"} == {".lock", "3", str(version), "models.config"}
     assert len(folders) > 6

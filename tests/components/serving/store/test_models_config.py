@@ -1,4 +1,4 @@
-"""`models.config` as TF Serving's own proto reads it."""
+"""`models.config` is read by TF Serving's own proto."""
 
 import pytest
 from google.protobuf import text_format
@@ -17,7 +17,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_tf_serving_is_told_the_versions_and_their_labels(folder):
+def test_tf_serving_reads_the_versions_and_their_labels(folder):
     write_models_config(folder, SERVED)
     (model,) = text_format.Parse((folder / "models.config").read_text(), ModelServerConfig()).model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("demo", "/models/demo", "tensorflow")
@@ -43,7 +43,7 @@ def loaded(folder):
 
 
 def test_a_version_is_loaded_for_two_polls_before_a_label_moves_to_it(folder, monkeypatch):
-    """As TF Serving's documentation asks of whoever moves a label that is in use."""
+    """TF Serving's documentation demands this for a label that is in use."""
     waits = []
     monkeypatch.setattr("components.serving.store.models_config.time.sleep", lambda seconds: waits.append((seconds, loaded(folder))))
     first = SERVED._replace(labels={"canary": 9, "stable": 9})

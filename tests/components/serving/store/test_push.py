@@ -105,7 +105,7 @@ def test_the_labels_move_back_to_superseded_weights(models, base):
     assert labels(base) == (first, first) and served_versions(base) == [first, second]
 
 
-def test_weights_that_were_rolled_back_are_refused_and_told_how_to_come_back(models, base):
+def test_weights_that_were_rolled_back_are_refused_with_the_way_to_serve_them_again(models, base):
     first = push(models[0], base).version
     second = push(models[1], base).version
     rollback(base)
@@ -228,7 +228,7 @@ def test_the_newest_versions_stay_and_those_that_are_needed(models, base):
     assert served_versions(base) == [stable, newest, canary]  # the newest that was rolled back is known by its weights
 
 
-def test_what_was_rolled_back_takes_no_room_from_sound_versions(models, base):
+def test_what_was_rolled_back_takes_no_room_from_good_versions(models, base):
     first, bad = (push(models[number], base, keep=2).version for number in (0, 1))
     rollback(base)
     third = push(models[2], base, keep=2).version
@@ -243,7 +243,7 @@ def test_weights_of_a_version_that_was_removed_are_new(models, base):
     assert version > first and not unchanged
 
 
-def test_a_damaged_version_does_not_stand_in_the_way(models, base, caplog):
+def test_a_damaged_version_does_not_prevent_a_push(models, base, caplog):
     first = push(models[0], base).version
     shutil.rmtree(base / str(first) / "variables")
     second = push(models[0], base).version
@@ -272,7 +272,7 @@ def test_a_models_config_that_cannot_be_read_is_not_overwritten(models, base):
 
 
 def test_a_version_without_labels_and_without_models_config_is_served_already(models, base):
-    """So pushed versions were left before there was a `models.config`."""
+    """Older releases wrote no `models.config`."""
     shutil.copytree(models[0], base / "7")
     assert push(models[0], base) == Pushed(7, unchanged=True)
     assert labels(base) == (7, 7)

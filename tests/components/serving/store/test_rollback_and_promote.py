@@ -40,7 +40,7 @@ def test_rollback_serves_the_version_before(base):
         rollback(base)
 
 
-def test_a_version_that_was_rolled_back_is_passed_over_unless_named(base):
+def test_a_version_that_was_rolled_back_is_skipped_unless_it_is_named(base):
     serve(base, 3, 3)
     write_rolled_back(base, {2})
     assert rollback(base).labels == {"canary": 1, "stable": 1}

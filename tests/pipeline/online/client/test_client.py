@@ -24,7 +24,7 @@ def test_scores_are_the_models_own_in_any_batches(url, which, bias):
             np.testing.assert_allclose(client.predict(rows), expected, rtol=1e-6)
 
 
-def test_both_protocols_give_the_very_same_scores(stand_in):
+def test_both_protocols_give_equal_scores(stand_in):
     scores = [Client(getattr(stand_in, name)).predict(toy.ROWS) for name in PROTOCOLS]
     assert scores[0] == scores[1]
 
@@ -41,18 +41,18 @@ def test_rank_gives_the_scores_of_each_users_candidates(url, size):
     np.testing.assert_allclose([*scores[0], *scores[1]], [*expected[0], *expected[1]], rtol=1e-6)
 
 
-def test_nothing_is_scored_as_nothing(url):
+def test_no_rows_give_no_scores(url):
     assert Client(url).predict([]) == [] and Client(url).rank([], []) == []
 
 
-def test_what_the_model_reads_is_told_by_its_signatures(url):
+def test_the_signatures_show_what_the_model_reads(url):
     assert sorted(Client(url).features()) == sorted(
         Input(read.column._replace(role="context") if read.column.role == "user" else read.column, read.number)
         for read in inputs_of(FeatureConfig())
     )
 
 
-def test_numbers_and_text_are_told_apart(monkeypatch):
+def test_numbers_and_text_are_distinguished(monkeypatch):
     one = {"age": ("DT_STRING", 1), "hour": ("DT_DOUBLE", 1), "price": ("DT_FLOAT", 1), "user_id": ("DT_INT64", 1)}
     signatures = {"predict": {**one, "item": ("DT_STRING", 1)}, "rank": {**one, "item": ("DT_STRING", 2)}}
     client = Client("http://127.0.0.1:1/v1/models/demo")

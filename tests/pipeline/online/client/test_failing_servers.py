@@ -27,7 +27,7 @@ def test_no_server_is_unavailable(scheme):
 
 
 class _Failing(BaseHTTPRequestHandler):
-    """Answers with the statuses in `server.statuses`, one after another, then with scores; None: not at all."""
+    """Answers with the statuses in `server.statuses`, one after another, then with scores. For None it does not answer."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -124,7 +124,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing_but_the_status(endpoint
     assert told[-1].startswith("version 3 cannot be served: ")
 
 
-def test_a_broken_configuration_is_told_and_what_is_served_stays(endpoint, folder, told):
+def test_a_broken_configuration_is_reported_and_what_is_served_stays(endpoint, folder, told):
     (folder / "models.config").write_text("model_config_list {")
     endpoint.refresh()
     assert endpoint.version(spec(label="stable")).number == 1 and "models.config cannot be read" in told[-1]

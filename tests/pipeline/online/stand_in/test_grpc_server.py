@@ -92,7 +92,7 @@ def test_metadata_are_the_signatures(prediction):
     )
 
 
-def test_status_is_told(channel):
+def test_status_is_reported(channel):
     ask = ModelServiceStub(channel).GetModelStatus
     states = ask(GetModelStatusRequest(model_spec=ModelSpec(name="demo"))).model_version_status
     assert [(status.version, status.state) for status in states] == [(1, 30), (2, 30)]

@@ -223,7 +223,7 @@ def test_other_paths_are_not_found(ask):
     assert ask("GET", "/", whole_path=True)[0] == ask("POST", "/v2/models/demo", {}, whole_path=True)[0] == 404
 
 
-def test_status_and_metadata_are_told_as_tf_serving_does(ask):
+def test_status_and_metadata_have_tf_serving_s_form(ask):
     ok = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     both = {"model_version_status": [{"version": "1", **ok}, {"version": "2", **ok}]}
     assert ask("GET", "/demo") == ask("GET", "/demo/labels/stable") == (200, both)
