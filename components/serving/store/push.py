@@ -111,12 +111,7 @@ def push(
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         move_labels(base, served, poll_seconds)
-        versions, rolled_back = served_versions(base), read_rolled_back(base)
-        good, bad = ([v for v in versions if (v in rolled_back) == is_bad] for is_bad in (False, True))
-        stay = {*good[-keep:], *bad[-keep:], *served.labels.values(), *pinned}  # bad ones stay so that their weights are recognised
-        for old in versions:
-            if old not in stay:
-                remove_version(base, old)
+        _remove_old(base, keep, {*served.labels.values(), *pinned})
     return Pushed(version, unchanged)
 
 
@@ -164,3 +159,11 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -
         raise
     sync(base)
     return version
+
+
+def _remove_old(base: Path, keep: int, needed: Collection[int]) -> None:
+    """Removes versions, except needed ones, the newest good ones, and the newest that were rolled back: push must recognise their weights."""
+    versions, rolled_back = served_versions(base), read_rolled_back(base)
+    good, bad = ([version for version in versions if (version in rolled_back) == is_bad] for is_bad in (False, True))
+    for old in sorted(set(versions) - {*good[-keep:], *bad[-keep:], *needed}):
+        remove_version(base, old)
