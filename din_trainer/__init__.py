@@ -1,1 +1,1 @@
-"""A Deep Interest Network in Keras 3: features, layers, model, training and export. TFX is imported by its entry points alone."""
+"""A Deep Interest Network in Keras 3: features, layers, models, training and export. Only trainer.py imports TFX."""

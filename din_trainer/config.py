@@ -1,4 +1,4 @@
-"""Configuration of the model and its training. Each default stands here and nowhere else."""
+"""The configuration of the model and its training. Every default is written here and nowhere else."""
 
 from typing import Literal
 
@@ -6,24 +6,24 @@ from pydantic import Field, PositiveInt, model_validator
 
 from din_trainer.features import FeatureConfig, Frozen
 
-# Keys of TFX's custom_config under which the pipeline hands over JSON.
-FEATURES_KEY = "features"  # to Transform: a FeatureConfig, so that other settings do not touch its cache
+# Keys of TFX's custom_config, under which the pipeline passes JSON.
+FEATURES_KEY = "features"  # to Transform: a FeatureConfig alone, so that other settings do not change its cache key
 CONFIG_KEY = "din"  # to Trainer: a DINConfig
-SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that no cached output outlives it
-COUNTS_KEY = "counts"  # to Transform: whether the vocabularies' counts are needed
-EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the content of the files of initial embeddings
-CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder in which a killed training is found again
+SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that edited code is not answered from the cache
+COUNTS_KEY = "counts"  # to Transform: whether to write the counts of the vocabularies
+EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the files of initial embeddings
+CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed training continues
 
-ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: the DINConfig (`config`) and the source fingerprint (`source`) that made it
+ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: its DINConfig (`config`) and the source fingerprint (`source`)
 
 
 class ModelConfig(Frozen):
-    """The network; sizes are those of the notebook that this project grew from."""
+    """The network. The default sizes are those of the notebook that this project started from."""
 
     kind: Literal["lr", "base", "wide_deep", "pnn", "deepfm", "din"] = Field("din", description="DIN, or a base model of the paper.")
-    history: bool = Field(True, description="False: the same model without the behaviour sequences.")
+    history: bool = Field(True, description="False: the same model without behaviour sequences.")
     attention_hidden: tuple[PositiveInt, ...] = Field((80, 40), min_length=1)
-    attention_softmax: bool = Field(False, description="Normalises attention weights, as the paper advises against.")
+    attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
     hidden: tuple[PositiveInt, ...] = (128, 64, 32)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -31,12 +31,14 @@ class ModelConfig(Frozen):
 
 
 class ScheduleConfig(Frozen):
-    """How the learning rate goes on from `learning_rate`."""
+    """How the learning rate changes during training, from `learning_rate` on."""
 
-    kind: Literal["constant", "cosine", "exponential"] = Field("constant", description="cosine: to 0; exponential: `rate` each `steps`.")
-    steps: int = Field(10_000, ge=1, description="Steps, after the warm-up, in which it decays.")
-    rate: float = Field(0.1, gt=0, lt=1, description="Of the exponential decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps in which it rises from 0 before the cosine.")
+    kind: Literal["constant", "cosine", "exponential"] = Field(
+        "constant", description="cosine: falls to 0; exponential: times `rate` every `steps`."
+    )
+    steps: int = Field(10_000, ge=1, description="Steps of the decay, after the warm-up.")
+    rate: float = Field(0.1, gt=0, lt=1, description="Factor of the exponential decay.")
+    warmup_steps: int = Field(0, ge=0, description="Steps in which the rate rises from 0 before the cosine decay.")
 
     @model_validator(mode="after")
     def _check(self) -> "ScheduleConfig":
@@ -50,19 +52,19 @@ class TrainingConfig(Frozen):
 
     batch_size: int = Field(256, ge=1)
     epochs: int = Field(5, ge=1)
-    optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's, at a cost that grows with the tables.")
+    optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's; its cost grows with the tables.")
     learning_rate: float = Field(1e-3, gt=0, le=1)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
-    clip_norm: float | None = Field(None, gt=0, description="The most that the norm of all gradients together may be.")
+    clip_norm: float | None = Field(None, gt=0, description="Largest norm of all gradients together; larger ones are scaled down to it.")
     regularization: float = Field(0.0, ge=0, description="λ of the mini-batch aware regularisation.")
-    negative_rate: float = Field(1.0, gt=0, le=1, description="Share of the negatives that training sees; probabilities stay calibrated.")
+    negative_rate: float = Field(1.0, gt=0, le=1, description="Share of the negatives used in training; probabilities stay calibrated.")
     patience: int = Field(1, ge=0, description="Training stops after this many epochs in a row without a better validation AUC; 0: never.")
     seed: int = Field(0, ge=0, lt=2**32)
-    deterministic: bool = Field(False, description="Bit-equal weights from one seed, at some cost in speed.")
+    deterministic: bool = Field(False, description="The same seed gives bit-equal weights; training is slower.")
 
 
 class DINConfig(Frozen):
-    """All that `din_trainer` needs to know."""
+    """Everything that `din_trainer` is configured with."""
 
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)

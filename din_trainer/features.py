@@ -1,7 +1,7 @@
-"""What the model knows about an impression: names, roles, types and vocabularies of the features.
+"""The feature definition: names, roles, types and vocabularies of the features that a model reads.
 
-This definition is written once, in the configuration. The schema, the Transform code, the model's inputs, the serving signatures and the
-slices all follow from it, so that adding a feature is one edit:
+It is written once, in the configuration. The schema, the Transform code, the model's inputs, the serving signatures and the slices all
+follow from it, so that adding a feature is one edit:
 
     [features.user.age_group]     # a user feature
     dtype = "bytes"
@@ -9,7 +9,7 @@ slices all follow from it, so that adding a feature is one edit:
     [features.context.hour]       # a context feature
     kind = "numeric"
 
-    [features.behaviours.cart]    # a further behaviour sequence, of the items' vocabulary
+    [features.behaviours.cart]    # another behaviour sequence, with the items' vocabulary
     candidate = "candidate_item_id"
     history = "cart_item_ids"
     vocabulary = "item"
@@ -26,19 +26,19 @@ USER_ID = "user_id"
 TIMESTAMP = "timestamp"
 REQUEST_ID = "request_id"
 HISTORICAL_TIMESTAMPS = "historical_timestamps"
-TIME_GAPS = "historical_time_gaps"  # after Transform: how long before the impression each event was
-SAMPLE_WEIGHT = "sample_weight"  # after Transform: what the impression counts in the loss
+TIME_GAPS = "historical_time_gaps"  # after Transform: the time from each event to the impression
+SAMPLE_WEIGHT = "sample_weight"  # after Transform: the weight of the impression in the loss
 
-PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids follow them.
+PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids come after them.
 
-_NAME = "[A-Za-z][A-Za-z0-9_]*"  # what TensorFlow keeps as it is in the name of a signature's input
+_NAME = "[A-Za-z][A-Za-z0-9_]*"  # TensorFlow changes other names of a signature's inputs
 
 DType = Literal["int64", "bytes", "float"]
 Role = Literal["user", "candidate", "behaviour", "context"]
 
 
 class Frozen(BaseModel):
-    """A configuration that refuses unknown keys and does not change."""
+    """A configuration that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,8 +50,8 @@ class Vocabulary(Frozen):
     dim: int = Field(16, ge=1, description="Embedding size.")
     min_count: int = Field(1, ge=1, description="Values seen less often in train/ are out of vocabulary.")
     oov_buckets: int = Field(1, ge=1, description="Embedding rows shared by all out-of-vocabulary values.")
-    embeddings: str = Field("", description="An .npz with `ids` and `vectors`: initial embeddings by raw id.")
-    trainable: bool = Field(True, description="Whether training moves them.")
+    embeddings: str = Field("", description="An .npz file with `ids` and `vectors`: initial embeddings by raw id.")
+    trainable: bool = Field(True, description="Whether training changes the embeddings.")
 
     @model_validator(mode="after")
     def _check_embeddings(self) -> "Vocabulary":
@@ -61,16 +61,16 @@ class Vocabulary(Frozen):
 
 
 class Behaviour(Vocabulary):
-    """A behaviour sequence and the candidate field that activates it; both share one vocabulary and one embedding table.
+    """A history and the candidate field that activates it. Both share one vocabulary and one embedding table.
 
     Behaviours of one `sequence` are aligned event by event and activated together, by the concatenation of their candidate fields (the
-    paper's figure 2); each sequence has an attention unit of its own.
+    paper's figure 2). Each sequence has its own attention unit.
     """
 
     candidate: str
     history: str
-    sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]+$", description="It becomes a layer's name.")
-    vocabulary: str = Field("", description="Another behaviour's name: its vocabulary and embedding table are used.")
+    sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]+$", description="Behaviours with the same name form one sequence.")
+    vocabulary: str = Field("", description="The name of another behaviour whose vocabulary and embedding table are used.")
 
     @model_validator(mode="after")
     def _check_vocabulary(self) -> "Behaviour":
@@ -81,10 +81,10 @@ class Behaviour(Vocabulary):
 
 
 class SideFeature(Vocabulary):
-    """A user or context feature. A missing value is out of vocabulary (categorical) or the mean (numeric)."""
+    """A user or context feature. A missing value counts as out of vocabulary (categorical) or as the mean (numeric)."""
 
     kind: Literal["categorical", "numeric"] = "categorical"
-    dtype: DType = "int64"  # type: ignore[assignment]  # wider than a vocabulary's: numeric features may be float
+    dtype: DType = "int64"  # type: ignore[assignment]  # a numeric feature may be float, unlike a vocabulary
 
     @model_validator(mode="after")
     def _check(self) -> "SideFeature":
@@ -115,11 +115,11 @@ class FeatureConfig(Frozen):
     """All features of a model.
 
     Attributes:
-        history_length: L, the number of most recent events kept of each sequence.
-        time_gap: Whether the attention unit of the first sequence sees how long ago each event was, from `historical_timestamps` and
+        history_length: L, the number of most recent events that are kept of each sequence.
+        time_gap: Whether the attention unit of the first sequence reads how long ago each event was, from `historical_timestamps` and
             `timestamp`.
-        weight: Raw feature with the weight of each impression in the loss; none by default. Only training reads it.
-        behaviours: Behaviour sequences by name, the items first.
+        weight: Raw feature with the weight of each impression in the loss; by default there is none. Only training reads it.
+        behaviours: Behaviours by name, the items first.
         user: Features of the user, by raw feature name.
         context: Features of the impression's context, by raw feature name.
     """
@@ -145,9 +145,11 @@ class FeatureConfig(Frozen):
             if not re.fullmatch(_NAME, name) or name == "self":
                 raise ValueError(f"feature {name!r} cannot be an input of a signature: use letters, digits and _, a letter first")
         folded = [name.lower() for name in names]
-        alike = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
-        if alike:
-            raise ValueError(f"features {', '.join(map(repr, alike))} differ in case alone, which a signature's inputs may not: rename one")
+        same_but_case = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
+        if same_but_case:
+            raise ValueError(
+                f"features {', '.join(map(repr, same_but_case))} differ only in case, which inputs of a signature must not: rename one"
+            )
         reserved = ({LABEL, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
         twice = sorted({name for name in names if names.count(name) > 1} | reserved)
         if twice:
@@ -177,7 +179,7 @@ class FeatureConfig(Frozen):
 
     @property
     def sequences(self) -> dict[str, dict[str, Behaviour]]:
-        """Behaviours by name, by the sequence that they belong to; the first of a sequence tells which of its events are real."""
+        """The behaviours of each sequence, by name. The first behaviour of a sequence decides which of its events are real."""
         result: dict[str, dict[str, Behaviour]] = {}
         for name, behaviour in self.behaviours.items():
             result.setdefault(behaviour.sequence, {})[name] = behaviour
@@ -185,7 +187,7 @@ class FeatureConfig(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """Every vocabulary by name: one a behaviour that has its own, one a categorical side feature."""
+        """Every vocabulary by name: one for each behaviour that does not use another's, one for each categorical side feature."""
         own = {name: behaviour for name, behaviour in self.behaviours.items() if not behaviour.vocabulary}
         return {**own, **{name: feature for name, feature in self.side.items() if feature.kind == "categorical"}}
 
@@ -198,5 +200,5 @@ class FeatureConfig(Frozen):
         return result
 
     def vocabulary_of(self, behaviour: str) -> Vocabulary:
-        """The vocabulary that a behaviour uses, its own or another's."""
+        """The vocabulary that a behaviour uses: its own, or that of another behaviour."""
         return self.behaviours[self.behaviours[behaviour].vocabulary or behaviour]

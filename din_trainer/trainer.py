@@ -1,4 +1,4 @@
-"""Entry point of TFX Trainer: wiring, no logic."""
+"""The entry point of TFX Trainer: connects training and export, without logic."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from din_trainer.export.signatures import export
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.fit import fit
 
-KERAS_FILE = "din.keras"  # in the model run, beside TensorBoard's logs
+KERAS_FILE = "din.keras"  # in the model run, beside the logs of TensorBoard
 
 
 def run_fn(fn_args: FnArgs) -> None:

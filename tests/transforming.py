@@ -1,4 +1,4 @@
-"""Transform on a few impressions, as TFX runs it."""
+"""Helpers of tests: impressions as tf.Examples, parsed as Transform gets them, and models with large random weights."""
 
 import numpy as np
 import tensorflow as tf
@@ -8,7 +8,7 @@ from din_trainer.transform.raw_schema import make_schema
 
 
 def to_example(row):
-    """An impression, {name: value, list of values or None}, as a serialised tf.Example."""
+    """Serialises an impression, {name: value, list of values or None}, as a tf.Example."""
     example = tf.train.Example()
     for name, value in row.items():
         values = value if isinstance(value, list) else [] if value is None else [value]
@@ -24,13 +24,13 @@ def to_example(row):
 
 
 def parse(rows, features):
-    """Impressions as Transform gets them, label and weight included."""
+    """Parses impressions as Transform gets them, with label and weight."""
     spec = schema_utils.schema_as_feature_spec(make_schema(features)).feature_spec
     return tf.io.parse_example([to_example(row) for row in rows], spec)
 
 
 def with_large_weights(model):
-    """Random weights, so large that a difference in the inputs shows in the scores."""
+    """Gives a model random weights, so large that a difference in the inputs changes the scores."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         values = rng.normal(size=weight.shape)

@@ -1,0 +1,1 @@
+"""The SavedModel: its signatures, and how they read requests."""

@@ -1,9 +1,9 @@
-"""Dice in fewer operations at serving, where its statistics are constants.
+"""Makes Dice cheaper in the exported model, where its statistics are constants: part of it is folded into the linear layers around it.
 
-Between two linear layers, y = x · (α + (1 − α) · σ(s · x + t)), with s and t from the moving averages, becomes (u + b) · (β + σ(u + c)):
-u = s · W h is the output of the layer before, with s in its kernel and without its bias; b is s times that bias, c = b + t and
-β = α / (1 − α); the layer behind has (1 − α) / s in its kernel. Nothing is approximated. The bias is not left in the layer before, because
-TensorFlow would fuse the two into an operation that costs more than both where a request is one impression.
+Between two linear layers, y = x · (α + (1 − α) · σ(s · x + t)), with s and t from the moving averages, becomes (u + b) · (β + σ(u + c)).
+u = s · W h is the output of the layer before, with s in its kernel and without its bias. b is s times that bias, c = b + t and
+β = α / (1 − α). The layer behind has (1 − α) / s in its kernel. Nothing is approximated. The layer before loses its bias because TensorFlow
+would fuse kernel and bias into one operation, which costs more than both for a request of one impression.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ import numpy as np
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.dice import Dice, FoldedDice
 
-_LEAST = 1e-3  # of |1 − α|: below it, dividing by it would lose digits, and the layer stays as it is
+_LEAST = 1e-3  # a Dice with a smaller |1 − α| is not folded, since a division by it would lose digits
 
 
 class Folded(NamedTuple):
-    """What stands for a model's weights and activations.
+    """The weights and activations that replace those of a model.
 
     Attributes:
-        weights: New values by the `id` of the Keras variable.
+        weights: New values, by the `id` of the Keras variable.
         dice: The activations that are folded, with their terms.
     """
 
@@ -31,7 +31,7 @@ class Folded(NamedTuple):
 
     @contextmanager
     def activations(self) -> Iterator[None]:
-        """Inside, the folded activations expect the folded weights."""
+        """While this is open, the activations compute their folded form, which needs the folded weights."""
         for layer, terms in self.dice:
             layer.folded = terms
         try:
@@ -42,10 +42,10 @@ class Folded(NamedTuple):
 
 
 def fold(chains: list[DenseChain]) -> Folded:
-    """Folds all activations of some chains that are Dice."""
+    """Folds every Dice of some chains."""
     folded = Folded({}, [])
     for chain in chains:
-        rest: Any = np.ones(1)  # what the outputs of the layer before are still to be multiplied by, (inputs,)
+        rest: Any = np.ones(1)  # factors that the outputs of the layer before still need, (inputs,)
         for kernel, bias, activation in chain.hidden:
             scale: Any = 1.0
             following: Any = np.ones(1)
@@ -62,7 +62,7 @@ def _scaled(weight: Any, factor: Any) -> np.ndarray:
 
 
 def _fold_dice(layer: Dice, bias: Any, folded: Folded) -> tuple[np.ndarray, np.ndarray]:
-    """Takes over the bias before a Dice; returns the factors of the layer before it and of the one behind."""
+    """Moves the bias of the layer before into a Dice. Returns the factors of the layer before and of the layer behind."""
     alpha, b = np.array(layer.alpha, np.float64), np.array(bias, np.float64)
     mean, variance = (np.array(x, np.float64) for x in layer.statistics())
     scale = 1 / np.sqrt(variance + layer.epsilon)

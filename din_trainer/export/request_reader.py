@@ -1,8 +1,8 @@
-"""Requests to what a model reads: raw features, serialised or as tensors, to ids without padding.
+"""Reads requests in the exported model: turns raw features, serialised or as tensors, into the inputs of the model.
 
-It does what Transform does to the impressions that a model is trained on, in fewer operations: histories are cut to their most recent
-events before anything is looked up, and are never padded. Numbers and time gaps, which need what Transform has measured, go through
-Transform's own graph. That both ways end at one score is checked before every push.
+It does the same as Transform, in fewer operations: it cuts histories to their most recent events before it looks up their ids, and does not
+pad them. Numbers and time gaps go through Transform's own graph, which has their means and deviations. Sameness checks before every push
+that both ways give the same score.
 
 B impressions a request, T raw events of a padded history, E events that are kept, L the most that are kept of one history.
 """
@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from din_trainer.export.vocabulary_lookups import VocabularyLookups
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
 from din_trainer.models.model_inputs import ModelInputs
-from din_trainer.transform.lookups import Lookups
 from din_trainer.transform.preprocessing import missing_value, to_dense
 
 DTYPES = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
@@ -27,7 +27,7 @@ def is_number(column: Column, features: FeatureConfig) -> bool:
 
 
 def example_spec(features: FeatureConfig) -> dict[str, Any]:
-    """How tf.Examples are parsed: required features must be there, the others may be missing."""
+    """How tf.Examples are parsed: required features must be present, others may be missing."""
     spec: dict[str, Any] = {}
     for column in features.columns:
         dtype = DTYPES[column.dtype]
@@ -36,22 +36,22 @@ def example_spec(features: FeatureConfig) -> dict[str, Any]:
         elif column.presence == "sequence":
             spec[column.name] = tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
         else:
-            spec[column.name] = tf.io.VarLenFeature(dtype)  # which takes an empty list for a missing value
+            spec[column.name] = tf.io.VarLenFeature(dtype)  # takes an empty list as a missing value
     return spec
 
 
 class Reader(tf.Module):
-    """Makes a model's `ModelInputs` of a request.
+    """Turns a request into a model's `ModelInputs`.
 
     Args:
-        features: The model's.
+        features: The features of the model.
         transform_output: The Transform graph that made its training data.
     """
 
     def __init__(self, features: FeatureConfig, transform_output: tft.TFTransformOutput):
         super().__init__()
         self._features = features
-        self.lookups = Lookups(features, transform_output)
+        self.lookups = VocabularyLookups(features, transform_output)
         self.numbers = [column.name for column in features.columns if is_number(column, features)]
         if self.numbers or features.time_gap:
             self.transform = transform_output.transform_features_layer()
@@ -60,7 +60,7 @@ class Reader(tf.Module):
         """Reads serialised tf.Examples (B,).
 
         Returns:
-            The ids, and by sequence where its events stand: (E, 2), row and column of (B, L).
+            The inputs, and for each sequence the places of its events: (E, 2), row and column in (B, L).
         """
         length = self._features.history_length
         raw = tf.io.parse_example(examples, example_spec(self._features))
@@ -74,7 +74,7 @@ class Reader(tf.Module):
             recent = _recent(raw[first], length)
             places[sequence] = _places(recent)
             ids[first] = self.lookups.ids(first, recent.values)
-            for name in others:  # aligned with the first: an event that lacks its value here has the missing one
+            for name in others:  # aligned with the first; an event without a value here gets the missing value
                 dense = _recent(raw[name], length).to_tensor(missing_value(self._dtype(name)), shape=[None, length])
                 ids[name] = self.lookups.ids(name, tf.gather_nd(dense, places[sequence]))
             rows |= dict.fromkeys((first, *others), tf.unstack(places[sequence], 2, axis=1)[0])
@@ -83,7 +83,7 @@ class Reader(tf.Module):
         return ModelInputs(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
 
     def of_tensors(self, raw: Raw) -> ModelInputs:
-        """Reads raw tensors: (B,) a feature, (B, T) a history; candidates may be (B, N)."""
+        """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
         ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
         rows: dict[str, tf.Tensor] = {}
         gaps = None
@@ -104,7 +104,7 @@ class Reader(tf.Module):
         )
 
     def _scalars(self) -> list[str]:
-        """Categorical features with one value an impression."""
+        """Categorical features with one value for each impression."""
         by_feature = self._features.vocabulary_by_feature
         return [column.name for column in self._features.columns if column.presence != "sequence" and column.name in by_feature]
 
@@ -119,7 +119,7 @@ class Reader(tf.Module):
         return [tf.expand_dims(transformed[name], 1) for name in raw]
 
     def _time_gaps(self, events: tf.SparseTensor, timestamp: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-        """Of each event that is kept: (E, 1)."""
+        """The time gaps of the events that are kept: (E, 1)."""
         gaps = self.transform({HISTORICAL_TIMESTAMPS: events, TIMESTAMP: timestamp})[TIME_GAPS]  # (B, L)
         return tf.expand_dims(tf.gather_nd(gaps, places), 1)
 
@@ -138,6 +138,6 @@ def _places(history: tf.RaggedTensor) -> tf.Tensor:
 
 
 def _as_parsed(x: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
-    """Numbers (B,), NaN where there is none, as parsing tf.Examples gives them."""
+    """Converts numbers (B,), NaN where one is missing, to the form that parsing gives."""
     present = tf.expand_dims(tf.logical_not(tf.math.is_nan(x)), 1)
     return tf.ragged.boolean_mask(tf.cast(tf.expand_dims(x, 1), dtype), present).to_sparse()

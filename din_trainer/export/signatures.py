@@ -1,4 +1,4 @@
-"""A trained model as a SavedModel that TF Serving loads.
+"""Exports a trained model as a SavedModel for TF Serving, with these signatures:
 
 | signature            | inputs                                                      | outputs                                       |
 |----------------------|-------------------------------------------------------------|-----------------------------------------------|
@@ -8,13 +8,13 @@
 | `transform_features` | `examples` (B,): serialised tf.Examples                     | transformed features by name                  |
 | `explain`            | `examples` (B,): serialised tf.Examples                     | `probability` (B,), `<sequence>_attention`    |
 
-`rank` looks the history of each user up, and embeds it, once for all N candidates. `explain` is there if the model attends to histories:
-for each sequence, (B, L) float32, what the embedding of each event is multiplied by. The most recent L events stand oldest first and fill
-the row from the left; padding is 0.
+`rank` looks up and embeds the history of each user once for all N candidates. `explain` exists only for a DIN with histories. For each
+sequence it gives what the embedding of each event is multiplied by, (B, L) float32: the most recent L events from the left, oldest first,
+then padding, which is 0.
 
-Labels and columns that only training reads are not asked for. Raw tensors pad histories with −1 or ""; an event is padding where the first
-behaviour of its sequence is. −1 and "" also stand for a missing categorical value. Numbers are floats in `predict` and `rank`, NaN where
-missing: float64 if the feature is int64, since float32 has no more than 24 bits of one.
+No signature reads labels or columns that only training uses. Raw tensors pad histories with −1 or "". An event is padding if the first
+behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value. Numbers are floats in `predict` and `rank`, and
+NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an integer.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ _NUMBER = {"int64": tf.float64, "float": tf.float32}
 
 
 def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[str, tf.TensorSpec]:
-    """Inputs of `predict`, or of `rank` with `candidates`: (B,) a feature, (B, T) a history, (B, N) the candidates' features."""
+    """Inputs of `predict`, or of `rank` with `candidates`: features (B,), histories (B, T), candidate features of `rank` (B, N)."""
     spec = {}
     for column in features.columns:
         two = column.presence == "sequence" or (candidates and column.role == "candidate")
@@ -50,7 +50,7 @@ def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[s
 
 
 class ServingModel:
-    """The graphs that are saved. In them the tables are variables and all other weights constants, which a server folds as it loads them.
+    """The graphs that are saved. The embedding tables are variables in them. All other weights are constants, which a server can fold.
 
     Args:
         model: A model with its weights made.
@@ -69,13 +69,13 @@ class ServingModel:
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
-        """While a graph is traced, the model's weights, tables excepted, are constants, folded where that saves operations."""
+        """While this is open, all weights of the model except the tables are constants, folded where that saves operations."""
         constants = [(weight, tf.constant(value)) for weight, value in self._constants]
         with keras.StatelessScope(state_mapping=constants), self._folded.activations():
             yield
 
     def _probability(self, inputs: ModelInputs) -> tf.Tensor:
-        if not self._model.sequences:  # the histories are known, but not this model's to see
+        if not self._model.sequences:  # this model does not read the histories
             inputs = ModelInputs({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
         return tf.sigmoid(self._model.score(inputs))
 
@@ -111,17 +111,17 @@ class ServingModel:
             return {PROBABILITY: self._probability(inputs), **padded}
 
     def _padded(self, x: tf.Tensor, places: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
-        """Events (E,) where they stand in (B, L), padding elsewhere."""
+        """Puts events (E,) at their places in (B, L), and padding elsewhere."""
         return tf.scatter_nd(places, x, [tf.shape(examples, tf.int64)[0], self._features.history_length])
 
     def resources(self) -> tf.Module:
-        """What the graphs need beside themselves, to be saved with them."""
+        """The variables and lookup tables that the graphs use, which are saved with them."""
         module = tf.Module()
         module.reader, module.tables = self.reader, self.tables
         return module
 
     def signatures(self) -> dict[str, Any]:
-        """A concrete function for each."""
+        """Returns a traced function for each signature."""
         traced = {
             "serving_default": tf.function(self.serving_default).get_concrete_function(*_EXAMPLES),
             "predict": tf.function(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),

@@ -1,4 +1,4 @@
-"""A chain of dense layers with activations between them, as the export reads it from a layer to fold Dice away."""
+"""The form in which a layer gives its dense layers and activations to `export/fold_dice.py`."""
 
 from typing import Any, NamedTuple
 

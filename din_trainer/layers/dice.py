@@ -9,7 +9,7 @@ from keras import ops
 
 @tf.custom_gradient
 def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
-    """Equation 9 with the batch's own statistics, and its gradient, in as few passes over (N, D) as there are.
+    """Equation 9 with the statistics of the batch, and its gradient, in few passes over (N, D).
 
     Args:
         x: (N, D).
@@ -17,7 +17,7 @@ def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
         epsilon: ε.
 
     Returns:
-        y (N, D), mean (D,), variance (D,). No gradient flows through the latter two, which are for the moving averages.
+        y (N, D), mean (D,), variance (D,). No gradient flows through mean and variance, which are for the moving averages.
     """
     count = tf.maximum(tf.cast(tf.shape(x)[0], x.dtype), 1.0)
     mean = tf.reduce_sum(x, 0) / count
@@ -31,7 +31,7 @@ def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
     def gradient(dy: tf.Tensor, _mean: tf.Tensor, _variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
         through = dy * x
         d_alpha = tf.reduce_sum(through, 0) - tf.reduce_sum(through * gate, 0)
-        d_normalised = tf.raw_ops.SigmoidGrad(y=gate, dy=through)  # but for the factor 1 − α
+        d_normalised = tf.raw_ops.SigmoidGrad(y=gate, dy=through)  # without the factor 1 − α
         # as in batch normalisation: mean and variance depend on x too
         factor = (1.0 - alpha) * scale
         shift = factor / count * tf.reduce_sum(d_normalised, 0)
@@ -42,7 +42,7 @@ def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
 
 
 class FoldedDice(NamedTuple):
-    """Dice on what `din_trainer.export.fold_dice` leaves of the layer before it: (x + bias) · (σ(x + shift) + offset), each (D,)."""
+    """The form of Dice that `din_trainer.export.fold_dice` leaves: (x + bias) · (σ(x + shift) + offset), each term (D,)."""
 
     bias: Any
     shift: Any
@@ -51,17 +51,17 @@ class FoldedDice(NamedTuple):
 
 @keras.saving.register_keras_serializable("din_trainer")
 class Dice(keras.layers.Layer):
-    """Data-adaptive activation: `p(s)·s + (1 − p(s))·α·s` with `p(s) = σ((s − E[s]) / √(Var[s] + ε))`, a channel at a time.
+    """Data-adaptive activation: `p(s)·s + (1 − p(s))·α·s` with `p(s) = σ((s − E[s]) / √(Var[s] + ε))`, for each channel.
 
-    In training E and Var are those of the batch; at inference they are moving averages, so that a score does not depend on its batch mates.
-    The averages are bias-corrected as Adam's are (they start at zero and are divided by the weight gathered so far): after ten steps they
-    are the statistics of ten steps, not of the initial values.
+    In training E and Var are those of the batch. At inference they are moving averages, so that a score does not depend on the rest of its
+    batch. The averages are bias-corrected as Adam's are: they start at zero and are divided by the sum of their weights so far. So after
+    ten steps they are the statistics of ten steps, without the initial values.
 
     Args:
-        momentum: Share of the moving averages kept a step.
+        momentum: Share of the moving averages that a step keeps.
         epsilon: ε.
 
-    Input shape: (N, D), real positions alone: see `flatten_events`. Output shape: the same.
+    Input shape: (N, D), without padding: see `flatten_events`. Output shape: the same.
 
     Example:
         y = Dice()(x, training=True)  # x (N, D)
@@ -80,10 +80,10 @@ class Dice(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(f"Dice takes real positions, (N, D) with a known D; received shape {tuple(input_shape)}")
+            raise ValueError(f"Dice takes events without padding, (N, D) with a known D; received shape {tuple(input_shape)}")
         channels = (input_shape[-1],)
         self.alpha = self.add_weight(name="alpha", shape=channels, initializer="zeros")
-        # rows: mean, variance, and the weight that these two have gathered so far
+        # rows: mean, variance, and the sum of the weights of both so far
         self.moving = self.add_weight(name="moving", shape=(3, *channels), initializer="zeros", trainable=False)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -98,7 +98,7 @@ class Dice(keras.layers.Layer):
         return x * ((1.0 - self.alpha) * gate + self.alpha)
 
     def _update(self, mean: Any, variance: Any, count: Any) -> None:
-        rate = (1.0 - self.momentum) * ops.cast(ops.minimum(count, 1), mean.dtype)  # a batch without any event teaches nothing
+        rate = (1.0 - self.momentum) * ops.cast(ops.minimum(count, 1), mean.dtype)  # 0 for a batch without events
         self.moving.assign_add(rate * (ops.stack([mean, variance, ops.ones_like(mean)]) - self.moving))
 
     def statistics(self) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Embedding tables whose cost does not depend on their size."""
+"""Embedding tables whose cost does not depend on their size, with mini-batch aware regularisation (equation 7 of the paper)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,20 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("din_trainer")
 class EmbeddingTable(keras.layers.Layer):
-    """A table of embeddings, read once a batch: every id that occurs, once.
+    """A table of embeddings. In training, a batch reads each row that it needs once.
 
-    `keras.layers.Embedding` reads the table as a whole into the gradient's graph, so its cost grows with the vocabulary. Here the gradient
-    is a `tf.IndexedSlices` of the rows that occur, each once, as `LazyAdam` updates them.
+    `keras.layers.Embedding` reads the whole table into the gradient's graph, so its cost grows with the vocabulary. Here the gradient is a
+    `tf.IndexedSlices` that holds each row of the batch once, as `LazyAdam` needs it.
 
-    With `regularization` = λ each row j that occurs in the batch adds λ / n_j · ½‖w_j‖² to the loss, n_j being the number of its
-    occurrences in the training data (`counts`): mini-batch aware regularisation, of which the gradient is equation 7's λ α_mj / n_j · w_j.
-    Rows with an unknown count (padding, and out-of-vocabulary buckets, which stand for many values) are not regularised.
+    With `regularization` = λ, each row j of the batch adds λ / n_j · ½‖w_j‖² to the loss, where n_j is the number of its occurrences in the
+    training data (`counts`). This is mini-batch aware regularisation: the gradient is equation 7's λ α_mj / n_j · w_j. Rows without a known
+    count are not regularised: padding, and out-of-vocabulary buckets, which stand for many values.
 
     Args:
-        size: Rows.
+        size: Number of rows.
         dim: D.
-        regularization: λ; the paper's is 0.01.
-        scale: Rows start uniformly between ± this. Rows that training seldom or never meets stay near it, so it is how much they say.
+        regularization: λ; the paper uses 0.01.
+        scale: Rows start at random between ± this. Rows that occur seldom or never in training stay near their start.
 
     Call arguments:
         ids: Int tensors of any shapes.
@@ -67,7 +67,7 @@ class EmbeddingTable(keras.layers.Layer):
         return [tf.gather(rows, tf.reshape(part, tf.shape(shaped))) for part, shaped in zip(parts, ids, strict=True)]
 
     def _penalty(self, rows: Any, ids: Any) -> Any:
-        """½ λ Σ ‖w_j‖² / n_j over the rows of the batch."""
+        """½ λ Σ ‖w_j‖² / n_j over the rows of the batch (equation 6)."""
         squares = ops.sum(ops.square(rows), axis=1)  # (U,)
         return 0.5 * self.regularization * ops.sum(tf.math.divide_no_nan(squares, tf.gather(self.counts.value, ids)))
 

@@ -1,0 +1,1 @@
+"""DIN and the base models of the paper, with what they share."""

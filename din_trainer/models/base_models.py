@@ -22,9 +22,9 @@ from din_trainer.models.ranking_model import RankingModel, one_row_a_candidate
 
 @keras.saving.register_keras_serializable("din_trainer")
 class Linear(keras.layers.Layer):
-    """A weight for each value of each feature: the logit of logistic regression, (B,), or (B · N,) for N candidates an impression.
+    """Logistic regression on ids and numbers: the sum of one weight for each value, (B,), or (B · N,) for N candidates an impression.
 
-    Each event of a history counts.
+    Every event of a history counts.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ def _linear(config: DINConfig, sizes: dict[str, int]) -> Linear:
 
 
 class Projection(keras.layers.Layer):
-    """Fields brought to one size, so that they can be multiplied: those of another size than the first's go through a matrix.
+    """Brings fields to the size of the first one, so that they can be multiplied: (B, D_i) each -> (B, F, D).
 
-    (B, D_i) each -> (B, F, D).
+    A field of another size goes through a matrix.
     """
 
     def __init__(self, sizes: list[int], **kwargs: Any):
@@ -88,7 +88,7 @@ class Projection(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("din_trainer")
 class LogisticRegression(RankingModel):
-    """LR: no embeddings, no MLP."""
+    """LR: no embeddings and no MLP."""
 
     def make_layers(self) -> None:
         self.tables = {}
@@ -174,7 +174,7 @@ class WideDeep(Base):
 
 @keras.saving.register_keras_serializable("din_trainer")
 class PNN(Base):
-    """Product-based network (Qu et al., 2016), with inner products: those of all pairs of fields go into the MLP."""
+    """Product-based network (Qu et al., 2016), with inner products: the MLP also reads the products of all pairs of fields."""
 
     def make_layers(self) -> None:
         super().make_layers()
@@ -196,7 +196,7 @@ class PNN(Base):
 
 @keras.saving.register_keras_serializable("din_trainer")
 class DeepFM(Base):
-    """DeepFM (Guo et al., 2017): the base model's logit plus a factorization machine's, on the same embeddings."""
+    """DeepFM (Guo et al., 2017): the base model's logit plus that of a factorization machine on the same embeddings."""
 
     def make_layers(self) -> None:
         super().make_layers()

@@ -16,7 +16,7 @@ class DIN(RankingModel):
     """Sums up each history with weights that depend on the candidate. Arguments, inputs and outputs are those of `RankingModel`.
 
     Shapes: B impressions, E events in all of their histories, D the size of an embedding, which differs between features. When N candidates
-    share an impression's history, the candidate and the interests are (B, N, D), and B · N takes the place of B from `x` on.
+    share an impression's history, the candidate and the interests are (B, N, D), and B is B · N from `x` on.
     """
 
     def score(self, inputs: ModelInputs, training: bool = False) -> Any:

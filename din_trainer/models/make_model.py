@@ -1,4 +1,4 @@
-"""Configuration to model."""
+"""Makes the model that `model.kind` of the configuration names."""
 
 from din_trainer.config import DINConfig
 from din_trainer.models.base_models import PNN, Base, DeepFM, LogisticRegression, WideDeep
@@ -16,7 +16,7 @@ MODELS: dict[str, type[RankingModel]] = {
 
 
 def make_model(config: DINConfig, vocabulary_sizes: dict[str, int]) -> RankingModel:
-    """The model that `config.model.kind` names, with all its weights made.
+    """Returns the model that `config.model.kind` names, with all its weights made.
 
     Raises:
         ValueError: A vocabulary of the configuration has no size.

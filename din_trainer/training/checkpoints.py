@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed training goes on at the step that it had reached."""
+"""Checkpoints: a killed training continues from the step that it had reached."""
 
 import shutil
 import time
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def only_folder(parent: Path, fingerprint: str) -> Path:
-    """The folder of a training among its predecessors', which go: nothing will go on from them."""
+    """Returns the folder of a training by its fingerprint, and removes those of other trainings, which cannot be continued any more."""
     folder = parent / fingerprint
     for other in parent.iterdir() if parent.exists() else ():
         if other != folder:
@@ -20,17 +20,18 @@ def only_folder(parent: Path, fingerprint: str) -> Path:
 class Checkpoints:
     """The state of a training in a folder: weights, optimizer, random generators, position, and the best epoch so far.
 
-    Each checkpoint is written whole or not at all, and stays until the next one is there.
+    Each checkpoint is written completely or not at all, and stays until the next one is complete.
 
     Args:
-        model: A compiled model with its weights made. If the folder holds a checkpoint, it takes that state.
-        folder: Made if need be.
+        model: A compiled model with its weights made. If the folder has a checkpoint, the model is set to that state.
+        folder: The folder; it is made if it does not exist.
 
     Attributes:
-        epoch: Whole epochs done.
-        step: Batches done in the epoch after those.
-        best_auc: Of the validation split, over the epochs done; -1 before the first.
-        best_epoch: The epoch that reached it, from 1.
+        resumed: Whether the folder had a checkpoint.
+        epoch: Number of complete epochs.
+        step: Number of batches done in the epoch after them.
+        best_auc: The best validation AUC so far; -1 before the first epoch has ended.
+        best_epoch: The epoch with that AUC, counted from 1; 0 before the first epoch has ended.
     """
 
     def __init__(self, model: keras.Model, folder: Path):
@@ -63,12 +64,12 @@ class Checkpoints:
         return int(self._best_epoch)
 
     def save(self, step: int) -> None:
-        """Within an epoch, after `step` of its batches."""
+        """Saves the state within an epoch, after `step` of its batches."""
         self._step.assign(step)
         self._manager.save()
 
     def end_epoch(self, auc: float) -> None:
-        """After an epoch; the best one's weights are kept beside the last."""
+        """Saves the state after an epoch with this validation AUC. The weights of the best epoch are kept beside it."""
         self._epoch.assign_add(1)
         self._step.assign(0)
         if auc > self.best_auc:
@@ -76,7 +77,7 @@ class Checkpoints:
             self._best_epoch.assign(self._epoch)
             self._save_weights(self._best_file(self.epoch))
         self._manager.save()
-        for file in self._folder.glob("best-*.weights.h5"):  # only now that no checkpoint names them
+        for file in self._folder.glob("best-*.weights.h5"):  # only now, since no checkpoint names them any more
             if file != self._best_file(self.best_epoch):
                 file.unlink()
 
@@ -85,7 +86,7 @@ class Checkpoints:
         self._model.load_weights(self._best_file(self.best_epoch))
 
     def forget(self) -> None:
-        """Removes the folder: the training is done."""
+        """Removes the folder, so that nothing continues from it."""
         shutil.rmtree(self._folder)
 
     def _best_file(self, epoch: int) -> Path:
@@ -98,11 +99,11 @@ class Checkpoints:
 
 
 class SaveOften(keras.callbacks.Callback):
-    """Saves within an epoch, at most so often.
+    """Saves checkpoints within an epoch.
 
     Args:
-        checkpoints: Where to.
-        seconds: Between two checkpoints.
+        checkpoints: The checkpoints of the training.
+        seconds: The least time between two checkpoints.
     """
 
     def __init__(self, checkpoints: Checkpoints, seconds: float):

@@ -1,4 +1,4 @@
-"""A model made ready for `fit`: optimizer, learning-rate schedule, loss and metric."""
+"""Makes a model ready for Keras' `fit`: optimizer, learning-rate schedule, loss (equation 2 of the paper) and metric."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from din_trainer.config import TrainingConfig
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.lazy_adam import LazyAdam
 
-_STEPS_A_CALL = 32  # of TensorFlow, so that Python is out of the loop
+_STEPS_A_CALL = 32  # training steps in one call of TensorFlow, so that Python costs little
 
 
 def make_optimizer(settings: TrainingConfig) -> keras.optimizers.Optimizer:
-    """The optimizer, with schedule and clipping."""
+    """Returns the configured optimizer, with its schedule and clipping."""
     rate, schedule = settings.learning_rate, settings.schedule
     schedules = keras.optimizers.schedules
     learning_rate: Any = rate
@@ -26,7 +26,7 @@ def make_optimizer(settings: TrainingConfig) -> keras.optimizers.Optimizer:
 
 
 def compile_model(model: RankingModel) -> None:
-    """Makes a model ready for `fit` with the settings of its own configuration."""
+    """Makes a model ready for `fit`, with the settings of its configuration."""
     model.compile(
         optimizer=make_optimizer(model.din_config.training),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),

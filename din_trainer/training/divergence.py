@@ -33,4 +33,4 @@ class DivergenceCheck(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for weight in self.model.weights:
             if weight.dtype.startswith("float") and not tf.reduce_all(tf.math.is_finite(weight.value)):
-                raise diverged(f"{weight.path} is not finite", self._epoch, self.model.din_config.training)
+                raise diverged(f"the weights {weight.path} are not finite", self._epoch, self.model.din_config.training)

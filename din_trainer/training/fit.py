@@ -1,4 +1,4 @@
-"""From Transform's output to a trained model: what TFX Trainer and `din bench quality` share."""
+"""Makes the configured model from Transform's output and trains it. TFX Trainer and `din bench quality` both call it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,15 +20,19 @@ def fit(
     log_dir: Path | None = None,
     checkpoint_dir: Path | None = None,
 ) -> Trained:
-    """Makes and trains the model that a configuration asks for.
+    """Makes and trains the configured model.
 
     Args:
-        config: The model and its training, seed included.
-        transform_output: The Transform graph, with its vocabularies.
+        config: The model and its training, with the seed.
+        transform_output: The Transform graph and its vocabularies.
         train_files: Transformed examples to learn from.
-        validation_files: Those that training selects on.
-        log_dir: As `train`.
-        checkpoint_dir: As `train`.
+        validation_files: Transformed examples that select the best epoch.
+        log_dir: As in `train`.
+        checkpoint_dir: As in `train`.
+
+    Raises:
+        ValueError: As `initialise_tables`.
+        TrainingDiverged: As `train`.
     """
     settings = config.training
     seed_everything(settings.seed, settings.deterministic)

@@ -1,4 +1,4 @@
-"""What the tables start from: Transform's vocabularies with their counts, and embeddings that were learnt elsewhere."""
+"""What the embedding tables start with: their sizes and counts from Transform's vocabularies, and embeddings from files."""
 
 import logging
 
@@ -12,12 +12,12 @@ from din_trainer.transform.preprocessing import counts_name, table_size
 
 
 def vocabulary_sizes(vocabularies: dict[str, Vocabulary], transform_output: tft.TFTransformOutput) -> dict[str, int]:
-    """Embedding rows by vocabulary name."""
+    """Returns the number of embedding rows by vocabulary name."""
     return {name: table_size(v, transform_output.vocabulary_size_by_name(name)) for name, v in vocabularies.items()}
 
 
 def read_counts(name: str, size: int, transform_output: tft.TFTransformOutput) -> np.ndarray:
-    """How often the value of each row occurs in train/, candidates and histories together: (size,); 0 where that is not one value."""
+    """Reads how often the value of each row occurs in train/, as a candidate or in histories: (size,). 0: the row is not one value."""
     lines = transform_output.vocabulary_by_name(counts_name(name))
     counts = np.zeros(size, np.float32)
     counts[1 : 1 + len(lines)] = [int(line.split(b" ", 1)[0]) for line in lines]
@@ -25,7 +25,7 @@ def read_counts(name: str, size: int, transform_output: tft.TFTransformOutput) -
 
 
 def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: list[bytes]) -> np.ndarray:
-    """The table with the file's vectors in the rows of their values; the other rows stay as they are."""
+    """Writes the vectors of a file into the rows of their values, and returns the table. The other rows stay as they are."""
     ids, vectors = read_embeddings(vocabulary.embeddings, vocabulary.dim)
     row = {value: number for number, value in enumerate(known, 1)}
     found = [(row[value], vector) for value, vector in zip(ids, vectors, strict=True) if value in row]
@@ -38,10 +38,10 @@ def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: lis
 
 
 def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutput) -> None:
-    """Gives a model's tables the counts that regularisation needs, and the embeddings that the configuration names.
+    """Gives a model's tables the counts that regularisation needs, and the embeddings of the configured files.
 
     Raises:
-        ValueError: As `read_embeddings`; or none of a file's ids is known.
+        ValueError: As `read_embeddings`; or no id of a file is known.
     """
     for name, vocabulary in model.din_config.features.vocabularies.items():
         for table in model.tables_of(name):

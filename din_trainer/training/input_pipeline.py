@@ -1,4 +1,4 @@
-"""Transformed examples as batches for Keras."""
+"""Reads transformed examples and makes the batches of each epoch for Keras."""
 
 from collections.abc import Sequence
 
@@ -8,14 +8,14 @@ import tensorflow as tf
 from din_trainer.features import LABEL, SAMPLE_WEIGHT
 
 _SHUFFLE_BUFFER = 200_000  # impressions; ExampleGen has shuffled the files already
-_BLOCK = 4096  # records parsed at a time where batches are cut later
-_AHEAD = 8  # batches made while training works
+_BLOCK = 4096  # records parsed at once, if batches are cut after a filter
+_AHEAD = 8  # batches that are made in advance
 
 Features = dict[str, tf.Tensor]
 
 
-def _in_an_order_of_its_own(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The rows sorted by their values: the same order whatever order ExampleGen wrote them in."""
+def _sorted_by_values(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Sorts the rows by their values, so that the order in which ExampleGen wrote them does not matter."""
     as_bytes = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for _, values in sorted(features.items())]
     rows = np.ascontiguousarray(np.concatenate(as_bytes, axis=1))
     order = np.argsort(rows.view(np.dtype((np.void, rows.shape[1]))).ravel(), kind="stable")
@@ -23,7 +23,7 @@ def _in_an_order_of_its_own(features: dict[str, np.ndarray]) -> dict[str, np.nda
 
 
 def _split_label(features: Features) -> tuple[tf.Tensor, ...]:
-    """(features, label), or (features, label, weight) where the examples have weights."""
+    """Returns (features, label), or (features, label, weight) if the examples have weights."""
     inputs = {name: values for name, values in features.items() if name not in (LABEL, SAMPLE_WEIGHT)}
     return (inputs, features[LABEL], features[SAMPLE_WEIGHT]) if SAMPLE_WEIGHT in features else (inputs, features[LABEL])
 
@@ -32,12 +32,12 @@ class Split:
     """A split of transformed examples in gzipped TFRecords.
 
     Args:
-        files: The split's files.
-        feature_spec: Of the transformed examples, label included.
-        batch_size: Impressions a batch; the last one may be smaller.
-        shuffle_seed: Shuffles, anew each epoch; None keeps the order.
-        negative_rate: Share of the negatives kept, drawn anew each epoch.
-        deterministic: The batches follow from the set of examples and the seed alone, not from their order in the files; takes the split
+        files: The files of the split.
+        feature_spec: How the transformed examples are parsed, with the label.
+        batch_size: Impressions in a batch; the last batch may be smaller.
+        shuffle_seed: Each epoch has another order, which follows from this seed; None keeps the order of the files.
+        negative_rate: Share of the negatives that are kept; each epoch draws others.
+        deterministic: The batches depend only on the set of examples and the seed, not on their order in the files. The whole split is read
             into memory.
     """
 
@@ -59,10 +59,10 @@ class Split:
         self._tensors = self._load() if deterministic else None
 
     def epoch(self, number: int = 0) -> tf.data.Dataset:
-        """The batches (features, label) or (features, label, weight) of an epoch: for one number always the same."""
+        """Returns the batches (features, label[, weight]) of an epoch. The same number always gives the same batches."""
         batches = self._stream(number) if self._tensors is None else self._from_memory(number)
         options = tf.data.Options()
-        options.autotune.enabled = False  # its thread takes half a second to end, each epoch
+        options.autotune.enabled = False  # its thread takes half a second to end after each epoch
         return batches.map(_split_label, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
 
     def _parse(self, serialized: tf.Tensor) -> Features:
@@ -71,7 +71,7 @@ class Split:
     def _load(self) -> Features:
         blocks = tf.data.TFRecordDataset(self._files, compression_type="GZIP").batch(_BLOCK).map(self._parse)
         parsed = list(blocks.as_numpy_iterator())
-        features = _in_an_order_of_its_own({name: np.concatenate([block[name] for block in parsed]) for name in parsed[0]})
+        features = _sorted_by_values({name: np.concatenate([block[name] for block in parsed]) for name in parsed[0]})
         return {name: tf.constant(values) for name, values in features.items()}
 
     def _stream(self, epoch: int) -> tf.data.Dataset:
@@ -96,7 +96,7 @@ class Split:
         return rows.batch(self._batch_size).map(lambda batch: {name: tf.gather(values, batch) for name, values in tensors.items()})
 
     def _is_kept(self, labels: tf.Tensor, epoch: int, block: tf.Tensor | int) -> tf.Tensor:
-        """Positives, and a random share of the negatives: (N,) bool."""
+        """Whether each example is kept: positives, and a random share of the negatives. (N,) bool."""
         seed = tf.stack([tf.cast((self._seed or 0) + epoch, tf.int64), tf.cast(block, tf.int64)])
         return (labels == 1) | (tf.random.stateless_uniform(tf.shape(labels), seed) < self._negative_rate)
 

@@ -1,4 +1,4 @@
-"""Adam on the rows that a batch touches."""
+"""LazyAdam: an Adam that updates only the embedding rows that a batch reads."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from din_trainer.pins import adam_moments
 
 
 def _with_unique_rows(gradient: Any) -> Any:
-    """Adds up the parts of a row's gradient, so that each row stands once; a dense gradient stays as it is."""
+    """Adds up the gradients of each row, so that every row occurs once. A dense gradient stays as it is."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     rows, index = tf.unique(gradient.indices)
@@ -18,15 +18,17 @@ def _with_unique_rows(gradient: Any) -> Any:
 
 @keras.saving.register_keras_serializable("din_trainer")
 class LazyAdam(keras.optimizers.Adam):
-    """Adam that leaves alone the embedding rows that a batch does not touch: neither the row nor its moments cost or change anything.
+    """Adam that does not change the embedding rows that a batch does not read, nor their moments. Such rows cost nothing.
 
-    Not the textbook's Adam (Kingma & Ba, 2015), which decays the moments of every row at every step and moves each row as long as its first
-    moment has not faded. Here moments decay, and a row moves, only in the steps in which the row occurs; the bias correction counts
-    all steps, as there. A rare row thus keeps the momentum of its last occurrences instead of drifting on without data. Variables with
-    dense gradients get exactly the textbook's update, in one fused kernel.
+    It differs from the textbook's Adam (Kingma & Ba, 2015), which decays the moments of every row at every step, and moves each row as long
+    as its first moment is not zero. Here the moments of a row decay, and the row moves, only in the steps in which it occurs. The bias
+    correction counts all steps, as in the textbook. So a rare row keeps the momentum of its last occurrences, and does not move without
+    data. Variables with dense gradients get exactly the textbook's update, in one fused kernel.
 
-    Takes the arguments of `keras.optimizers.Adam`, of the kinds of clipping `global_clipnorm`, which sees each row's gradient added up.
-    What concerns every row by its nature is refused: `amsgrad`, `weight_decay`, `use_ema`.
+    Args are those of `keras.optimizers.Adam`. For clipping only `global_clipnorm` is possible; it sums the gradients of each row first.
+
+    Raises:
+        ValueError: An option that would change every row is set, such as `amsgrad`, `weight_decay` or `use_ema`, or another clipping.
     """
 
     def __init__(self, learning_rate: Any = 0.001, name: str = "lazy_adam", **kwargs: Any):
@@ -39,7 +41,7 @@ class LazyAdam(keras.optimizers.Adam):
         super().apply([_with_unique_rows(gradient) for gradient in grads], trainable_variables)
 
     def _clip_gradients(self, grads: Any) -> Any:
-        """Keras' own makes the gradient of a whole table out of that of a few rows."""
+        """Clips by the norm of all gradients. Keras' own method would turn the gradient of a few rows into one of the whole table."""
         return tf.clip_by_global_norm(grads, self.global_clipnorm)[0] if self.global_clipnorm else grads
 
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:

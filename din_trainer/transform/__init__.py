@@ -1,0 +1,1 @@
+"""Raw features to ids and numbers: schema, Transform code, files of embeddings."""

@@ -1,25 +1,25 @@
-"""Embeddings that were learnt elsewhere. TensorFlow is not imported here, so that their files can be checked before it is."""
+"""Reads files of initial embeddings. It does not import TensorFlow, so that the files can be checked before that."""
 
 import zipfile
 import zlib
 
 import numpy as np
 
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)  # all that np.load and its arrays raise
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)  # what np.load and its arrays can raise
 
 
 def read_embeddings(file: str, dim: int) -> tuple[list[bytes], np.ndarray]:
-    """Embeddings from an .npz as `din synth --item-features` writes it.
+    """Reads embeddings from an .npz file such as `din synth --item-features` writes.
 
     Args:
-        file: Holds `ids` (N,), raw ids (integers or text), and `vectors` (N, dim).
+        file: Has `ids` (N,), raw ids (integers or text), and `vectors` (N, dim).
         dim: D of the table.
 
     Returns:
-        The ids as Transform's vocabularies write them, and the vectors (N, dim) float32.
+        The ids as they are written in Transform's vocabularies, and the vectors (N, dim) float32.
 
     Raises:
-        ValueError: The file cannot be read, or its arrays are not of these names, types and shapes.
+        ValueError: The file cannot be read, or its arrays have other names, types or shapes.
     """
     try:
         with np.load(file) as arrays:
@@ -27,11 +27,11 @@ def read_embeddings(file: str, dim: int) -> tuple[list[bytes], np.ndarray]:
     except _UNREADABLE as error:
         raise ValueError(f"{file} is no .npz with `ids` and `vectors` ({error}): write one with numpy.savez") from error
     if ids.ndim != 1 or ids.dtype.kind not in "iuSU":
-        raise ValueError(f"{file}: `ids` is {ids.dtype} {ids.shape}, but one integer or text a vector is needed")
+        raise ValueError(f"{file}: `ids` is {ids.dtype} {ids.shape}, but each vector needs one integer or text")
     if vectors.shape != (len(ids), dim):
         raise ValueError(
             f"{file}: `vectors` is {vectors.shape}, but {len(ids)} ids and dim = {dim} need {(len(ids), dim)}: set dim to match"
         )
     if not np.isfinite(vectors).all():
-        raise ValueError(f"{file}: `vectors` holds values that are not finite: mend them")
+        raise ValueError(f"{file}: `vectors` has values that are not finite: correct them")
     return [value if isinstance(value, bytes) else str(value).encode() for value in ids.tolist()], vectors

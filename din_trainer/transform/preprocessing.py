@@ -1,6 +1,6 @@
-"""The Transform code: raw impressions to ids and numbers.
+"""The Transform code: turns raw impressions into ids and numbers.
 
-Ids after Transform: 0 is padding and nothing else, 1…V the vocabulary by falling frequency in train/, then the out-of-vocabulary buckets.
+Ids after Transform: 0 is padding and nothing else, 1…V the vocabulary, most frequent value in train/ first, then out-of-vocabulary buckets.
 """
 
 from typing import Any
@@ -22,11 +22,11 @@ from din_trainer.features import (
 )
 
 _HOUR = 3600.0
-_MOST_DEVIATIONS = 1e4  # from the mean: no number, however wrong, drives a score out of what a float holds
+_MOST_DEVIATIONS = 1e4  # from the mean; numbers are clipped to it, so that no wrong number makes a score overflow
 
 
 def missing_value(dtype: str) -> Any:
-    """What stands for "no value" in a dense raw tensor: −1, the empty string or NaN."""
+    """The value that stands for "no value" in a dense raw tensor: −1, the empty string or NaN."""
     return {"int64": -1, "bytes": "", "float": float("nan")}[dtype]
 
 
@@ -36,7 +36,7 @@ def table_size(vocabulary: Vocabulary, known_values: int) -> int:
 
 
 def counts_name(vocabulary: str) -> str:
-    """The Transform asset that holds a vocabulary's counts: a line a value, in the order of the ids, `count value`."""
+    """The Transform asset with the counts of a vocabulary: one line `count value` for each value, in the order of the ids."""
     return f"{vocabulary}_counts"
 
 
@@ -48,7 +48,7 @@ def _vocabulary(values: tf.Tensor, name: str, vocabulary: Vocabulary, with_count
 
 
 def _ids(x: tf.Tensor | tf.SparseTensor, file: Any, vocabulary: Vocabulary) -> Any:
-    """Ids from 1, of the shape of `x`."""
+    """Looks up ids from 1, in the shape of `x`."""
     looked_up = tft.apply_vocabulary(x, file, num_oov_buckets=vocabulary.oov_buckets)
     if isinstance(looked_up, tf.SparseTensor):
         return tf.sparse.map_values(tf.add, looked_up, 1)
@@ -81,7 +81,7 @@ def _time_gaps(inputs: dict[str, Any], length: int) -> tf.Tensor:
 
 
 def to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
-    """One value a row, `default` where there is none: (B,)."""
+    """One value for each row, `default` where it is missing: (B,)."""
     if isinstance(x, tf.Tensor):
         return x
     narrow = tf.SparseTensor(x.indices, x.values, [x.dense_shape[0], 1])
@@ -90,7 +90,7 @@ def to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
 
 def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, with_counts: bool) -> tf.Tensor:
     if feature.kind == "numeric":
-        # In double precision, so that the order in which Beam adds up does not show in the result.
+        # In double precision, so that the result does not depend on the order in which Beam adds numbers.
         numbers = tf.sparse.map_values(tf.cast, x, tf.float64)
         scaled = tft.scale_to_z_score(tf.sparse.retain(numbers, tf.math.is_finite(numbers.values)))
         dense = to_dense(scaled, 0.0)  # a missing number is the mean
@@ -100,15 +100,15 @@ def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, with_
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Called by TFX Transform.
+    """Transforms a batch of raw impressions. TFX Transform calls it.
 
     Args:
-        inputs: Raw features: required ones (B,), the others sparse.
-        custom_config: `FeatureConfig` as JSON under `FEATURES_KEY`; under `COUNTS_KEY`, whether to write the vocabularies' counts.
+        inputs: Raw features: required ones (B,), others sparse.
+        custom_config: `FeatureConfig` as JSON under `FEATURES_KEY`; under `COUNTS_KEY`, whether to write the counts of the vocabularies.
 
     Returns:
-        Transformed features by raw name, and the label: ids and label int64 (B,), histories int64 (B, L), numbers float32 (B,). Where the
-        features ask for them, time gaps float32 (B, L) and sample weights float32 (B,).
+        Transformed features by raw name, and the label: ids and label int64 (B,), histories int64 (B, L), numbers float32 (B,). If the
+        features are configured so, also time gaps float32 (B, L) and sample weights float32 (B,).
     """
     features = FeatureConfig.model_validate_json(custom_config[FEATURES_KEY])
     with_counts = custom_config[COUNTS_KEY]

@@ -1,4 +1,4 @@
-"""The TFMD schema of raw impressions, derived from the feature definition."""
+"""Makes the TFMD schema of raw impressions from the feature definition."""
 
 from collections.abc import Mapping
 
@@ -28,14 +28,14 @@ def _is_id(column: Column, features: FeatureConfig) -> bool:
 
 
 def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None) -> schema_pb2.Schema:
-    """Schema of the features that the model reads, the label, the weight, and the dictionary's optional columns where the data has them.
+    """Makes the schema of the features that the model reads, the label, the weight, and optional columns of the data dictionary.
 
     Args:
         features: The feature definition.
-        extra: Types (`int64`, `bytes`, `float`) of the columns found in the data; only those of the data dictionary are taken.
+        extra: Types (`int64`, `bytes`, `float`) of the columns in the data. Of these only columns of the data dictionary are added.
 
     Returns:
-        Int64 ids must be >= 0, labels 0 or 1; required features have exactly one value, optional ones at most one.
+        The schema: int64 ids are >= 0, labels 0 or 1; required features have exactly one value, optional ones at most one.
     """
     schema = schema_pb2.Schema()
     for column in features.columns:
@@ -43,7 +43,7 @@ def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None)
         if _is_id(column, features):
             feature.int_domain.min = 0
             if column.name not in (TIMESTAMP, HISTORICAL_TIMESTAMPS):
-                feature.int_domain.is_categorical = True  # so that statistics count its values
+                feature.int_domain.is_categorical = True  # so that the statistics count its values
     known = {TIMESTAMP: "optional", REQUEST_ID: "optional", HISTORICAL_TIMESTAMPS: "sequence"}
     declared = {column.name for column in features.columns}
     for name, presence in known.items():

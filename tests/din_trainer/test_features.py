@@ -41,7 +41,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("message", REFUSED)
-def test_a_definition_that_cannot_be_meant_is_refused(message):
+def test_a_contradictory_definition_is_refused(message):
     with pytest.raises(ValidationError) as error:
         REFUSED[message]()
     assert message in str(error.value)
@@ -76,7 +76,7 @@ def test_a_shared_candidate_is_one_column_of_the_vocabulary_s_type():
     ]
 
 
-def test_the_weight_is_no_input_of_the_model():
+def test_the_weight_is_not_an_input_of_the_model():
     assert "sample_weight" not in [column.name for column in configure(weight="sample_weight").columns]
 
 
@@ -86,11 +86,11 @@ def test_behaviours_of_several_sequences_survive_json():
 
 
 @pytest.mark.parametrize("name", ["a-b", "cart.n", "1st", "_x", "user age", "ü", "self"])
-def test_a_name_that_no_signature_can_have_is_refused_before_anything_runs(name):
+def test_a_name_that_a_signature_cannot_have_is_refused(name):
     with pytest.raises(ValueError, match="cannot be an input of a signature"):
         FeatureConfig.model_validate({"context": {name: {}}})
 
 
-def test_names_that_differ_in_case_alone_are_refused():
-    with pytest.raises(ValueError, match="'Hour', 'hour' differ in case alone"):
+def test_names_that_differ_only_in_case_are_refused():
+    with pytest.raises(ValueError, match="'Hour', 'hour' differ only in case"):
         FeatureConfig.model_validate({"context": {"hour": {}, "Hour": {}}})

@@ -1,11 +1,11 @@
-"""The paper's equations as they stand: padded, tiled, concatenated, with automatic gradients. What the fast forms must agree with."""
+"""The paper's equations in their plain form: padded, tiled, concatenated, with automatic gradients. The fast forms must agree with them."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def dice(x, alpha, mask=None, epsilon=1e-8):
-    """Equation 9 in training: (…, D) with a mask (…) of the real positions, whose statistics count alone."""
+    """Equation 9 in training: (…, D) with a mask (…) of the positions that count in the statistics."""
     mask = tf.ones(tf.shape(x)[:-1], x.dtype) if mask is None else tf.cast(mask, x.dtype)
     weight, axes = mask[..., None], list(range(len(x.shape) - 1))
     mean = tf.reduce_sum(x * weight, axes) / tf.reduce_sum(weight)

@@ -1,4 +1,4 @@
-"""From raw impressions through Transform to the signatures of the SavedModel, on a case small enough to work out by hand."""
+"""From raw impressions through Transform to the signatures of the SavedModel, in a case small enough to compute by hand."""
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def test_a_negative_number_is_a_number(exported):
     assert abs(score(exported, rows) - score(exported, ROWS[:1])) > 1e-4
 
 
-def test_an_event_that_nothing_is_paired_with_has_the_missing_value(exported):
+def test_an_event_without_a_partner_gets_the_missing_value(exported):
     rows = [{**ROWS[2], "historical_category_ids": ["a", "c"]}, ROWS[0]]
     named = [{**ROWS[2], "historical_category_ids": ["a", "c", ""]}, ROWS[0]]
     np.testing.assert_allclose(score(exported, rows), score(exported, named), atol=1e-6)
@@ -148,7 +148,7 @@ def test_an_event_without_a_category_keeps_its_place(exported):
     np.testing.assert_allclose(exported.signatures["predict"](**raw_tensors(rows))["probability"], score(exported, rows), atol=1e-6)
 
 
-def test_labels_and_missing_optional_features_are_not_asked_for(exported):
+def test_labels_and_missing_optional_features_are_not_needed(exported):
     needed = {"user_id", "candidate_item_id", "candidate_category_id"}
     bare = [{name: value for name, value in row.items() if name in needed} for row in ROWS]
     assert np.isfinite(score(exported, bare)).all()
@@ -189,7 +189,7 @@ def test_rank_of_fewer_candidates_is_padded(exported):
     np.testing.assert_allclose(scores[1, 0], rank(exported, ROWS[1:2], [CANDIDATES[:1]])[0, 0], atol=1e-6)
 
 
-def test_rank_of_nobody_gives_no_scores(exported):
+def test_rank_of_no_users_gives_no_scores(exported):
     assert rank(exported, [], []).shape == (0, 1)
 
 
@@ -222,7 +222,7 @@ def test_explain_gives_the_weight_of_each_event(model, exported):
     np.testing.assert_allclose(outputs["probability"], score(exported, ROWS), atol=1e-6)
 
 
-def test_explain_shows_the_most_recent_events_and_pads_behind_them(exported):
+def test_explain_gives_the_most_recent_events_and_pads_after_them(exported):
     short = {**ROWS[2], "historical_item_ids": [7, 0], "historical_category_ids": ["a", "c"]}
     long = {**ROWS[2], "historical_item_ids": [3] * 50 + [7, 0, 3], "historical_category_ids": ["c"] * 50 + ["a", "c", "b"]}
     few, many, whole = explain(exported, [short, long, ROWS[2]])["clicks_attention"]
@@ -281,7 +281,7 @@ def test_every_attention_ranks_as_the_model_scores(settings, transform_output):
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), -float("inf"), 3e38])
-def test_no_number_drives_a_score_out_of_range(exported, price):
+def test_no_number_makes_a_score_overflow(exported, price):
     rows = [{**ROWS[0], "price": price}]
     missing = [{**ROWS[0], "price": None}]
     scores = score(exported, rows)

@@ -93,5 +93,5 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="momentum must be in"):
         Dice(momentum=1.0)
     for shape in ((None, None), (None, 3, 4)):
-        with pytest.raises(ValueError, match="takes real positions"):
+        with pytest.raises(ValueError, match="takes events without padding"):
             Dice().build(shape)

@@ -1,4 +1,4 @@
-"""Embedding tables: what is read, what the gradient holds, and mini-batch aware regularisation against the full sum."""
+"""Embedding tables: look-up, the rows of the gradient, and mini-batch aware regularisation against the full sum."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_regularisation_is_equation_7_on_the_rows_of_the_batch():
 
 
 def test_over_batches_of_one_impression_it_adds_up_to_the_full_sum():
-    """Equation 5: where each occurrence is in a batch of its own, Σ over the batches is λ‖W‖² (halved here) over the ids that occur."""
+    """Equation 5: if each occurrence is a batch, the sum over the batches is λ‖W‖² (halved here) over the ids that occur."""
     impressions = [np.array([1]), np.array([2]), np.array([1]), np.array([3]), np.array([1]), np.array([2])]
     table = make_table(regularization=LAMBDA)
     table.counts.assign(np.bincount(np.concatenate(impressions), minlength=6))

@@ -15,7 +15,7 @@ def make(kind, numbers=0, **features):
     model = make_model(
         DINConfig.model_validate({"features": {"context": context, **features}, "model": {"kind": kind, "hidden": [5]}}), SIZES
     )
-    for weight in model.trainable_weights:  # so that no part is zero
+    for weight in model.trainable_weights:  # so that no term is zero
         weight.assign(np.random.default_rng(len(weight.shape)).normal(scale=0.3, size=weight.shape))
     return model
 

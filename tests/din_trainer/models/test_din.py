@@ -1,4 +1,4 @@
-"""The network as a whole: shapes by hand, independence of batch mates, saving."""
+"""DIN as a whole: numbers of parameters, what a score depends on, saving."""
 
 from functools import cache
 
@@ -93,12 +93,12 @@ def test_reloads_to_the_same_scores(model, tmp_path):
 
 
 def test_each_sequence_has_an_attention_unit_and_padding_of_its_own(monkeypatch):
-    """Categories activated by themselves, not beside the items: an event of one sequence does not move the other's interest."""
+    """Categories form a sequence of their own here: an event of one sequence does not change the interest of the other."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
     model = make_model(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
     batch = make_batch(20)
-    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # of other lengths than the items'
+    batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # other lengths than those of the items
 
     read = []
     monkeypatch.setattr(MLP, "call", lambda self, x, training=False: read.append(np.asarray(x)) or x[:, 0])
@@ -116,7 +116,7 @@ def test_each_sequence_has_an_attention_unit_and_padding_of_its_own(monkeypatch)
 
 
 def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
-    """Against NumPy, event by event: two sequences of other lengths, gaps at the first one's events, weights normalised by softmax."""
+    """Against NumPy, event by event: two sequences of different lengths, time gaps in the first one, weights normalised by softmax."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
     features = {"behaviours": {"item": item, "category": category}, "time_gap": True}
@@ -164,14 +164,14 @@ def test_the_time_gap_moves_the_weight_of_its_event_alone():
     np.testing.assert_array_equal(moved, batch["historical_item_ids"][:, 0] > 0)
 
 
-def test_down_sampled_negatives_shift_the_logit_in_training_alone():
-    """With a share w of the negatives, the odds are 1/w times as high: log(1/w) more in logits (He et al., 2014)."""
+def test_down_sampled_negatives_shift_the_logit_only_in_training():
+    """With a share w of the negatives the odds are 1/w times as high, so the logits are log(1/w) higher (He et al., 2014)."""
     settings = {"model": {"dropout": 0.0, "activation": "relu"}, "training": {"negative_rate": 0.25}}
     model = make_model(DINConfig.model_validate(settings), SIZES)
     batch = make_batch(10)
     np.testing.assert_allclose(model(batch, training=True) - model(batch), np.log(4), rtol=1e-4)
 
 
-def test_a_vocabulary_without_size_is_named():
+def test_a_vocabulary_without_a_size_is_refused():
     with pytest.raises(ValueError, match="lacks user_id"):
         DIN(DINConfig(), {"item": 3, "category": 3})

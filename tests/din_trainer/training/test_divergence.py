@@ -42,7 +42,7 @@ def test_updates_that_are_too_large_are_found(tmp_path):
     model = make(regularization=1e38)
     for table in model.linear.tables.values():
         table.counts.assign(np.ones(table.size))
-    assert f"in epoch 2: {model.linear.tables['item'].embeddings.path} is not finite" in diverge(model, tmp_path)
+    assert f"in epoch 2: the weights {model.linear.tables['item'].embeddings.path} are not finite" in diverge(model, tmp_path)
 
 
 def test_an_epoch_ends_early(tmp_path):
@@ -57,7 +57,7 @@ def test_weights_that_no_batch_has_read_count(tmp_path):
     model = make()
     item = model.linear.tables["item"].embeddings
     item.assign(np.where(np.arange(30) == 0, np.inf, np.zeros(30))[:, None])  # the row of the padding
-    assert f"{item.path} is not finite" in diverge(model, tmp_path)
+    assert f"the weights {item.path} are not finite" in diverge(model, tmp_path)
 
 
 def test_validation_figures_that_are_not_finite_count(tmp_path):

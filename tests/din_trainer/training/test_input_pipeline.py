@@ -1,4 +1,4 @@
-"""Batches: nothing lost, order as promised."""
+"""Batches hold every example once, in the promised order."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_shuffles_anew_each_epoch_and_loses_nothing(files, deterministic):
 
 @pytest.mark.parametrize("negative_rate", [1.0, 0.4])
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_an_epoch_is_the_same_each_time_and_goes_on_where_it_was_left(many, deterministic, negative_rate):
+def test_an_epoch_is_the_same_each_time_and_continues_where_it_stopped(many, deterministic, negative_rate):
     def split():
         return Split([many], SPEC, 64, shuffle_seed=3, negative_rate=negative_rate, deterministic=deterministic)
 

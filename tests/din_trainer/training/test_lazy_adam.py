@@ -1,4 +1,4 @@
-"""LazyAdam against Adam worked out in NumPy and against Keras' own."""
+"""LazyAdam against Adam computed in NumPy, and against the Adam of Keras."""
 
 import keras
 import numpy as np
@@ -76,7 +76,7 @@ def test_clipping_goes_by_the_norm_of_all_gradients():
     np.testing.assert_allclose(seen[1], [6.0])
 
 
-def test_what_concerns_every_row_is_refused():
+def test_options_that_would_change_every_row_are_refused():
     with pytest.raises(ValueError, match=r"has no weight_decay; received weight_decay=0\.01"):
         LazyAdam(weight_decay=0.01)
 

@@ -1,4 +1,4 @@
-"""Files of embeddings that were learnt elsewhere."""
+"""Files of initial embeddings: what is read, and what is refused."""
 
 import subprocess
 import sys
@@ -31,16 +31,16 @@ BAD_ARRAYS = {
     "ids is not a file in the archive": {"vectors": VECTORS},
     "`vectors` is (3, 3), but 3 ids and dim = 2 need (3, 2): set dim to match": {"ids": np.arange(3), "vectors": np.zeros((3, 3))},
     "`vectors` is (3, 2), but 4 ids and dim = 2 need (4, 2)": {"ids": np.arange(4), "vectors": VECTORS},
-    "`vectors` holds values that are not finite": {"ids": np.arange(3), "vectors": np.full((3, 2), np.nan)},
-    "`ids` is int64 (3, 1), but one integer or text a vector is needed": {"ids": np.zeros((3, 1), int), "vectors": VECTORS},
-    "`ids` is float64 (3,), but one integer or text a vector is needed": {"ids": np.zeros(3), "vectors": VECTORS},
+    "`vectors` has values that are not finite": {"ids": np.arange(3), "vectors": np.full((3, 2), np.nan)},
+    "`ids` is int64 (3, 1), but each vector needs one integer or text": {"ids": np.zeros((3, 1), int), "vectors": VECTORS},
+    "`ids` is float64 (3,), but each vector needs one integer or text": {"ids": np.zeros(3), "vectors": VECTORS},
     "Object arrays cannot be loaded": {"ids": np.array([1, "a", None], dtype=object), "vectors": VECTORS},
     "could not convert string to float": {"ids": np.arange(3), "vectors": np.full((3, 2), "a")},
 }
 
 
 @pytest.mark.parametrize("message", BAD_ARRAYS)
-def test_bad_arrays_are_named(tmp_path, message):
+def test_bad_arrays_are_refused(tmp_path, message):
     file = tmp_path / "e.npz"
     np.savez(file, **BAD_ARRAYS[message])
     with pytest.raises(ValueError) as error:
@@ -70,7 +70,7 @@ BAD_FILES = {
 
 
 @pytest.mark.parametrize("kind", BAD_FILES)
-def test_what_is_no_npz_is_named(tmp_path, kind):
+def test_a_file_that_is_not_an_npz_is_refused(tmp_path, kind):
     file = tmp_path / "e.npz"
     BAD_FILES[kind](file)
     with pytest.raises(ValueError, match=r"e\.npz is no \.npz with `ids` and `vectors` \(.+\): write one with numpy\.savez"):

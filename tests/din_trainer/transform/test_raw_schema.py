@@ -1,4 +1,4 @@
-"""The schema follows from the features."""
+"""The schema that follows from a feature definition, as text."""
 
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2

@@ -1,4 +1,4 @@
-"""The vocabularies as tables, for serving: one a vocabulary, where Transform's graph has one for each use of it."""
+"""Looks up the ids of raw values in the exported model, with one table for each vocabulary. Transform's graph has one for each use."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from din_trainer.features import FeatureConfig, Vocabulary
 _KEY = {"int64": tf.int64, "bytes": tf.string}
 
 
-class Lookups(tf.Module):
-    """Raw values to ids from 1, as `din_trainer.transform.preprocessing` makes them.
+class VocabularyLookups(tf.Module):
+    """Turns raw values into ids from 1, as `din_trainer.transform.preprocessing` does.
 
     Args:
-        features: Whose vocabularies they are.
-        transform_output: Has their files.
+        features: The features whose vocabularies are used.
+        transform_output: Has the files of the vocabularies.
     """
 
     def __init__(self, features: FeatureConfig, transform_output: tft.TFTransformOutput):
@@ -24,7 +24,7 @@ class Lookups(tf.Module):
         self.tables = {name: _table(name, v, transform_output) for name, v in features.vocabularies.items()}
 
     def ids(self, feature: str, values: tf.Tensor) -> tf.Tensor:
-        """The ids of values of a raw feature, int64 of their shape."""
+        """Returns the ids of values of a raw feature: int64 in the shape of the values."""
         return self.tables[self._by_feature[feature]].lookup(values) + 1
 
 
