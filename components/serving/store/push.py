@@ -162,7 +162,7 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -
 
 
 def _remove_old(base: Path, keep: int, needed: Collection[int]) -> None:
-    """Removes versions, except needed ones, the newest good ones, and the newest that were rolled back: push must recognise their weights."""
+    """Removes all versions but the needed, the newest good, and the newest rolled-back ones, whose weights push must recognise."""
     versions, rolled_back = served_versions(base), read_rolled_back(base)
     good, bad = ([version for version in versions if (version in rolled_back) == is_bad] for is_bad in (False, True))
     for old in sorted(set(versions) - {*good[-keep:], *bad[-keep:], *needed}):
