@@ -70,3 +70,10 @@ def test_every_link_leads_somewhere(page):
 def test_a_name_that_does_not_exist_is_noticed():
     assert is_defined("components.verdict.Verdict") and is_defined("pipeline.dag")
     assert not is_defined("components.verdict.Judge") and not is_defined("pipeline.serving.client")
+
+
+def test_every_folder_of_the_packages_is_explained():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    folders = [init.parent for package in ("din_trainer", "components", "pipeline") for init in (ROOT / package).glob("*/__init__.py")]
+    assert len(folders) > 15
+    assert [folder.name for folder in folders if f"| `{folder.relative_to(ROOT)}/" not in text] == []
