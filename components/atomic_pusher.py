@@ -10,7 +10,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
-from components.base.pins import mark_not_pushed, mark_pushed
+from components.base.tfx_pins import mark_not_pushed, mark_pushed
 from components.serving.store.push import PushRefused, push
 from components.serving.store.versions import WARM_UP_FILE
 

@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from components.artifact_types import LOADING_FILE, SAMPLE_FILE, ScoredSample
-from components.base.pins import write_infra_blessing
+from components.base.tfx_pins import write_infra_blessing
 from components.serving.gate.examine_export import Settings, examine, read_sample
 from components.serving.gate.refused import Refused
 from components.serving.store.versions import WARM_UP_FILE

@@ -14,7 +14,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifact_types import INTERVALS_FILE, LOADING_FILE, SAMENESS_FILE, ConfidenceIntervals, ScoredSample
-from components.base.pins import is_infra_blessed, write_model_blessing
+from components.base.tfx_pins import is_infra_blessed, write_model_blessing
 from components.evaluation.judge_thresholds import Metrics, Rule, explain_refusal, join, judge
 from components.evaluation.slices import slice_text
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from din_trainer.config import TrainingConfig
-from din_trainer.errors import TrainingDiverged
+from din_trainer.training_errors import TrainingDiverged
 
 
 def diverged(reason: str, epoch: int, settings: TrainingConfig) -> TrainingDiverged:

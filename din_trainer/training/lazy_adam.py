@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from din_trainer.pins import adam_moments
+from din_trainer.keras_pins import adam_moments
 
 
 def _with_unique_rows(gradient: Any) -> Any:

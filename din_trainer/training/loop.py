@@ -10,13 +10,13 @@ import keras
 import tensorflow as tf
 
 from din_trainer.config import TrainingConfig
-from din_trainer.errors import TrainingDiverged
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.checkpoints import Checkpoints, SaveOften
 from din_trainer.training.compile_model import compile_model
 from din_trainer.training.divergence import DivergenceCheck
 from din_trainer.training.progress_log import ProgressLog, progress
 from din_trainer.training.validation import Validation
+from din_trainer.training_errors import TrainingDiverged
 
 _CHECKPOINT_SECONDS = 60.0
 

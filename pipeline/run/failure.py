@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
-from din_trainer.errors import TrainingDiverged
+from din_trainer.training_errors import TrainingDiverged
 from pipeline.records.summary import Status
 
 _BAD_INPUT = 2

@@ -9,7 +9,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.base.errors import causes
-from components.base.pins import node_event, substitute_run_id
+from components.base.tfx_pins import node_event, substitute_run_id
 
 
 class Listener(Protocol):

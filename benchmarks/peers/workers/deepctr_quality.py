@@ -71,20 +71,20 @@ def logits_of(din: Any, inputs: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def keep_best(epoch: Callable[[], float], weights: Callable[[], Any], epochs: int, patience: int) -> tuple[Any, list[float]]:
-    """Trains until `patience` epochs brought no better validation AUC, at most `epochs` epochs.
+    """Trains until `patience` epochs in a row brought no better validation AUC, at most `epochs` epochs.
 
     Args:
         epoch: Trains one epoch and returns the validation AUC.
         weights: Returns the current weights.
         epochs: The largest number of epochs.
-        patience: The number of epochs without a better AUC; 0 counts as 1.
+        patience: The number of epochs without a better AUC; 0 never stops early.
 
     Returns:
         The weights of the best epoch (the first of equal ones), and the AUC of each epoch.
     """
     aucs: list[float] = []
     best, best_epoch = None, 0
-    while len(aucs) < epochs and len(aucs) - best_epoch < max(patience, 1):
+    while len(aucs) < epochs and (patience == 0 or len(aucs) - best_epoch < patience):
         auc = epoch()
         if auc > max(aucs, default=-1.0):
             best, best_epoch = weights(), len(aucs) + 1

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from components.base.pins import unbatch_stage_name
+from components.base.tfx_pins import unbatch_stage_name
 from components.evaluation.tfma.group_by_user import group_by_user_extractor
 from din_trainer.features import REQUEST_ID, USER_ID
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.base.pins import read_meta_graph
+from components.base.tfx_pins import read_meta_graph
 from components.serving.model.model_errors import LoadError, one_line
 
 

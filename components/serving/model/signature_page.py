@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.base.pins import read_meta_graph
+from components.base.tfx_pins import read_meta_graph
 from components.serving.model.exported_features import read_features
 from components.serving.model.impression_tensors import Impression, json_instances, predict_tensors, rank_tensors
 from din_trainer.config import ORIGIN_FILE

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base.atomic_files import write_durably
-from components.base.pins import read_meta_graph
+from components.base.tfx_pins import read_meta_graph
 from components.serving.store.versions import WARM_UP_FILE
 
 DIGEST_FILE = "model_digest"  # in the folder of a version, where TF Serving ignores it

@@ -93,7 +93,7 @@ def test_inputs_are_the_columns_by_the_peer_s_names(worker):
         ([0.6, 0.7, 0.65, 0.9], 4, 2, 4, 4),
         ([0.6, 0.7, 0.8], 2, 1, 2, 2),
         ([0.6, 0.6, 0.7], 3, 1, 2, 1),  # equal is not better
-        ([0.6, 0.5], 2, 0, 2, 1),
+        ([0.6, 0.5, 0.4], 3, 0, 3, 1),  # never stops early
     ],
 )
 def test_it_stops_and_keeps_the_best_epoch_as_our_training_does(worker, aucs, epochs, patience, trained, best):

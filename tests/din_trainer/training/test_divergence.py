@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from din_trainer.config import DINConfig
-from din_trainer.errors import TrainingDiverged
 from din_trainer.models.make_model import make_model
 from din_trainer.training.loop import train
+from din_trainer.training_errors import TrainingDiverged
 from tests.din_trainer.batches import SIZES, make_dataset
 
 ROWS = 64 * 70  # 70 batches an epoch: two calls of 32 steps and one of 6

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from components.base.errors import InputError
-from din_trainer.errors import TrainingDiverged
+from din_trainer.training_errors import TrainingDiverged
 from pipeline.configuration.load_config import load_config
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder

@@ -6,7 +6,7 @@ import pytest
 
 from components.base.errors import DataError, InputError
 from components.data_gate import DataRefused
-from din_trainer.errors import TrainingDiverged
+from din_trainer.training_errors import TrainingDiverged
 from pipeline.records.summary import Summary
 from pipeline.run.failure import explain_failure
 

@@ -1,10 +1,10 @@
-"""Each pin against the installed Keras: what fails here after an upgrade must be fixed in `din_trainer/pins.py` or in LazyAdam."""
+"""Each pin against the installed Keras: what fails here after an upgrade must be fixed in `din_trainer/keras_pins.py` or in LazyAdam."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from din_trainer import pins
+from din_trainer import keras_pins
 from din_trainer.training.lazy_adam import LazyAdam
 
 
@@ -15,7 +15,7 @@ def test_adam_keeps_two_moments_of_each_variable():
     gradients = [np.full((2, 3), 2.0, np.float32), np.full(4, 3.0, np.float32)]
     adam.apply([tf.constant(gradient) for gradient in gradients], [first, second])
     for variable, gradient in zip((first, second), gradients, strict=True):
-        m, v = pins.adam_moments(adam, variable)
+        m, v = keras_pins.adam_moments(adam, variable)
         np.testing.assert_allclose(m, 0.1 * gradient, rtol=1e-5)
         np.testing.assert_allclose(v, 0.01 * gradient**2, rtol=1e-5)
 

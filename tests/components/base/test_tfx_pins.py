@@ -1,4 +1,4 @@
-"""Tests each pin with the installed libraries. If one fails after an upgrade, fix it in `components/base/pins.py`."""
+"""Tests each pin with the installed libraries. If one fails after an upgrade, fix it in `components/base/tfx_pins.py`."""
 
 import logging
 
@@ -11,7 +11,7 @@ from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 
-from components.base import pins
+from components.base import tfx_pins
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def logged(tmp_path_factory):
     node = Importer(source_uri=str(folder), artifact_type=standard_artifacts.Model).with_id("Only")
     metadata = sqlite_metadata_connection_config(str(folder / "metadata.sqlite"))
     ir = compiler.Compiler().compile(Pipeline("one", str(folder), components=[node], metadata_connection_config=metadata))
-    pins.substitute_run_id(ir, "the-run")
+    tfx_pins.substitute_run_id(ir, "the-run")
     records = []
     handler = logging.Handler(logging.INFO)
     handler.emit = records.append
@@ -38,7 +38,7 @@ def logged(tmp_path_factory):
 
 
 def test_node_events_are_read_from_the_runner_s_log(logged):
-    events = [event for record in logged[1] if (event := pins.node_event(record))]
+    events = [event for record in logged[1] if (event := tfx_pins.node_event(record))]
     assert events == [("start", "Only"), ("finish", "Only")]
 
 
@@ -49,7 +49,7 @@ def test_the_message_of_a_cached_node_is_one_that_tfx_logs():
 
     assert "A cached execution %d is used." in Path(launcher.__file__).read_text()
     record = logging.LogRecord("absl", logging.INFO, "", 0, "A cached execution %d is used.", (7,), None)
-    assert pins.node_event(record) == ("cached", "")
+    assert tfx_pins.node_event(record) == ("cached", "")
 
 
 def test_the_run_id_is_substituted(logged):
@@ -61,9 +61,9 @@ def test_pusher_reads_our_blessings(tmp_path, blessed):
     infra, model_blessing, model = standard_artifacts.InfraBlessing(), standard_artifacts.ModelBlessing(), standard_artifacts.Model()
     infra.uri = model_blessing.uri = str(tmp_path)
     model.id, model.uri = 3, "/model"
-    pins.write_infra_blessing(infra, blessed)
-    pins.write_model_blessing(model_blessing, model, blessed)
-    assert pins.is_infra_blessed(infra) is blessed
+    tfx_pins.write_infra_blessing(infra, blessed)
+    tfx_pins.write_model_blessing(model_blessing, model, blessed)
+    assert tfx_pins.is_infra_blessed(infra) is blessed
     executor = pusher.Executor()
     assert executor.CheckBlessing({"model": [model], "model_blessing": [model_blessing]}) is blessed
     assert executor.CheckBlessing({"model": [model], "infra_blessing": [infra]}) is blessed
@@ -71,11 +71,11 @@ def test_pusher_reads_our_blessings(tmp_path, blessed):
 
 def test_pushed_models_are_marked():
     pushed = standard_artifacts.PushedModel()
-    pins.mark_pushed(pusher.Executor(), pushed, "/serving/demo/7", 7)
+    tfx_pins.mark_pushed(pusher.Executor(), pushed, "/serving/demo/7", 7)
     assert pushed.get_int_custom_property("pushed") == 1
     assert pushed.get_string_custom_property("pushed_version") == "7"
     assert pushed.get_string_custom_property("pushed_destination") == "/serving/demo/7"
-    pins.mark_not_pushed(pusher.Executor(), pushed)
+    tfx_pins.mark_not_pushed(pusher.Executor(), pushed)
     assert pushed.get_int_custom_property("pushed") == 0
 
 
@@ -83,7 +83,7 @@ def test_tfma_has_the_stage_that_we_replace():
     import tensorflow_model_analysis as tfma
 
     stages = {extractor.stage_name for extractor in tfma.default_extractors(eval_config=tfma.EvalConfig())}
-    assert pins.unbatch_stage_name() in stages
+    assert tfx_pins.unbatch_stage_name() in stages
 
 
 def test_signatures_are_read_without_loading(tmp_path):
@@ -92,6 +92,6 @@ def test_signatures_are_read_without_loading(tmp_path):
     module = tf.Module()
     module.double = tf.function(lambda x: {"y": 2 * x}, input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     tf.saved_model.save(module, str(tmp_path / "model"), signatures={"double": module.double})
-    assert set(pins.read_meta_graph(tmp_path / "model").signature_def["double"].inputs) == {"x"}
+    assert set(tfx_pins.read_meta_graph(tmp_path / "model").signature_def["double"].inputs) == {"x"}
     with pytest.raises(OSError):
-        pins.read_meta_graph(tmp_path / "nothing")
+        tfx_pins.read_meta_graph(tmp_path / "nothing")

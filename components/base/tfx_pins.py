@@ -1,6 +1,6 @@
 """All uses of private APIs and log texts of TFX, TFMA and TensorFlow. After an upgrade of these libraries, look here first.
 
-Each function has its own test in `tests/components/base/test_pins.py`. Private APIs of Keras are used in `din_trainer/pins.py` only.
+Each function has its own test in `tests/components/base/test_tfx_pins.py`. Those of Keras are in `din_trainer/keras_pins.py`.
 The functions import the libraries themselves, because some callers must start without them.
 """
 

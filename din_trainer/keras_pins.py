@@ -1,7 +1,7 @@
 """Everything that `din_trainer` uses of Keras although it is no public API: after an upgrade, look here first.
 
-`tests/din_trainer/test_pins.py` checks each use against the installed Keras. One more use cannot stand here: `LazyAdam` overrides Keras'
-private method `_clip_gradients`; a test shows that Keras calls it.
+`tests/din_trainer/test_keras_pins.py` checks each use against the installed Keras. One more use cannot stand here: `LazyAdam` overrides
+Keras' private method `_clip_gradients`; a test shows that Keras calls it.
 """
 
 from typing import Any
