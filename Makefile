@@ -1,4 +1,4 @@
-# Every target sets up first, if that is needed: .venv from uv.lock, by deploy/setup.sh. Nothing is installed into the system.
+# Every target runs deploy/setup.sh first, which makes .venv from uv.lock if needed. Nothing is installed into the system.
 IN_PARALLEL = -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
 .PHONY: help setup run test unit lint format cli-docs clean clean-all
@@ -6,7 +6,7 @@ IN_PARALLEL = -n 2 --dist loadgroup
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: ## Make .venv (other targets do this by themselves)
+setup: ## Make .venv (the other targets do this too)
 	@deploy/setup.sh
 
 run: setup ## Train, evaluate and push a DIN on synthetic impressions (the demo configuration)

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Makes .venv from uv.lock with what the machine has, without root. Every make target calls it; with nothing to do it is over in
+# Makes .venv from uv.lock with what the machine has, without root. Every make target calls it. If there is nothing to do, it ends in
 # milliseconds. Nothing outside this folder changes: `make clean-all` (rm -rf .venv .runtime) removes every trace.
 #
 #   * Python: $DIN_PYTHON, else the one .venv was made from, else the first 3.11, 3.12 or 3.13 found. None is downloaded.
-#   * uv: yours if it is on PATH and new enough, else put into .runtime by pip (Debian's own wheel of pip where none is installed).
+#   * uv: yours if it is on PATH and new enough, else pip installs it into .runtime (with Debian's own wheel of pip if there is no pip).
 #   * glibc: ml-metadata 1.21 and tensorflow-data-validation 1.21 need >= 2.39 (Debian 13, Ubuntu 24.04). On an older Debian the
 #     next release's libc6, libstdc++6 and libgcc-s1 are unpacked from apt's signed packages into .runtime, and .venv/bin/python
-#     alone (and so whatever starts through sys.executable) is pointed at them.
+#     alone (and the processes that it starts through sys.executable) uses them.
 #
-# It may be killed anywhere: what lies in .runtime is made under another name and then renamed, and a .venv without its stamp,
-# which is written last and taken away first, is made afresh.
+# It can be killed at any moment: everything in .runtime is made under another name and then renamed. The stamp of .venv is
+# written last and removed first, and a .venv without a stamp is made again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -73,7 +73,7 @@ rm -rf "$TMPDIR"
 mkdir "$TMPDIR"
 trap 'say "stopped before the end; the next call takes it up again. If it fails at the same place, see the message above, $CONTAINER."' EXIT
 
-# Unpacks the packages $3… of Debian release $2 (empty: the machine's own sources) into .runtime/$1, by apt with state of its own.
+# Unpacks the packages $3… of Debian release $2 (empty: the machine's own sources) into .runtime/$1, by apt, with its state in .runtime.
 unpack_debs() {
   local into=$RUNTIME/$1 release=$2 work=$RUNTIME/apt mirror deb
   shift 2

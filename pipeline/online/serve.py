@@ -27,7 +27,7 @@ def serve(folder: Path, rest_port: int, grpc_port: int, stand_in: bool, say: Say
         say: Called with one line for each message to the user, such as the URLs.
 
     Raises:
-        InputError: The folder has nothing to serve, a port is taken, or TF Serving ends by itself.
+        InputError: The folder has nothing to serve, a port is taken, or TF Serving stops unexpectedly.
     """
     served = read_models_config(folder)
     if served is None:
@@ -76,4 +76,4 @@ def _free_port(option: str, port: int, host: str) -> int:
             return listener.getsockname()[1]
     except (OSError, OverflowError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        raise InputError(f"port {port} cannot be had ({reason}): choose another with {option}, or 0 for any free one.") from error
+        raise InputError(f"port {port} is not available ({reason}): choose another with {option}, or 0 for any free one.") from error

@@ -69,7 +69,7 @@ def serve_process(
         stop: Ends the server.
 
     Raises:
-        InputError: TF Serving ended by itself.
+        InputError: TF Serving stopped unexpectedly.
     """
     folder = folder.absolute()
     with tempfile.TemporaryDirectory(prefix="din-serve-") as aside:
@@ -92,7 +92,7 @@ def serve_process(
                 follower.follow()
             if not stop.is_set():
                 raise InputError(
-                    f"{image or BINARY} ended by itself, with status {process.returncode}: {LOG_FILE} in the workspace says why."
+                    f"{image or BINARY} stopped unexpectedly, with status {process.returncode}: {LOG_FILE} in the workspace says why."
                 )
         finally:
             _end(process)

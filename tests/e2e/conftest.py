@@ -50,7 +50,7 @@ def run(workspace: Path, data: Path | None = None, settings: tuple[str, ...] = (
 def interrupt(workspace: Path, data: Path) -> Result:
     """Ctrl-C in a run that trains for what would be hours.
 
-    The child gets SIGINT's default back: whoever starts pytest in the background of a shell has SIGINT ignored, and children inherit that.
+    SIGINT's default is restored in the child: a shell starts background jobs with SIGINT ignored, and children inherit that.
     """
     endless = ["training.epochs=100000", "training.patience=100000"]
     command = [DIN, "run", "--data", data, "--workspace", workspace, *(f"--set={setting}" for setting in [*TINY, *endless])]

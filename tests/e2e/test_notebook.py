@@ -1,4 +1,4 @@
-"""`docs/inspect.ipynb`, executed as whoever opens it would."""
+"""`docs/inspect.ipynb`, executed as its readers do it."""
 
 import json
 

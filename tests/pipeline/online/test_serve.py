@@ -92,14 +92,14 @@ def test_the_binary_is_started_on_what_is_pushed_and_ended(folder, on_path, tmp_
 
 def test_a_binary_that_ends_by_itself_is_reported(folder, on_path):
     on_path("tensorflow_model_server", "exit 7")
-    with pytest.raises(InputError, match="tensorflow_model_server ended by itself, with status 7"):
+    with pytest.raises(InputError, match="tensorflow_model_server stopped unexpectedly, with status 7"):
         serve(folder, 0, 0, False, print)
 
 
 def test_a_local_image_is_run_with_ports_on_loopback_and_the_folder_read_only(folder, on_path, tmp_path):
     listed = 'if [ "$1 $2" = "image ls" ]; then echo "tensorflow/serving:<none>"; echo tensorflow/serving:2.19.1; exit 0; fi'
     on_path("docker", f"{listed}\n{recording(tmp_path / 'started', 'exit 7')}")
-    with pytest.raises(InputError, match=r"tensorflow/serving:2\.19\.1 ended by itself, with status 7"):
+    with pytest.raises(InputError, match=r"tensorflow/serving:2\.19\.1 stopped unexpectedly, with status 7"):
         serve(folder, 0, 0, False, print)
     _, words, model = recorded(tmp_path / "started")
     ports, config = [flag(words, "rest_api_port"), flag(words, "port")], Path(flag(words, "model_config_file"))
@@ -140,7 +140,7 @@ def test_a_port_that_is_taken_is_an_input_error(folder, on_path, capfd, binary, 
         ports[option] = str(listener.getsockname()[1])
         words = [word for pair in ports.items() for word in pair]
         assert main(["serve", "--workspace", str(folder.parents[1]), *words]) == 2
-    assert f"port {ports[option]} cannot be had (Address already in use): choose another with {option}" in capfd.readouterr().err
+    assert f"port {ports[option]} is not available (Address already in use): choose another with {option}" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
