@@ -1,5 +1,5 @@
 # Every target runs deploy/setup.sh first, which makes .venv from uv.lock if needed. Nothing is installed into the system.
-IN_PARALLEL = -n 2 --dist loadgroup
+IN_PARALLEL = -n 2 --dist loadscope
 .DEFAULT_GOAL := help
 .PHONY: help setup run test unit lint format cli-docs clean clean-all
 

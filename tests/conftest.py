@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,20 +13,24 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("DIN_SHARED", ROOT.parent / "shared"))
 
 
-def _group(item: pytest.Item) -> str:
-    """Tests of one group run in one process of pytest-xdist, one after the other, so that they share fixtures."""
-    if "e2e" in item.path.parts and "runs" in item.fixturenames:
-        return "e2e runs"
-    if "small_export" in item.fixturenames:
-        return "small export"
-    return str(item.path)
+class BySharedFixtures(LoadScopeScheduling):
+    """Gives a process of pytest-xdist whole files, and all files that share an expensive fixture, so that it is made once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        text = (ROOT / file).read_text(encoding="utf-8")
+        if file.startswith("tests/e2e/") and "(runs" in text:
+            return "runs"
+        return "small_export" if "small_export" in text else file
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySharedFixtures:
+    return BySharedFixtures(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups the tests, and begins with the longest: whole pipelines. Among those, what changes the shared workspace comes last."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """Begins with the longest tests: whole pipelines. Among those, what changes the shared workspace comes last."""
     items.sort(
         key=lambda item: (
             "e2e" not in item.path.parts,
