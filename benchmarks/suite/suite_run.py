@@ -20,8 +20,8 @@ from benchmarks.suite.train_missing import SuiteWork
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
+from pipeline.run.check_environment import check_embeddings
 from pipeline.run.execution import LOG_FILE
-from pipeline.run.preflight import check_embeddings
 from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files

@@ -13,7 +13,7 @@ from din_trainer.features import REQUEST_ID, FeatureConfig
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import split_files
-from pipeline.run.data_check import DataFacts
+from pipeline.run.check_impressions import DataFacts
 
 
 def read_schema(file: Path) -> schema_pb2.Schema:

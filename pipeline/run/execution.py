@@ -18,9 +18,9 @@ from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, read_oracle
 from pipeline.records.summary import Summary, read_summaries
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
-from pipeline.run.data_check import DataFacts, check_data
+from pipeline.run.check_environment import check_embeddings, check_gate
+from pipeline.run.check_impressions import DataFacts, check_data
 from pipeline.run.failure import explain_failure
-from pipeline.run.preflight import check_embeddings, check_gate
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds

@@ -7,7 +7,7 @@ from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.dag import Places
 from pipeline.records.metadata_store import METADATA_FILE
 from pipeline.run.baseline import link_baseline, stable_version
-from pipeline.run.data_check import DataFacts
+from pipeline.run.check_impressions import DataFacts
 from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from components.base.errors import InputError
-from pipeline.run.preflight import check_workspace
+from pipeline.run.check_environment import check_workspace
 
 
 @contextlib.contextmanager

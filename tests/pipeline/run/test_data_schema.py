@@ -6,7 +6,7 @@ from google.protobuf import text_format
 from components.base.errors import InputError
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.load_config import load_config
-from pipeline.run.data_check import DataFacts, check_data
+from pipeline.run.check_impressions import DataFacts, check_data
 from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
 from tests.sample_data import make_impressions, write_dataset
 

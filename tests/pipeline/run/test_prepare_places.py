@@ -9,7 +9,7 @@ from components.base.errors import InputError
 from components.serving.store.versions import write_rolled_back
 from pipeline.configuration.load_config import load_config
 from pipeline.dag import create_pipeline
-from pipeline.run.data_check import DataFacts
+from pipeline.run.check_impressions import DataFacts
 from pipeline.run.prepare_places import prepare_places
 from tests.pipeline.run.served_versions import label, serve
 

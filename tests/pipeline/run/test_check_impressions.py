@@ -8,8 +8,8 @@ import pytest
 from components.base.errors import InputError
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
-from pipeline.run.data_check import check_data
-from pipeline.run.preflight import check_embeddings, check_workspace
+from pipeline.run.check_environment import check_embeddings, check_workspace
+from pipeline.run.check_impressions import check_data
 from tests.sample_data import make_impressions, write_dataset
 
 FEATURES = FeatureConfig()

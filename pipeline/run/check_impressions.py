@@ -16,7 +16,7 @@ from components.base.errors import DataError
 from components.base.tfrecord import read_batches
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
-from pipeline.run.preflight import check_is_no_pattern
+from pipeline.run.check_environment import check_is_no_pattern
 
 
 class DataFacts(NamedTuple):
