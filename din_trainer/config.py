@@ -1,8 +1,8 @@
 """The configuration of the model and its training. Every default is written here and nowhere else."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from din_trainer.features import FeatureConfig, Frozen
 
@@ -17,17 +17,20 @@ CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed tr
 ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: its DINConfig (`config`) and the source fingerprint (`source`)
 
 
+LayerSizes = tuple[Annotated[int, Field(ge=1, le=65_536)], ...]
+
+
 class ModelConfig(Frozen):
     """The network. The default sizes are those of the notebook that this project started from."""
 
     kind: Literal["lr", "base", "wide_deep", "pnn", "deepfm", "din"] = Field("din", description="DIN, or a base model of the paper.")
     history: bool = Field(True, description="False: the same model without behaviour sequences.")
-    attention_hidden: tuple[PositiveInt, ...] = Field((80, 40), min_length=1)
+    attention_hidden: LayerSizes = Field((80, 40), min_length=1, max_length=100)
     attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
-    hidden: tuple[PositiveInt, ...] = (128, 64, 32)
+    hidden: LayerSizes = Field((128, 64, 32), max_length=100)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)
-    embedding_scale: float = Field(0.05, gt=0, description="Embeddings start from random numbers between ± this.")
+    embedding_scale: float = Field(0.05, gt=0, le=100, description="Embeddings start from random numbers between ± this.")
 
 
 class ScheduleConfig(Frozen):
@@ -36,9 +39,9 @@ class ScheduleConfig(Frozen):
     kind: Literal["constant", "cosine", "exponential"] = Field(
         "constant", description="cosine: falls to 0; exponential: times `rate` every `steps`."
     )
-    steps: int = Field(10_000, ge=1, description="Steps of the decay, after the warm-up.")
+    steps: int = Field(10_000, ge=1, le=10**9, description="Steps of the decay, after the warm-up.")
     rate: float = Field(0.1, gt=0, lt=1, description="Factor of the exponential decay.")
-    warmup_steps: int = Field(0, ge=0, description="Steps in which the rate rises from 0 before the cosine decay.")
+    warmup_steps: int = Field(0, ge=0, le=10**9, description="Steps in which the rate rises from 0 before the cosine decay.")
 
     @model_validator(mode="after")
     def _check(self) -> "ScheduleConfig":
@@ -50,15 +53,19 @@ class ScheduleConfig(Frozen):
 class TrainingConfig(Frozen):
     """How the network is trained."""
 
-    batch_size: int = Field(256, ge=1)
-    epochs: int = Field(5, ge=1)
+    batch_size: int = Field(256, ge=1, le=10**6)
+    epochs: int = Field(5, ge=1, le=10_000)
     optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's; its cost grows with the tables.")
     learning_rate: float = Field(1e-3, gt=0, le=1)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
-    clip_norm: float | None = Field(None, gt=0, description="Largest norm of all gradients together; larger ones are scaled down to it.")
-    regularization: float = Field(0.0, ge=0, description="λ of the mini-batch aware regularisation.")
-    negative_rate: float = Field(1.0, gt=0, le=1, description="Share of the negatives used in training; probabilities stay calibrated.")
-    patience: int = Field(1, ge=0, description="Training stops after this many epochs in a row without a better validation AUC; 0: never.")
+    clip_norm: float | None = Field(
+        None, gt=0, le=1e6, description="Largest norm of all gradients together; larger ones are scaled down."
+    )
+    regularization: float = Field(0.0, ge=0, le=1000, description="λ of the mini-batch aware regularisation.")
+    negative_rate: float = Field(1.0, ge=1e-6, le=1, description="Share of the negatives used in training; probabilities stay calibrated.")
+    patience: int = Field(
+        1, ge=0, le=10_000, description="Training stops after this many epochs without a better validation AUC; 0: never."
+    )
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="The same seed gives bit-equal weights; training is slower.")
 

@@ -17,9 +17,9 @@ follow from it, so that adding a feature is one edit:
 """
 
 import re
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 LABEL = "label"
 USER_ID = "user_id"
@@ -29,27 +29,39 @@ HISTORICAL_TIMESTAMPS = "historical_timestamps"
 TIME_GAPS = "historical_time_gaps"  # after Transform: the time from each event to the impression
 SAMPLE_WEIGHT = "sample_weight"  # after Transform: the weight of the impression in the loss
 
+EXAMPLES = "examples"  # the input of the signatures that read tf.Examples
+LONGEST_HISTORY = 100_000  # events
+
 PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids come after them.
 
-_NAME = "[A-Za-z][A-Za-z0-9_]*"  # TensorFlow changes other names of a signature's inputs
+_NAME = "[A-Za-z][A-Za-z0-9_]{0,99}"  # TensorFlow changes other names of a signature's inputs
 
 DType = Literal["int64", "bytes", "float"]
 Role = Literal["user", "candidate", "behaviour", "context"]
 
 
 class Frozen(BaseModel):
-    """A configuration that refuses unknown keys and cannot be changed."""
+    """A configuration that refuses unknown keys, infinite numbers and truth values as numbers, and cannot be changed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """Without this, `epochs = true` would mean one epoch."""
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if cls.model_fields[info.field_name or ""].annotation is not bool and any(isinstance(part, bool) for part in values):
+            raise ValueError("it must not be true or false")
+        return value
 
 
 class Vocabulary(Frozen):
     """How the values of a categorical feature become embedding rows."""
 
     dtype: Literal["int64", "bytes"] = "int64"
-    dim: int = Field(16, ge=1, description="Embedding size.")
-    min_count: int = Field(1, ge=1, description="Values seen less often in train/ are out of vocabulary.")
-    oov_buckets: int = Field(1, ge=1, description="Embedding rows shared by all out-of-vocabulary values.")
+    dim: int = Field(16, ge=1, le=4096, description="Embedding size.")
+    min_count: int = Field(1, ge=1, le=10**9, description="Values seen less often in train/ are out of vocabulary.")
+    oov_buckets: int = Field(1, ge=1, le=10**7, description="Embedding rows shared by all out-of-vocabulary values.")
     embeddings: str = Field("", description="An .npz file with `ids` and `vectors`: initial embeddings by raw id.")
     trainable: bool = Field(True, description="Whether training changes the embeddings.")
 
@@ -69,7 +81,7 @@ class Behaviour(Vocabulary):
 
     candidate: str
     history: str
-    sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]+$", description="Behaviours with the same name form one sequence.")
+    sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]{1,100}$", description="Behaviours with the same name form one sequence.")
     vocabulary: str = Field("", description="The name of another behaviour whose vocabulary and embedding table are used.")
 
     @model_validator(mode="after")
@@ -124,7 +136,7 @@ class FeatureConfig(Frozen):
         context: Features of the impression's context, by raw feature name.
     """
 
-    history_length: int = Field(10, ge=1)
+    history_length: int = Field(10, ge=1, le=LONGEST_HISTORY)
     time_gap: bool = False
     weight: str = ""
     behaviours: dict[str, Behaviour] = Field(default_factory=_default_behaviours, min_length=1)
@@ -143,14 +155,14 @@ class FeatureConfig(Frozen):
         names = [column.name for column in self.columns] + [self.weight] * bool(self.weight)
         for name in names:
             if not re.fullmatch(_NAME, name) or name == "self":
-                raise ValueError(f"feature {name!r} cannot be an input of a signature: use letters, digits and _, a letter first")
+                raise ValueError(f"feature {name!r} cannot be an input of a signature: use up to 100 letters, digits and _, a letter first")
         folded = [name.lower() for name in names]
         same_but_case = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
         if same_but_case:
             raise ValueError(
                 f"features {', '.join(map(repr, same_but_case))} differ only in case, which inputs of a signature must not: rename one"
             )
-        reserved = ({LABEL, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
+        reserved = ({LABEL, EXAMPLES, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
         twice = sorted({name for name in names if names.count(name) > 1} | reserved)
         if twice:
             raise ValueError(f"feature {', '.join(map(repr, twice))} is declared twice or reserved")

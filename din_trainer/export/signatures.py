@@ -28,14 +28,14 @@ import tensorflow_transform as tft
 
 from din_trainer.export.fold_dice import fold
 from din_trainer.export.request_reader import DTYPES, Reader, is_number
-from din_trainer.features import TIME_GAPS, FeatureConfig
+from din_trainer.features import EXAMPLES, TIME_GAPS, FeatureConfig
 from din_trainer.models.din import DIN
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.models.ranking_model import RankingModel
 
 PROBABILITY = "probability"
 
-_EXAMPLES = [tf.TensorSpec([None], tf.string, name="examples")]
+_EXAMPLES = [tf.TensorSpec([None], tf.string, name=EXAMPLES)]
 _NUMBER = {"int64": tf.float64, "float": tf.float32}
 
 

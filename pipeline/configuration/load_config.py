@@ -1,8 +1,10 @@
 """Reads a configuration from `default.toml`, a named or given TOML file that overrides it, and `--set key=value`, which overrides both."""
 
+import contextlib
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -44,10 +46,10 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {setting!r} is not of the form key=value: write, for example, --set training.epochs=3.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
+    value: Any = text
+    if "\n" not in text:  # a second line could set another key
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            value = tomllib.loads(f"value = {text}")["value"]
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return value
@@ -122,6 +124,35 @@ def parse_section(section: type[T], values: dict[str, Any], source: str) -> T:
         raise _explain(error, section, source) from error
 
 
+def _joined(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    raw: dict[str, Any] = reduce(_merge, layers, dict[str, Any]())
+    if isinstance(raw.get("features"), dict):
+        raw["features"] = _without_removed(raw["features"])
+    return raw
+
+
+def _value_at(layer: Any, path: tuple[Any, ...]) -> Any:
+    """The value of a key in a layer; the value around it if that is no table; None if the layer does not set it."""
+    for part in path:
+        if not isinstance(layer, Mapping):
+            return layer
+        layer = layer.get(part)
+    return layer
+
+
+def _blamed(error: ValidationError, files: Iterable[Mapping[str, Any]], settings: dict[str, dict[str, Any]]) -> list[str]:
+    """Returns the `--set` options that caused an error; none if the files are wrong without them."""
+    path = error.errors()[0]["loc"]
+    touching = {option: value for option, layer in settings.items() if (value := _value_at(layer, path)) is not None}
+    if direct := [option for option, value in touching.items() if not isinstance(value, Mapping)]:
+        return direct[-1:]
+    try:
+        PipelineConfig.model_validate(_joined(files))
+    except ValidationError:
+        return []
+    return list(touching or settings)
+
+
 def load_config(source: str | None = None, settings: Iterable[str] = ()) -> PipelineConfig:
     """Reads and checks a configuration.
 
@@ -132,9 +163,9 @@ def load_config(source: str | None = None, settings: Iterable[str] = ()) -> Pipe
     Raises:
         InputError: There is no such configuration, a key is unknown (the message suggests the nearest known one) or a value is wrong.
     """
-    raw = DINConfig().model_dump(mode="python")
-    for layer in (_read_toml("default"), _read_toml(source) if source else {}, *map(_parse_setting, settings)):
-        raw = _merge(raw, layer)
-    if isinstance(raw.get("features"), dict):
-        raw["features"] = _without_removed(raw["features"])
-    return parse_section(PipelineConfig, raw, source or "default")
+    files = [DINConfig().model_dump(mode="python"), _read_toml("default"), _read_toml(source) if source else {}]
+    options = {f"--set {setting}": _parse_setting(setting) for setting in settings}
+    try:
+        return PipelineConfig.model_validate(_joined([*files, *options.values()]))
+    except ValidationError as error:
+        raise _explain(error, PipelineConfig, " ".join(_blamed(error, files, options)) or source or "default") from error

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, FiniteFloat, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.evaluation.count_buckets import is_bucket
 from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, USER_ACTIVITY
@@ -11,16 +11,23 @@ from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
 from pipeline.datasets.synthetic_config import SyntheticConfig
 
+_LARGEST = 1e12  # bound of a threshold: more impressions than any eval split has
 LENGTH_SUFFIX = "_length"  # the slice feature `historical_item_ids_length` is the number of events in buckets
 
 
 class Threshold(Frozen):
     """What a metric must reach on the whole eval split."""
 
-    at_least: FiniteFloat | None = None
-    at_most: FiniteFloat | None = None
-    worse_by_at_most: FiniteFloat | None = Field(None, ge=0, description="How much worse than the baseline's it may be.")
+    at_least: float | None = Field(None, ge=0, le=_LARGEST)
+    at_most: float | None = Field(None, ge=0, le=_LARGEST)
+    worse_by_at_most: float | None = Field(None, ge=0, le=_LARGEST, description="How much worse than the baseline's it may be.")
     confident: bool = Field(False, description="The worse end of the confidence interval must reach it as well.")
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> "Threshold":
+        if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            raise ValueError(f"at_least ({self.at_least:g}) is above at_most ({self.at_most:g}), so that no value passes")
+        return self
 
 
 class SliceThreshold(Threshold):
@@ -28,15 +35,15 @@ class SliceThreshold(Threshold):
 
     metric: str
     slice: dict[str, str] = Field(min_length=1, max_length=2)
-    min_examples: int = Field(100, ge=1, description="A slice with fewer impressions is not judged.")
+    min_examples: int = Field(100, ge=1, le=10**9, description="A slice with fewer impressions is not judged.")
 
 
 class BootstrapConfig(Frozen):
     """Confidence intervals. Users are drawn with replacement, because the impressions of one user are not independent."""
 
-    replicates: int = Field(400, ge=0)
+    replicates: int = Field(400, ge=0, le=100_000)
     confidence: float = Field(0.95, gt=0, lt=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
 
 
 class EvaluationConfig(Frozen):
@@ -51,7 +58,7 @@ class EvaluationConfig(Frozen):
     @field_validator("baseline", mode="before")
     @classmethod
     def _version_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) else value
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
@@ -61,6 +68,8 @@ class EvaluationConfig(Frozen):
                 raise ValueError(f"no metric is called {name!r}: {', '.join(METRICS)} can have thresholds")
             if METRICS[name].better is None and threshold.worse_by_at_most is not None:
                 raise ValueError(f"{name} has no better direction, so worse_by_at_most has no meaning: give it at_least and at_most")
+            if threshold.at_least is not None and threshold.at_least > METRICS[name].highest:
+                raise ValueError(f"{name} must be at least {threshold.at_least:g}, but it is never above {METRICS[name].highest:g}")
             if threshold.confident and not self.bootstrap.replicates:
                 raise ValueError(
                     f"{name} must be reached with confidence, but evaluation.bootstrap.replicates is 0: set it to some hundreds"
@@ -99,15 +108,15 @@ class SchemaConfig(Frozen):
 class ServingConfig(Frozen):
     """How a model is checked and pushed for TF Serving."""
 
-    keep: int = Field(5, ge=1, description="How many of the newest versions are kept. Served versions are always kept.")
+    keep: int = Field(5, ge=1, le=10_000, description="How many of the newest versions are kept. Served versions are always kept.")
     push_to: Literal["stable", "canary"] = Field("stable", description="The label of a pushed version. `stable` sets `canary` as well.")
     base_path: str = Field("", description="The path at which TF Serving sees the versions of this name; by default the path here.")
-    tolerance: FiniteFloat = Field(1e-6, ge=0, description="The most that served and trained scores may differ; more at large logits.")
-    latency_ms: FiniteFloat = Field(50.0, gt=0, description="The highest p99 of a signature at batch 1 (`rank`: four candidates).")
-    memory_mb: FiniteFloat = Field(4096.0, gt=0, description="The highest peak memory of the loaded model while it answers.")
+    tolerance: float = Field(1e-6, ge=0, le=0.1, description="The most that served and trained scores may differ; more at large logits.")
+    latency_ms: float = Field(50.0, gt=0, le=600_000, description="The highest p99 of a signature at batch 1 (`rank`: four candidates).")
+    memory_mb: float = Field(4096.0, gt=0, le=10**7, description="The highest peak memory of the loaded model while it answers.")
     gate: Literal["loader", "docker"] = Field("loader", description="Our own gate, or TFX's InfraValidator, which has no bounds.")
     model_server: str = Field("", description="A tensorflow_model_server to load the model; by default the one on PATH, if any.")
-    poll_seconds: float = Field(POLL_SECONDS, ge=0, allow_inf_nan=False, description="How often TF Serving reads models.config; 0: never.")
+    poll_seconds: float = Field(POLL_SECONDS, ge=0, le=3600, description="How often TF Serving reads models.config; 0: never.")
 
     @field_validator("base_path")
     @classmethod
@@ -120,7 +129,7 @@ class ServingConfig(Frozen):
 class PipelineConfig(DINConfig):
     """Everything that a run depends on, except its data."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Runs, baseline and served versions belong to this name.")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="Runs, baseline and served versions belong to this name.")
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
     data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
     evaluation: EvaluationConfig

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from components.base.errors import InputError
-from din_trainer.features import Frozen
+from din_trainer.features import LONGEST_HISTORY, Frozen
 from pipeline.datasets.sources.interactions import SPLIT, TIMESTAMP, Source
 
 SplitKind = Literal["last", "last-items", "time", "user", "given"]
@@ -23,7 +23,7 @@ class ImportSettings(Frozen):
     last: int = Field(1, ge=1, le=1000, description="For last-items: items of each user in eval/, and as many in validation/.")
     negatives: NegativeKind | None = Field(None, description="None: observed if the source has any, else uniform.")
     negatives_per_positive: int = Field(1, ge=1, le=1000, description="For sampled negatives.")
-    history_length: int = Field(50, ge=1, le=100_000, description="How many of the most recent clicks are kept.")
+    history_length: int = Field(50, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
     seed: int = Field(0, ge=0, lt=2**32, description="For sampled negatives, and for the choice of users.")
     skip_broken: bool = Field(False, description="Drop and count broken lines; if not, the first one ends the import.")
 

@@ -44,7 +44,9 @@ def test_features_are_added_and_removed_by_table():
 
 
 def test_unknown_keys_come_with_the_nearest_known_one():
-    assert refused(None, ["training.epoch=3"]) == "default: there is no key 'training.epoch': did you mean 'training.epochs'?"
+    assert (
+        refused(None, ["training.epoch=3"]) == "--set training.epoch=3: there is no key 'training.epoch': did you mean 'training.epochs'?"
+    )
     assert "did you mean 'training'?" in refused(None, ["trainning.epochs=3"])
     assert "did you mean 'features.user.age.dtype'?" in refused(None, ["features.user.age.dtyp=bytes"])
     assert "did you mean 'evaluation.thresholds.auc.at_least'?" in refused(None, ["evaluation.thresholds.auc.at_lest=1"])
