@@ -1,6 +1,7 @@
-"""What the user sees while a command runs: the progress of its steps. The output of the libraries goes to a log file."""
+"""What the user sees on the terminal: lines of text, and the progress of the steps. The output of the libraries goes to a log file."""
 
 import os
+import re
 import signal
 import sys
 import time
@@ -10,8 +11,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:  # `din --help` is quicker without it
-    from rich.console import Console
     from rich.live import Live
+
+    from pipeline.console import Console
+
+# Control characters (C0, DEL, C1), line separators, marks and overrides of the writing direction, and characters without width. The two
+# joiners U+200C and U+200D are left as they are: several scripts need them.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def printable(text: str, encoding: str | None = "utf-8") -> str:
+    """Escapes what would move the cursor, end the line or reorder the text of a terminal, e.g. a newline as `\\n` and ESC as `\\x1b`.
+
+    Args:
+        text: One line for the terminal. It may hold text from data, from file names or from a configuration.
+        encoding: The encoding of the terminal. What it cannot show, such as half of a surrogate pair, is escaped as well.
+    """
+    escaped = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    encoding = encoding or "utf-8"
+    return escaped.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(line: str, stream: TextIO | None = None) -> None:
+    """Prints one line. Everything that commands print goes through here or through `pipeline.console`, so that it is escaped once.
+
+    Args:
+        line: The line. Text with several lines needs one call for each.
+        stream: Where to print: by default stdout.
+    """
+    stream = stream or sys.stdout
+    print(printable(line, stream.encoding), file=stream, flush=True)
+
+
+def complain(reason: str) -> None:
+    """Prints on stderr why a command failed."""
+    say(f"din: {reason}", sys.stderr)
 
 
 @contextmanager
@@ -75,22 +111,24 @@ class Progress:
     def start(self, step: str) -> None:
         """Begins a step."""
         from rich.live import Live
-        from rich.spinner import Spinner
 
         self.stop()
         self._current, self._detail, self._started = step, "", time.monotonic()
         # By default Rich shows what this process prints on the terminal, but that belongs in the log.
         self._live = Live(console=self._console, transient=True, redirect_stdout=False, redirect_stderr=False)
         self._live.start()
-        self._live.update(Spinner("dots", f"{step} …"))
+        self._spin(f"{step} …")
 
     def detail(self, text: str) -> None:
         """Shows what the running step is doing now."""
+        self._detail = text
+        self._spin(f"{self._current}: {text} ({time.monotonic() - self._started:.0f} s)")
+
+    def _spin(self, text: str) -> None:
         from rich.spinner import Spinner
 
-        self._detail = text
         if self._live:
-            self._live.update(Spinner("dots", f"{self._current}: {text} ({time.monotonic() - self._started:.0f} s)"))
+            self._live.update(Spinner("dots", self._console.render_str(text)))
 
     def mark_cached(self) -> None:
         """Notes that the running step takes its result from the cache."""
@@ -108,7 +146,7 @@ class Progress:
             text = "   ".join(part for part in (rate, self._detail) if part)
         step = self._current
         self.stop()
-        self._console.print(f"  {step:<18} {seconds:6.1f} s   {text}", highlight=False, soft_wrap=True)
+        self._console.print(f"  {step:<18} {seconds:6.1f} s   {text}", soft_wrap=True)
 
     def stop(self) -> None:
         """Removes the live line, if there is one."""

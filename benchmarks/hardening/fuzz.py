@@ -18,7 +18,6 @@ from typing import Any, NamedTuple, Protocol
 
 import grpc
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.hardening.hostile_requests import make_case
@@ -27,6 +26,8 @@ from components.base.errors import InputError
 from components.serving.model.exported_features import read_features
 from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError
 from din_trainer.features import FeatureConfig
+from pipeline.console import Console
+from pipeline.terminal import complain
 
 TIMEOUT = 30.0  # seconds; a history of 100,000 events takes less than one
 GROWTH = 128 * 2**20  # bytes, or 1.6 KiB a case of 100,000; without any leak, requests of all sizes spread the heap by about 65 MiB
@@ -177,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
             features = read_features(saved_model)
             report = fuzz(lambda: LoadedModel(saved_model, threads=1), features, options.seed, numbers)
         except (InputError, LoadError) as error:
-            print(error, file=sys.stderr)
+            complain(str(error))
             return 2
     show(report, Console())
     return 1 if report.findings else 0

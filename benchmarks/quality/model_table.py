@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality.compared_models import MODELS, choose_models
 from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.console import Console
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import read_oracle
 from pipeline.records.summary_tables import number, share_of_oracle
@@ -25,7 +25,7 @@ from pipeline.run.check_environment import check_embeddings
 from pipeline.run.check_impressions import check_data
 from pipeline.run.data_schema import write_schema
 from pipeline.run.execution import LOG_FILE
-from pipeline.terminal import Progress, output_to
+from pipeline.terminal import Progress, output_to, say
 
 if TYPE_CHECKING:  # at run time TensorFlow is imported after the check of the data
     from benchmarks.quality.experiment import Experiment, Measurement
@@ -185,7 +185,7 @@ def main(source: str, settings: list[str], data: Path | None, seed_count: int, m
         rows = to_rows(measured, oracle)
         if as_json:
             result = {"rows": rows, "oracle": oracle, "seeds": seeds, "data": str(data.absolute()) if data else None, "config": base.name}
-            print(json.dumps(result), file=terminal)
+            say(json.dumps(result), terminal)
         else:
             Console(file=terminal, width=WIDTH).print(to_table(rows, oracle, seeds))
     return 0

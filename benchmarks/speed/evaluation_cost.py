@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from components.evaluation.metrics.gauc import gauc
 from components.evaluation.poisson_bootstrap import Slice, intervals
 from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.console import Console
 from pipeline.records.summary import Summary
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
-from pipeline.terminal import Progress, output_to
+from pipeline.terminal import Progress, output_to, say
 
 NODES = ("SliceColumns", "Evaluator", "UserBootstrap", "report")
 _IMPRESSIONS, _USERS, _REPLICATES = 1_000_000, 50_000, 100
@@ -198,7 +198,7 @@ def main(as_json: bool) -> int:
     with output_to(Path(os.devnull)) as terminal:
         measured = measure()
         if as_json:
-            print(json.dumps(measured), file=terminal)
+            say(json.dumps(measured), terminal)
         else:
             Console(file=terminal).print(_table(measured))
     return 0

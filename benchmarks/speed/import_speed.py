@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
+
+from pipeline.console import Console
 
 USERS = (10_000, 100_000)  # with 5 to 49 clicks each
 ITEMS = 100_000

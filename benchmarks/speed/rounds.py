@@ -6,7 +6,7 @@ Figures of the benchmarks are the best over the rounds: other work on a shared m
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
-from rich.console import Console
+from pipeline.console import Console
 
 ROUNDS = 7
 

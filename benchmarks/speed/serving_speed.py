@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from benchmarks.peers import peer_environment
@@ -32,7 +31,8 @@ from benchmarks.speed.speed_tables import labelled_table
 from components.serving.model.impression_tensors import as_impressions, rank_tensors
 from components.serving.model.loaded_model import LoadedModel
 from din_trainer.features import FeatureConfig
-from pipeline.terminal import output_to
+from pipeline.console import Console
+from pipeline.terminal import output_to, say
 
 CANDIDATES = 500
 REPEATS = {1: 1_000, 32: 500, 256: 200, 2_048: 100}  # calls a round, by the rows of a request
@@ -209,7 +209,7 @@ def main(as_json: bool) -> int:
         console = Console(file=terminal, quiet=as_json)
         result = measure(console)
         if as_json:
-            print(json.dumps(result), file=terminal)
+            say(json.dumps(result), terminal)
         else:
             print_tables(result, console)
     return 0

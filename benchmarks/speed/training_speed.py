@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peers import peer_environment
@@ -27,6 +26,8 @@ from benchmarks.peers.worker_process import WORKERS, Worker
 from benchmarks.speed.matrix_products import peak_flops, training_flops
 from benchmarks.speed.rounds import measure_in_rounds
 from benchmarks.speed.speed_tables import labelled_table
+from pipeline.console import Console
+from pipeline.terminal import say
 
 OURS, OURS_TFRECORDS, KERAS_PEER = "ours", "ours, from TFRecords", "DeepCTR"
 PEERS = {KERAS_PEER: "deepctr_din.py", "DeepCTR-Torch": "deepctr_torch_din.py", "torch-rechub": "torch_rechub_din.py"}
@@ -241,7 +242,7 @@ def main(as_json: bool) -> int:
     console = Console(quiet=as_json)
     result = measure(console)
     if as_json:
-        print(json.dumps(result))
+        say(json.dumps(result))
     else:
         print_tables(result, console)
     return 0

@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from benchmarks.peers import peer_environment
 from benchmarks.peers.peer_training import check_peer
 from benchmarks.quality.compared_models import PEERS, choose_models
@@ -20,9 +18,10 @@ from benchmarks.suite.train_missing import SuiteWork
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
+from pipeline.console import Console
 from pipeline.run.check_environment import check_embeddings
 from pipeline.run.execution import LOG_FILE
-from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
+from pipeline.terminal import Progress, interrupt_on_sigterm, output_to, say
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files
 
@@ -109,7 +108,7 @@ def main(
         write_whole(as_data, [json.dumps(results, indent=2) + "\n"])
         write_whole(markdown, [to_markdown(results)])
         if as_json:
-            print(json.dumps(results), file=terminal)
+            say(json.dumps(results), terminal)
         else:
             console = Console(file=terminal, width=WIDTH)
             print_results(results, console)

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.quality.compared_models import PEERS
 from benchmarks.quality.model_table import figure
 from benchmarks.quality.paired_intervals import CONFIDENCE, REPLICATES
 from benchmarks.suite.provenance import differing_versions
+from pipeline.console import Console
 
 HEADER = ("model", "AUC", "GAUC", "log loss", "RelaImpr, AUC", "RelaImpr, GAUC", "AUC − DIN's", "GAUC − DIN's", "training")
 WIDTH = 190

@@ -3,11 +3,20 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+from pipeline.terminal import printable
 
 DEFAULT_WORKSPACE = Path("workspace")
 
 Commands = Any  # argparse has no public name for what `add_subparsers` returns
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's parser, which escapes what the user typed when it repeats it in an error."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
 
 
 def add_command(commands: Commands, name: str, purpose: str) -> argparse.ArgumentParser:

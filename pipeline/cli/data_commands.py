@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli.arguments import Commands, add_command, add_json, command_line
+from pipeline.terminal import say
 
 _SYNTHETIC_SIZES = {
     "examples": "number of impressions",
@@ -85,6 +86,7 @@ def _synth(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     from pipeline.configuration.load_config import parse_section
+    from pipeline.console import Console
     from pipeline.datasets.importing.import_settings import ImportSettings
     from pipeline.datasets.importing.import_source import import_source
     from pipeline.datasets.sources.by_name import find_mapping, open_source
@@ -93,10 +95,8 @@ def _import(args: argparse.Namespace) -> int:
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     settings = parse_section(ImportSettings, given, "din import")
     source = open_source(args.name, args.source, find_mapping(args.mapping) if args.mapping else None, args.metadata)
-    from rich.console import Console
-
     interrupt_on_sigterm()
-    progress = Progress(Console(quiet=args.json, markup=False))
+    progress = Progress(Console(quiet=args.json))
     try:
         manifest = import_source(source, args.out, settings, command_line(), progress)
     finally:
@@ -104,18 +104,19 @@ def _import(args: argparse.Namespace) -> int:
     if not args.json:
         from pipeline.datasets.importing.import_report import lines
 
-        print("\n".join(lines(manifest)))
+        for line in lines(manifest):
+            say(line)
     _print_manifest(manifest, args)
     return 0
 
 
 def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
-        print(json.dumps(manifest))
+        say(json.dumps(manifest))
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
-    print(f"{args.out}: {counts} impressions")
+    say(f"{args.out}: {counts} impressions")
     if "oracle" in manifest:
         from pipeline.records.summary_tables import number
 
-        print("oracle on eval: " + ", ".join(f"{name} {number(value)}" for name, value in manifest["oracle"].items()))
+        say("oracle on eval: " + ", ".join(f"{name} {number(value)}" for name, value in manifest["oracle"].items()))

@@ -8,11 +8,14 @@ inside the functions that need them, so that `din --help` is quick.
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from components.base.errors import InputError, explain_place
 from pipeline.cli import data_commands, predict_command, report_commands, run_command, serving_commands
+from pipeline.cli.arguments import Parser
+from pipeline.terminal import complain, say
 
 EXIT_STATUS = """exit status:
   0  done (run: pushed, or these very weights are already served)
@@ -24,7 +27,7 @@ EXIT_STATUS = """exit status:
 
 def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands. Parsed arguments have a function `call` that runs the command and returns the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="din",
         description="Trains a Deep Interest Network with TFX and ships it to TF Serving.",
         epilog=EXIT_STATUS,
@@ -44,17 +47,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.call(args)
     except InputError as error:
-        print(f"din: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except BrokenPipeError:  # the reader of our output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        sentence = explain_place(error)
-        if sentence is None:
-            raise
-        print(f"din: {sentence}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print("din: interrupted.", file=sys.stderr)
+        complain("interrupted.")
         return 1
+    except Exception as error:
+        sentence = explain_place(error) if isinstance(error, OSError) else None
+        if sentence is None:
+            return _show_bug()
+        complain(sentence)
+        return 2
+
+
+def _show_bug() -> int:
+    """Prints the traceback of the exception that is being handled. Python's own print would not escape text from data."""
+    for line in traceback.format_exc().splitlines():
+        say(line, sys.stderr)
+    return 1

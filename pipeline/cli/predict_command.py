@@ -32,7 +32,7 @@ def _predict(args: argparse.Namespace) -> int:
     if args.url and args.input.is_dir():
         raise InputError(f"{args.input} is a folder, which only a local model can score: name the model with --model.")
     from components.serving.model.exported_features import read_features
-    from pipeline.terminal import output_to
+    from pipeline.terminal import output_to, say
 
     if args.model:
         read_features(args.model)  # refuses a wrong folder before TensorFlow is imported, which takes seconds
@@ -40,14 +40,15 @@ def _predict(args: argparse.Namespace) -> int:
         if args.input.is_dir():
             from pipeline.predict.score_folder import predict_folder
 
-            print(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored", file=terminal)
+            say(f"{args.out}: {predict_folder(args.model, args.input, args.out):,} impressions scored", terminal)
             return 0
         from pipeline.predict.score_json import Scorer, ServedScorer, predict_jsonl
 
         scorer = ServedScorer(args.url) if args.url else Scorer(args.model)
-        lines = (json.dumps(row) + "\n" for row in predict_jsonl(scorer, args.input))
+        lines = (json.dumps(row) for row in predict_jsonl(scorer, args.input))
         if args.out is None:
-            terminal.writelines(lines)
+            for line in lines:
+                say(line, terminal)
         else:
-            write_whole(args.out, lines)
+            write_whole(args.out, (f"{line}\n" for line in lines))
     return 0

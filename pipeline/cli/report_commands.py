@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from pipeline.cli.arguments import Commands, add_command, add_json, add_workspace
+from pipeline.terminal import say
 
 
 def add_commands(commands: Commands) -> None:
@@ -33,15 +34,14 @@ def _report(args: argparse.Namespace) -> int:
     folder = args.workspace / "runs" / (args.run or latest_evaluated(args.workspace))
     content = read_content(folder, args.workspace)
     if args.json:
-        print(json.dumps(content.as_json()))
+        say(json.dumps(content.as_json()))
         return 0
-    from rich.console import Console
-
+    from pipeline.console import Console
     from pipeline.records.summary import Summary
     from pipeline.records.summary_tables import print_evaluation
 
-    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console(markup=False))
-    print(write_report(folder, args.workspace, args.out or folder / REPORT_FILE))
+    print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console())
+    say(str(write_report(folder, args.workspace, args.out or folder / REPORT_FILE)))
     return 0
 
 
@@ -50,23 +50,23 @@ def _compare(args: argparse.Namespace) -> int:
 
     first, second = (args.workspace / "runs" / run for run in args.compare)
     if args.json:
-        print(json.dumps(read_comparison(first, second, args.workspace)))
+        say(json.dumps(read_comparison(first, second, args.workspace)))
     else:
-        print(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html"))
+        say(str(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html")))
     return 0
 
 
 def _runs(args: argparse.Namespace) -> int:
     from pipeline.records.summary import read_summaries
-    from pipeline.records.summary_tables import runs_table
+    from pipeline.records.summary_tables import print_runs
 
     summaries = read_summaries(args.workspace)
     if args.json:
-        print(json.dumps([summary.model_dump(mode="json") for summary in summaries]))
+        say(json.dumps([summary.as_json() for summary in summaries]))
     elif not summaries:
-        print(f"{args.workspace} has no runs yet: start one with din run.")
+        say(f"{args.workspace} has no runs yet: start one with din run.")
     else:
-        from rich.console import Console
+        from pipeline.console import Console
 
-        Console().print(runs_table(summaries))
+        print_runs(summaries, Console())
     return 0

@@ -1,7 +1,7 @@
 """`din run`: it runs the whole pipeline, and shows the progress and the summary on the terminal."""
 
 import argparse
-import sys
+import json
 from pathlib import Path
 
 from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
@@ -20,27 +20,26 @@ def add_commands(commands: Commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from din_trainer.training.threads import share_cores
     from pipeline.configuration.load_config import load_config
+    from pipeline.console import Console
     from pipeline.records.summary import ERROR_STATUSES
     from pipeline.records.summary_tables import print_summary
     from pipeline.run.execution import LOG_FILE, Run
     from pipeline.run.run_folder import run_folder
-    from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
+    from pipeline.terminal import Progress, complain, interrupt_on_sigterm, output_to, say
 
     config = load_config(args.config, args.settings)
     share_cores()
     interrupt_on_sigterm()
     with run_folder(args.workspace, config.name) as folder, output_to(folder / LOG_FILE) as terminal:
-        console = Console(file=terminal, quiet=args.json, markup=False)
-        console.print(f"Run {folder.name}", highlight=False)
+        console = Console(file=terminal, quiet=args.json)
+        console.print(f"Run {folder.name}")
         summary = Run(config, args.data, folder, Progress(console)).execute()
         if args.json:
-            print(summary.model_dump_json(), file=terminal)
+            say(json.dumps(summary.as_json()), terminal)
         else:
             print_summary(summary, console)
     if summary.status in ERROR_STATUSES or (args.json and summary.refused_because):
-        print(f"din: {summary.refused_because}", file=sys.stderr)
+        complain(str(summary.refused_because))
     return summary.exit_code

@@ -7,6 +7,7 @@ from pathlib import Path
 from components.base.errors import InputError
 from components.serving.store.models_config import POLL_SECONDS
 from pipeline.cli.arguments import Commands, add_command, add_json, add_name, add_workspace
+from pipeline.terminal import say
 
 
 def add_commands(commands: Commands) -> None:
@@ -46,7 +47,7 @@ def _serve(args: argparse.Namespace) -> int:
 
     folder = serving_folder(args.workspace, args.name)
     with output_to(args.workspace / LOG_FILE) as terminal:
-        serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: print(line, file=terminal, flush=True))
+        serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: say(line, terminal))
     return 0
 
 
@@ -58,7 +59,7 @@ def _rollback(args: argparse.Namespace) -> int:
         raise InputError(f"--poll-seconds is {args.poll_seconds}: give seconds, or 0 if nothing reads models.config.")
     folder = serving_folder(args.workspace, args.name)
     served = rollback(folder, args.to, args.poll_seconds)
-    print(json.dumps({"name": folder.name, **served.labels}) if args.json else _labels_line(folder, served.labels))
+    say(json.dumps({"name": folder.name, **served.labels}) if args.json else _labels_line(folder, served.labels))
     return 0
 
 
@@ -67,7 +68,7 @@ def _promote(args: argparse.Namespace) -> int:
     from components.serving.store.versions import serving_folder
 
     folder = serving_folder(args.workspace, args.name)
-    print(_labels_line(folder, promote(folder).labels))
+    say(_labels_line(folder, promote(folder).labels))
     return 0
 
 

@@ -1,5 +1,6 @@
 """The summary of a run, `summary.json`: its fields, how a run can end, and how summaries are written and read."""
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,10 +52,14 @@ class Summary(BaseModel):
         self.status, self.refused_because = status, reason
         self.exit_code = EXIT_CODES[status] if exit_code is None else exit_code
 
+    def as_json(self) -> dict[str, Any]:
+        """Returns the fields as plain JSON, with NaN and infinities as null."""
+        return json.loads(json.dumps(self.model_dump(mode="json")), parse_constant=lambda _: None)
+
     def write(self, workspace: Path) -> None:
         """Writes `runs/<run id>/summary.json` and `latest.json`, each whole or not at all."""
         for path in (workspace / "runs" / self.run_id / "summary.json", workspace / "latest.json"):
-            write_whole(path, [self.model_dump_json(indent=2), "\n"])
+            write_whole(path, [json.dumps(self.as_json(), indent=2), "\n"])
 
 
 def read_summaries(workspace: Path) -> list[Summary]:
@@ -70,6 +75,6 @@ def read_summaries(workspace: Path) -> list[Summary]:
 
 def _read_summary(path: Path) -> Summary:
     try:
-        return Summary.model_validate_json(path.read_text())
+        return Summary.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         return Summary(run_id=path.parent.name, name="?", refused_because=f"{path} cannot be read ({type(error).__name__})")

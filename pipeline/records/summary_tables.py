@@ -4,26 +4,30 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
+from pipeline.console import Console
 from pipeline.records.summary import ERROR_STATUSES, Summary
 
 
-def runs_table(summaries: list[Summary]) -> Table:
-    """Returns a table with one line a run. Below it stands why runs were refused or failed."""
-    reasons = [f"{run.run_id}: {_first_reason(run.refused_because)}" for run in summaries if run.refused_because]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0, caption=Text("\n".join(reasons)), caption_justify="left")
+def print_runs(summaries: list[Summary], console: Console) -> None:
+    """Prints a table with one line a run, and below it why runs were refused or failed."""
+    console.print(_runs_table(summaries))
+    for run in summaries:
+        if run.refused_because:
+            console.print(f"{run.run_id}: {_first_reason(run.refused_because)}", style="dim italic")
+
+
+def _runs_table(summaries: list[Summary]) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
     for name in ("run", "time", "data", "AUC", "GAUC", "log loss", "verdict", "version"):
         table.add_column(name, overflow="fold", no_wrap=name not in ("time", "data", "log loss"))
     for run in summaries:
         metrics = run.metrics or {}
         figures = (number(metrics.get(name)) for name in ("auc", "gauc", "log_loss"))
         data, version = Path(run.data or "–").name, str(run.pushed_version) if run.status == "pushed" else ""
-        cells = (run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
     return table
 
 
@@ -149,12 +153,12 @@ def _print_metrics(summary: Summary, console: Console) -> None:
         return
     console.print(_metrics_table(summary))
     for line in _threshold_lines(summary):
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}")
     for line in _serving_lines(summary):
-        console.print(f"  {line}", highlight=False, soft_wrap=True)
+        console.print(f"  {line}", soft_wrap=True)
     share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
     if share is not None:
-        console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.", highlight=False)
+        console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.")
 
 
 def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, console: Console) -> None:
@@ -162,7 +166,7 @@ def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, consol
     _print_metrics(summary, console)
     if evaluation:
         console.print(_slices_table(evaluation))
-    console.print(_verdict(summary), highlight=False, soft_wrap=True)
+    console.print(_verdict(summary), soft_wrap=True)
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -173,7 +177,7 @@ def print_summary(summary: Summary, console: Console) -> None:
         console.print(_predictions_table(summary.sample_predictions))
     if summary.status not in ERROR_STATUSES:
         style = "bold green" if summary.exit_code == 0 else "bold red"
-        console.print(_verdict(summary), style=style, highlight=False, soft_wrap=True)
+        console.print(_verdict(summary), style=style, soft_wrap=True)
     for label, path in (
         ("model", summary.pushed_path or summary.model_path),
         ("TFMA result", summary.tfma_path),
@@ -182,4 +186,4 @@ def print_summary(summary: Summary, console: Console) -> None:
         ("log", summary.log_path),
     ):
         if path:
-            console.print(f"  {label:<17}{_from_here(Path(path))}", highlight=False, soft_wrap=True)
+            console.print(f"  {label:<17}{_from_here(Path(path))}", soft_wrap=True)

@@ -49,7 +49,7 @@ def read_content(run_folder: Path, workspace: Path) -> Content:
     if summary is None:
         raise InputError(f"{run_folder.name} is not a run in {workspace}: `din runs` lists the runs.")
     return Content(
-        summary=_plain(summary),
+        summary=summary.as_json(),
         evaluation=_read(run_folder / EVALUATION_FILE),
         config=_read(run_folder / CONFIG_FILE),
         details=_read(run_folder / DETAILS_FILE) or {},
@@ -70,12 +70,8 @@ def latest_evaluated(workspace: Path) -> str:
 
 
 def _past(summary: Summary) -> dict[str, Any]:
-    run = _plain(summary)
+    run = summary.as_json()
     return {name: run[name] for name in _OF_A_PAST_RUN}
-
-
-def _plain(summary: Summary) -> dict[str, Any]:
-    return json.loads(summary.model_dump_json())
 
 
 def _read(path: Path) -> dict[str, Any] | None:
