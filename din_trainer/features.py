@@ -17,6 +17,7 @@ follow from it, so that adding a feature is one edit:
 """
 
 import re
+from keyword import iskeyword
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -154,8 +155,11 @@ class FeatureConfig(Frozen):
                 raise ValueError(f"behaviours {twin!r} and {name!r} share {behaviour.candidate!r}, so give one the other's vocabulary")
         names = [column.name for column in self.columns] + [self.weight] * bool(self.weight)
         for name in names:
-            if not re.fullmatch(_NAME, name) or name == "self":
-                raise ValueError(f"feature {name!r} cannot be an input of a signature: use up to 100 letters, digits and _, a letter first")
+            if not re.fullmatch(_NAME, name) or name == "self" or iskeyword(name):
+                raise ValueError(
+                    f"feature {name!r} cannot be an input of a signature: use up to 100 letters, digits and _, a letter first, "
+                    "and no keyword of Python"
+                )
         folded = [name.lower() for name in names]
         same_but_case = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
         if same_but_case:

@@ -102,6 +102,8 @@ def test_a_threshold_that_no_model_can_reach_is_refused():
 
 
 def test_a_feature_cannot_be_called_as_the_input_of_the_signatures():
+    with pytest.raises(InputError, match="feature 'class' cannot be an input of a signature"):  # TensorFlow refuses it after the training
+        load_config(None, ["features.context.class.kind=numeric"])
     with pytest.raises(InputError, match="feature 'examples' is declared twice or reserved"):
         load_config(None, ["features.context.examples.kind=numeric"])
 
