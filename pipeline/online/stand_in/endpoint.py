@@ -5,36 +5,26 @@ version and label gets the latest loaded version, whatever the labels say, as in
 sources (server_core.cc, predict_util.cc, get_model_*_impl.cc).
 """
 
+import math
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
+from google.protobuf import text_format
 from grpc import StatusCode
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
-from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse, ModelVersionStatus
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
-from tensorflow_serving.apis.status_pb2 import StatusProto
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.base.errors import InputError
-from components.serving.store.models_config import MODELS_CONFIG, read_models_config
+from components.serving.store.models_config import MODELS_CONFIG
 from pipeline.online.stand_in.loaded_version import LoadedVersion
 from pipeline.online.stand_in.status_error import StatusError, invalid
+from pipeline.online.stand_in.version_manager import AT_ONCE, Behaviour, Config, VersionManager
 
-_POLL_SECONDS = 1.0
-
-
-def _state(number: int, state: ModelVersionStatus.State, code: StatusCode = StatusCode.OK, message: str = "") -> ModelVersionStatus:
-    return ModelVersionStatus(version=number, state=state, status=StatusProto(error_code=code.value[0], error_message=message))
-
-
-class _Served(NamedTuple):
-    """What is served at one moment. It is replaced as a whole and never changed."""
-
-    name: str
-    labels: dict[str, int]
-    versions: dict[int, LoadedVersion]
-    states: dict[int, ModelVersionStatus]
+_STEP_SECONDS = 0.1  # TF Serving's manager wakes as often
 
 
 class Endpoint:
@@ -42,73 +32,91 @@ class Endpoint:
 
     Args:
         folder: The folder of the versions, with the `models.config` that is followed; its `base_path` is ignored.
-        say: Called with one line for each version that was loaded, was dropped, or could not be loaded.
+        say: Called with one line for each version that was loaded, was dropped, or could not be loaded, and for each refused file.
+        behaviour: How loads go, and how often files are read. The versions that it starts with are loaded at once.
+        now: The clock, in seconds.
+        runs: Whether a thread follows the files; otherwise only `step` does.
+
+    Attributes:
+        name: The name of the model in requests.
 
     Raises:
         InputError: The folder has no version that can be served.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
-        self._folder, self._say = folder, say
-        self._config = b""  # last seen
-        self._refreshing = threading.Lock()
+    def __init__(
+        self,
+        folder: Path,
+        say: Callable[[str], None] = lambda line: None,
+        behaviour: Behaviour = AT_ONCE,
+        now: Callable[[], float] = time.monotonic,
+        runs: bool = True,
+    ) -> None:
+        self._folder, self._say, self._behaviour, self._now = folder, say, behaviour, now
+        self._stepping = threading.Lock()
         self._closed = threading.Event()
-        self._served = _Served(folder.name, {}, {}, {})
-        self.refresh()
-        if not self._served.versions:
-            reasons = "; ".join(state.status.error_message for state in self._served.states.values())
-            raise InputError(f"{folder} has no version that can be served ({reasons or 'no models.config'}): push one with din run.")
-        self._watcher = threading.Thread(target=self._watch, name="models.config", daemon=True)
-        self._watcher.start()
+        self._told = ""  # the last refusal of the file
+        try:
+            self.name, config = _read(folder)
+        except InputError as error:
+            raise InputError(f"{folder} has no version that can be served ({error}): push one with din run.") from error
+        self._manager = VersionManager(
+            self.name, lambda number: LoadedVersion(folder / str(number)), lambda number: (folder / str(number)).is_dir(), behaviour, say
+        )
+        self._manager.reload(config)
+        self._manager.look()
+        self._manager.manage(math.inf)
+        if not self._manager.served.versions:
+            reasons = "; ".join(state.status.error_message for state in self._manager.served.states.values()) or "none is there"
+            raise InputError(f"{folder} has no version that can be served ({reasons}): push one with din run.")
+        self._next_read, self._next_look = now() + behaviour.config_poll_seconds, now() + behaviour.file_system_poll_seconds
+        self._watcher = threading.Thread(target=self._watch, name=MODELS_CONFIG, daemon=True)
+        if runs:
+            self._watcher.start()
 
-    @property
-    def name(self) -> str:
-        """The name of the model in requests."""
-        return self._served.name
+    def step(self) -> None:
+        """Reads `models.config` and the folder if it is time, and takes the steps that can be taken now."""
+        with self._stepping:
+            now = self._now()
+            if now >= self._next_read:
+                self._next_read = now + self._behaviour.config_poll_seconds
+                self._follow()
+            if now >= self._next_look:
+                self._next_look = now + self._behaviour.file_system_poll_seconds
+                self._manager.look()
+            self._manager.manage(now)
+
+    def _follow(self) -> None:
+        """Hands `models.config` to the manager. A refusal is told once, and the same versions stay served."""
+        try:
+            name, config = _read(self._folder)
+            if name != self.name:
+                raise InputError(f"{self._folder / MODELS_CONFIG} names the model {name}, but {self.name} is served: restart the server.")
+            served = self._manager.served
+            if not self._behaviour.refuses and not config.versions <= served.versions.keys():
+                config = Config(config.versions | set(served.labels.values()), served.labels)
+            self._manager.reload(config)
+            self._told = ""
+        except (InputError, StatusError) as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                self._say(self._told)
 
     def refresh(self) -> None:
-        """Serves what `models.config` says now. A file that cannot be read is reported, and the same versions stay served."""
-        with self._refreshing:
-            try:
-                config = (self._folder / MODELS_CONFIG).read_bytes()
-                if config == self._config:
-                    return
-                self._config = config
-                asked = read_models_config(self._folder)
-            except (OSError, InputError) as error:
-                self._say(str(error))
-                return
-            if asked is not None:
-                self._serve(asked.name, asked.labels)
-
-    def _serve(self, name: str, labels: dict[str, int]) -> None:
-        before = self._served
-        versions, states = dict(before.versions), dict(before.states)
-        for number in sorted(set(labels.values()) - set(versions)):
-            try:
-                versions[number] = LoadedVersion(self._folder / str(number))
-                states[number] = _state(number, ModelVersionStatus.AVAILABLE)
-                self._say(f"version {number} is served")
-            except Exception as error:  # a broken SavedModel may raise anything; the other versions stay served
-                code = error.code if isinstance(error, StatusError) else StatusCode.UNKNOWN
-                reason = " ".join(str(error).split())
-                states[number] = _state(number, ModelVersionStatus.END, code, reason)
-                self._say(f"version {number} cannot be served: {reason}")
-        now = {label: number if number in versions else before.labels.get(label, number) for label, number in labels.items()}
-        for number in sorted(set(versions) - set(now.values())):
-            del versions[number]
-            states[number] = _state(number, ModelVersionStatus.END)
-            self._say(f"version {number} is no longer served")
-        self._served = _Served(name, {label: number for label, number in now.items() if number in versions}, versions, states)
+        """Serves what `models.config` says now, without waiting for the next time to read it."""
+        for _ in range(2):  # first the new versions, then the labels
+            self._next_read = self._next_look = -math.inf
+            self.step()
 
     def _watch(self) -> None:
-        while not self._closed.wait(_POLL_SECONDS):
-            self.refresh()
+        while not self._closed.wait(_STEP_SECONDS):
+            self.step()
 
     def close(self) -> None:
         """Stops following `models.config`."""
         self._closed.set()
-        self._watcher.join()
+        if self._watcher.is_alive():
+            self._watcher.join()
 
     def version(self, spec: ModelSpec) -> LoadedVersion:
         """Returns the version that a request asks for.
@@ -118,15 +126,18 @@ class Endpoint:
         """
         if not spec.name:
             raise invalid("the request names no model")
-        served = self._served
+        served = self._manager.served
         if spec.HasField("version_label"):
-            if spec.name != served.name or spec.version_label not in served.labels:
+            if spec.name != self.name or spec.version_label not in served.labels:
                 raise invalid(f"label {spec.version_label!r} of model {spec.name!r} is not served")
-            return served.versions[served.labels[spec.version_label]]
-        number = spec.version.value if spec.HasField("version") else max(served.versions, default=None)
-        if spec.name != served.name or number not in served.versions:
-            raise _not_served(spec)
-        return served.versions[number]
+            asked: int | None = served.labels[spec.version_label]
+        else:
+            asked = spec.version.value if spec.HasField("version") else None
+        number = max(served.versions, default=None) if asked is None else asked
+        if spec.name != self.name or number not in served.versions:
+            raise _not_served(spec.name, asked)
+        version: LoadedVersion = served.versions[number]
+        return version
 
     def metadata(self, spec: ModelSpec) -> GetModelMetadataResponse:
         """Returns the signatures of a version.
@@ -146,14 +157,29 @@ class Endpoint:
         Raises:
             StatusError: There is no such version.
         """
-        served = self._served
-        states = served.states if spec.name == served.name else {}
+        states = self._manager.served.states if spec.name == self.name else {}
         asked = [spec.version.value] if spec.HasField("version") else sorted(states)
         if not asked or not states.keys() >= set(asked):
-            raise _not_served(spec)
+            raise _not_served(spec.name, spec.version.value if spec.HasField("version") else None)
         return GetModelStatusResponse(model_version_status=[states[number] for number in asked])
 
 
-def _not_served(spec: ModelSpec) -> StatusError:
-    version = f"version {spec.version.value} of " if spec.HasField("version") else ""
-    return StatusError(StatusCode.NOT_FOUND, f"{version}model {spec.name!r} is not served")
+def _not_served(name: str, number: int | None) -> StatusError:
+    version = "" if number is None else f"version {number} of "
+    return StatusError(StatusCode.NOT_FOUND, f"{version}model {name!r} is not served")
+
+
+def _read(folder: Path) -> tuple[str, Config]:
+    """Returns the name of the model and what `models.config` asks for, as TF Serving reads it.
+
+    Raises:
+        InputError: The file cannot be read, or it does not name one model with its versions.
+    """
+    file = folder / MODELS_CONFIG
+    try:
+        models = text_format.Parse(file.read_bytes(), ModelServerConfig()).model_config_list.config
+    except (OSError, ValueError, text_format.ParseError) as error:
+        raise InputError(f"{file} cannot be read ({' '.join(str(error).split())})") from error
+    if len(models) != 1 or not models[0].model_version_policy.specific.versions:
+        raise InputError(f"{file} does not name one model with specific versions")
+    return models[0].name, Config(frozenset(models[0].model_version_policy.specific.versions), dict(models[0].version_labels))

@@ -7,12 +7,13 @@ The known differences are:
   CORS, no batching, no deadline for REST.
 * Requests and tensors larger than 64 MiB are refused (413, RESOURCE_EXHAUSTED).
 * A tensor whose shape does not fit the signature is refused before the graph runs; TF Serving leaves that to the ops of the graph.
-* Versions are loaded when they have a label; TF Serving also loads versions that `specific` names without a label.
-* A label moves when its new version is loaded; TF Serving refuses a configuration that moves a label in use to a version that is not loaded
-  yet. A version that failed to load is tried again only when the configuration changes.
+* Versions are loaded, and labels moved, as TF Serving does it under `din serve`: first the versions, then the labels. `Behaviour` makes it
+  like a TF Serving that polls `models.config` itself, with slow and failing loads. A failed load is not tried again unless `Behaviour` says
+  so, and `models.config` must name one model with specific versions.
 * If a JSON object has the same key twice, the last one counts, not the first. Nesting too deep for Python is a parse error.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from typing import Self
 from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.grpc_server import GrpcServer
 from pipeline.online.stand_in.rest_server import RestServer
+from pipeline.online.stand_in.version_manager import AT_ONCE, Behaviour
 
 
 class StandIn:
@@ -30,7 +32,10 @@ class StandIn:
         folder: The folder of the versions, with the `models.config` that is followed.
         rest_port: The port of REST; 0 takes a free one.
         grpc_port: The port of gRPC; 0 takes a free one.
-        say: Called with one line for each version that was loaded, was dropped, or could not be loaded.
+        say: As for `Endpoint`.
+        behaviour: How loads go, and how often files are read.
+        now: The clock, in seconds.
+        runs: Whether a thread follows the files; otherwise only `endpoint.step()` does.
 
     Attributes:
         endpoint: The versions, which both servers share.
@@ -42,8 +47,17 @@ class StandIn:
         OSError: A port is taken.
     """
 
-    def __init__(self, folder: Path, rest_port: int = 0, grpc_port: int = 0, say: Callable[[str], None] = lambda line: None) -> None:
-        self.endpoint = Endpoint(folder, say)
+    def __init__(
+        self,
+        folder: Path,
+        rest_port: int = 0,
+        grpc_port: int = 0,
+        say: Callable[[str], None] = lambda line: None,
+        behaviour: Behaviour = AT_ONCE,
+        now: Callable[[], float] = time.monotonic,
+        runs: bool = True,
+    ) -> None:
+        self.endpoint = Endpoint(folder, say, behaviour, now, runs)
         self._servers: list[RestServer | GrpcServer] = []
         try:
             rest = RestServer(self.endpoint, rest_port)
