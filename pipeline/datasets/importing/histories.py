@@ -18,11 +18,13 @@ class Histories(NamedTuple):
         clicks: (P,) rows of the clicks.
         starts: (N,) where each history begins in `clicks`.
         ends: (N,) where it ends.
+        tied: (N,) whether the user has clicks before it in order, and all of them have the same time: so the history is empty.
     """
 
     clicks: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
+    tied: np.ndarray
 
 
 def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: int) -> Histories:
@@ -38,8 +40,9 @@ def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: in
     ends = clicks_before
     if kind == "earlier" and TIMESTAMP in table.column_names:
         ends = clicks_before[group_starts(changes(user, times(table)))]
-    starts = np.maximum(clicks_before[group_starts(changes(user))], ends - length)
-    return Histories(np.flatnonzero(label), starts, ends)
+    first = clicks_before[group_starts(changes(user))]
+    tied = (ends == first) & (clicks_before > first)
+    return Histories(np.flatnonzero(label), np.maximum(first, ends - length), ends, tied)
 
 
 def history_columns(table: pa.Table, histories: Histories, rows: np.ndarray) -> dict[str, pa.Array]:

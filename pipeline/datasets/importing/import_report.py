@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.splits import split_rule
-from pipeline.datasets.sources.interactions import BROKEN_NAMED, TIMESTAMP, Source
+from pipeline.datasets.importing.usual_ranges import utc
+from pipeline.datasets.sources.interactions import BROKEN_NAMED, HISTORICAL, TIMESTAMP, Source
 
 
 def lines(manifest: dict[str, Any]) -> Iterator[str]:
@@ -23,24 +24,40 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
         yield f"  {rows['unordered']:,} came after a later one of the same user, and were put in order"
     for reason, count in manifest["interactions_without_impression"].items():
         yield f"  {count:,} without an impression of their own: {reason}"
+    for name, count in manifest["fields_of_first_row"].items():
+        yield f"  {count:,} have another {name} than their item's first row, and got that of the first row"
     if manifest["negatives_not_drawn"]:
         yield f"  {manifest['negatives_not_drawn']:,} negatives could not be drawn, since the user knows every item"
     yield f"  the largest user, {largest['user']}, has {largest['interactions']:,} interactions"
-    yield f"negatives: {manifest['rules']['negatives']}"
-    yield f"split: {manifest['rules']['split']}"
-    rates = ", ".join(f"{rate:.1%} of {split}" for split, rate in manifest["base_rate"].items())
-    yield f"clicks: {rates}"
+    span = manifest["time_range"]
+    yield f"times: {utc(span['first'])} to {utc(span['last'])} UTC" if span else "times: none; the rows are in the order of time"
+    for name, kind in (("missing", "without a value"), ("unknown", "(unknown)")):
+        if shares := manifest["values"][name]:
+            yield f"{kind}: {', '.join(f'{feature} {share:.1%}' for feature, share in shares.items())}"
+    yield from (f"{topic}: {manifest['rules'][topic]}" for topic in ("label", "history", "negatives", "split"))
+    yield f"empty histories: {_by_split(manifest['empty_histories'])}"
+    if manifest["known_history_events"] is not None:
+        yield f"events of histories whose item is ever a candidate: {manifest['known_history_events']:.1%}"
+    yield f"clicks: {_by_split(manifest['base_rate'])}"
+    yield from (f"warning: {warning}" for warning in manifest["warnings"])
+
+
+def _by_split(shares: dict[str, float | None]) -> str:
+    return ", ".join(f"{share:.1%} of {split}" for split, share in shares.items() if share is not None)
 
 
 def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
     """Returns the rules of an import in words, for the manifest."""
     before = {"earlier": "strictly earlier than the impression (same second: not in it)", "before": "before it in order"}
     timeless = TIMESTAMP not in source.schema.names
+    brings_histories = any(name.startswith(HISTORICAL) for name in source.schema.names)
     clicks = before["before" if timeless else source.history]
     drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
     return {
         "order": "the order of the source" if timeless else "time, then the order of the source",
-        "history": f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
+        "history": "as the source has it"
+        if brings_histories
+        else f"the user's clicks {clicks}, oldest first, the most recent {settings.history_length}",
         "negatives": f"{settings.negatives_per_positive} a click, drawn by seed {settings.seed}, {drawn[settings.negatives]}, "
         "never one that the user has interacted with at any time; an item's category is the one that it is first seen with"
         if settings.negatives in drawn

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from components.base.errors import InputError
 from din_trainer.features import LONGEST_HISTORY, Frozen
-from pipeline.datasets.sources.interactions import SPLIT, TIMESTAMP, Source
+from pipeline.datasets.sources.interactions import HISTORICAL, SPLIT, TIMESTAMP, Source
 
 SplitKind = Literal["last", "last-items", "time", "user", "given"]
 NegativeKind = Literal["observed", "uniform", "popularity"]
@@ -55,6 +55,8 @@ def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings
         raise InputError(f"{source.name} has no timestamps to split by: use --split last, last-items or user.")
     if split == "given" and SPLIT not in names:
         raise InputError(f"{source.name} is not split already: use --split last, last-items, time or user.")
+    if "history_length" in given and any(name.startswith(HISTORICAL) for name in names):
+        raise InputError(f"{source.name} has histories of its own, which are taken as they are: leave out --history.")
     has_effect = {
         "negatives_per_positive": negatives != "observed",
         "last": split == "last-items",

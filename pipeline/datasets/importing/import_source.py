@@ -22,14 +22,16 @@ import pyarrow.compute as pc
 
 from components.base.errors import InputError
 from pipeline.datasets.importing.arrow_files import read_batches, read_table
+from pipeline.datasets.importing.column_counts import value_report
 from pipeline.datasets.importing.import_report import import_rules, joined_range, row_report, time_range
 from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
-from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker
-from pipeline.datasets.importing.part_steps import FILE_BITS, count_items, make_part, order_part, read_file
+from pipeline.datasets.importing.impression_maker import CLICKS, TIED_CLICK, ImpressionMaker
+from pipeline.datasets.importing.part_steps import FILE_BITS, ROWS, count_items, make_part, order_part, plain, read_file
 from pipeline.datasets.importing.splits import Cuts, split_sizes, values_at_ranks
 from pipeline.datasets.importing.user_order import ORDER, times
+from pipeline.datasets.importing.usual_ranges import coarse_clock, warnings
 from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, to_lists
-from pipeline.datasets.sources.interactions import BATCH_SIZE, LABEL, TIMESTAMP, Source
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, TIMESTAMP, Source
 from pipeline.terminal import Progress
 
 SHARD_SIZE = 100_000  # impressions in a file, about
@@ -59,21 +61,25 @@ def import_source(
     """
     chosen = resolve_settings(source, settings or ImportSettings())
     with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
-        writer.manifest = {"source": source.name, "command": command, **_Import(source, chosen, writer, progress).execute()}
-        check_splits(writer.counts)
+        writer.manifest = {"command": command, **_Import(source, chosen, writer, progress).execute()}
+        check_splits(writer.counts, writer.manifest)
     return json.loads((out / MANIFEST).read_text())
 
 
-def check_splits(counts: dict[str, int]) -> None:
+def check_splits(counts: dict[str, int], manifest: dict[str, Any]) -> None:
     """Checks that each split has impressions.
 
     Raises:
         InputError: A split is empty.
     """
+    tied = manifest["interactions_without_impression"].get(TIED_CLICK, 0)
+    advice = "use another --split, or other shares"
+    if tied:
+        advice = f"{tied:,} clicks are in histories alone, only because {coarse_clock(manifest)}"
     for name, count in counts.items():
         if not count:
             others = ", ".join(f"{counts[other]:,} in {other}" for other in counts if other != name)
-            raise InputError(f"No impression would be in {name} ({others}): use another --split, or other shares.")
+            raise InputError(f"No impression would be in {name} ({others}): {advice}.")
 
 
 class _Import:
@@ -99,20 +105,29 @@ class _Import:
         items = self._items()
         maker = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
         splits = self._step("write", self._write)
-        return {
+        manifest = {
+            "source": self._source.name,
             "split": self._settings.split,
             "settings": self._settings.model_dump(),
             "rules": {**self._source.rules, **import_rules(self._source, self._settings)},
             "users": sum(part["users"] for part in ordered),
             "items": items.num_rows,
+            "clicks": sum(part["clicks"] for part in ordered),
             "rows": row_report(read, ordered),
             "interactions_without_impression": dict(maker.dropped),
             "negatives_not_drawn": maker.not_drawn,
+            "fields_of_first_row": dict(maker.replaced),
             "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
-            "time_range": joined_range(split["time_range"] for split in splits.values()),
+            "largest_item": _largest_item(items),
+            "values": {**value_report(result["counts"] for result in read), "distinct": _distinct(items)},
+            "time_range": joined_range(part["time_range"] for part in ordered),
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
             "base_rate": {name: split["base_rate"] for name, split in splits.items()},
+            "empty_histories": {name: split["empty_histories"] for name, split in splits.items()},
+            "tied_histories": maker.tied,
+            "known_history_events": maker.known_share,
         }
+        return {**manifest, "warnings": warnings(manifest)}
 
     def _nothing_left(self, what: str, rows: dict[str, Any]) -> str:
         reasons = "; ".join([*(f"{count:,} dropped: {reason}" for reason, count in rows["dropped"].items()), *rows["broken"][:1]])
@@ -198,14 +213,30 @@ class _Import:
         return {name: self._write_split(index, name) for index, name in enumerate(SPLITS)}
 
     def _write_split(self, index: int, name: str) -> dict[str, Any]:
-        folder, positives, ranges = self._work / "made" / str(index), 0, []
+        folder, positives, empty, ranges = self._work / "made" / str(index), 0, 0, []
         for shard in sorted(folder.iterdir()) if folder.exists() else []:
             table = read_table(sorted(shard.iterdir()))
             assert table is not None
             table = table.take(np.lexsort((table[ORDER].to_numpy(), times(table))))
             positives += pc.sum(table[LABEL]).as_py()
+            history = next(name for name in table.column_names if name.startswith(HISTORICAL))
+            empty += pc.sum(pc.equal(pc.fill_null(pc.list_value_length(table[history]), 0), 0)).as_py()
             ranges.append(time_range(table))
             for begin in range(0, table.num_rows, BATCH_SIZE):
                 self._writer.write(name, to_lists(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
         count = self._writer.counts[name]
-        return {"time_range": joined_range(ranges), "base_rate": positives / count if count else None}
+        return {
+            "time_range": joined_range(ranges),
+            "base_rate": positives / count if count else None,
+            "empty_histories": empty / count if count else None,
+        }
+
+
+def _largest_item(items: pa.Table) -> dict[str, Any]:
+    rows = items[ROWS].to_numpy()
+    return {"item": plain(items[ITEM][int(rows.argmax())]), "interactions": int(rows.max())}
+
+
+def _distinct(items: pa.Table) -> dict[str, int]:
+    """Returns how many different values each further field of the items has, by the first rows of the items."""
+    return {name: pc.count_distinct(items[name]).as_py() for name in items.column_names if name.startswith(CANDIDATE) and name != ITEM}

@@ -17,6 +17,7 @@ from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTOR
 
 CLICKS = "clicks"  # column: how often an item was clicked
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
+TIED_CLICK = "clicks before which the user has none with an earlier time: in histories alone"
 NOT_CLICKED = "interactions without a click: negatives are sampled"
 _HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
 _NO_ITEM = -1
@@ -46,6 +47,8 @@ class ImpressionMaker:
     Attributes:
         dropped: How many interactions did not become an impression, by reason.
         not_drawn: How many negatives could not be drawn, since the user knows every item.
+        tied: How many impressions have an empty history only since all clicks before them have the same time.
+        replaced: Further field of the candidate -> interactions that got the value of their item's first row instead of their own.
     """
 
     def __init__(self, source: Source, settings: ImportSettings, items: pa.Table, cuts: Cuts):
@@ -54,7 +57,9 @@ class ImpressionMaker:
         if settings.negatives in ("uniform", "popularity"):
             self._sampler = NegativeSampler(items[CLICKS].to_numpy(), settings.negatives, settings.seed)
         self.dropped: Counter[str] = Counter()
-        self.not_drawn = 0
+        self.replaced: Counter[str] = Counter()
+        self.not_drawn = self.tied = 0
+        self._events = self._known_events = 0
 
     def make(self, table: pa.Table) -> Iterator[Made]:
         """Yields the impressions of users, some thousands at a time.
@@ -63,6 +68,10 @@ class ImpressionMaker:
             table: All interactions of some users, sorted by user and time.
         """
         known = np.zeros(0, np.int64)
+        if _HISTORICAL_ITEMS in table.column_names:
+            events = self._item_numbers(table[_HISTORICAL_ITEMS].combine_chunks().flatten())
+            self._events += len(events)
+            self._known_events += int((events != _NO_ITEM).sum())
         if self._settings.sampled:
             known, table = self._known(table), self._with_fields_of_items(table)
         if self._settings.split != "given":
@@ -84,11 +93,19 @@ class ImpressionMaker:
         histories = histories_of(table, self._source.history, self._settings.history_length)
         rows = self._impressed(table, histories, wanted)
         splits = assign(table, rows, self._settings, self._cuts)
+        self.tied += int(histories.tied[rows].sum()) if self._builds_histories else 0
         size = BATCH_SIZE // self.copies
         for begin in range(0, len(rows), size):
             chunk = slice(begin, begin + size)
             for split in np.unique(splits[chunk]):
                 yield Made(int(split), self._impressions(table, histories, rows[chunk][splits[chunk] == split], known))
+
+    @property
+    def known_share(self) -> float | None:
+        """Share of the events of histories whose item is ever a candidate: 1 where histories are built; None where they have no event."""
+        if self._builds_histories:
+            return 1.0
+        return self._known_events / self._events if self._events else None
 
     @property
     def copies(self) -> int:
@@ -102,7 +119,8 @@ class ImpressionMaker:
         clicked = table[LABEL].to_numpy() == 1
         has_history = self._has_history(histories)
         self._drop(NOT_CLICKED, wanted & ~clicked)
-        self._drop(FIRST_CLICK, wanted & clicked & ~has_history)
+        self._drop(FIRST_CLICK, wanted & clicked & ~has_history & ~histories.tied)
+        self._drop(TIED_CLICK, wanted & clicked & ~has_history & histories.tied)
         return np.flatnonzero(wanted & clicked & has_history)
 
     def _has_history(self, histories: Histories) -> np.ndarray:
@@ -116,7 +134,10 @@ class ImpressionMaker:
         """Gives each item the same fields in every row: otherwise a field could show whether an impression is a click or a negative."""
         rows = self._item_numbers(table[ITEM])
         for name in (name for name in table.column_names if name.startswith(CANDIDATE) and name != ITEM):
-            table = table.set_column(table.column_names.index(name), name, self._items[name].take(rows))
+            fields = self._items[name].take(rows)
+            if replaced := pc.sum(pc.not_equal(fields, table[name])).as_py():
+                self.replaced[name] += replaced
+            table = table.set_column(table.column_names.index(name), name, fields)
         return table
 
     def _known(self, table: pa.Table) -> np.ndarray:

@@ -8,25 +8,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.importing.arrow_files import Scatter, append_table, read_table
+from pipeline.datasets.importing.column_counts import ColumnCounts
+from pipeline.datasets.importing.import_report import time_range
 from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker
 from pipeline.datasets.importing.random_numbers import hashes
 from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
 
+ROWS = "rows"  # column: how many rows have an item
 FILE_BITS = 40  # the place of an interaction is the file's index, then the row in these bits
 
 
 def read_file(source: Source, file: Path, index: int, folder: Path, parts: int, skip_broken: bool) -> dict[str, Any]:
     """Scatters the interactions of the file with this index by user, into `folder/<part>/`."""
-    tally, kept = Tally(skip_broken), 0
+    tally, counts, kept = Tally(skip_broken), ColumnCounts(), 0
     with Scatter(folder, f"{index:05d}") as scatter:
         for batch in source.read(file, tally):
+            counts.add(batch)
             place = (index << FILE_BITS) + kept + np.arange(batch.num_rows)
             table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
             scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
             kept += batch.num_rows
-    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken}
+    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken, "counts": counts}
 
 
 def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:
@@ -43,27 +47,31 @@ def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:
     table = ordered.table
     append_table(work / "ordered" / f"{folder.name}.arrow", table)
     fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
-    append_table(work / "items" / f"{folder.name}.arrow", count_items(table.select(fields).append_column(CLICKS, table[LABEL])))
+    counted = table.select(fields).append_column(CLICKS, table[LABEL]).append_column(ROWS, pa.array(np.ones(table.num_rows, np.int64)))
+    append_table(work / "items" / f"{folder.name}.arrow", count_items(counted))
     starts = np.flatnonzero(changes(codes(table[USER])))
     sizes = np.diff(np.append(starts, table.num_rows))
-    user = table[USER][int(starts[sizes.argmax()])].as_py()
     return {
         "users": len(starts),
         "interactions": table.num_rows,
         "clicks": pc.sum(table[LABEL]).as_py(),
-        "largest_user": {
-            "user": user.decode(errors="backslashreplace") if isinstance(user, bytes) else user,
-            "interactions": int(sizes.max()),
-        },
+        "largest_user": {"user": plain(table[USER][int(starts[sizes.argmax()])]), "interactions": int(sizes.max())},
+        "time_range": time_range(table),
         "has_validation": SPLIT in table.column_names and bool((table[SPLIT].to_numpy() == VALIDATION).any()),
         "dropped": ordered.dropped,
         "unordered": ordered.unordered,
     }
 
 
+def plain(value: pa.Scalar) -> int | str:
+    """Returns an id for the manifest: bytes as text."""
+    found = value.as_py()
+    return found.decode(errors="backslashreplace") if isinstance(found, bytes) else found
+
+
 def count_items(table: pa.Table) -> pa.Table:
-    """Returns each item once, in the order of ids: the fields of its first row in the source, and the sum of its clicks."""
-    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum"}
+    """Returns each item once, in the order of ids: the fields of its first row in the source, and the sums of its clicks and rows."""
+    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum", ROWS: "sum"}
     grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
     renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
     return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)

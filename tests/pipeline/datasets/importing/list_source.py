@@ -8,6 +8,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from components.base.tfrecord import read_batches
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.sources.interactions import Tally
 
@@ -65,3 +67,15 @@ def impressions(out: Path, splits: Sequence[str] = SPLITS) -> dict[str, list[Row
         split: [row for path in sorted((out / split).iterdir()) for batch in read_batches(path) for row in to_rows(batch)]
         for split in splits
     }
+
+
+def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
+    return {"user_id": user, "candidate_item_id": item, "candidate_category_id": item % 3, "timestamp": time, "label": label, **more}
+
+
+def brought_in(
+    tmp_path: Path, rows: list[Row], *, source: dict[str, Any] | None = None, **settings: Any
+) -> tuple[dict[str, Any], dict[str, list[Row]]]:
+    """The manifest and the impressions of one file of rows."""
+    manifest = import_source(ListSource([rows], tmp_path / "files", **(source or {})), tmp_path / "out", ImportSettings(**settings))
+    return manifest, impressions(tmp_path / "out")

@@ -21,7 +21,7 @@ from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.sequences import Sequences
-from tests.pipeline.datasets.importing.list_source import ListSource, Row, impressions
+from tests.pipeline.datasets.importing.list_source import ListSource, Row, brought_in, event, impressions
 
 SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[5] / "shared"))
 SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
@@ -31,19 +31,7 @@ SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
 def _splits_may_be_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data of these tests is too small to fill all splits."""
     if "empty" not in request.node.name:
-        monkeypatch.setattr(importing, "check_splits", lambda counts: None)
-
-
-def event(user: int, item: int, time: int, label: int = 1, **more: Any) -> Row:
-    return {"user_id": user, "candidate_item_id": item, "candidate_category_id": item % 3, "timestamp": time, "label": label, **more}
-
-
-def brought_in(
-    tmp_path: Path, rows: list[Row], *, source: dict[str, Any] | None = None, **settings: Any
-) -> tuple[dict[str, Any], dict[str, list[Row]]]:
-    """The manifest and the impressions of one file of rows."""
-    manifest = import_source(ListSource([rows], tmp_path / "files", **(source or {})), tmp_path / "out", ImportSettings(**settings))
-    return manifest, impressions(tmp_path / "out")
+        monkeypatch.setattr(importing, "check_splits", lambda counts, manifest: None)
 
 
 def test_impressions_worked_out_by_hand(tmp_path: Path) -> None:
