@@ -10,9 +10,11 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from components.base.errors import InputError
 from components.serving.model.impression_tensors import predict_tensors
+from components.serving.store.models_config import ServedModel, write_models_config
 from din_trainer.features import FeatureConfig
 from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.status_error import StatusError
+from pipeline.online.stand_in.version_manager import Behaviour
 from tests.components.serving import toy
 
 TENSORS = predict_tensors(toy.ROWS, FeatureConfig())
@@ -128,6 +130,32 @@ def test_a_broken_configuration_is_reported_and_what_is_served_stays(endpoint, f
     (folder / "models.config").write_text("model_config_list {")
     endpoint.refresh()
     assert endpoint.version(spec(label="stable")).number == 1 and "models.config cannot be read" in told[-1]
+
+
+def test_it_can_behave_like_a_tf_serving_that_polls_the_file(folder, told):
+    """Polls each 5 s, loads of 25 s: the file that moves the label is refused until its version is loaded."""
+    times = iter(range(1000))
+    slow = Endpoint(folder, told.append, Behaviour(load_seconds=25, config_poll_seconds=5, refuses=True), lambda: next(times), runs=False)
+    write_models_config(folder, ServedModel("demo", "/elsewhere", {"stable": 1, "canary": 2}), also=[3])
+    for _ in range(10):
+        slow.step()
+    toy.serve(folder, stable=3)
+    for _ in range(12):
+        slow.step()
+    refusal = "Request to assign label to version 3 of model demo, which is not currently available for inference"
+    assert told[2:] == [refusal] and slow.version(spec(label="stable")).number == 1
+    assert [status.state for status in slow.status(spec()).model_version_status] == [30, 30, 20]  # 3 is LOADING
+    for _ in range(20):
+        slow.step()
+    assert told[3:] == ["version 3 is served", "version 1 is no longer served", "version 2 is no longer served"]
+    assert slow.version(spec(label="stable")).number == 3
+
+
+def test_a_file_for_another_model_changes_nothing(endpoint, folder, told):
+    write_models_config(folder, ServedModel("other", "/elsewhere", {"stable": 3}))
+    endpoint.refresh()
+    assert told[2:] == [f"{folder}/models.config names the model other, but demo is served: restart the server."]
+    assert endpoint.version(spec()).number == 2
 
 
 def test_nothing_to_serve_is_an_input_error(tmp_path):
