@@ -44,7 +44,7 @@ class Executor(pusher.Executor):
 
 def _settings(exec_properties: dict[str, Any]) -> dict[str, Any]:
     custom = json_utils.loads(exec_properties.get(standard_component_specs.CUSTOM_CONFIG_KEY) or "null") or {}
-    return json.loads(custom.get(SETTINGS_KEY, "{}"))
+    return {**json.loads(custom.get(SETTINGS_KEY, "{}")), "run_id": custom.get("run_id")}
 
 
 def _warm_up(input_dict: dict[str, Any]) -> Path | None:

@@ -12,7 +12,7 @@ from tfx.version import __version__ as tfx_version
 from components.atomic_pusher import REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
 from components.serving.store.models_config import read_models_config
 from components.serving.store.rollback_and_promote import promote, rollback
-from components.serving.store.versions import served_versions
+from components.serving.store.versions import pushed_by, served_versions
 from tests.components.serving.saved_models import content, save_model
 
 
@@ -55,6 +55,14 @@ def test_a_blessed_model_is_pushed(node):
     assert pushed.get_string_custom_property("pushed_destination") == str(node.base / str(version))
     assert pushed.get_int_custom_property(UNCHANGED_KEY) == 0
     assert not (node.base / str(version) / "assets.extra").exists()  # the gate left no requests
+    assert pushed_by(node.base, "run") is None  # no custom_config named the run
+
+
+def test_the_version_says_which_run_pushed_it(node):
+    """So a run that is killed after its push keeps what it pushed (case 21)."""
+    version = int(node.run(1, keep=5).get_string_custom_property("pushed_version"))
+    assert pushed_by(node.base, "run") == version
+    assert pushed_by(node.base, "another") is None
 
 
 def test_the_gate_s_requests_warm_the_version_up(node, tmp_path):

@@ -46,7 +46,11 @@ def read_models_config(folder: Path) -> ServedModel | None:
         parsed = text_format.Parse(file.read_bytes(), ModelServerConfig())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, text_format.ParseError) as error:
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read ({error.strerror}): make it readable. It holds the labels: do not delete it."
+        ) from error
+    except (ValueError, text_format.ParseError) as error:
         reason = " ".join(str(error).split()) or "it is not text"
         raise InputError(f"{file} cannot be read ({reason}): correct it, or delete it.") from error
     models = parsed.model_config_list.config

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import shutil
-import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,10 +18,12 @@ from components.serving.store.versions import (
     WARM_UP_FILE,
     clear_leftovers,
     locked,
+    next_version,
     read_rolled_back,
     remove_version,
     served_model,
     served_versions,
+    write_pushed_by,
 )
 
 ANY_VERSION = -1  # the default of `replaces`, which is no version
@@ -63,6 +64,7 @@ def push(
     pinned: Collection[int] = (),
     replaces: int | None = ANY_VERSION,
     poll_seconds: float = 0,
+    run_id: str | None = None,
 ) -> Pushed:
     """Copies a SavedModel to `base/<version>/`, whole or not at all, labels it in `models.config`, and removes old versions.
 
@@ -82,6 +84,7 @@ def push(
             now. By default this is not checked.
         poll_seconds: How often TF Serving reads `models.config`: it gets two polls to load the version before the labels move; 0 if nothing
             polls.
+        run_id: The run that pushes. It is recorded in the folder of the version, so that a run that is killed keeps what it pushed.
 
     Raises:
         RolledBack: A kept version has the same weights, and was rolled back.
@@ -107,7 +110,7 @@ def push(
             raise RolledBack(f"these very weights are version {version}, which was rolled back: {again} serves it again.")
         unchanged = version in labels.values()
         if version is None:
-            version = _copy_in(saved_model, digest, base, warm_up)
+            version = _copy_in(saved_model, digest, base, warm_up, run_id)
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         move_labels(base, served, poll_seconds)
@@ -139,9 +142,9 @@ def _version_with(digest: str, base: Path) -> int | None:
     return None
 
 
-def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -> int:
+def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None, run_id: str | None) -> int:
     """Copies the model to a name that TF Serving skips, waits until it is on the disk, and renames it to its version number."""
-    version = max([int(time.time()), *(last + 1 for last in served_versions(base))])
+    version = next_version(base)
     aside = base / f"{PUSHING}{version}"
     try:
         shutil.copytree(saved_model, aside)
@@ -150,6 +153,8 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -
             shutil.copyfile(warm_up, aside / WARM_UP_FILE)
         (aside / SIGNATURES_FILE).write_text(describe_signatures(saved_model, base.name), encoding="utf-8")
         write_digest(aside, digest)
+        if run_id is not None:
+            write_pushed_by(aside, run_id)
         for folder, _, files in os.walk(aside):
             for path in (*(Path(folder, file) for file in files), Path(folder)):
                 sync(path)

@@ -12,6 +12,7 @@
 import contextlib
 import fcntl
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from components.serving.store.models_config import CANARY, STABLE, ServedModel, 
 PUSHING = ".pushing-"
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for it in a SavedModel
 
+_HIGHEST = 2**63 - 1  # TF Serving reads versions as int64
+_PUSHED_BY = "pushed_by"  # in the folder of a version: the id of the run that pushed it
 _REMOVING = ".removing-"
 _ROLLED_BACK = "rolled_back"
 
@@ -57,7 +60,36 @@ def locked(base: Path) -> Iterator[None]:
 def served_versions(base: Path) -> list[int]:
     """Returns the versions in a model's serving folder, in order. Names that push would not write, such as 007, are skipped."""
     names = [path.name for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
-    return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and str(int(name)) == name)
+    numbers = [name for name in names if name.isascii() and name.isdecimal() and len(name) <= len(str(_HIGHEST))]
+    return sorted(int(name) for name in numbers if str(int(name)) == name and int(name) <= _HIGHEST)
+
+
+def next_version(base: Path) -> int:
+    """Returns the version of a push: the time in unix seconds, or the one after the newest version if that is higher.
+
+    Raises:
+        InputError: There is no higher version.
+    """
+    newest = max(served_versions(base), default=0)
+    if newest == _HIGHEST:
+        raise InputError(f"{base / str(newest)} has the highest number of a version, so that none can be pushed after it: rename it.")
+    return max(int(time.time()), newest + 1)
+
+
+def write_pushed_by(version: Path, run_id: str) -> None:
+    """Records in the folder of a version which run pushes it."""
+    (version / _PUSHED_BY).write_text(f"{run_id}\n", encoding="utf-8", errors="surrogateescape")
+
+
+def pushed_by(base: Path, run_id: str) -> int | None:
+    """Returns the version that a run pushed; None if it pushed none, or if that version was removed since."""
+
+    def read(version: int) -> str:
+        with contextlib.suppress(OSError):
+            return (base / str(version) / _PUSHED_BY).read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
+        return ""
+
+    return next((version for version in reversed(served_versions(base)) if read(version) == run_id), None)
 
 
 def read_rolled_back(base: Path) -> set[int]:
@@ -71,7 +103,9 @@ def read_rolled_back(base: Path) -> set[int]:
         return {int(line) for line in file.read_text().split()}
     except FileNotFoundError:
         return set()
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}): make it readable. It says what must not be served again.") from error
+    except ValueError as error:
         raise InputError(f"{file} must hold one version a line ({error}): correct it, or delete it.") from error
 
 

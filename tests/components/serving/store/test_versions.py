@@ -1,11 +1,15 @@
 """The folder of a model's versions."""
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from components.base.errors import InputError
 from components.serving.store.models_config import ServedModel, write_models_config
 from components.serving.store.versions import (
     clear_leftovers,
+    next_version,
     read_rolled_back,
     remove_version,
     served_model,
@@ -30,9 +34,33 @@ def test_versions_are_folders_named_by_integers_in_numeric_order(base, tmp_path)
 
 
 def test_only_names_that_a_push_writes_are_versions(tmp_path):
-    for name in ("3", "007", "\u0664", "-5", "5x"):
+    for name in ("3", "007", "\u0664", "-5", "5x", str(2**63), "9" * 200):
         (tmp_path / name).mkdir()
     assert served_versions(tmp_path) == [3]
+
+
+def test_the_highest_version_has_no_next(base):
+    """A folder that is named 2**63 - 1: TF Serving can read no higher number (case 22)."""
+    assert next_version(base) > 100
+    (base / "9000000000000000000").mkdir()
+    assert next_version(base) == 9000000000000000001
+    (base / str(2**63 - 1)).mkdir()
+    with pytest.raises(InputError, match=r"9223372036854775807 has the highest number of a version, so that none can be pushed after it"):
+        next_version(base)
+
+
+@pytest.mark.parametrize(("name", "read"), [("models.config", served_model), ("rolled_back", read_rolled_back)])
+def test_a_file_without_permission_is_not_to_be_deleted(base, monkeypatch, name, read):
+    """To delete it loses the labels, or what was rolled back (case 22). Root may read everything, so the error is made here."""
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(InputError, match=rf"{name} cannot be read \(Permission denied\): make it readable\.") as refused:
+        read(base)
+    assert "delete it" not in str(refused.value).replace("do not delete it", "")
 
 
 def test_a_name_is_needed_where_there_are_several(tmp_path):
