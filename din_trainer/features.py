@@ -40,6 +40,9 @@ _NAME = "[A-Za-z][A-Za-z0-9_]{0,99}"  # TensorFlow changes other names of a sign
 DType = Literal["int64", "bytes", "float"]
 Role = Literal["user", "candidate", "behaviour", "context"]
 
+# Before Transform: what stands for "no value" in a raw feature. A numeric int64 feature has no such value, since -1 is a number.
+MISSING: dict[DType, Any] = {"int64": -1, "bytes": b"", "float": float("nan")}
+
 
 class Frozen(BaseModel):
     """A configuration that refuses unknown keys, infinite numbers and truth values as numbers, and cannot be changed."""

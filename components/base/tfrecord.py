@@ -4,10 +4,12 @@ A record has TensorFlow's format: length, masked CRC-32C of the length, payload,
 """
 
 import gzip
+import stat
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import pyarrow as pa
@@ -18,6 +20,15 @@ from components.base.errors import DataError
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
+_GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of every gzip file
+_LARGEST_RECORD = 2**31  # a protobuf message is smaller
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def _masked_crc(data: bytes) -> bytes:
@@ -56,6 +67,31 @@ class TFRecordWriter:
         self._raw.close()
 
 
+def _check_file(path: Path) -> None:
+    """Checks what can be checked without reading: a FIFO or a device would be read for ever.
+
+    Raises:
+        DataError: The path is not a file with content, or a gzip file is not gzipped.
+        OSError: The file cannot be read.
+    """
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to a file that is not there: correct the link, or remove it.")
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind in _KINDS:
+        raise DataError(f"{path} is {_KINDS[kind]}, not a file: remove it, or put a file in its place.")
+    if path.suffix == ".gz":
+        with open(path, "rb") as file:
+            magic = file.read(2)
+        if not magic:
+            raise DataError(f"{path} is empty (0 bytes): write or copy it again, or remove it.")
+        if not _GZIP_MAGIC.startswith(magic):
+            raise DataError(f"{path} is not gzipped, although its name ends in .gz: compress it with gzip, or write it again.")
+
+
+def _open_file(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+
+
 def read_records(path: Path) -> Iterator[bytes]:
     """Yields the serialised records of one TFRecord file, gzipped if its name ends in `.gz`.
 
@@ -64,13 +100,16 @@ def read_records(path: Path) -> Iterator[bytes]:
     """
     index = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
+        _check_file(path)
+        with _open_file(path) as file:
             while header := file.read(12):
                 if len(header) < 12 or header[8:] != _masked_crc(header[:8]):
+                    if index == 0 and header.startswith(_GZIP_MAGIC):
+                        raise DataError(f"{path} is gzipped, but its name does not end in .gz: rename it.")
                     what = "is not a TFRecord file" if index == 0 else f"is damaged after record {index}"
                     raise DataError(f"{path} {what}: write it again (impressions as tf.Examples in gzipped TFRecords).")
                 (length,) = _LENGTH.unpack(header[:8])
-                record, crc = file.read(length), file.read(4)
+                record, crc = (file.read(length), file.read(4)) if length < _LARGEST_RECORD else (b"", b"")
                 if len(record) < length or crc != _masked_crc(record):
                     raise DataError(f"{path} is truncated or damaged in record {index + 1}: write or copy it again.")
                 yield record

@@ -1,15 +1,19 @@
 """Every kind of bad data ends in one sentence that says what, where and what to do."""
 
 import gzip
+import os
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from components.base.errors import InputError
+from components.base.tfrecord import read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.check_environment import check_embeddings, check_workspace
-from pipeline.run.check_impressions import check_data
+from pipeline.run.check_impressions import check_data, check_unchanged
 from tests.sample_data import make_impressions, write_dataset
 
 FEATURES = FeatureConfig()
@@ -62,10 +66,79 @@ def test_not_tfrecords(data):
     assert refused(data).startswith(f"{file} is not a TFRecord file")
 
 
-def test_not_gzip(data):
+def test_plain_tfrecords_that_are_called_gz(data):
     file = data / "train" / "part-00000.tfrecord.gz"
-    file.write_bytes(b"user_id,item_id\n1,2\n")
-    assert refused(data).startswith(f"{file} is not a whole gzip file")
+    file.write_bytes(gzip.decompress(file.read_bytes()))
+    assert refused(data) == f"{file} is not gzipped, although its name ends in .gz: compress it with gzip, or write it again."
+
+
+def test_gzipped_tfrecords_that_are_called_plain(data):
+    file = data / "train" / "part-00000.tfrecord"
+    file.write_bytes((data / "train" / "part-00000.tfrecord.gz").read_bytes())
+    with pytest.raises(InputError, match=r"part-00000\.tfrecord is gzipped, but its name does not end in \.gz: rename it\.$"):
+        next(read_records(file))
+
+
+def test_an_empty_file_beside_whole_ones(data):
+    file = data / "train" / "part-00001.tfrecord.gz"
+    file.touch()
+    assert refused(data) == f"{file} is empty (0 bytes): write or copy it again, or remove it."
+
+
+@pytest.mark.parametrize(
+    "name", ["part-00001.tfrecord", "part-00001.tfrecords.gz", "data_tfrecord-00000-of-00001.gz", "2016/a.tfrecord.gz"]
+)
+def test_files_that_would_be_passed_over(data, name):
+    """ExampleGen reads what the pattern names. Without this check, half of a data set could be left out without a word."""
+    file = data / "train" / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes((data / "train" / "part-00000.tfrecord.gz").read_bytes())
+    (data / "train" / "_SUCCESS").touch()
+    (data / "train" / ".part-00000.tfrecord.crc").touch()
+    assert refused(data).startswith(f"{file} would not be read, because its name or place is another than train/*.tfrecord.gz")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (os.mkfifo, "is a FIFO, not a file"),
+        (Path.mkdir, "is a folder, not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device, not a file"),
+        (lambda path: path.symlink_to("nowhere"), "is a link to a file that is not there"),
+    ],
+)
+def test_what_is_no_file_is_never_read(data, make, kind):
+    """Reading a FIFO without a writer would hang."""
+    file = data / "train" / "part-00001.tfrecord.gz"
+    make(file)
+    assert refused(data).startswith(f"{file} {kind}: ")
+
+
+def test_a_socket_is_no_file(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(data / "train")  # since the path of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s.tfrecord.gz")
+        assert "s.tfrecord.gz is a socket, not a file" in refused(data)
+
+
+def test_a_record_of_an_impossible_length(data):
+    from components.base.tfrecord import _masked_crc
+
+    length = (2**60).to_bytes(8, "little")
+    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(length + _masked_crc(length) + b"x"))
+    assert "is truncated or damaged in record 1" in refused(data)
+
+
+def test_a_file_that_changes_after_the_check_is_named(data):
+    facts = check_data(data, FEATURES)
+    check_unchanged(facts)
+    gone, changed = (data / split / "part-00000.tfrecord.gz" for split in ("train", "eval"))
+    changed.write_bytes(changed.read_bytes()[:-4])
+    with pytest.raises(InputError, match=rf"^{changed} has changed since this run checked it: leave the data as it is during a run"):
+        check_unchanged(facts)
+    gone.unlink()
+    with pytest.raises(InputError, match=rf"^{gone} is gone since this run checked it"):
+        check_unchanged(facts)
 
 
 @pytest.mark.parametrize("keep", [10, 60, -4])
@@ -92,8 +165,14 @@ def test_records_that_are_no_examples(data):
 
 BAD_ROWS = {
     "the label must be 0 or 1": {"label": [0, 1, 2, 0]},
-    "feature 'user_id' holds a negative id": {"user_id": [0, 1, -1, 3]},
-    "feature 'historical_item_ids' holds a negative id": {"historical_item_ids": [[3], [], [9, -7, 3], [5, 5]]},
+    "feature 'user_id' holds a negative id (-2)": {"user_id": [0, 1, -2, 3]},
+    "feature 'user_id' is -1, which means that it is missing, but": {"user_id": [0, 1, -1, 3]},
+    "feature 'candidate_item_id' is -1, which means that it is missing, but": {"candidate_item_id": [0, 1, -1, 3]},
+    "feature 'historical_item_ids' holds a negative id (-7)": {"historical_item_ids": [[3], [], [9, -7, 3], [5, 5]]},
+    "feature 'historical_item_ids' holds -1, which means no event": {"historical_item_ids": [[3], [], [9, -1, 3], [5, 5]]},
+    "feature 'historical_category_ids' holds -1, which means no event": {"historical_category_ids": [[0], [], [2, -1, 0], [1, 1]]},
+    "feature 'timestamp' holds the time -1": {"timestamp": [20, 20, -1, 50]},
+    "feature 'historical_timestamps' holds the time -5": {"historical_timestamps": [[10], [], [-5, 2, 30], [4, 5]]},
     "feature 'candidate_item_id' must have exactly one value": {"candidate_item_id": [[5], [3], [], [9]]},
     "holds an event after the impression": {"historical_timestamps": [[10], [], [1, 2, 41], [4, 5]]},
     "'historical_category_ids' and 'historical_item_ids' differ in length": {"historical_category_ids": [[0], [], [2, 0], [1, 1]]},
@@ -107,6 +186,80 @@ def test_a_bad_impression_is_named(tmp_path, message):
     text = refused(data)
     assert message in text
     assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+TEXT = FeatureConfig.model_validate(
+    {
+        "behaviours": {
+            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dtype": "bytes"},
+        },
+        "user": {"user_id": {"dtype": "bytes"}},
+        "context": {"device": {"dtype": "bytes"}, "age": {}, "hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
+    }
+)
+
+
+def text_impressions(**changes):
+    """Impressions with ids of bytes and features of every kind."""
+    return make_impressions(
+        **{
+            "user_id": [b"a", b"a", b"b", b"c"],
+            "candidate_item_id": [b"i", b"j", b"k", b"i"],
+            "historical_item_ids": [[b"j"], [], [b"i", b"j", b"k"], [b"k", b"k"]],
+            "candidate_category_id": None,
+            "historical_category_ids": None,
+            "device": [b"phone", None, b"desk", b"desk"],
+            "age": [1, None, 2, 3],
+            "hour": [3, None, 4, 5],
+            "price": [0.5, None, 1.5, 2.5],
+        }
+        | changes
+    )
+
+
+def write_text(out, **changes):
+    return write_dataset(out, {"train": text_impressions(), "validation": text_impressions(**changes), "eval": text_impressions()})
+
+
+BAD_TEXT = {
+    "feature 'user_id' is b'', which means that it is missing, but": {"user_id": [b"a", b"a", b"", b"c"]},
+    "feature 'candidate_item_id' is b'', which means that it is missing, but": {"candidate_item_id": [b"i", b"j", b"", b"i"]},
+    "feature 'historical_item_ids' holds b'', which means no event": {"historical_item_ids": [[b"j"], [], [b"i", b"", b"k"], [b"k", b"k"]]},
+    "feature 'historical_item_ids' holds b'j\\n': ids with a line end": {
+        "historical_item_ids": [[b"j"], [], [b"i", b"j\n", b"k"], [b"k", b"k"]]
+    },
+    "feature 'candidate_item_id' holds b'\\rk': ids with a line end": {"candidate_item_id": [b"i", b"j", b"\rk", b"i"]},
+    "feature 'device' holds b'de\\x00sk': ids with a line end or NUL": {"device": [b"phone", None, b"de\0sk", b"desk"]},
+    "feature 'device' holds b'\\xff\\xfe', which is not UTF-8": {"device": [b"phone", None, b"\xff\xfe", b"desk"]},
+    "feature 'age' holds a negative id (-2)": {"age": [1, None, -2, 3]},
+    "feature 'price' is inf: leave it out, or write NaN": {"price": [0.5, None, float("inf"), 2.5]},
+    "feature 'price' is -inf: leave it out, or write NaN": {"price": [0.5, None, -float("inf"), 2.5]},
+}
+
+
+@pytest.mark.parametrize("message", BAD_TEXT)
+def test_text_that_is_no_id_is_named(tmp_path, message):
+    """Case 16: Transform leaves out "" and text with line ends without a word, and `predict` takes "" in a history as padding."""
+    data = write_text(tmp_path / "d", **BAD_TEXT[message])
+    text = refused(data, TEXT)
+    assert message in text
+    assert text.startswith(f"{data / 'validation' / 'part-00000.tfrecord.gz'}, impression 3: ")
+
+
+def test_an_optional_feature_may_be_written_as_missing(tmp_path):
+    """Case 8: −1, "" and NaN mean what the feature's absence means. A number may be −1, and odd ids are ids."""
+    odd = [b" a ", "\u2028".encode(), b"x" * 100_000, b"NA"]
+    data = write_text(
+        tmp_path / "d", device=[b"", None, b"\t", b'"'], age=[-1, None, 2, -1], hour=[-1, -7, 0, 1], price=[float("nan")] * 4, user_id=odd
+    )
+    assert check_data(data, TEXT).examples["validation"] == 4
+
+
+@pytest.mark.parametrize(("name", "missing"), [("device", b""), ("age", -1), ("price", float("nan"))])
+def test_a_feature_that_is_missing_in_all_of_train(tmp_path, name, missing):
+    splits = {"train": text_impressions(**{name: [missing] * 4}), "validation": text_impressions(), "eval": text_impressions()}
+    data = write_dataset(tmp_path / "d", splits)
+    assert refused(data, TEXT).startswith(f"{data / 'train'}: no impression has a value of feature {name!r}")
 
 
 WEIGHTED = FeatureConfig(weight="importance")
@@ -223,11 +376,6 @@ def test_a_declared_feature_that_is_nowhere(data):
 def test_mistyped_times(tmp_path):
     data = write_dataset(tmp_path / "d", {"train": make_impressions(timestamp=[b"a", b"b", b"c", b"d"])})
     assert "feature 'timestamp' is bytes, but int64 is declared" in refused(data)
-
-
-def test_a_folder_in_the_place_of_a_file(data):
-    (data / "train" / "x.tfrecord.gz").mkdir()
-    assert "x.tfrecord.gz cannot be read (Is a directory)" in refused(data)
 
 
 def test_a_path_that_is_a_pattern(tmp_path):

@@ -10,7 +10,7 @@ from pipeline.run.check_impressions import DataFacts, check_data
 from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
 from tests.sample_data import make_impressions, write_dataset
 
-FACTS = DataFacts({}, {})
+FACTS = DataFacts({}, {}, {})
 
 
 def curated(tmp_path, text):
