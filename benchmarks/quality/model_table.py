@@ -20,11 +20,11 @@ from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.console import Console
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import read_oracle
+from pipeline.records.run_list import LOG_FILE
 from pipeline.records.summary_tables import number, share_of_oracle
 from pipeline.run.check_environment import check_embeddings
 from pipeline.run.check_impressions import check_data
 from pipeline.run.data_schema import write_schema
-from pipeline.run.execution import LOG_FILE
 from pipeline.terminal import Progress, output_to, say
 
 if TYPE_CHECKING:  # at run time TensorFlow is imported after the check of the data

@@ -19,8 +19,8 @@ from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
 from pipeline.console import Console
+from pipeline.records.run_list import LOG_FILE
 from pipeline.run.check_environment import check_embeddings
-from pipeline.run.execution import LOG_FILE
 from pipeline.terminal import Progress, interrupt_on_sigterm, output_to, say
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files

@@ -57,7 +57,7 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    from pipeline.records.summary import read_summaries
+    from pipeline.records.run_list import read_summaries
     from pipeline.records.summary_tables import print_runs
 
     summaries = read_summaries(args.workspace)

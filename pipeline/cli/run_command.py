@@ -23,9 +23,10 @@ def _run(args: argparse.Namespace) -> int:
     from din_trainer.training.threads import share_cores
     from pipeline.configuration.load_config import load_config
     from pipeline.console import Console
+    from pipeline.records.run_list import LOG_FILE
     from pipeline.records.summary import ERROR_STATUSES
     from pipeline.records.summary_tables import print_summary
-    from pipeline.run.execution import LOG_FILE, Run
+    from pipeline.run.execution import Run
     from pipeline.run.run_folder import run_folder
     from pipeline.terminal import Progress, complain, interrupt_on_sigterm, output_to, say
 
@@ -42,4 +43,5 @@ def _run(args: argparse.Namespace) -> int:
             print_summary(summary, console)
     if summary.status in ERROR_STATUSES or (args.json and summary.refused_because):
         complain(str(summary.refused_because))
+    assert summary.exit_code is not None  # every run that returns has ended
     return summary.exit_code

@@ -7,13 +7,17 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from components.base.atomic_files import write_whole
-from components.base.errors import InputError
 
-Status = Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"]
+Status = Literal["started", "pushed", "unchanged", "refused", "data_refused", "failed", "interrupted", "killed"]
 
 ERROR_STATUSES: tuple[Status, ...] = ("data_refused", "failed")  # printed to stderr; `refused` is a result of the run, no error
 
-EXIT_CODES: dict[Status, int] = {"pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1}
+EXIT_CODES: dict[Status, int] = {
+    "pushed": 0, "unchanged": 0, "refused": 3, "data_refused": 2, "failed": 1, "interrupted": 1, "killed": 1,
+}  # fmt: skip
+
+SUMMARY_FILE = "summary.json"  # in the folder of a run
+LATEST_FILE = "latest.json"  # in a workspace
 
 
 class Summary(BaseModel):
@@ -21,8 +25,8 @@ class Summary(BaseModel):
 
     run_id: str
     name: str
-    status: Status = "failed"
-    exit_code: int = EXIT_CODES["failed"]
+    status: Status = "started"
+    exit_code: int | None = None
     started: str = ""
     data: str | None = None
     examples: dict[str, int] | None = None
@@ -46,6 +50,7 @@ class Summary(BaseModel):
     cached: list[str] = Field(default_factory=list)
     sample_predictions: list[dict[str, Any]] | None = None
     seconds: dict[str, Any] | None = None
+    notes: list[str] = Field(default_factory=list)
 
     def end(self, status: Status, reason: str | None, exit_code: int | None = None) -> None:
         """Records how the run ended, why if it did not end well, and the exit code if it is not the usual one of the status."""
@@ -57,24 +62,29 @@ class Summary(BaseModel):
         return json.loads(json.dumps(self.model_dump(mode="json")), parse_constant=lambda _: None)
 
     def write(self, workspace: Path) -> None:
-        """Writes `runs/<run id>/summary.json` and `latest.json`, each whole or not at all."""
-        for path in (workspace / "runs" / self.run_id / "summary.json", workspace / "latest.json"):
-            write_whole(path, [json.dumps(self.as_json(), indent=2), "\n"])
+        """Writes the summary into the folder of the run, and beside all runs as that of the latest one, each whole or not at all.
+
+        Raises:
+            InputError: A file cannot be written.
+        """
+        for file in (workspace / "runs" / self.run_id / SUMMARY_FILE, workspace / LATEST_FILE):
+            self.write_to(file)
+
+    def write_to(self, file: Path) -> None:
+        write_whole(file, [json.dumps(self.as_json(), indent=2), "\n"])
 
 
-def read_summaries(workspace: Path) -> list[Summary]:
-    """Reads the summaries of all runs of a workspace, oldest first. A summary that cannot be read is returned as a failed run.
+def read_summary(file: Path) -> Summary:
+    """Reads a summary as it was written. One that cannot be read is returned as that of a failed run.
 
     Raises:
-        InputError: There is no such folder.
+        FileNotFoundError: There is no such file.
     """
-    if not workspace.is_dir():
-        raise InputError(f"{workspace} is no folder: name a workspace with --workspace, or start a run with din run.")
-    return [_read_summary(path) for path in sorted(workspace.glob("runs/*/summary.json"))]
-
-
-def _read_summary(path: Path) -> Summary:
     try:
-        return Summary.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        return Summary(run_id=path.parent.name, name="?", refused_because=f"{path} cannot be read ({type(error).__name__})")
+        return Summary.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        unreadable = Summary(run_id=file.parent.name, name="?")
+        unreadable.end("failed", f"{file} cannot be read ({type(error).__name__})")
+        return unreadable

@@ -26,7 +26,7 @@ def _runs_table(summaries: list[Summary]) -> Table:
     for run in summaries:
         metrics = run.metrics or {}
         figures = (number(metrics.get(name)) for name in ("auc", "gauc", "log_loss"))
-        data, version = Path(run.data or "–").name, str(run.pushed_version) if run.status == "pushed" else ""
+        data, version = Path(run.data or "–").name, "" if run.status == "unchanged" else str(run.pushed_version or "")
         table.add_row(run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
     return table
 
@@ -125,12 +125,14 @@ def _serving_lines(summary: Summary) -> list[str]:
 def _verdict(summary: Summary) -> str:
     reason = summary.refused_because or ""
     return {
+        "started": "The run goes on.",
         "pushed": f"Pushed: version {summary.pushed_version} is ready for TF Serving.",
         "unchanged": f"Unchanged: version {summary.pushed_version} already serves these very weights.",
         "refused": f"Refused, nothing was pushed: {reason}",
         "interrupted": "Interrupted: the next run goes on from what is done.",
         "data_refused": f"Data refused: {reason}",
         "failed": f"Failed: {reason}",
+        "killed": f"Killed: {reason}",
     }[summary.status]
 
 
@@ -178,6 +180,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     if summary.status not in ERROR_STATUSES:
         style = "bold green" if summary.exit_code == 0 else "bold red"
         console.print(_verdict(summary), style=style, soft_wrap=True)
+    for note in summary.notes:
+        console.print(note, style="yellow", soft_wrap=True)
     for label, path in (
         ("model", summary.pushed_path or summary.model_path),
         ("TFMA result", summary.tfma_path),

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.base.errors import InputError
-from pipeline.records.summary import Summary, read_summaries
+from pipeline.records.run_list import read_summaries
+from pipeline.records.summary import Summary
 
 EVALUATION_FILE, CONFIG_FILE, DETAILS_FILE, REPORT_FILE = "evaluation.json", "config.json", "details.json", "report.html"
 _OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_because", "pushed_version")

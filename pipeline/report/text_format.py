@@ -35,6 +35,8 @@ VERDICTS = {
     "data_refused": "Data refused",
     "failed": "Failed",
     "interrupted": "Interrupted",
+    "killed": "Killed",
+    "started": "Running",
 }
 
 
@@ -55,6 +57,7 @@ def verdict_reasons(summary: dict[str, Any]) -> list[str]:
         "pushed": f"Version {version} is ready for TF Serving.",
         "unchanged": f"Version {version} already serves the same weights.",
         "interrupted": "The next run continues where this one stopped.",
+        "started": "The run goes on.",
     }
     return (known.get(summary["status"]) or summary["refused_because"] or "No reason was recorded.").split("; ")
 

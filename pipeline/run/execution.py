@@ -16,19 +16,18 @@ from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import MANIFEST, read_oracle
-from pipeline.records.summary import Summary, read_summaries
+from pipeline.records.run_list import LOG_FILE, claim_pushed, read_summaries, record_killed
+from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
 from pipeline.run.check_environment import check_embeddings, check_gate
 from pipeline.run.check_impressions import DataFacts, check_data
-from pipeline.run.failure import explain_failure
+from pipeline.run.failure import BAD_INPUT, explain_failure
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
     from tfx.orchestration.pipeline import Pipeline
 
     from pipeline.dag import Places
-
-LOG_FILE = "log.txt"
 
 _SAMPLES = 5
 _EARLIER_RUNS = 10  # The report compares the data with the last of these that read other data.
@@ -63,18 +62,28 @@ class Run:
         try:
             self._execute()
         except (InputError, KeyboardInterrupt) as error:
-            self.summary.end(*explain_failure(error))
-        except Exception as error:
+            self._fail(error)
+        except (Exception, SystemExit) as error:
             logging.exception("the run failed")
-            self.summary.end(*explain_failure(error))
+            self._fail(error)
         finally:
+            if self.summary.status == "started":
+                self.summary.end("failed", "the nodes ended without a verdict")
             self._progress.stop()
             self._write_summary()
         if self.summary.metrics is not None:
             self._report()
         return self.summary
 
+    def _fail(self, error: BaseException) -> None:
+        """Ends the run by an exception. What it pushed before stays pushed."""
+        self.summary.end(*explain_failure(error))
+        claim_pushed(self.summary, self._workspace)
+
     def _execute(self) -> None:
+        self.summary.write(self._workspace)  # from now on `din runs` shows the run
+        for killed in record_killed(self._workspace):
+            self.summary.notes.append(f"Run {killed.run_id}: {killed.refused_because}.")
         self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
         data = self._given.absolute() if self._given else self._make_synthetic_data()
         self.summary.data = str(data)
@@ -144,16 +153,18 @@ class Run:
 
             model = Path(str(self.summary.model_path))
             self.summary.sample_predictions = sample_predictions(model, data, self._config.features, _SAMPLES)
-        except (Exception, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt) as error:
             logging.exception("no sample predictions")
+            self._lacks("sample predictions", error)
 
     def _write_summary(self) -> None:
         self.summary.cached = sorted(self._progress.cached)
         self.summary.seconds = {"total": round(time.monotonic() - self._started, 3), "components": self._progress.seconds}
         try:
             self.summary.write(self._workspace)
-        except InputError:  # the terminal still shows it
-            logging.exception("the summary could not be written")
+        except InputError as error:  # the terminal still shows it
+            self.summary.notes.append(f"The summary is not written: {error}")
+            self.summary.exit_code = self.summary.exit_code or BAD_INPUT  # who reads the file instead must not take an older one for it
 
     def _report(self) -> None:
         """Writes the HTML report and names it in the summary. The verdict does not depend on it."""
@@ -163,10 +174,14 @@ class Run:
             from pipeline.report.page import write_report
 
             self.summary.report_path = str(write_report(self._folder, self._workspace, self._folder / REPORT_FILE))
-        except (Exception, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt) as error:
             logging.exception("no report")
+            self._lacks("report", error)
         self._progress.finish()
         self._write_summary()
+
+    def _lacks(self, what: str, error: BaseException) -> None:
+        self.summary.notes.append(f"The run has no {what}: {explain_failure(error).reason or 'it was interrupted.'}")
 
     def _details(self) -> dict[str, Any]:
         """Gathers what the report shows beside the evaluation. Drift is measured against the last run that read other data."""

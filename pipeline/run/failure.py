@@ -6,7 +6,7 @@ from components.base.errors import DataError, InputError, causes, explain_place
 from din_trainer.training_errors import TrainingDiverged
 from pipeline.records.summary import Status
 
-_BAD_INPUT = 2
+BAD_INPUT = 2  # the exit code of what the user can correct
 
 
 class Ending(NamedTuple):
@@ -23,7 +23,7 @@ class Ending(NamedTuple):
     exit_code: int | None = None
 
 
-def explain_failure(error: Exception | KeyboardInterrupt) -> Ending:
+def explain_failure(error: BaseException) -> Ending:
     """Finds the first exception that has an explanation, in the chain of what `error` was raised from: Beam and TFX wrap exceptions."""
     if isinstance(error, KeyboardInterrupt):
         return Ending("interrupted", None)
@@ -31,11 +31,11 @@ def explain_failure(error: Exception | KeyboardInterrupt) -> Ending:
         if isinstance(cause, DataError):
             return Ending("data_refused", str(cause))
         if isinstance(cause, InputError):
-            return Ending("failed", str(cause), _BAD_INPUT)
+            return Ending("failed", str(cause), BAD_INPUT)
         if isinstance(cause, TrainingDiverged):
             return Ending("failed", str(cause))
         if isinstance(cause, OSError) and (sentence := explain_place(cause)):
-            return Ending("failed", sentence, _BAD_INPUT)
+            return Ending("failed", sentence, BAD_INPUT)
         from components.data_gate import DataRefused  # imports TFX: exceptions from before TensorFlow's start are explained without it
 
         if isinstance(cause, DataRefused):

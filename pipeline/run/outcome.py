@@ -8,6 +8,7 @@ from tfx.utils import path_utils
 
 from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
+from components.base.errors import InputError
 from components.verdict import VERDICT_FILE
 from pipeline.dag import Places
 from pipeline.records.metadata_store import RunOutputs
@@ -32,9 +33,12 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
         return
     verdict = json.loads((blessing / VERDICT_FILE).read_text())
     _read_verdict(summary, verdict, places.baseline)
-    evaluation_details = {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")}
-    write_whole(folder / EVALUATION_FILE, [json.dumps(evaluation_details), "\n"])
     _read_push(summary, outputs)
+    evaluation_details = {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")}
+    try:
+        write_whole(folder / EVALUATION_FILE, [json.dumps(evaluation_details), "\n"])
+    except InputError as error:  # what was pushed stays pushed
+        summary.notes.append(f"The report lacks the slices: {error}")
 
 
 def _read_verdict(summary: Summary, verdict: dict[str, Any], baseline: Path | None) -> None:

@@ -5,11 +5,11 @@ import io
 import json
 
 import pytest
-from rich.console import Console
 
 from components.base.errors import InputError
 from din_trainer.training_errors import TrainingDiverged
 from pipeline.configuration.load_config import load_config
+from pipeline.console import Console
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
