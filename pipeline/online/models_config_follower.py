@@ -50,7 +50,9 @@ class Follower:
         self._seen = served  # the last content of the file
         self._pending: ServedModel | None = None  # what waits for its versions to be loaded
         self._told = ""  # the last error of the file
-        self._stub = ModelServiceStub(grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", 1000)]))
+        self._stub = ModelServiceStub(
+            grpc.insecure_channel(address, [("grpc.max_reconnect_backoff_ms", 1000), ("grpc.enable_http_proxy", 0)])
+        )
 
     def is_ready(self) -> bool:
         """Returns whether all versions are available."""

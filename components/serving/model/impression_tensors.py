@@ -103,10 +103,10 @@ def _array(values: list[Any], read: Input) -> np.ndarray:
         raise ValueError(f"feature {read.column.name!r} has a value beyond 64 bits") from error
 
 
-def _width(rows: Sequence[Impression], features: Features) -> int:
-    """Returns T: the largest number of events that a row has in any of its histories, and at least 1."""
+def _width(rows: Sequence[Impression], features: Features, pad_to: int) -> int:
+    """Returns T: the largest number of events that a row has in any of its histories, and at least `pad_to`."""
     histories = [read.column for read in inputs_of(features) if read.column.presence == "sequence"]
-    return max([1, *(len(_values(row, column)) for row in rows for column in histories)])
+    return max([pad_to, *(len(_values(row, column)) for row in rows for column in histories)])
 
 
 def _history(rows: Sequence[Impression], read: Input, width: int) -> np.ndarray:
@@ -116,25 +116,32 @@ def _history(rows: Sequence[Impression], read: Input, width: int) -> np.ndarray:
     return _array(padded, read).reshape(len(rows), width)
 
 
-def predict_tensors(rows: Sequence[Impression], features: Features) -> Tensors:
+def predict_tensors(rows: Sequence[Impression], features: Features, pad_to: int = 1) -> Tensors:
     """Returns impressions as the inputs of `predict`: (B,) for a feature, (B, T) for a history; int64, floats, or bytes as objects.
+
+    Args:
+        rows: Impressions.
+        features: What the model reads.
+        pad_to: T is at least this.
 
     Raises:
         ValueError: A value is not of the feature's type, or a required value is missing.
     """
-    width = _width(rows, features)
+    width = _width(rows, features, pad_to)
     return {
         read.column.name: _history(rows, read, width) if read.column.presence == "sequence" else _column(rows, read)
         for read in inputs_of(features)
     }
 
 
-def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features) -> Tensors:
+def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features, pad_to: int = 1) -> Tensors:
     """Returns users and their candidates as the inputs of `rank`: those of `predict`, but the features of the candidates are (B, N).
 
     Args:
         users: Impressions; their candidate, if they have one, is ignored.
         candidates: For each user N dicts with the features of a candidate. Shorter lists are padded; the scores of padding mean nothing.
+        features: What the model reads.
+        pad_to: T is at least this.
 
     Raises:
         ValueError: As for `predict_tensors`.
@@ -147,7 +154,7 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
             tensors[read.column.name] = _column([row for rows in padded for row in rows], read).reshape(len(candidates), width)
     blank = {name: values[0, 0] for name, values in tensors.items()} if users else {}
     blank = {name: value.item() if isinstance(value, np.generic) else value for name, value in blank.items()}
-    return {**predict_tensors([{**user, **blank} for user in users], features), **tensors}
+    return {**predict_tensors([{**user, **blank} for user in users], features, pad_to), **tensors}
 
 
 def as_impressions(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[Impression]:

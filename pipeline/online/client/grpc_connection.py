@@ -14,8 +14,10 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.impression_tensors import Tensors
-from pipeline.online.client.connection import RETRY_SECONDS, Connection, SignatureInputs, one_line
+from pipeline.online.client.checked_scores import checked_scores
+from pipeline.online.client.connection import MAX_ANSWER_BYTES, RETRY_SECONDS, Connection, Signature, Tensor, one_line
 from pipeline.online.client.model_url import ModelUrl
+from pipeline.online.client.proxies import is_loopback
 from pipeline.online.client.serving_errors import InvalidRequest, NotFound, ServingError, Timeout, Unavailable
 
 _ERRORS: dict[str, type[ServingError]] = {
@@ -48,7 +50,9 @@ class GrpcConnection(Connection):
         options = [
             ("grpc.service_config", json.dumps({"methodConfig": [methods]})),
             ("grpc.initial_reconnect_backoff_ms", int(RETRY_SECONDS * 1000)),
-            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.enable_http_proxy", 0 if is_loopback(str(model.grpc)) else 1),
         ]
         self._channel = grpc.insecure_channel(model.grpc, options)
         self._stub = PredictionServiceStub(self._channel)
@@ -62,21 +66,27 @@ class GrpcConnection(Connection):
                 raise Timeout(f"{self._shown} gave no answer within {self._timeout:g} s.") from error
             raise _ERRORS.get(code, ServingError)(f"{self._shown} answered {code}: {details}") from error
 
-    def signatures(self) -> dict[str, SignatureInputs]:
+    def signatures(self) -> dict[str, Signature]:
         response = self._ask(self._stub.GetModelMetadata, GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"]))
         found = SignatureDefMap()
         response.metadata["signature_def"].Unpack(found)
-        return {
-            name: {key: (DataType.Name(info.dtype), len(info.tensor_shape.dim)) for key, info in signature.inputs.items()}
-            for name, signature in found.signature_def.items()
-        }
+        return {name: Signature(_tensors(signature.inputs), _tensors(signature.outputs)) for name, signature in found.signature_def.items()}
 
-    def run(self, signature: str, tensors: Tensors) -> np.ndarray:
+    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...]) -> np.ndarray:
         request = PredictRequest(model_spec=self._spec, output_filter=[PROBABILITY])
         request.model_spec.signature_name = signature
         for name, values in tensors.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string if values.dtype == object else values.dtype, values.shape))
-        return tf.make_ndarray(self._ask(self._stub.Predict, request).outputs[PROBABILITY])
+        outputs = self._ask(self._stub.Predict, request).outputs
+        try:
+            scores = tf.make_ndarray(outputs[PROBABILITY])
+        except (TypeError, ValueError):
+            scores = None
+        return checked_scores(scores, shape, self._shown, outputs)
 
     def close(self) -> None:
         self._channel.close()
+
+
+def _tensors(infos: Any) -> dict[str, Tensor]:
+    return {key: (DataType.Name(info.dtype), tuple(dim.size for dim in info.tensor_shape.dim)) for key, info in infos.items()}

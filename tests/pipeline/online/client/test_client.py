@@ -10,6 +10,7 @@ import pytest
 from components.serving.model.impression_tensors import Input, inputs_of, predict_tensors
 from din_trainer.features import FeatureConfig
 from pipeline.online.client import Client, InvalidRequest, NotFound
+from pipeline.online.client.connection import Signature
 from tests.components.serving import toy
 
 PROTOCOLS = ("rest_url", "grpc_url")
@@ -53,8 +54,9 @@ def test_the_signatures_show_what_the_model_reads(url):
 
 
 def test_numbers_and_text_are_distinguished(monkeypatch):
-    one = {"age": ("DT_STRING", 1), "hour": ("DT_DOUBLE", 1), "price": ("DT_FLOAT", 1), "user_id": ("DT_INT64", 1)}
-    signatures = {"predict": {**one, "item": ("DT_STRING", 1)}, "rank": {**one, "item": ("DT_STRING", 2)}}
+    kinds = {"age": "DT_STRING", "hour": "DT_DOUBLE", "price": "DT_FLOAT", "user_id": "DT_INT64", "item": "DT_STRING"}
+    one = {name: (kind, (-1,)) for name, kind in kinds.items()}
+    signatures = {"predict": Signature(one, {}), "rank": Signature({**one, "item": ("DT_STRING", (-1, -1))}, {})}
     client = Client("http://127.0.0.1:1/v1/models/demo")
     monkeypatch.setattr(client._connection, "signatures", lambda: signatures)
     features = FeatureConfig.model_validate(
@@ -103,5 +105,5 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
     scores, modules = map(json.loads, subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines())
     np.testing.assert_allclose(scores[0], [toy.probability(row, 0.2) for row in toy.ROWS], rtol=1e-6)
     assert [len(row) for row in scores[1]] == [2, 1, 0]
-    assert "requests" in modules
+    assert "httpcore" in modules
     assert not {"tensorflow", "tfx", "tensorflow_serving", "tensorflow_transform", "apache_beam", "keras", "grpc"} & set(modules)
