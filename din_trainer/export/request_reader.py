@@ -1,7 +1,7 @@
 """Reads requests in the exported model: turns raw features, serialised or as tensors, into the inputs of the model.
 
 It does the same as Transform, in fewer operations: it cuts histories to their most recent events before it looks up their ids, and does not
-pad them. Numbers and time gaps go through Transform's own graph, which has their means and deviations. Sameness checks before every push
+pad them. Events without a value (−1 or "") are padding, in tensors and in tf.Examples. Numbers and time gaps go through Transform's own graph, which has their means and deviations. Sameness checks before every push
 that both ways give the same score.
 
 B impressions a request, T raw events of a padded history, E events that are kept, L the most that are kept of one history.
@@ -13,11 +13,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.export.vocabulary_lookups import VocabularyLookups
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, MISSING, TIME_GAPS, TIMESTAMP, Column, DType, FeatureConfig
 from din_trainer.models.model_inputs import ModelInputs
-from din_trainer.transform.preprocessing import missing_value, to_dense
+from din_trainer.transform.preprocessing import to_dense
 
-DTYPES = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
+DTYPES: dict[DType, tf.DType] = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
 Raw = dict[str, Any]
 
 
@@ -62,53 +62,42 @@ class Reader(tf.Module):
         Returns:
             The inputs, and for each sequence the places of its events: (E, 2), row and column in (B, L).
         """
-        length = self._features.history_length
         raw = tf.io.parse_example(examples, example_spec(self._features))
-        scalars = {name: to_dense(raw[name], missing_value(self._dtype(name))) for name in self._scalars()}
-        ids = {name: self.lookups.ids(name, values) for name, values in scalars.items()}
+        scalars = {name: to_dense(raw[name], MISSING[self._dtype(name)]) for name in self._scalars()}
+        return self._read(raw | scalars, {name: raw[name] for name in self.numbers})
+
+    def of_tensors(self, raw: Raw) -> ModelInputs:
+        """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
+        histories = {c.name: tf.RaggedTensor.from_tensor(raw[c.name]) for c in self._features.columns if c.presence == "sequence"}
+        return self._read(raw | histories, {name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers})[0]
+
+    def _read(self, raw: Raw, numbers: Raw) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
+        """Reads categorical features (B,), ragged histories and sparse numbers: one meaning of padding, however they came."""
+        ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
         places: dict[str, tf.Tensor] = {}
         rows: dict[str, tf.Tensor] = {}
         gaps = None
         for number, (sequence, behaviours) in enumerate(self._features.sequences.items()):
-            first, *others = (behaviour.history for behaviour in behaviours.values())
-            recent = _recent(raw[first], length)
-            places[sequence] = _places(recent)
-            ids[first] = self.lookups.ids(first, recent.values)
-            for name in others:  # aligned with the first; an event without a value here gets the missing value
-                dense = _recent(raw[name], length).to_tensor(missing_value(self._dtype(name)), shape=[None, length])
-                ids[name] = self.lookups.ids(name, tf.gather_nd(dense, places[sequence]))
-            rows |= dict.fromkeys((first, *others), tf.unstack(places[sequence], 2, axis=1)[0])
-            if number == 0 and self._features.time_gap:
-                gaps = self._time_gaps(raw[HISTORICAL_TIMESTAMPS].to_sparse(), raw[TIMESTAMP], places[sequence])
-        return ModelInputs(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
-
-    def of_tensors(self, raw: Raw) -> ModelInputs:
-        """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
-        ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
-        rows: dict[str, tf.Tensor] = {}
-        gaps = None
-        for number, behaviours in enumerate(self._features.sequences.values()):
             names = [behaviour.history for behaviour in behaviours.values()]
-            present = tf.not_equal(raw[names[0]], missing_value("bytes" if raw[names[0]].dtype == tf.string else "int64"))
-            later = tf.cumsum(tf.cast(present, tf.int32), axis=1, exclusive=True, reverse=True)  # events after this one
-            kept = tf.logical_and(present, later < self._features.history_length)  # (B, T)
-            positions = tf.where(kept)  # (E, 2)
+            first = raw[names[0]]
+            kept = _recent_events(first, MISSING[self._dtype(names[0])], self._features.history_length)
+            places[sequence] = _places(kept)
+            rows |= dict.fromkeys(names, places[sequence][:, 0])
             for name in names:
-                ids[name] = self.lookups.ids(name, tf.gather_nd(raw[name], positions))
-            rows |= dict.fromkeys(names, tf.unstack(positions, 2, axis=1)[0])
+                values = _aligned(raw[name], first, kept, places[sequence][:, 0], MISSING[self._dtype(name)])
+                ids[name] = self.lookups.ids(name, values)
             if number == 0 and self._features.time_gap:
-                events = tf.ragged.boolean_mask(raw[HISTORICAL_TIMESTAMPS], kept).to_sparse()
-                gaps = self._time_gaps(events, raw[TIMESTAMP], events.indices)
-        return ModelInputs(
-            ids, rows, self._numeric({name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}), gaps
-        )
+                times = _aligned(raw[HISTORICAL_TIMESTAMPS], first, kept, places[sequence][:, 0], MISSING["int64"])
+                events = tf.SparseTensor(places[sequence], times, [first.nrows(), self._features.history_length])
+                gaps = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
+        return ModelInputs(ids, rows, self._numeric(numbers), gaps), places
 
     def _scalars(self) -> list[str]:
         """Categorical features with one value for each impression."""
         by_feature = self._features.vocabulary_by_feature
         return [column.name for column in self._features.columns if column.presence != "sequence" and column.name in by_feature]
 
-    def _dtype(self, name: str) -> str:
+    def _dtype(self, name: str) -> DType:
         return next(column.dtype for column in self._features.columns if column.name == name)
 
     def _numeric(self, raw: Raw) -> list[tf.Tensor]:
@@ -124,12 +113,31 @@ class Reader(tf.Module):
         return tf.expand_dims(tf.gather_nd(gaps, places), 1)
 
 
-def _recent(history: tf.RaggedTensor, length: int) -> tf.RaggedTensor:
-    """The last `length` events of each row."""
-    limits = history.row_splits[1:]
-    starts = tf.maximum(history.row_splits[:-1], limits - length)
-    positions = tf.ragged.range(starts, limits, row_splits_dtype=tf.int64)
-    return positions.with_values(tf.gather(history.values, positions.values))
+def _recent_events(history: tf.RaggedTensor, missing: Any, length: int) -> tf.RaggedTensor:
+    """The positions, among the flat values of a history, of the last `length` events of each row. A missing value is no event."""
+    events = tf.where(tf.not_equal(history.values, missing))[:, 0]
+    splits = tf.searchsorted(events, history.row_splits, out_type=tf.int64)  # of the events alone
+    starts, limits = tf.maximum(splits[:-1], splits[1:] - length), splits[1:]
+    kept = tf.ragged.range(starts, limits, row_splits_dtype=tf.int64)
+    return kept.with_values(tf.gather(events, kept.values))
+
+
+def _aligned(history: tf.RaggedTensor, first: tf.RaggedTensor, kept: tf.RaggedTensor, rows: tf.Tensor, missing: Any) -> tf.Tensor:
+    """The values (E,) of a history at the events that are kept of the first history of its sequence.
+
+    Args:
+        history: The history.
+        first: The first history of its sequence.
+        kept: The positions of the events in `first`.
+        rows: The row of each event: (E,).
+        missing: What an event gets that has no value here, which only unequal lengths cause.
+    """
+    if history is first:
+        return tf.gather(first.values, kept.values)
+    positions = kept.values + tf.gather(history.row_splits - first.row_splits, rows)
+    beyond = positions >= tf.gather(history.row_splits[1:], rows)
+    size = tf.size(history.values, tf.int64)
+    return tf.gather(tf.concat([history.values, [missing]], 0), tf.where(beyond, size, positions))
 
 
 def _places(history: tf.RaggedTensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from din_trainer.config import COUNTS_KEY, FEATURES_KEY
 from din_trainer.features import (
     HISTORICAL_TIMESTAMPS,
     LABEL,
+    MISSING,
     PADDING_ID,
     SAMPLE_WEIGHT,
     TIME_GAPS,
@@ -23,11 +24,6 @@ from din_trainer.features import (
 
 _HOUR = 3600.0
 _MOST_DEVIATIONS = 1e4  # from the mean; numbers are clipped to it, so that no wrong number makes a score overflow
-
-
-def missing_value(dtype: str) -> Any:
-    """The value that stands for "no value" in a dense raw tensor: −1, the empty string or NaN."""
-    return {"int64": -1, "bytes": "", "float": float("nan")}[dtype]
 
 
 def table_size(vocabulary: Vocabulary, known_values: int) -> int:
@@ -95,8 +91,9 @@ def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, with_
         scaled = tft.scale_to_z_score(tf.sparse.retain(numbers, tf.math.is_finite(numbers.values)))
         dense = to_dense(scaled, 0.0)  # a missing number is the mean
         return tf.cast(tf.clip_by_value(dense, -_MOST_DEVIATIONS, _MOST_DEVIATIONS), tf.float32)
-    values = x.values if isinstance(x, tf.SparseTensor) else x
-    return _ids(to_dense(x, missing_value(feature.dtype)), _vocabulary(values, name, feature, with_counts), feature)
+    dense = to_dense(x, MISSING[feature.dtype])
+    known = tf.boolean_mask(dense, tf.not_equal(dense, MISSING[feature.dtype]))  # a missing value has no row of its own
+    return _ids(dense, _vocabulary(known, name, feature, with_counts), feature)
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:

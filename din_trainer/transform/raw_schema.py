@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, REQUEST_ID, TIMESTAMP, Column, FeatureConfig
 
 _TYPES = {"int64": schema_pb2.INT, "bytes": schema_pb2.BYTES, "float": schema_pb2.FLOAT}
 
@@ -35,13 +35,15 @@ def make_schema(features: FeatureConfig, extra: Mapping[str, str] | None = None)
         extra: Types (`int64`, `bytes`, `float`) of the columns in the data. Of these only columns of the data dictionary are added.
 
     Returns:
-        The schema: int64 ids are >= 0, labels 0 or 1; required features have exactly one value, optional ones at most one.
+        The schema: int64 ids are >= 0, or −1 where an optional one is missing; labels are 0 or 1; required features have exactly one value,
+        optional ones at most one.
     """
     schema = schema_pb2.Schema()
     for column in features.columns:
         feature = _add(schema, column.name, column.dtype, column.presence)
         if _is_id(column, features):
-            feature.int_domain.min = 0
+            optional = column.presence == "optional"
+            feature.int_domain.min = MISSING["int64"] if optional else 0
             if column.name not in (TIMESTAMP, HISTORICAL_TIMESTAMPS):
                 feature.int_domain.is_categorical = True  # so that the statistics count its values
     known = {TIMESTAMP: "optional", REQUEST_ID: "optional", HISTORICAL_TIMESTAMPS: "sequence"}

@@ -12,7 +12,7 @@ def test_schema_by_hand():
         {
             "behaviours": {"item": {"candidate": "candidate_item_id", "history": "historical_item_ids"}},
             "user": {"user_id": {"dtype": "bytes"}},
-            "context": {"price": {"kind": "numeric", "dtype": "float"}},
+            "context": {"price": {"kind": "numeric", "dtype": "float"}, "age": {}, "hour": {"kind": "numeric"}},
         }
     )
     expected = """
@@ -23,6 +23,8 @@ def test_schema_by_hand():
         }
         feature { name: "historical_item_ids" type: INT value_count { min: 0 } int_domain { min: 0 is_categorical: true } }
         feature { name: "price" type: FLOAT value_count { max: 1 } }
+        feature { name: "age" type: INT value_count { max: 1 } int_domain { min: -1 is_categorical: true } }
+        feature { name: "hour" type: INT value_count { max: 1 } }
         feature { name: "request_id" type: BYTES value_count { max: 1 } }
         feature { name: "label" type: INT presence { min_fraction: 1 min_count: 1 } shape {} int_domain { min: 0 max: 1 } }
     """
