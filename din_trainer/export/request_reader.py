@@ -1,8 +1,8 @@
 """Reads requests in the exported model: turns raw features, serialised or as tensors, into the inputs of the model.
 
 It does the same as Transform, in fewer operations: it cuts histories to their most recent events before it looks up their ids, and does not
-pad them. Events without a value (−1 or "") are padding, in tensors and in tf.Examples. Numbers and time gaps go through Transform's own graph, which has their means and deviations. Sameness checks before every push
-that both ways give the same score.
+pad them. An event without a value (−1 or "") is padding, in tensors and in tf.Examples. Numbers and time gaps go through Transform's own
+graph, which has their means and deviations. Sameness checks before every push that both ways give the same score.
 
 B impressions a request, T raw events of a padded history, E events that are kept, L the most that are kept of one history.
 """
