@@ -48,16 +48,30 @@ class Tally:
         skip_broken: Whether broken lines are dropped and counted; if not, the first one ends the import.
         dropped: How many rows were dropped, by reason, in the words of the report.
         broken: Where the first broken lines are, in words.
+        notes: What was understood without being said by the user, with the number of values, e.g. whole numbers written as 25.0.
+        warnings: What is likely not meant, with the number of values, e.g. users called NA.
     """
 
     skip_broken: bool = False
     dropped: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Counts rows that are correct but not wanted."""
         if count:
             self.dropped[reason] += count
+
+    def note(self, what: str, count: int) -> None:
+        """Counts values that were understood in a way that the user has not said; `what` follows the count in the report."""
+        if count:
+            self.notes[what] += count
+
+    def warn(self, what: str, count: int) -> None:
+        """Counts values that are likely not meant; `what` follows the count in the report."""
+        if count:
+            self.warnings[what] += count
 
     def count_broken(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
         """Counts a line that cannot be read.

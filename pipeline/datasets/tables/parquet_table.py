@@ -1,0 +1,52 @@
+"""Reads Parquet with Arrow's reader."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from components.base.errors import InputError
+from pipeline.datasets.tables.raw_rows import BATCH_SIZE, RawRows, check_names
+from pipeline.datasets.tables.text_stream import check_file
+
+
+def parquet_names(path: Path) -> list[str]:
+    """Returns the names of the columns.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    check_file(path)
+    try:
+        return pa.parquet.read_schema(path).names
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RawRows]:
+    """Yields the wanted columns; values that are encoded by a dictionary are given plainly.
+
+    Raises:
+        InputError: The file cannot be read; or a column is missing, or there several times.
+    """
+    check_names(path, wanted, parquet_names(path))
+    begin = 1
+    try:
+        with pa.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH_SIZE, columns=list(wanted)):
+                columns = [_plain(batch.column(name)) for name in wanted]
+                numbers = np.arange(begin, begin + batch.num_rows)
+                yield RawRows(pa.RecordBatch.from_arrays(columns, list(wanted)), numbers, {}, "row")
+                begin += batch.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read ({error}): write or download it again.")
