@@ -19,7 +19,7 @@ from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.console import Console
 from pipeline.datasets import synthetic
-from pipeline.datasets.layout import read_oracle
+from pipeline.datasets.manifest import read_oracle
 from pipeline.records.run_list import LOG_FILE
 from pipeline.records.summary_tables import number, share_of_oracle
 from pipeline.run.check_environment import check_embeddings

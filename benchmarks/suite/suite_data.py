@@ -15,7 +15,8 @@ from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.load_config import parse_section
 from pipeline.datasets.importing.import_settings import ImportSettings
-from pipeline.datasets.layout import MANIFEST, SPLITS, split_files
+from pipeline.datasets.layout import SPLITS, split_files
+from pipeline.datasets.manifest import MANIFEST
 from pipeline.datasets.sources.by_name import find_mapping, open_source
 
 _BLOCK = 1 << 20

@@ -7,9 +7,8 @@ DIR/manifest.json             source, command, seed, split rule, counts, time ra
 DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din predict`
 """
 
+import contextlib
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,10 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.base.errors import DataError, InputError
+from components.base.scratch_folder import clear_scratch, scratch_folder
 from components.base.tfrecord import TFRecordWriter
+from pipeline.datasets.manifest import MANIFEST
 
 SPLITS = ("train", "validation", "eval")
-MANIFEST = "manifest.json"
 SAMPLE = "sample.jsonl"
 SAMPLE_SIZE = 20
 
@@ -63,7 +63,7 @@ def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any
 
 
 class DatasetWriter:
-    """Writes a data set to a temporary folder and moves it into place when it is complete, so that nobody reads half of it.
+    """Writes a data set to a scratch folder and moves it into place when it is complete, so that nobody reads half of it.
 
     Args:
         out: Folder to make; it must be new or empty.
@@ -85,22 +85,26 @@ class DatasetWriter:
 
     def __init__(self, out: Path, shard_size: int = 100_000):
         self._out = out.resolve()
-        if self._out.exists() and (not self._out.is_dir() or any(self._out.iterdir())):
+        self._fills = self._out.is_dir()  # an empty folder is kept, since it may be a mount point
+        if self._fills:
+            clear_scratch(self._out)
+        if self._out.exists() and (not self._fills or any(self._out.iterdir())):
             raise InputError(f"{out} exists already: name an empty or a new folder.")
         self.manifest: dict[str, Any] = {}
         self.counts = dict.fromkeys(SPLITS, 0)
         self._shard_size = shard_size
         self._shards: dict[str, tuple[TFRecordWriter, int]] = {}
         self._sample: list[dict[str, Any]] = []
+        self._stack = contextlib.ExitStack()
         try:
             self._out.parent.mkdir(parents=True, exist_ok=True)
-            self._part = Path(tempfile.mkdtemp(prefix=f".{self._out.name}.", dir=self._out.parent))
+            folder = self._stack.enter_context(scratch_folder(self._out if self._fills else self._out.parent))
+            self._part, self.scratch = folder / "data", folder / "scratch"
+            for made in (self.scratch, self._part, *(self._part / split for split in SPLITS)):
+                made.mkdir()
         except OSError as error:
+            self._stack.close()
             raise InputError(f"{out} cannot be written ({error.strerror}): name another folder with --out.") from error
-        for split in SPLITS:
-            (self._part / split).mkdir()
-        self.scratch = self._part / ".scratch"
-        self.scratch.mkdir()
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -121,25 +125,24 @@ class DatasetWriter:
             self._sample += to_json_rows(rows, {name for name in batch.schema.names if not name.startswith("historical_")})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        try:
+        with self._stack:
             for writer, _ in self._shards.values():
                 writer.close()
             if kind is None:
                 self._move_into_place()
-        finally:
-            shutil.rmtree(self._part, ignore_errors=True)
 
     def _move_into_place(self) -> None:
-        shutil.rmtree(self.scratch)
         manifest = {**self.manifest, "examples": self.counts}
         (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))
-        self._part.chmod(0o755)  # mkdtemp makes private folders
-        if self._out.exists():  # it is empty, and is kept, since it may be a mount point
-            for path in self._part.iterdir():
-                shutil.move(path, self._out / path.name)
-        else:
-            self._part.rename(self._out)
+        try:
+            if self._fills:
+                for name in (*SPLITS, SAMPLE, MANIFEST):  # a data set without all of its splits is refused, if this is killed half-way
+                    (self._part / name).rename(self._out / name)
+            else:
+                self._part.rename(self._out)
+        except OSError as error:  # another process made it meanwhile
+            raise InputError(f"{self._out} cannot be written ({error.strerror}): name another folder with --out.") from error
 
 
 def split_files(data: Path, split: str) -> list[Path]:
@@ -154,16 +157,3 @@ def split_files(data: Path, split: str) -> list[Path]:
     if not files:
         raise DataError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
     return files
-
-
-def read_oracle(data: Path) -> dict[str, float | None] | None:
-    """Returns the metrics of the true probabilities on eval/ from the manifest; None where they are not known.
-
-    Raises:
-        DataError: The manifest cannot be read.
-    """
-    manifest = data / MANIFEST
-    try:
-        return json.loads(manifest.read_text()).get("oracle") if manifest.exists() else None
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{manifest} cannot be read ({error}): correct it or delete it.") from error

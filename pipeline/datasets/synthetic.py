@@ -1,6 +1,7 @@
 """Writes synthetic impressions that a model can learn from, with a known ceiling (see `synthetic_world`)."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from components.base.errors import InputError
+from components.base.scratch_folder import scratch_folder
 from components.evaluation.metrics.gauc import gauc
-from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, list_column, scalar_column
+from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column, scalar_column
+from pipeline.datasets.manifest import MANIFEST
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
 from pipeline.datasets.synthetic_world import Requests, World, make_world, pages, simulate
 
@@ -115,7 +118,8 @@ def oracle_metrics(user: np.ndarray, probability: np.ndarray, label: np.ndarray)
 
 def _write_item_features(path: Path, world: World) -> None:
     try:
-        with open(path, "wb") as file:
-            np.savez(file, ids=np.arange(len(world.vector)), vectors=world.vector)
+        with scratch_folder(path.absolute().parent) as folder:
+            np.savez(folder / "items.npz", ids=np.arange(len(world.vector)), vectors=world.vector)
+            os.replace(folder / "items.npz", path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}): name another file with --item-features.") from error

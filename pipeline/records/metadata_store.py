@@ -1,5 +1,6 @@
-"""Reads from TFX's metadata store (ML Metadata) which artifacts a run put out, and forgets artifacts whose files are gone."""
+"""Reads from TFX's metadata store (ML Metadata) which artifacts a run put out, and tidies what killed or moved runs left in it."""
 
+import shutil
 from pathlib import Path
 
 from ml_metadata.metadata_store import metadata_store
@@ -27,6 +28,39 @@ def forget_missing_artifacts(metadata: Path) -> int:
         artifact.state = metadata_store_pb2.Artifact.DELETED
     store.put_artifacts(gone)
     return len(gone)
+
+
+def close_killed_executions(metadata: Path, artifacts: Path) -> int:
+    """Marks executions as failed that a killed run left open, and deletes what they put out. Nobody may be running the pipeline.
+
+    TFX names the folders of an output, and those of its temporary files, by the number of the execution.
+
+    Args:
+        metadata: SQLite file of the store.
+        artifacts: The folder of the outputs of all pipelines of the store.
+
+    Returns:
+        The number of these executions.
+    """
+    if not metadata.exists():
+        return 0
+    store, states = _open(metadata), metadata_store_pb2.Execution
+    left_open = [execution for execution in store.get_executions() if execution.last_known_state in (states.NEW, states.RUNNING)]
+    known = {Path(artifact.uri) for artifact in store.get_artifacts() if artifact.state == metadata_store_pb2.Artifact.LIVE}
+    for execution in left_open:
+        execution.last_known_state = states.FAILED
+        for folder in (*artifacts.glob(f"*/*/*/{execution.id}/"), *artifacts.glob(f"*/*/.system/*/{execution.id}/")):
+            _delete_unknown(folder, known)
+    for folder in artifacts.glob("*/*/.system/stateful_working_dir/*/") if left_open else ():
+        _delete_unknown(folder, known)
+    store.put_executions(left_open)
+    return len(left_open)
+
+
+def _delete_unknown(folder: Path, known: set[Path]) -> None:
+    """Deletes a folder, except if it is part of an artifact or holds one."""
+    if not any(path == folder or path in folder.parents or folder in path.parents for path in known):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class RunOutputs:

@@ -15,7 +15,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
-from pipeline.datasets.layout import MANIFEST, read_oracle
+from pipeline.datasets.manifest import MANIFEST, read_oracle
 from pipeline.records.run_list import LOG_FILE, claim_pushed, read_summaries, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
@@ -124,11 +124,13 @@ class Run:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
-        from pipeline.records.metadata_store import forget_missing_artifacts
+        from pipeline.records.metadata_store import close_killed_executions, forget_missing_artifacts
         from pipeline.run.prepare_places import prepare_places
 
         places = prepare_places(self._config, data, facts, self._workspace)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
+        if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
+            self.summary.notes.append(f"{closed} steps that earlier runs left unfinished were closed, and their files deleted.")
         forget_missing_artifacts(places.metadata)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from components.serving.store.versions import next_version
 from din_trainer.features import REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.dag import Places
@@ -15,13 +16,15 @@ def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspa
     """Writes the schema, finds the stable version, and links the baseline.
 
     Raises:
-        InputError: The schema, the thresholds, the slices or the baseline do not fit the data or the configuration.
+        InputError: The schema, the thresholds, the slices or the baseline do not fit the data or the configuration, or no version can
+            be pushed after those that are there.
     """
     name = config.name
     schema_file = write_schema(config, data, facts, workspace / "schemas")
     features = {feature.name for feature in read_schema(schema_file).feature}
     check_evaluation(config, features, data, schema_file)
     serving, artifacts = workspace / "serving" / name, workspace / "artifacts" / name
+    next_version(serving)  # a push that cannot have a version is refused before the training
     stable = stable_version(serving)  # read before the baseline: if a promotion comes between the two, the push is refused
     return Places(
         data=data,

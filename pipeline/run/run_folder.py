@@ -1,12 +1,15 @@
 """Gives a run its own folder in the workspace, and keeps other runs out of the workspace until it ends."""
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.base.errors import InputError
 from components.base.file_lock import hold_lock
+from components.base.scratch_folder import scratch_folder
 from pipeline.records.run_list import LOCK_FILE
 from pipeline.run.check_environment import check_workspace
 
@@ -19,7 +22,7 @@ def run_folder(workspace: Path, name: str) -> Iterator[Path]:
     system releases when its process ends: that of the workspace, and that of its folder, by which `din runs` sees that it goes on.
 
     Raises:
-        InputError: The workspace cannot be made or written, or another run is using it.
+        InputError: The workspace cannot be made or written, another run is using it, or no temporary files can be made.
     """
     check_workspace(workspace)
     with contextlib.ExitStack() as locks:
@@ -35,4 +38,26 @@ def run_folder(workspace: Path, name: str) -> Iterator[Path]:
         except OSError as error:
             raise InputError(f"{folder} cannot be made ({error.strerror}): name another workspace with --workspace.") from error
         locks.enter_context(hold_lock(folder / LOCK_FILE))
+        locks.enter_context(_own_temporary_files())
         yield folder
+
+
+@contextlib.contextmanager
+def _own_temporary_files() -> Iterator[None]:
+    """Gives this process and its children a TMPDIR that is deleted at the end: TensorFlow leaves files there when it is killed."""
+    before = os.environ.get("TMPDIR")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(Path(tempfile.gettempdir())))
+        except OSError as error:
+            raise InputError(
+                f"There is no folder for temporary files ({error.strerror}): name one with TMPDIR, or free some space."
+            ) from error
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = None  # it is found anew
+            os.environ.pop("TMPDIR")
+            if before is not None:
+                os.environ["TMPDIR"] = before

@@ -2,12 +2,16 @@
 
 import errno
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from components.base.errors import InputError
 from components.base.tfrecord import read_batches
 from pipeline.datasets.layout import DatasetWriter
+from tests.conftest import ROOT
 from tests.sample_data import make_column, make_impressions, write_dataset
 
 
@@ -74,6 +78,40 @@ def test_an_empty_folder_is_filled_in_place(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "mount")
     write_dataset(tmp_path / "link")
     assert (tmp_path / "mount" / "manifest.json").exists() and (tmp_path / "link").is_symlink()
+    assert {path.name for path in (tmp_path / "mount").iterdir()} == {"train", "validation", "eval", "sample.jsonl", "manifest.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"mount", "link"}
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.datasets.layout import DatasetWriter
+with DatasetWriter(Path(sys.argv[1])):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_what_a_killed_writer_left_is_deleted_by_the_next(tmp_path, exists):
+    """Also if the next one writes another data set there (case 21)."""
+    if exists:
+        (tmp_path / "data").mkdir()
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(tmp_path / "data")], cwd=ROOT)
+    place = tmp_path / "data" if exists else tmp_path
+    assert killed.returncode == -signal.SIGKILL and len(list(place.glob(".din-unfinished-*"))) == 1
+    write_dataset(tmp_path / ("data" if exists else "other"))
+    assert not list(place.glob(".*"))
+
+
+def test_of_two_writers_of_one_folder_the_second_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"data cannot be written \(Directory not empty\)"), DatasetWriter(tmp_path / "data"):
+        write_dataset(tmp_path / "data")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_a_data_set_has_the_permissions_of_other_new_folders(tmp_path):
+    (tmp_path / "plain").mkdir()
+    assert write_dataset(tmp_path / "data").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_existing_data_is_not_touched(tmp_path):

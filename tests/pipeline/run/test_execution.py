@@ -84,17 +84,3 @@ def test_the_stable_version_of_the_start_is_in_the_summary(run, monkeypatch, tmp
     serve(tmp_path / "workspace", 9)
     fail_with(monkeypatch, ValueError())
     assert run.execute().stable_at_start == 9
-
-
-def test_one_run_at_a_time(run, tmp_path):
-    with pytest.raises(InputError, match="Another run is using"), run_folder(tmp_path / "workspace", "default"):
-        pass
-    assert len(list((tmp_path / "workspace" / "runs").iterdir())) == 1
-
-
-def test_runs_of_one_second_have_names_of_their_own(tmp_path):
-    names = set()
-    for _ in range(3):
-        with run_folder(tmp_path, "demo") as folder:
-            names.add(folder.name)
-    assert len(names) == 3

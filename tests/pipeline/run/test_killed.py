@@ -1,6 +1,7 @@
 """Runs that are killed with SIGKILL: what `din runs`, `latest.json` and the next run say about them (case 21)."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ ENDED = ("report", "end")  # the summary is written before the report
 
 def start(workspace, point):
     command = [sys.executable, "-m", "tests.pipeline.run.killed_run", str(workspace), str(workspace / "data"), point]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(workspace)})
 
 
 @pytest.mark.parametrize("point", [*BEFORE_THE_PUSH, *AFTER_THE_PUSH, *ENDED])

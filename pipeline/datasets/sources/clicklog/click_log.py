@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from din_trainer.features import HISTORICAL_TIMESTAMPS
-from pipeline.datasets.layout import MANIFEST, SPLITS
+from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.manifest import MANIFEST
 from pipeline.datasets.sources.clicklog.cell_values import UNKNOWN, Field, label_field, list_field, scalar_field, time_field
 from pipeline.datasets.sources.clicklog.item_table import Items, item_id, read_items
 from pipeline.datasets.sources.clicklog.mapping import Mapping, label_text, read_mapping

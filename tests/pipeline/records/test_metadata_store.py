@@ -1,0 +1,58 @@
+"""The metadata store after kills: executions that stayed open, and the folders that they left."""
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline.records.metadata_store import _open, close_killed_executions
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """A workspace with a finished, a failed and a killed execution, 1 to 3, each with folders of its own."""
+    store = _open(tmp_path / "metadata.sqlite")
+    node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
+    for state in (mlmd.Execution.COMPLETE, mlmd.Execution.FAILED, mlmd.Execution.RUNNING):
+        (number,) = store.put_executions([mlmd.Execution(type_id=node, last_known_state=state)])
+        for folder in ("model", "model_run", ".system/executor_execution"):
+            (tmp_path / "artifacts" / "demo" / "Trainer" / folder / str(number) / "3").mkdir(parents=True)
+    (tmp_path / "artifacts" / "demo" / "Trainer" / ".system" / "stateful_working_dir" / "a").mkdir(parents=True)
+    (tmp_path / "artifacts" / "demo" / "baseline" / "3" / "Format-Serving").mkdir(parents=True)
+    finished = str(tmp_path / "artifacts" / "demo" / "Trainer" / "model" / "1")
+    store.put_artifacts([mlmd.Artifact(type_id=kind, uri=finished, state=mlmd.Artifact.LIVE)])
+    return tmp_path
+
+
+def folders(workspace):
+    trainer = workspace / "artifacts" / "demo" / "Trainer"
+    return sorted(str(path.relative_to(trainer)) for path in [*trainer.glob("*/*/"), *trainer.glob(".system/*/*/")])
+
+
+def states(workspace):
+    return [execution.last_known_state for execution in _open(workspace / "metadata.sqlite").get_executions()]
+
+
+def test_a_killed_execution_is_closed_and_its_folders_are_deleted(workspace):
+    before = folders(workspace)
+    assert close_killed_executions(workspace / "metadata.sqlite", workspace / "artifacts") == 1
+    assert states(workspace) == [mlmd.Execution.COMPLETE, mlmd.Execution.FAILED, mlmd.Execution.FAILED]
+    gone = set(before) - set(folders(workspace))
+    assert gone == {"model/3", "model_run/3", ".system/executor_execution/3", ".system/stateful_working_dir/a"}
+    assert (workspace / "artifacts" / "demo" / "Trainer" / "model" / "1" / "3").exists()  # a folder inside an output
+    assert (workspace / "artifacts" / "demo" / "baseline" / "3" / "Format-Serving").exists()
+    assert close_killed_executions(workspace / "metadata.sqlite", workspace / "artifacts") == 0
+
+
+def test_what_an_artifact_needs_is_never_deleted(workspace):
+    """Even if its folder has the number of an execution that is open."""
+    store = _open(workspace / "metadata.sqlite")
+    kind = store.get_artifact_type("Model").id
+    for uri in ("model/3", "model_run/3/3"):
+        needed = str(workspace / "artifacts" / "demo" / "Trainer" / uri)
+        store.put_artifacts([mlmd.Artifact(type_id=kind, uri=needed, state=mlmd.Artifact.LIVE)])
+    close_killed_executions(workspace / "metadata.sqlite", workspace / "artifacts")
+    assert {"model/3", "model_run/3"} <= set(folders(workspace)) and ".system/executor_execution/3" not in folders(workspace)
+
+
+def test_a_workspace_without_runs_has_nothing_to_close(tmp_path):
+    assert close_killed_executions(tmp_path / "metadata.sqlite", tmp_path / "artifacts") == 0
