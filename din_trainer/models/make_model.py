@@ -4,6 +4,7 @@ from din_trainer.config import DINConfig
 from din_trainer.models.base_models import PNN, Base, DeepFM, LogisticRegression, WideDeep
 from din_trainer.models.din import DIN
 from din_trainer.models.ranking_model import RankingModel
+from din_trainer.models.vocabularies import Vocabularies
 
 MODELS: dict[str, type[RankingModel]] = {
     "lr": LogisticRegression,
@@ -15,12 +16,17 @@ MODELS: dict[str, type[RankingModel]] = {
 }
 
 
-def make_model(config: DINConfig, vocabulary_sizes: dict[str, int]) -> RankingModel:
+def make_model(config: DINConfig, vocabularies: dict[str, int] | Vocabularies) -> RankingModel:
     """Returns the model that `config.model.kind` names, with all its weights made.
+
+    Args:
+        config: The model.
+        vocabularies: Embedding rows by vocabulary name, for a model that reads ids; or `Vocabularies`, for one that reads raw values.
 
     Raises:
         ValueError: A vocabulary of the configuration has no size.
     """
-    model = MODELS[config.model.kind](config, vocabulary_sizes)
+    kind = MODELS[config.model.kind]
+    model = kind(config, vocabularies.sizes(), vocabularies) if isinstance(vocabularies, Vocabularies) else kind(config, vocabularies)
     model.build()
     return model

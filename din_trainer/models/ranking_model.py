@@ -3,30 +3,38 @@
 B impressions a batch, E events in all of their histories, N candidates an impression, D the size of a field.
 """
 
+import warnings
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from din_trainer.config import DINConfig
-from din_trainer.features import TIME_GAPS, Behaviour
+from din_trainer.features import PADDING_ID, TIME_GAPS, Behaviour
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.layers.events import flatten_events
 from din_trainer.layers.mlp import MLP
+from din_trainer.models.checked_data import Input
+from din_trainer.models.columns_read import id_columns, raw_columns
+from din_trainer.models.logits_model import LogitsModel
 from din_trainer.models.model_inputs import History, ModelInputs
+from din_trainer.models.vocabularies import Vocabularies
 
 
-class RankingModel(keras.Model):
+class RankingModel(LogitsModel):
     """Click-through-rate model: transformed features in, logits out. A subclass defines the forward pass, `score`.
 
     Args:
         config: Features and sizes.
         vocabulary_sizes: Embedding rows by vocabulary name: padding, the known values and the out-of-vocabulary buckets.
+        vocabularies: If given, the model reads raw features, and these turn them into transformed ones.
 
     Call arguments:
         features: Dict of transformed features by raw name: ids (B,) and histories (B, L) as int64, numeric features (B,) as float32.
+            Outside a graph, all that `check_features` reads.
 
     Output shape: (B,), logits; the click probability is their sigmoid. In training on down-sampled negatives, those of the sampled data.
 
@@ -34,14 +42,14 @@ class RankingModel(keras.Model):
         ValueError: A vocabulary of the configuration has no size.
     """
 
-    def __init__(self, config: DINConfig, vocabulary_sizes: dict[str, int], **kwargs: Any):
+    def __init__(self, config: DINConfig, vocabulary_sizes: dict[str, int], vocabularies: Vocabularies | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        vocabularies = config.features.vocabularies
-        missing = sorted(set(vocabularies) - set(vocabulary_sizes))
+        missing = sorted(set(config.features.vocabularies) - set(vocabulary_sizes))
         if missing:
             raise ValueError(f"vocabulary_sizes lacks {', '.join(missing)}; received {sorted(vocabulary_sizes)}")
         self.din_config = config
         self.vocabulary_sizes = dict(vocabulary_sizes)
+        self.vocabularies = vocabularies
         self.sequences: dict[str, dict[str, Behaviour]] = config.features.sequences if config.model.history else {}
         self.make_layers()
 
@@ -72,7 +80,44 @@ class RankingModel(keras.Model):
         interests = [features.vocabulary_of(name).dim for behaviours in self.sequences.values() for name in behaviours]
         return [*candidates.values(), *interests, *(f.dim for f in features.side.values() if f.kind == "categorical")]
 
+    def columns_read(self) -> list[Input]:
+        features, history = self.din_config.features, bool(self.sequences)
+        return raw_columns(features, history) if self.vocabularies else id_columns(features, self.vocabulary_sizes, history)
+
+    def prepare_fit(self, features: dict[str, Any] | None, weighted: bool) -> None:
+        """Counts ids for the regularisation, and says which settings of the configuration only the pipeline follows."""
+        settings = self.din_config
+        if settings.training.regularization:
+            if features is None:
+                raise ValueError("training.regularization needs to know how often each id occurs: give fit columns instead of a data set")
+            self._count_ids(features)
+        if settings.features.weight and not weighted:
+            raise ValueError(f"the configuration weights impressions by {settings.features.weight!r}: give it to fit as sample_weight")
+        if settings.training.negative_rate < 1:
+            warnings.warn(
+                f"training.negative_rate is {settings.training.negative_rate}, and fit does not sample: give it data in which only this "
+                "share of the negatives is left, or probabilities are too low.",
+                stacklevel=3,
+            )
+        files = [name for name, vocabulary in settings.features.vocabularies.items() if vocabulary.embeddings]
+        if files:
+            warnings.warn(f"Only the pipeline reads initial embeddings: those of {', '.join(files)} start at random.", stacklevel=3)
+
+    def _count_ids(self, features: dict[str, Any]) -> None:
+        """Gives the tables the number of occurrences of each known id."""
+        ids = self.vocabularies(features) if self.vocabularies else features
+        definition = self.din_config.features
+        for name, vocabulary in definition.vocabularies.items():
+            size = self.vocabulary_sizes[name]
+            fed = [np.ravel(ids[raw]) for raw, own in definition.vocabulary_by_feature.items() if own == name and raw in ids]
+            counts = np.bincount(np.concatenate(fed), minlength=size)
+            counts[PADDING_ID] = counts[size - vocabulary.oov_buckets :] = 0
+            for table in self.tables_of(name):
+                table.counts.assign(counts)
+
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
+        if self.vocabularies:
+            features = self.vocabularies(features)
         logits = self.score(self.without_padding(features), training)
         return self.shift_for_sampling(logits, training)
 
@@ -146,11 +191,14 @@ class RankingModel(keras.Model):
         return [self.mlp.dense_chain()]
 
     def get_config(self) -> dict[str, Any]:
-        return {"config": self.din_config.model_dump(mode="json"), "vocabulary_sizes": self.vocabulary_sizes, "name": self.name}
+        vocabularies = keras.saving.serialize_keras_object(self.vocabularies) if self.vocabularies else None
+        config = self.din_config.model_dump(mode="json")
+        return {"config": config, "vocabulary_sizes": self.vocabulary_sizes, "vocabularies": vocabularies, "name": self.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
-        return cls(**{**config, "config": DINConfig.model_validate(config["config"])})
+        vocabularies = keras.saving.deserialize_keras_object(config["vocabularies"]) if config.get("vocabularies") else None
+        return cls(**{**config, "config": DINConfig.model_validate(config["config"]), "vocabularies": vocabularies})
 
 
 def one_row_a_candidate(of_candidates: list[Any], of_impressions: list[Any]) -> list[Any]:

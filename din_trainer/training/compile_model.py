@@ -30,7 +30,7 @@ def compile_model(model: RankingModel) -> None:
     model.compile(
         optimizer=make_optimizer(model.din_config.training),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+        metrics=[keras.metrics.AUC(name="auc")],
         jit_compile=False,  # XLA is several times slower than the plain graph on CPU
         steps_per_execution=_STEPS_A_CALL,
     )

@@ -77,7 +77,8 @@ def train(
         while _continues(checkpoints, settings):
             epoch = checkpoints.epoch
             batches = train_epoch(epoch).skip(checkpoints.step)
-            history = model.fit(batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=callbacks, verbose=0).history
+            # Keras' own `fit`: Transform has made these batches, so they are not checked again.
+            history = keras.Model.fit(model, batches, initial_epoch=epoch, epochs=epoch + 1, callbacks=callbacks, verbose=0).history
             epochs.append({name: values[-1] for name, values in history.items()})
             checkpoints.end_epoch(epochs[-1]["val_auc"])
     except TrainingDiverged:

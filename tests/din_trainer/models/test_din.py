@@ -76,6 +76,7 @@ def test_candidate_and_history_share_one_table():
     batch = take(make_batch(1, length=2), [0, 0, 0])
     batch["candidate_item_id"] = np.array([7, 5, 5])
     batch["historical_item_ids"] = np.array([[4, 0], [7, 0], [4, 0]])
+    batch["historical_category_ids"] = np.array([[2, 0], [2, 0], [2, 0]])
     before = np.asarray(model(batch))
     rows = np.array(model.tables["item"].embeddings, copy=True)
     rows[7] += 1.0

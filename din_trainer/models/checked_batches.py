@@ -1,0 +1,71 @@
+"""What `fit`, `evaluate` and `predict` of a model take, checked: columns at once and before anything else, a data set batch by batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from din_trainer.models.checked_data import Input, check_features, check_labels, check_weights
+
+
+def check_batch(
+    inputs: list[Input], features: Any, labels: Any = None, weights: Any = None, *, said: set[str] | None = None
+) -> tuple[Any, ...]:
+    """Reads features, and labels and weights if there are any. `said` as in `check_features`.
+
+    Returns:
+        (features,), (features, labels) or (features, labels, weights).
+
+    Raises:
+        ValueError: As `check_features`, `check_labels` and `check_weights`.
+    """
+    arrays = check_features(features, inputs, said)
+    rows = len(next(iter(arrays.values())))
+    judged = [] if labels is None else [check_labels(labels, rows)]
+    return (arrays, *judged) if weights is None else (arrays, *judged, check_weights(weights, rows))
+
+
+class CheckedDataset:
+    """A data set of batches, each of which is checked when it is read.
+
+    Args:
+        dataset: Batches of features; or of (features, labels), or (features, labels, weights).
+        inputs: The columns that the model reads.
+        judged: Whether labels are needed.
+
+    Attributes:
+        batches: The data set of checked batches.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, inputs: list[Input], judged: bool):
+        self._dataset = dataset
+        self._inputs = inputs
+        self._error: ValueError | None = None
+        self._said: set[str] = set()
+        parts = len(dataset.element_spec) if isinstance(dataset.element_spec, tuple) else 1
+        if judged and parts == 1:
+            raise ValueError("the data set has no labels: its elements must be (features, labels) or (features, labels, weights)")
+        one_a_row = tf.TensorSpec([None], tf.float32)
+        spec = ({column.name: column.spec() for column in inputs}, *[one_a_row] * (parts - 1))
+        checked = tf.data.Dataset.from_generator(self._read, output_signature=spec).prefetch(tf.data.AUTOTUNE)
+        count = dataset.cardinality()
+        self.batches = checked if count < 0 else checked.apply(tf.data.experimental.assert_cardinality(count))
+
+    def _read(self) -> Iterator[tuple[Any, ...]]:
+        for number, batch in enumerate(self._dataset):
+            try:
+                yield check_batch(self._inputs, *(batch if isinstance(batch, tuple) else (batch,)), said=self._said)
+            except ValueError as error:
+                self._error = ValueError(f"batch {number}: {error}")
+                raise
+
+    @contextmanager
+    def one_sentence(self) -> Iterator[None]:
+        """While this is open, what TensorFlow raises about a wrong batch is raised as the sentence about it alone."""
+        try:
+            yield
+        except tf.errors.OpError:
+            if self._error is None:
+                raise
+            raise self._error from None
