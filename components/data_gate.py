@@ -7,12 +7,14 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 
+from components.base.errors import DataError
+
 ANOMALIES_FILE = "SchemaDiff.pb"
 # An undeclared column does no harm, because nothing reads it.
 _HARMLESS = {anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN}
 
 
-class DataRefused(Exception):
+class DataRefused(DataError):
     """The data does not fit its schema. The message has one sentence for each anomaly: feature, split and reason."""
 
 

@@ -1,6 +1,8 @@
 """The exceptions for what a user can correct. Their message is one sentence: what, where, what to do. `din` prints it and exits 2."""
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 
 _PLACES = {
@@ -9,7 +11,18 @@ _PLACES = {
     errno.EFBIG: "the file grows beyond what is allowed (ulimit -f): raise the limit",
     errno.EACCES: "permission is denied: change the permissions, or name another place",
     errno.EROFS: "the file system is read-only: name another place",
+    errno.EIO: "the disk reports an error: look at the system's log, or name a place on another disk",
+    errno.ENAMETOOLONG: "the path is too long: name a shorter one",
+    errno.EMFILE: "this process has too many files open (ulimit -n): raise the limit",
+    errno.ENFILE: "the system has too many files open: end other programs, or raise its limit",
 }
+_PHRASES = {os.strerror(number): sentence for number, sentence in _PLACES.items()} | {
+    "database or disk is full": _PLACES[errno.ENOSPC],
+    "disk I/O error": _PLACES[errno.EIO],
+    "attempt to write a readonly database": _PLACES[errno.EACCES],
+    "unable to open database file": "the database cannot be opened: look at the permissions and the length of its path",
+    "database is locked": "the database is locked: wait for the program that uses it",
+}  # TensorFlow and SQLite hand on the text of an error, without its number
 
 
 class InputError(Exception):
@@ -20,11 +33,18 @@ class DataError(InputError):
     """The impressions are wrong, so nothing is trained on them."""
 
 
-def explain_place(error: OSError) -> str | None:
-    """One sentence for an error of a disk or of its permissions; None for any other error."""
-    if error.errno not in _PLACES:
-        return None
-    return f"{error.filename2 or error.filename or 'Writing'}: {_PLACES[error.errno]}."
+def explain_place(error: BaseException) -> str | None:
+    """One sentence for an error of a disk, of a path or of permissions, wherever it stands among the causes; None for any other error."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in _PLACES:
+            return f"{cause.filename2 or cause.filename or 'Writing'}: {_PLACES[cause.errno]}."
+    for cause in causes(error):
+        text = str(cause)
+        for phrase in _PHRASES:
+            if phrase in text:
+                named = re.search(rf"(\S+); {re.escape(phrase)}", text)  # as TensorFlow writes it
+                return f"{named[1] if named else 'Writing'}: {_PHRASES[phrase]}."
+    return None
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain("interrupted.")
         return 1
     except Exception as error:
-        sentence = explain_place(error) if isinstance(error, OSError) else None
+        sentence = explain_place(error)
         if sentence is None:
             return _show_bug()
         complain(sentence)

@@ -7,8 +7,6 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
-METADATA_FILE = "metadata.sqlite"  # of a workspace
-
 
 def _open(metadata: Path) -> metadata_store.MetadataStore:
     return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))

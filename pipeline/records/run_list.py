@@ -12,6 +12,7 @@ from pipeline.records.summary import SUMMARY_FILE, Summary, read_summary
 
 LOCK_FILE = ".lock"  # in the folder of a run, as in a workspace
 LOG_FILE = "log.txt"  # in the folder of a run
+METADATA_FILE = "metadata.sqlite"  # in a workspace: the store of TFX
 
 _OF_A_RUN = (SUMMARY_FILE, LOCK_FILE, LOG_FILE)  # a folder with one of these is that of a run
 

@@ -9,8 +9,10 @@ from components.base.errors import InputError
 from din_trainer.features import FeatureConfig
 from din_trainer.transform.embedding_files import read_embeddings
 from pipeline.configuration.pipeline_config import ServingConfig
+from pipeline.records.run_list import METADATA_FILE
 
 _DOCKER_SECONDS = 30
+_LONGEST_DATABASE = 504  # bytes of the path of a SQLite file: its limit is 512, and it adds `-journal`
 
 
 def check_is_no_pattern(path: Path, option: str) -> None:
@@ -34,6 +36,9 @@ def check_workspace(workspace: Path) -> None:
         InputError: It cannot be made or written.
     """
     check_is_no_pattern(workspace.absolute(), "--workspace")
+    longer = len(os.fsencode(Path(os.path.realpath(workspace)) / METADATA_FILE)) - _LONGEST_DATABASE
+    if longer > 0:
+        raise InputError(f"{workspace}: its path is {longer} bytes longer than SQLite can open: name another with --workspace.")
     try:
         workspace.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.manifest import MANIFEST, read_oracle
-from pipeline.records.run_list import LOG_FILE, claim_pushed, read_summaries, record_killed
+from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, read_summaries, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
 from pipeline.run.check_environment import check_embeddings, check_gate
@@ -187,7 +187,7 @@ class Run:
 
     def _details(self) -> dict[str, Any]:
         """Gathers what the report shows beside the evaluation. Drift is measured against the last run that read other data."""
-        from pipeline.records.metadata_store import METADATA_FILE, RunOutputs
+        from pipeline.records.metadata_store import RunOutputs
         from pipeline.report.gather.details import gather_details
 
         summary, metadata = self.summary, self._workspace / METADATA_FILE

@@ -34,11 +34,7 @@ def explain_failure(error: BaseException) -> Ending:
             return Ending("failed", str(cause), BAD_INPUT)
         if isinstance(cause, TrainingDiverged):
             return Ending("failed", str(cause))
-        if isinstance(cause, OSError) and (sentence := explain_place(cause)):
-            return Ending("failed", sentence, BAD_INPUT)
-        from components.data_gate import DataRefused  # imports TFX: exceptions from before TensorFlow's start are explained without it
-
-        if isinstance(cause, DataRefused):
-            return Ending("data_refused", str(cause))
+    if sentence := explain_place(error):
+        return Ending("failed", sentence, BAD_INPUT)
     lines = str(error).strip().splitlines() or ["no message"]
     return Ending("failed", f"{type(error).__name__}: {lines[0]}")

@@ -6,7 +6,7 @@ from components.serving.store.versions import next_version
 from din_trainer.features import REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.dag import Places
-from pipeline.records.metadata_store import METADATA_FILE
+from pipeline.records.run_list import METADATA_FILE
 from pipeline.run.baseline import link_baseline, stable_version
 from pipeline.run.check_impressions import DataFacts
 from pipeline.run.data_schema import check_evaluation, read_schema, write_schema

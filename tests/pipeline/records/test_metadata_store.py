@@ -4,6 +4,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline.records.metadata_store import _open, close_killed_executions
+from pipeline.run.check_environment import _LONGEST_DATABASE
 
 
 @pytest.fixture
@@ -56,3 +57,17 @@ def test_what_an_artifact_needs_is_never_deleted(workspace):
 
 def test_a_workspace_without_runs_has_nothing_to_close(tmp_path):
     assert close_killed_executions(tmp_path / "metadata.sqlite", tmp_path / "artifacts") == 0
+
+
+@pytest.mark.parametrize("longer", [0, 1])
+def test_the_longest_path_of_a_store(tmp_path, longer):
+    """`din run` refuses longer paths before it begins (case 22)."""
+    length = _LONGEST_DATABASE + longer
+    folder = tmp_path / ("x" * 200) / ("y" * (length - len(str(tmp_path)) - len("/metadata.sqlite") - 202))
+    folder.mkdir(parents=True)
+    assert len(str(folder / "metadata.sqlite")) == length
+    if longer:
+        with pytest.raises(RuntimeError, match="unable to open database file"):
+            _open(folder / "metadata.sqlite")
+    else:
+        assert _open(folder / "metadata.sqlite").get_executions() == []

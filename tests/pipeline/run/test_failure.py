@@ -40,6 +40,39 @@ def test_what_a_user_can_correct_is_a_sentence_of_its_own(error, status, reason,
     assert ending(wrap(error)) == (status, reason, exit_code)
 
 
+FULL_DISK = "the disk is full: free some space, or name a place on another disk."
+SAVE = "{{function_node __wrapped__SaveV2_device_/job:localhost/device:CPU:0}} /w/part-0.data; No space left on device [Op:SaveV2]"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (SAVE, f"/w/part-0.data: {FULL_DISK}"),
+        ("/w/events.v2; No space left on device\n\tCould not flush events file.", f"/w/events.v2: {FULL_DISK}"),
+        ("Error when executing query: database or disk is full query:  INSERT INTO `Type`", f"Writing: {FULL_DISK}"),
+        ("OSError: [Errno 28] No space left on device [while running 'Write']", f"Writing: {FULL_DISK}"),
+        ("/w/x; Disk quota exceeded", "/w/x: the disk quota is used up: free some space, or name a place on another disk."),
+        ("/w/x; File too large", "/w/x: the file grows beyond what is allowed (ulimit -f): raise the limit."),
+        ("/w/x; Permission denied", "/w/x: permission is denied: change the permissions, or name another place."),
+        ("/w/x; Read-only file system", "/w/x: the file system is read-only: name another place."),
+        ("/w/x; Too many open files", "/w/x: this process has too many files open (ulimit -n): raise the limit."),
+        ("/w/x; File name too long", "/w/x: the path is too long: name a shorter one."),
+        ("attempt to write a readonly database", "Writing: permission is denied: change the permissions, or name another place."),
+        ("Error when executing query: disk I/O error query: COMMIT;", "Writing: the disk reports an error: look at the system's log"),
+        ("database is locked", "Writing: the database is locked: wait for the program that uses it."),
+    ],
+)
+def test_a_full_disk_in_a_library_is_a_sentence(text, reason):
+    """TensorFlow, ML Metadata and Beam hand on the text of the system's error without its number (case 22). Measured on a full tmpfs."""
+    for error in (RuntimeError(text), wrap(RuntimeError(text))):
+        status, sentence, exit_code = ending(error)
+        assert (status, exit_code) == ("failed", 2) and sentence.startswith(reason) and "\n" not in sentence
+
+
+def test_a_reason_of_ours_is_not_taken_for_the_system_s():
+    assert ending(wrap(InputError("/d cannot be written (No space left on device): name another place.")))[1].startswith("/d cannot")
+
+
 def test_anything_else_is_named_by_its_class_and_first_line():
     assert ending(ValueError("\nshapes differ\nat line 3\n")) == ("failed", "ValueError: shapes differ", 1)
     assert ending(ValueError()) == ("failed", "ValueError: no message", 1)

@@ -73,3 +73,11 @@ def test_no_place_for_temporary_files_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "nowhere")])
     with pytest.raises(InputError, match="There is no folder for temporary files"), run_folder(tmp_path, "demo"):
         pass
+
+
+def test_a_workspace_whose_database_sqlite_cannot_open_is_one_sentence(tmp_path):
+    """A path of 850 characters (case 22). SQLite opens paths of at most 512 bytes, `-journal` included."""
+    long = tmp_path.joinpath(*(["x" * 99] * 8))
+    with pytest.raises(InputError, match=r"its path is \d\d\d bytes longer than SQLite can open"), run_folder(long, "demo"):
+        pass
+    assert not long.exists()
