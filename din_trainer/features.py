@@ -18,7 +18,7 @@ follow from it, so that adding a feature is one edit:
 
 import re
 from keyword import iskeyword
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -54,9 +54,14 @@ class Frozen(BaseModel):
     def _refuse_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
         """Without this, `epochs = true` would mean one epoch."""
         values = value if isinstance(value, (list, tuple)) else [value]
-        if cls.model_fields[info.field_name or ""].annotation is not bool and any(isinstance(part, bool) for part in values):
+        if any(isinstance(part, bool) for part in values) and not _takes_truth_values(cls.model_fields[info.field_name or ""].annotation):
             raise ValueError("it must not be true or false")
         return value
+
+
+def _takes_truth_values(annotation: Any) -> bool:
+    """Whether a type is bool, or has it among its parts."""
+    return annotation is bool or any(map(_takes_truth_values, get_args(annotation)))
 
 
 class Vocabulary(Frozen):
