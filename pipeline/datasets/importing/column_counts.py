@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP
 
-_WORDS = ("NA", "N/A", "#N/A", "<NA>", "NULL", "(null)", "nan", "none", "nil", "undefined", r"\N", "-1", "?", "-")
+MISSING_WORDS = ("NA", "N/A", "#N/A", "<NA>", "NULL", "(null)", "nan", "none", "nil", "undefined", r"\N", "-1", "?", "-")
 _MARKERS = pa.array(
-    sorted({form.encode() for word in _WORDS for form in (word, word.lower(), word.upper(), word.title(), "NaN")}), pa.binary()
+    sorted({form.encode() for word in MISSING_WORDS for form in (word, word.lower(), word.upper(), word.title(), "NaN")}), pa.binary()
 )
 _UNKNOWN = b"(unknown)"
 _BLANK_ENDS = r"^\s|\s$"

@@ -20,6 +20,7 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
     for reason, count in sorted(rows["dropped"].items(), key=lambda item: -item[1]):
         yield f"  dropped {count:,}: {reason}"
     yield from (f"    {where}" for where in rows["broken"])
+    yield from (f"  noted {count:,}: {what}" for what, count in rows["notes"].items())
     if rows["unordered"]:
         yield f"  {rows['unordered']:,} came after a later one of the same user, and were put in order"
     for reason, count in manifest["interactions_without_impression"].items():
@@ -67,14 +68,17 @@ def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
 
 
 def row_report(read: list[dict[str, Any]], ordered: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the counts of the source's rows: read = kept + dropped."""
-    dropped = _total(result["dropped"] for result in [*read, *ordered])
+    """Returns the counts of the source's rows (read = kept + dropped), and what the source noted about their values."""
+    tallies = [result["tally"] for result in read]
+    dropped = _total([*(tally.dropped for tally in tallies), *(part["dropped"] for part in ordered)])
     kept = sum(part["interactions"] for part in ordered)
     return {
         "read": kept + sum(dropped.values()),
         "kept": kept,
         "dropped": dropped,
-        "broken": [where for result in read for where in result["broken"]][:BROKEN_NAMED],
+        "broken": [where for tally in tallies for where in tally.broken][:BROKEN_NAMED],
+        "notes": _total(tally.notes for tally in tallies),
+        "warnings": _total(tally.warnings for tally in tallies),
         "unordered": sum(part["unordered"] for part in ordered),
     }
 

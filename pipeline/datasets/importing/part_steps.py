@@ -30,7 +30,7 @@ def read_file(source: Source, file: Path, index: int, folder: Path, parts: int, 
             table = pa.Table.from_batches([batch]).append_column(ORDER, pa.array(place))
             scatter.write(table, (hashes(batch.column(USER)) % np.uint64(parts)).astype(np.int64))
             kept += batch.num_rows
-    return {"kept": kept, "dropped": tally.dropped, "broken": tally.broken, "counts": counts}
+    return {"kept": kept, "tally": tally, "counts": counts}
 
 
 def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def utc(seconds: int) -> str:
 
 def _rows(manifest: dict[str, Any]) -> Iterator[str]:
     rows = manifest["rows"]
+    yield from (f"{count:,}: {what}" for what, count in rows["warnings"].items())
     read, broken = rows["read"], rows["dropped"].get("broken lines", 0)
     if broken > MOST_BROKEN * read:
         yield f"{broken / read:.1%} of the rows are broken: look at the first ones above, the mapping or the file may be wrong"

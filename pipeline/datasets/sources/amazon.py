@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from components.base.errors import InputError
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally, breaks_line
 from pipeline.datasets.sources.text_lines import read_lines, require_rows
 from pipeline.datasets.sources.typed_columns import time_column
 
@@ -133,8 +133,8 @@ def _id(record: Any, key: str) -> bytes:
         encoded = value.encode() if isinstance(value, str) else b""
     except UnicodeEncodeError:
         encoded = b""
-    if not encoded:
-        raise ValueError(f"{key} is {value!r}, but must be text in UTF-8")
+    if not encoded or breaks_line(encoded):
+        raise ValueError(f"{key} is {value!r}, but must be text in UTF-8, without line ends and NUL")
     return encoded
 
 
@@ -166,7 +166,7 @@ def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
             own_tally.count_broken(metadata, number, str(error))
             continue
         categories.setdefault(item, names.setdefault(category, category))
-    tally.broken.extend(own_tally.broken)
+    tally.note_side_file(metadata, own_tally)
     return categories
 
 

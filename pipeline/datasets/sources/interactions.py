@@ -15,6 +15,7 @@ A source reads one file at a time as a stream and yields Arrow record batches wi
 `importing.import_source` makes impressions of them: it sorts them, drops repetitions, builds histories, draws negatives and splits.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,12 @@ CANDIDATE = "candidate_"
 
 BATCH_SIZE = 50_000  # rows
 BROKEN_NAMED = 5
+_BREAKS = re.compile(rb"[\r\n\0]")
+
+
+def breaks_line(value: bytes) -> bool:
+    """Whether bytes have a line end or NUL in them. They fit in no file of a vocabulary, so a row that holds them is broken."""
+    return _BREAKS.search(value) is not None
 
 
 @dataclass
@@ -72,6 +79,11 @@ class Tally:
         """Counts values that are likely not meant; `what` follows the count in the report."""
         if count:
             self.warnings[what] += count
+
+    def note_side_file(self, path: Path, own: "Tally") -> None:
+        """Takes over what the reading of a file about the items has counted by a tally of its own: its lines are no interactions."""
+        self.broken += own.broken
+        self.note(f"broken lines of {path.name}, whose items count as unknown", own.dropped.total())
 
     def count_broken(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
         """Counts a line that cannot be read.

@@ -109,8 +109,8 @@ class MovieLens:
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
         """Yields the ratings of a file, in its order. The genres of all items are held in memory.
 
-        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, but
-        `tally.dropped` does not count them, since they are not interactions.
+        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, and
+        `tally.notes` counts them, since they are not interactions.
 
         Raises:
             InputError: A file, a column or a row is missing or wrong.
@@ -170,7 +170,7 @@ def _categories(ratings: Path, tally: Tally) -> dict[int, bytes]:
     categories: dict[int, bytes] = {}
     for item, genre in pairs:
         categories.setdefault(item, genre)
-    tally.broken.extend(own_tally.broken)
+    tally.note_side_file(items, own_tally)
     return categories
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from components.base.errors import InputError
-from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally
+from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally, breaks_line
 from pipeline.datasets.sources.text_lines import Row, width_fault
 
 INT64_MAX = 2**63 - 1
@@ -47,7 +47,10 @@ class Column:
         if self.dtype == "bytes":
             if self.choices and text not in self.choices:
                 raise ValueError("not one of the choices")
-            return text.encode()  # text that was not UTF-8 raises UnicodeEncodeError, a ValueError
+            encoded = text.encode()  # text that was not UTF-8 raises UnicodeEncodeError, a ValueError
+            if breaks_line(encoded):
+                raise ValueError("a line end or NUL")
+            return encoded
         if "_" in text:
             raise ValueError("an underscore, which Python allows in numbers")
         value = int(text) if self.dtype == "int64" else float(text)

@@ -50,7 +50,10 @@ def test_impressions_worked_out_by_hand(tmp_path: Path) -> None:
     (last,) = made["eval"]
     assert (last["candidate_item_id"], last["historical_item_ids"]) == (4, [0, 3, 1])
     assert last["historical_category_ids"] == [0, 0, 1] and last["historical_timestamps"] == [100, 300, 300]
-    assert manifest["rows"] == {"read": 6, "kept": 6, "dropped": {}, "broken": [], "unordered": 1}
+    assert manifest["rows"] == {
+        **{"read": 6, "kept": 6, "dropped": {}, "broken": [], "unordered": 1},
+        **{"notes": {}, "warnings": {}},
+    }
     assert manifest["examples"] == {"train": 5, "validation": 0, "eval": 1}
     assert manifest["base_rate"] == {"train": 0.6, "validation": None, "eval": 1.0}
     assert manifest["time_range"] == {"first": 100, "last": 400}
