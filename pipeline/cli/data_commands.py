@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from components.base.errors import InputError
 from pipeline.cli.arguments import Commands, add_command, add_json, command_line
 from pipeline.terminal import say
 
@@ -41,9 +42,11 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
 
     imports.add_argument("name", choices=SOURCES, help="the format of the source")
     imports.add_argument("source", type=Path, metavar="SOURCE", help="the file or the folder of the source")
-    imports.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
+    imports.add_argument("--out", type=Path, metavar="DIR", help="the data set: a new or an empty folder (needed, but not with --guess)")
     mapping = "for clicklog: a TOML file that gives each column its role, or the name of a shipped one"
     imports.add_argument("--mapping", metavar="FILE|NAME", help=mapping)
+    guess = "for clicklog: look at the first 10,000 rows, print a mapping to edit, and import nothing"
+    imports.add_argument("--guess", action="store_true", help=guess)
     metadata = "for amazon and sequences: the file that describes the items (default: the one beside SOURCE)"
     imports.add_argument("--metadata", type=Path, metavar="FILE", help=metadata)
     splits = (
@@ -93,6 +96,10 @@ def _import(args: argparse.Namespace) -> int:
     from pipeline.terminal import Progress, interrupt_on_sigterm
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
+    if args.guess:
+        return _guess(args, given)
+    if args.out is None:
+        raise InputError("--out is missing: name the folder for the data set, a new or an empty one.")
     settings = parse_section(ImportSettings, given, "din import")
     source = open_source(args.name, args.source, find_mapping(args.mapping) if args.mapping else None, args.metadata)
     interrupt_on_sigterm()
@@ -107,6 +114,21 @@ def _import(args: argparse.Namespace) -> int:
         for line in lines(manifest):
             say(line)
     _print_manifest(manifest, args)
+    return 0
+
+
+def _guess(args: argparse.Namespace, settings: dict[str, Any]) -> int:
+    """Prints a mapping for a click log."""
+    from pipeline.datasets.guess.guess_mapping import guess_mapping
+
+    others = [name for name in ("out", "mapping", "metadata", "json") if getattr(args, name)]
+    if args.name != "clicklog":
+        raise InputError(f"--guess is for clicklog: {args.name} needs no mapping.")
+    if others := [*others, *settings]:
+        options = " and ".join(f"--{name.removesuffix('_length').replace('_', '-')}" for name in others)
+        raise InputError(f"--guess only prints a mapping and imports nothing: leave out {options}.")
+    for line in guess_mapping(args.source):
+        say(line)
     return 0
 
 

@@ -41,7 +41,8 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         InputError: A file is missing, or the source does not take it.
     """
     if (mapping is None) != (name != "clicklog"):
-        raise InputError("a click log needs --mapping FILE.toml." if mapping is None else f"--mapping is for clicklog, not for {name}.")
+        needed = "a click log needs --mapping FILE.toml: --guess in place of --out prints one to begin with."
+        raise InputError(needed if mapping is None else f"--mapping is for clicklog, not for {name}.")
     if metadata is not None and name not in _WITH_METADATA:
         raise InputError(f"--metadata is for {' and '.join(_WITH_METADATA)}, not for {name}.")
     if not path.exists():

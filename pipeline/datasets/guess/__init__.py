@@ -1,0 +1,1 @@
+"""`din import clicklog SOURCE --guess`: a mapping for a table, guessed from its first rows, with the reasons as comments."""

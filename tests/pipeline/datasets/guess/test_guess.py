@@ -1,0 +1,305 @@
+"""`din import clicklog SOURCE --guess`: the mapping of each form of log is the one that a person would write."""
+
+import gzip
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from components.base.errors import InputError
+from pipeline.datasets.guess.draft import quoted
+from pipeline.datasets.guess.guess_mapping import guess_mapping
+from tests.pipeline.datasets.guess.forms import FORMS
+
+SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[5] / "shared"))
+RATINGS = SHARED / "data" / "ml-latest-small" / "ratings.csv"
+SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
+
+INT_IDS = {"user_id": "int64", "candidate_item_id": "int64"}
+MAPPINGS: dict[str, dict[str, Any]] = {
+    "quoted.csv": {"columns": {"user_id": "user", "candidate_item_id": "item"}},
+    "lists.csv": {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "timestamp": "ts", "label": "label"},
+        "types": INT_IDS,
+        "timestamp": {"unit": "s"},
+        "histories": {"historical_item_ids": {"column": "hist", "separator": ","}},
+    },
+    "days.csv": {
+        "history": "before",
+        "columns": {"user_id": "user_id", "candidate_item_id": "item_id", "timestamp": "day"},
+        "types": INT_IDS,
+        "timestamp": {"unit": "iso"},
+    },
+    "headerless.csv": {
+        "columns": {"user_id": "1", "candidate_item_id": "2", "candidate_category_id": "3", "timestamp": "5"},
+        "types": {**INT_IDS, "candidate_category_id": "int64"},
+        "timestamp": {"unit": "s"},
+        "label": {"column": "4", "positive": ["pv"], "negative": []},
+        "files": {"header": False},
+    },
+    "tabs.tsv": {
+        "columns": {"user_id": "user_id", "candidate_item_id": "item_id", "timestamp": "time", "label": "clicked", "title": "title"},
+        "timestamp": {"unit": "ms"},
+        "files": {"quote": ""},
+    },
+    "behaviors.tsv": {
+        "columns": {"user_id": "2", "timestamp": "3"},
+        "timestamp": {"format": "%m/%d/%Y %I:%M:%S %p"},
+        "impressions": {"column": "5", "separator": " ", "label_separator": "-"},
+        "histories": {"historical_item_ids": {"column": "4", "separator": " "}},
+        "files": {"header": False},
+    },
+    "clicks.csv": {
+        "columns": {
+            **{"user_id": "visitor", "candidate_item_id": "ad", "candidate_category_id": "ad_category", "timestamp": "time"},
+            **{"age": "age", "hour": "hour"},
+        },
+        "types": {**INT_IDS, "hour": "int64"},
+        "timestamp": {"unit": "iso"},
+        "label": {"column": "event", "positive": ["click"], "negative": ["view"]},
+    },
+    "chinese.csv": {
+        "columns": {"user_id": "用户", "candidate_item_id": "商品", "timestamp": "时间", "label": "点击", "feature_1": "城市"},
+        "timestamp": {"unit": "s"},
+        "files": {"encoding": "gb18030"},
+    },
+    "swedish.csv": {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "city": "city"},
+        "missing": {"city": ["NA"]},
+        "label": {"column": "rating", "at_least": 7},
+        "files": {"encoding": "latin-1", "separator": ";"},
+    },
+    "wide.csv": {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "city": "city"},
+        "missing": {"city": ["NA"]},
+        "label": {"column": "rating", "at_least": 7},
+        "files": {"encoding": "utf-16", "separator": ";"},
+    },
+    "log.jsonl": {
+        "columns": {
+            **{"user_id": "uid", "candidate_item_id": "newsId", "timestamp": "ts", "label": "is_click"},
+            **{"age": "age", "gender": "gender"},
+        },
+        "types": {"user_id": "int64", "age": "int64"},
+        "missing": {"age": ["-1"], "gender": ["NULL"]},
+        "timestamp": {"unit": "ms"},
+        "histories": {"historical_item_ids": {"column": "click_history"}},
+    },
+    "ml.inter": {
+        "columns": {"user_id": "user_id:token", "candidate_item_id": "item_id:token", "timestamp": "timestamp:float"},
+        "types": INT_IDS,
+        "timestamp": {"unit": "s"},
+        "label": {"column": "rating:float", "at_least": 4},
+        "files": {"format": "csv", "separator": "\t"},
+    },
+    "ratings.dat": {
+        "columns": {"user_id": "1", "candidate_item_id": "2", "timestamp": "4"},
+        "types": INT_IDS,
+        "timestamp": {"unit": "s"},
+        "label": {"column": "3", "at_least": 4},
+        "files": {"format": "csv", "separator": "::", "header": False},
+    },
+    "hours.csv": {
+        "columns": {
+            **{"user_id": "device_id", "candidate_item_id": "site_id", "timestamp": "hour", "label": "click"},
+            **{"banner_pos": "banner_pos"},
+        },
+        "types": {"banner_pos": "int64"},
+        "timestamp": {"format": "%y%m%d%H"},
+    },
+    "days.txt": {
+        "columns": {"user_id": "customer", "candidate_item_id": "sku", "timestamp": "date"},
+        "timestamp": {"format": "%Y-%m-%d %H:%M:%S", "time": "time"},
+        "label": {"column": "action", "positive": ["click"], "negative": ["impression"]},
+        "files": {"format": "csv", "separator": "|"},
+    },
+    "escapes.csv": {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "label": "label", "title": "title"},
+        "files": {"escape": "\\"},
+    },
+}
+
+
+def guessed(path: Path) -> dict[str, Any]:
+    return tomllib.loads("\n".join(guess_mapping(path)))
+
+
+def written(folder: Path, name: str) -> Path:
+    make, encoding = FORMS[name]
+    path = folder / name
+    path.write_bytes(make().encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_log_of_each_form(tmp_path: Path, name: str) -> None:
+    assert guessed(written(tmp_path, name)) == MAPPINGS[name]
+
+
+def test_a_packed_log_gives_the_same(tmp_path: Path) -> None:
+    path = written(tmp_path, "clicks.csv")
+    (tmp_path / "clicks.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert guessed(tmp_path / "clicks.csv.gz") == MAPPINGS["clicks.csv"]
+
+
+def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
+    """Nullable whole numbers are floats, times need no unit, lists need no separator, and truth values are a label."""
+    rows = 60
+    table = pa.table(
+        {
+            "user": [float(row % 10) for row in range(rows)],
+            "item": [f"i{row % 7}" for row in range(rows)],
+            "moment": pa.array([1_600_000_000_000_000 + row for row in range(rows)], pa.timestamp("us")),
+            "clicked": [row % 3 == 0 for row in range(rows)],
+            "hist": [[f"i{row % 7}", "i1"] for row in range(rows)],
+            "price": [None, *(row / 4 for row in range(1, rows))],
+            "vectors": [[[0.5]]] * rows,
+        }
+    )
+    pa.parquet.write_table(table, tmp_path / "log.bin")
+    assert guessed(tmp_path / "log.bin") == {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "timestamp": "moment", "label": "clicked", "price": "price"},
+        "types": {"user_id": "int64", "price": "float"},
+        "histories": {"historical_item_ids": {"column": "hist"}},
+        "files": {"format": "parquet"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "role", "column"),
+    [
+        ("session_id,item,label", "user_id", "session_id"),  # no user at all
+        ("userId,Id,label", "candidate_item_id", "Id"),  # MovieLens as Kaggle has it
+        ("reviewerID,asin,label", "candidate_item_id", "asin"),
+        ("visitorid,itemid,label", "user_id", "visitorid"),
+        ("customer_id,article_id,label", "candidate_item_id", "article_id"),
+        ("user,userAge,itemid", "candidate_item_id", "itemid"),
+        ("a,b,label", "user_id", "a"),  # no name tells anything
+        ("a,b,label", "candidate_item_id", "b"),
+    ],
+)
+def test_roles_by_names(tmp_path: Path, header: str, role: str, column: str) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(header + "\n" + "".join(f"{row % 9},{row % 7},{row % 2}\n" for row in range(100)))
+    assert guessed(path)["columns"][role] == column
+
+
+def test_what_cannot_be_told_is_said_with_the_choices(tmp_path: Path) -> None:
+    """Each title is there once, so none is a user or an item."""
+    path = tmp_path / "movies.csv"
+    path.write_text("number,title\n" + "".join(f"{row},film {row}\n" for row in range(50)))
+    lines = guess_mapping(path)
+    assert '# user_id = ?  no column was recognised, and the mapping needs one; choices: "number", "title"' in lines
+    assert "columns" not in tomllib.loads("\n".join(lines))
+
+
+def test_reasons_are_comments(tmp_path: Path) -> None:
+    lines = "\n".join(guess_mapping(written(tmp_path, "swedish.csv")))
+    assert '# Guessed by the first 240 rows of "swedish.csv". Check it, save it as mapping.toml, and then:' in lines
+    assert 'city = ["NA"] # "NA" ' in lines and '"Malmö"' in lines
+    assert "choose from which number on a row is a click" in lines
+    assert "# timestamp: no column was recognised, so the order of the rows is the order of time" in lines
+
+
+def test_rows_without_a_user_and_categories_without_a_value(tmp_path: Path) -> None:
+    """A missing user makes a row broken; a missing category becomes (unknown) where it is text, so it is no int64."""
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,category\n" + "".join(f"{row % 9 or 'NULL'},{row % 7},{row % 5 or ''}\n" for row in range(100)))
+    lines = guess_mapping(path)
+    assert tomllib.loads("\n".join(lines)) == {
+        "columns": {"user_id": "user", "candidate_item_id": "item", "candidate_category_id": "category"},
+        "types": INT_IDS,
+        "missing": {"user_id": ["NULL"]},
+    }
+    assert 'user_id = ["NULL"] # "NULL" 12 times; rows without it are broken: use --skip-broken' in lines
+
+
+def test_only_the_first_rows_count(tmp_path: Path) -> None:
+    """Row 10,001 is not looked at."""
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n" + "".join(f"{row % 9},{row % 7}\n" for row in range(10_000)) + "x,y\n")
+    assert guessed(path)["types"] == INT_IDS
+
+
+def test_a_folder_by_its_first_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("user,item\n" + "".join(f"u{row % 9},{row % 7}\n" for row in range(50)))
+    (tmp_path / "b.csv").write_text("movie,title\n1,x\n")
+    (tmp_path / "_ignored.csv").write_text("")
+    lines = guess_mapping(tmp_path)
+    assert '# Guessed by the first 50 rows of "a.csv". Check it, save it as mapping.toml, and then:' in lines
+    assert "# An import of the folder also reads the 1 other files in it." in lines
+    assert '# These have other columns: "b.csv". Name one file as SOURCE, or the files of the log in [files].' in lines
+
+
+def test_another_source_that_needs_no_mapping_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ratings.csv"
+    path.write_text(
+        "userId,movieId,rating,timestamp\n" + "".join(f"{row % 9},{row % 7},{row % 5 + 1},{10**9 + row}\n" for row in range(50))
+    )
+    assert any("`din import movielens` needs no mapping" in line for line in guess_mapping(path))
+
+
+@pytest.mark.parametrize(
+    "name", ['a"b', "a\\b", "a\nb", "a\x1bb", "a\x7f\x85b", "a\u202eb", "a#b", "a = b", "名", "\U000e0001", "a\ud800b"]
+)
+def test_text_from_data_stays_inside_a_string_of_toml(name: str) -> None:
+    line = f"x = {quoted(name)} # {quoted(name)}"
+    assert tomllib.loads(line) == {"x": name.replace("\ud800", "?")}
+    assert line.isprintable() or name == "名"
+
+
+def test_hostile_names_of_columns_give_valid_toml(tmp_path: Path) -> None:
+    names = ["user", "item", 'a"] \n[x]\n', "\x1b[2J", "label", "split", "self", "historical_item_ids", "é", "e", "E", "9lives", "user_id"]
+    rows = [json.dumps({name: f"v{(row + place) % 5}" for place, name in enumerate(names)}) for row in range(40)]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows) + "\n")
+    columns = guessed(tmp_path / "log.jsonl")["columns"]
+    assert columns["user_id"] == "user" and columns["candidate_item_id"] == "item"
+    assert sorted(columns.values()) == sorted(name for name in names if name != "historical_item_ids")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty: name a file with rows"),
+        (b"\n\n", "is empty: name a file with rows"),
+        (bytes(range(256)) * 20, "is not a text and not Parquet, so nothing can be guessed"),
+        (b"PK\x03\x04" + bytes(100), "is a zip archive, or a table of Excel: unpack it"),
+        (b"just\none\ncolumn\n", "has no separator by which its rows have the same number of values"),
+        (b'[{"user": 1}]', "is one JSON list: write one object on each line"),
+        (b'{"user": 1\n{"x"\n', "holds no rows that can be read"),
+        (b"user,item\n", "holds no rows that can be read"),
+        (b"1 5 7 9\n2 4\n3 8 8 1 2\n", "holds a user and their items on each line: that is for `din import sequences"),
+    ],
+)
+def test_where_nothing_can_be_guessed(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"log\.csv") as caught:
+        guess_mapping(tmp_path / "log.csv")
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_and_an_empty_folder(tmp_path: Path) -> None:
+    for source, message in ((tmp_path / "none.csv", "none.csv is missing"), (tmp_path, "holds no files")):
+        with pytest.raises(InputError, match=message):
+            guess_mapping(source)
+
+
+@pytest.mark.skipif(not RATINGS.is_file(), reason=f"{RATINGS} is not here: set DIN_SHARED to the folder that has data/")
+def test_the_ratings_of_movielens() -> None:
+    assert guessed(RATINGS) == {
+        "columns": {"user_id": "userId", "candidate_item_id": "Id", "timestamp": "timestamp"},
+        "types": INT_IDS,
+        "timestamp": {"unit": "s"},
+        "label": {"column": "rating", "at_least": 4},
+    }
+
+
+@pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/")
+def test_sequences_are_for_another_source() -> None:
+    with pytest.raises(InputError, match="holds a user and their items on each line: that is for `din import sequences"):
+        guess_mapping(SPORTS)
