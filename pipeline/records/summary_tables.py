@@ -16,7 +16,7 @@ def print_runs(summaries: list[Summary], console: Console) -> None:
     console.print(_runs_table(summaries))
     for run in summaries:
         if run.refused_because:
-            console.print(f"{run.run_id}: {_first_reason(run.refused_because)}", style="dim italic")
+            console.print(f"{run.run_id}: {_first_reason(run.refused_because)}", style="dim italic", soft_wrap=True)
 
 
 def _runs_table(summaries: list[Summary]) -> Table:

@@ -81,6 +81,7 @@ class Run:
         claim_pushed(self.summary, self._workspace)
 
     def _execute(self) -> None:
+        self.summary.data = str(self._given.absolute()) if self._given else None
         self.summary.write(self._workspace)  # from now on `din runs` shows the run
         for killed in record_killed(self._workspace):
             self.summary.notes.append(f"Run {killed.run_id}: {killed.refused_because}.")
@@ -88,6 +89,7 @@ class Run:
         data = self._given.absolute() if self._given else self._make_synthetic_data()
         self.summary.data = str(data)
         facts = self._check(data)
+        self.summary.write(self._workspace)
         places, dag = self._prepare(data, facts)
         self._run_dag(places, dag)
         self._score_samples(data)
@@ -130,7 +132,7 @@ class Run:
         places = prepare_places(self._config, data, facts, self._workspace)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
         if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
-            self.summary.notes.append(f"{closed} steps that earlier runs left unfinished were closed, and their files deleted.")
+            self.summary.notes.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
         forget_missing_artifacts(places.metadata)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()
