@@ -21,10 +21,12 @@ def test_its_blocks_lead_from_a_log_to_scores(tmp_path):
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         outputs.append(done.stdout)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
 
     manifest = json.loads((tmp_path / "data" / "clicks" / "manifest.json").read_text())
     assert sum(manifest["examples"].values()) == 400 * 40
+    guessed = json.loads((tmp_path / "data" / "guessed" / "manifest.json").read_text())
+    assert [guessed[key] for key in ("examples", "base_rate", "items")] == [manifest[key] for key in ("examples", "base_rate", "items")]
     assert all(0 < rate < 1 for rate in manifest["base_rate"].values())
     summary = json.loads((tmp_path / "workspace" / "latest.json").read_text())
     assert (summary["status"], summary["name"]) == ("pushed", "clicks"), summary["refused_because"]

@@ -13,6 +13,8 @@ from pipeline.datasets.sources.typed_columns import INT64_MAX
 
 _WHOLE = re.compile(r"-?[0-9]+(\.0*)?")
 _WORDS = frozenset(word.lower() for word in MISSING_WORDS)
+_CODE = re.compile(r"-?0[0-9]")
+_LONG_TEXT = 5  # words on average
 _SHOWN = 3  # examples
 _SHOWN_LENGTH = 40  # characters of an example
 
@@ -54,9 +56,7 @@ class Column:
         """Texts that mean that there is no value, and how often each one is there. -1 is one where no other number is negative."""
         found = {text: count for text, count in Counter(self._all_texts).items() if text.lower() in _WORDS or text == "-1.0"}
         others = [text for text in set(self._all_texts) if text not in found]
-        if not others:
-            return {}
-        if {"-1", "-1.0"} & found.keys() and (any(text.startswith("-") for text in others) or len(others) < 2):
+        if {"-1", "-1.0"} & found.keys() and (any(text.startswith("-") for text in others) or len(others) == 1):
             found = {text: count for text, count in found.items() if text not in ("-1", "-1.0")}
         return found
 
@@ -71,20 +71,27 @@ class Column:
 
     @cached_property
     def numbers(self) -> list[float] | None:
-        """The texts as numbers; None where one of them is not a number."""
-        return list(map(float, self.texts)) if self.texts and all(map(is_number, self.texts)) else None
+        """The texts as numbers; None where one of them is not a number, or is a code such as 007."""
+        is_numeric = bool(self.texts) and all(is_number(text) and not _CODE.match(text) for text in self.different)
+        return list(map(float, self.texts)) if is_numeric else None
 
     @cached_property
     def is_whole(self) -> bool:
-        """Whether all values are whole numbers of 64 bits, also such as 3.0, and not such as 007."""
+        """Whether all values are whole numbers of 64 bits, also such as 3.0."""
         if self.numbers is None or max(map(abs, self.numbers)) > INT64_MAX // 2:
             return False
-        return all(_WHOLE.fullmatch(text) and not re.match(r"-?0[0-9]", text) for text in self.different)
+        return all(_WHOLE.fullmatch(text.strip()) for text in self.different)
 
     @cached_property
     def is_id(self) -> bool:
         """Whether all values can be ids of type int64."""
         return self.is_whole and min(self.numbers or [0]) >= 0
+
+    @property
+    def is_long_text(self) -> bool:
+        """Whether the values are texts of many words, such as titles and reviews."""
+        words = sum(text.count(" ") + 1 for text in self.texts)
+        return self.numbers is None and words > _LONG_TEXT * len(self.texts)
 
     @property
     def dtype(self) -> str:

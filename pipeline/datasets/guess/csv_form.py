@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.datasets.guess.draft import quoted
+
 _SEPARATORS = ("\t", ",", ";", "|", "::", "\x01", "^", " ")
 _QUOTING = (('"', ""), ('"', "\\"), ("", ""))  # quote and escape
 _LINES = 500  # of the file, by which forms are compared
@@ -93,13 +95,13 @@ def has_header(rows: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[boo
         return False, "the first row holds a number"
     if len(set(first)) < len(first) or "" in first[1:]:
         return False, "a value of the first row is empty or there twice"
+    repeated = [value for place, value in enumerate(first) if any(row[place : place + 1] == [value] for row in others)]
+    if len(repeated) > len(known):
+        return False, f"values of the first row are in later rows too, such as {quoted(repeated[0])}"
     if known:
-        return True, f"the first row names {', '.join(known)}"
+        return True, f"the first row names {', '.join(map(quoted, known))}"
     if any(all(is_number(row[place]) for row in others if len(row) > place) for place in range(len(first)) if others):
         return True, "a column holds text in the first row and numbers below"
-    repeated = [value for place, value in enumerate(first) if any(row[place : place + 1] == [value] for row in others)]
-    if repeated:
-        return False, f"{repeated[0]!r} of the first row is in a later row too"
     return True, "no value of the first row is in a later row; if the first row is data, set header = false"
 
 

@@ -6,10 +6,10 @@ from din_trainer.features import HISTORICAL_TIMESTAMPS
 from pipeline.datasets.guess.column import Column
 from pipeline.datasets.guess.draft import quoted
 from pipeline.datasets.guess.lists import ListForm, bracketed_lists, nested_lists, separated_lists
-from pipeline.datasets.guess.names import is_history
+from pipeline.datasets.guess.names import is_history, is_list_of
 from pipeline.datasets.guess.roles import Roles
 from pipeline.datasets.guess.times import guess_time
-from pipeline.datasets.sources.interactions import CATEGORY
+from pipeline.datasets.sources.interactions import CATEGORY, ITEM
 
 _ITEMS, _CATEGORIES = "historical_item_ids", "historical_category_ids"
 _KNOWN = 0.5  # of the values are items: then a column of lists is a history, whatever its name …
@@ -48,6 +48,8 @@ def _readings(column: Column, roles: Roles) -> list[tuple[str, History]]:
     for form in forms:
         categories = roles.columns[CATEGORY].different.keys() if CATEGORY in roles.columns else set()
         shares = {_ITEMS: form.known_share(roles.items), _CATEGORIES: form.known_share(categories)}
+        if is_list_of(column.name, CATEGORY) and not is_list_of(column.name, ITEM):
+            del shares[_ITEMS]  # numbers of categories can be numbers of items too
         feature = max(shares, key=lambda name: shares[name])
         if by_name and guess_time(Column("", list(form.values))):
             found.append((HISTORICAL_TIMESTAMPS, 1.0, form))

@@ -7,10 +7,10 @@ from pipeline.datasets.guess.draft import Value, quoted
 
 _POSITIVE = (
     "click clicked clk buy bought purchase purchased order ordered transaction conversion converted like liked play played watch watched "
-    "listen listened read yes y positive cart addtocart add_to_cart fav favorite favourite save saved download install"
+    "listen listened yes positive cart addtocart add_to_cart fav favorite favourite save saved download install"
 )
 _NEGATIVE = (
-    "impression imp impr show shown exposure expose exposed display displayed noclick no_click no n negative skip skipped dislike disliked "
+    "impression imp impr show shown exposure expose exposed display displayed noclick no_click no negative skip skipped dislike disliked "
     "ignore ignored view viewed seen"
 )
 _TAOBAO = frozenset(("pv", "buy", "cart", "fav"))
@@ -41,6 +41,8 @@ def guess_label(column: Column) -> LabelForm | None:
     if "pv" in words and words <= _TAOBAO:
         reason = f"{counts}; as in Taobao's logs a page view (pv) is a click, and other rows are dropped"
         return LabelForm({"positive": [text for text in column.different if text.lower() == "pv"], "negative": []}, reason)
+    if words == {"y", "n"}:
+        return LabelForm({"positive": [text for text in column.different if text in "Yy"]}, counts)
     positive, negative = (sorted(text for text in column.different if text.lower() in known.split()) for known in (_POSITIVE, _NEGATIVE))
     others = sorted(column.different.keys() - {*positive, *negative})
     if not positive:

@@ -13,7 +13,6 @@ from pipeline.datasets.importing.column_counts import MISSING_WORDS
 from pipeline.datasets.sources.interactions import CANDIDATE, CATEGORY, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
 
 _RESERVED = {USER, LABEL, TIMESTAMP, REQUEST, SPLIT, "self", "examples"}
-_LONG_TEXT = 40  # characters on average
 _TIED = 0.5  # of the rows have the time of another row of the same user: the clock is coarse
 
 
@@ -99,6 +98,9 @@ def _write_label(roles: Roles, draft: Draft) -> None:
     draft.set("label", "column", column.name, roles.reasons[LABEL])
     for key, value in roles.label.keys.items():
         draft.set("label", key, value)
+    if column.markers or len(column.present) < len(column.values):
+        without = len(column.values) - len(column.texts)
+        draft.say("label", f"{without:,} rows have no value ({', '.join(map(quoted, column.markers)) or 'empty'}): check what they mean")
 
 
 def _is_few(column: Column) -> bool:
@@ -140,7 +142,7 @@ def _write_features(roles: Roles, draft: Draft) -> None:
 
 def _unfit(column: Column) -> str | None:
     """Says why a column is no feature; None where it can be one."""
-    if not column.present:
+    if not column.texts and not column.is_nested and not column.is_moment:
         return "it has no value in these rows"
     if is_history(column.name):
         return "it is called a history, but in which way its values are lists was not recognised: set it in [histories]"
@@ -152,7 +154,7 @@ def _unfit(column: Column) -> str | None:
         return f"it is always {quoted(column.texts[0])}"
     if any(mark in text for text in column.different for mark in "\r\n\0"):
         return "its texts have line ends"
-    if column.numbers is None and sum(map(len, column.texts)) > _LONG_TEXT * len(column.texts):
+    if column.is_long_text:
         return f"it is long text, such as {quoted(column.examples[0])}"
     if (column.numbers is None or column.is_whole) and len(column.different) == len(column.values) > 2:
         return f"each row has another value, such as {quoted(column.examples[0])}"

@@ -29,13 +29,13 @@ _WORDS = {
         "item iid i product asin article news movie video song track book isbn game ad adgroup creative banner goods sku content recipe "
         "business artist anime photo post feed poi hotel listing job course app site page doc document offer 商品 物品"
     ),
-    CATEGORY: "category categories cat cate genre genres class topic section subcategory 类目 类别",
+    CATEGORY: "category categories cat cate cid genre genres class topic section subcategory 类目 类别",
     LABEL: (
         "label click clicked clk event action behavior behaviour feedback response interaction rating stars star score overall "
         "purchase purchased conversion converted like liked y type 点击 标签"
     ),
     TIMESTAMP: "timestamp time ts datetime date day created stamp unix epoch hour dt dat t 时间",
-    REQUEST: "request impression imp session search srch query",
+    REQUEST: "request impression imp display session search srch query",
 }
 _BESIDE_TIME = "event user unix review create created at utc server local click view imp impression log request time date"
 _HISTORY = {"hist", "history", "historical", "histories", "seq", "sequence", "prev", "previous", "past", "recent"}
@@ -92,6 +92,11 @@ def is_usual(name: str) -> bool:
 def is_bare_id(name: str) -> bool:
     """Whether a name says only that the column holds an id."""
     return bool(words_of(name)) and set(words_of(name)) <= _ID_WORDS
+
+
+def is_list_of(name: str, role: str) -> bool:
+    """Whether a word of a name, in the singular, is usual for a role: "hist_cids" for categories."""
+    return any(word in _WORDS[role].split() or word.removesuffix("s") in _WORDS[role].split() for word in words_of(name))
 
 
 def is_history(name: str) -> bool:

@@ -13,7 +13,7 @@ from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, REQUES
 
 _NO_RANK = 1000
 _MOST_DIFFERENT = 0.7  # of the values, for an id that repeats
-_LONG_TEXT = 40  # characters on average: a title or a review, no id
+_LEAST_PRESENT = 0.5  # of the rows have a value of an id
 _BY_NAME = "by its name"
 
 
@@ -67,12 +67,13 @@ def guess_roles(columns: list[Column], has_names: bool) -> Roles:
     for role in (USER, CATEGORY, REQUEST) if roles.impressions else (USER, ITEM, CATEGORY, REQUEST):
         _find_by_name(roles, role)
     if not has_names and not roles.impressions:
-        _find_label(roles, [name for name, column in roles.others.items() if column.numbers is None or len(column.different) == 2])
+        several = [name for name, column in roles.others.items() if len(column.different) > 1]
+        _find_label(roles, [name for name in several if roles.others[name].numbers is None or len(roles.others[name].different) == 2])
     _find_by_values(roles)
     if not has_names and not roles.impressions:
         _find_category(roles)
         if LABEL not in roles.columns:
-            _find_label(roles, list(roles.others))
+            _find_label(roles, [name for name in several if name in roles.others])
     return roles
 
 
@@ -163,13 +164,13 @@ def _depends(column: Column, item: Column) -> bool:
 
 def _is_id(column: Column) -> bool:
     """Whether the values can be ids: whole numbers, or short texts."""
-    if column.is_nested or column.is_moment or not column.texts:
+    if column.is_nested or column.is_moment or len(column.texts) < _LEAST_PRESENT * len(column.values):
         return False
     if column.numbers is not None:
         return column.is_whole
     if bracketed_lists(column):
         return False
-    return sum(map(len, column.texts)) <= _LONG_TEXT * len(column.texts) and not is_history(column.name)
+    return not column.is_long_text and not is_history(column.name)
 
 
 def _repeats(column: Column) -> bool:
