@@ -7,7 +7,7 @@ import gzip
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,12 @@ def read_records(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions, or remove it.") from error
+
+
+def unread_files(folder: Path, read: Collection[Path]) -> list[Path]:
+    """Returns the files below a folder that seem to be TFRecords by their names, but are not among those to read; without hidden files."""
+    others = set(folder.rglob("*tfrecord*")) - set(read)
+    return sorted(file for file in others if not file.name.startswith(".") and not file.is_dir())
 
 
 def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]:

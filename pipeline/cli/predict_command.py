@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 from components.base.atomic_files import write_whole
@@ -45,10 +46,13 @@ def _predict(args: argparse.Namespace) -> int:
         from pipeline.predict.score_json import Scorer, ServedScorer, predict_jsonl
 
         scorer = ServedScorer(args.url) if args.url else Scorer(args.model)
-        lines = (json.dumps(row) for row in predict_jsonl(scorer, args.input))
+        notes: list[str] = []
+        lines = (json.dumps(row) for row in predict_jsonl(scorer, args.input, notes))
         if args.out is None:
             for line in lines:
                 say(line, terminal)
         else:
             write_whole(args.out, (f"{line}\n" for line in lines))
+    for note in notes:
+        say(f"din: {note}", sys.stderr)
     return 0

@@ -1,6 +1,7 @@
 """Scores the impressions in a folder of TFRecords, with Apache Beam and tfx-bsl's RunInference."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Set
@@ -14,8 +15,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
-from components.base.errors import InputError
-from components.base.tfrecord import read_records
+from components.base.errors import InputError, causes, explain_place
+from components.base.tfrecord import read_records, unread_files
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from din_trainer.features import HISTORICAL_TIMESTAMPS
@@ -38,7 +39,7 @@ def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
         values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
         if len(values) == 1 and name not in sequences:
             row[name] = values[0].decode(errors="backslashreplace") if isinstance(values[0], bytes) else values[0]
-    return row
+    return {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}  # JSON has no NaN
 
 
 def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
@@ -50,6 +51,8 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     files = sorted(folder.rglob("*.tfrecord.gz"))
     if not files:
         raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
+    for file in unread_files(folder, files):
+        raise InputError(f"{file} would not be scored, because its name is another than *.tfrecord.gz: rename or remove it.")
     scorer, count = Scorer(model), 0
     for file in files:
         for record in read_records(file):
@@ -83,14 +86,37 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}): name another place with --out.") from error
     with aside:
-        with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
-            (
-                pipeline
-                | beam.Create([str(file) for file in files])
-                | beam.io.ReadAllFromTFRecord()
-                | RunInference(spec)
-                | beam.FlatMap(_to_lines, sequences)
-                | beam.io.WriteToText(f"{aside.name}/scores", num_shards=1, shard_name_template="")
+        lines = Path(aside.name) / "scores"
+        try:
+            with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
+                (
+                    pipeline
+                    | beam.Create([str(file) for file in files])
+                    | beam.io.ReadAllFromTFRecord()
+                    | RunInference(spec)
+                    | beam.FlatMap(_to_lines, sequences)
+                    | beam.io.WriteToText(str(lines), num_shards=1, shard_name_template="")
+                )
+        except Exception as error:
+            if sentence := _explain(error, folder):
+                raise InputError(sentence) from error
+            raise
+        with open(lines, "rb") as written:
+            scored = sum(1 for _ in written)
+        if scored != count:
+            raise InputError(
+                f"{folder} held {count:,} impressions, but {scored:,} were scored: leave it as it is meanwhile, and start again."
             )
-        os.replace(f"{aside.name}/scores", out)
+        os.replace(lines, out)
     return count
+
+
+def _explain(error: Exception, folder: Path) -> str | None:
+    """Returns one sentence for what a user can correct; None for any other error. Beam wraps the errors of its workers."""
+    for cause in causes(error):
+        if isinstance(cause, tf.errors.InvalidArgumentError):
+            reason = " ".join(str(cause.message).split(" [[")[0].split())
+            return f"{folder}: the model cannot read an impression ({reason}): add what is missing."
+        if isinstance(cause, OSError) and (sentence := explain_place(cause)):
+            return sentence
+    return None

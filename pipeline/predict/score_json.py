@@ -1,6 +1,6 @@
 """Scores impressions in JSON lines, with an exported model or with a served one."""
 
-import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,14 +8,22 @@ from typing import Any, Protocol
 from components.base.errors import InputError
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
-from components.serving.model.impression_tensors import Impression, predict_tensors, to_example
+from components.serving.model.impression_tensors import Features, inputs_of, predict_tensors, to_example
+from components.serving.model.impression_values import Impression, unread_keys
 from pipeline.online.client import Client, InvalidRequest, ServingError
+from pipeline.predict.json_lines import read_json_lines
 
 _BATCH = 1024
 
 
 class ImpressionScorer(Protocol):
-    """A model that scores impressions, wherever it runs."""
+    """A model that scores impressions, wherever it runs.
+
+    Attributes:
+        features: What the model reads.
+    """
+
+    features: Features
 
     def prepare(self, row: Impression) -> Any:
         """Converts an impression to the form that `score` takes.
@@ -49,7 +57,7 @@ class Scorer:
     def __init__(self, model: Path):
         import tensorflow as tf
 
-        self._features = read_features(model)
+        self.features: Features = read_features(model)
         try:
             self._model = tf.saved_model.load(str(model))  # kept, because the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:
@@ -62,7 +70,7 @@ class Scorer:
         return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
 
     def prepare(self, row: Impression) -> bytes:
-        return to_example(row, self._features)
+        return to_example(row, self.features)
 
     def score(self, prepared: list[bytes], where: str) -> list[float]:
         import tensorflow as tf
@@ -87,12 +95,12 @@ class ServedScorer:
     def __init__(self, url: str):
         try:
             self._client = Client(url)
-            self._features = self._client.features()
+            self.features: Features = self._client.features()
         except (ValueError, ServingError) as error:
             raise InputError(str(error)) from error
 
     def prepare(self, row: Impression) -> Impression:
-        predict_tensors([row], self._features)
+        predict_tensors([row], self.features)
         return row
 
     def score(self, prepared: list[Impression], where: str) -> list[float]:
@@ -104,30 +112,20 @@ class ServedScorer:
             raise InputError(str(error)) from error
 
 
-def _read_rows(file: Path) -> Iterator[tuple[int, Impression]]:
-    """Yields the number of each line that is not empty, and its impression."""
-    try:
-        with open(file, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    row = json.loads(line)
-                    if not isinstance(row, dict):
-                        raise InputError(f"{file}, line {number}: a JSON object is needed, one impression a line.")
-                    yield number, row
-    except OSError as error:
-        raise InputError(f"{file} cannot be read ({error.strerror}): give a JSONL file, such as a data set's sample.jsonl.") from error
-    except ValueError as error:  # of JSON or of UTF-8
-        raise InputError(f"{file} is not JSON lines ({error}): write one JSON object a line.") from error
-
-
-def predict_jsonl(scorer: ImpressionScorer, file: Path) -> Iterator[dict[str, Any]]:
+def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
     """Yields each impression of a JSONL file, in order, with its click probability added.
 
+    Args:
+        scorer: The model.
+        file: One JSON object a line; blank lines are left out.
+        notes: Receives, at the end, sentences on what may be a mistake: keys that the model does not read, and features that no line has.
+
     Raises:
-        InputError: The file is missing or not JSON, a feature is missing or has a wrong type (the message names the line), or the server
+        InputError: The file is missing or not JSON, a feature is missing or has a wrong value (the message names the line), or the server
             does not answer.
     """
     batch: list[tuple[int, Impression, Any]] = []
+    keys: Counter[str] = Counter()
 
     def flush() -> Iterator[dict[str, Any]]:
         where = f"{file}, line {batch[0][0]}" if len(batch) == 1 else f"{file}, lines {batch[0][0]} to {batch[-1][0]}"
@@ -136,12 +134,22 @@ def predict_jsonl(scorer: ImpressionScorer, file: Path) -> Iterator[dict[str, An
             yield {**row, PROBABILITY: score}
         batch.clear()
 
-    for number, row in _read_rows(file):
+    for number, row in read_json_lines(file):
         try:
             batch.append((number, row, scorer.prepare(row)))
         except ValueError as error:
             raise InputError(f"{file}, line {number}: {error}.") from error
+        keys.update(key for key, value in row.items() if value is not None)
         if len(batch) == _BATCH:
             yield from flush()
     if batch:
         yield from flush()
+    notes += _notes(file, set(keys), scorer.features)
+
+
+def _notes(file: Path, keys: set[str], features: Features) -> Iterator[str]:
+    columns = {read.column.name: read.column for read in inputs_of(features)}
+    if unread := unread_keys(keys - {PROBABILITY}, columns.keys()):
+        yield f"{file}: the model does not read {', '.join(map(repr, unread))}."
+    if keys and (absent := sorted(columns.keys() - keys)):
+        yield f"{file}: no line has {', '.join(map(repr, absent))}, so each counts as missing (a history as empty)."

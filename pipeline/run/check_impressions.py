@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from components.base.errors import DataError
-from components.base.tfrecord import read_batches
+from components.base.tfrecord import read_batches, unread_files
 from din_trainer.features import LABEL, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.run.batch_checker import BatchChecker, list_columns, value_type
@@ -81,11 +81,10 @@ class _SplitFacts:
 
 def _check_names(data: Path, split: str, read: list[Path]) -> None:
     """Checks that no TFRecords of a split would be passed over because of their names."""
-    for file in sorted(set((data / split).rglob("*tfrecord*")) - set(read)):
-        if not file.name.startswith(".") and not file.is_dir():
-            raise DataError(
-                f"{file} would not be read, because its name or place is another than {split}/*.tfrecord.gz: rename, move or remove it."
-            )
+    for file in unread_files(data / split, read):
+        raise DataError(
+            f"{file} would not be read, because its name or place is another than {split}/*.tfrecord.gz: rename, move or remove it."
+        )
 
 
 def check_data(data: Path, features: FeatureConfig) -> DataFacts:

@@ -1,45 +1,18 @@
 """Converts impressions to the inputs of the signatures: serialised tf.Examples, or raw tensors with padded histories.
 
-An impression is a dict of raw features as in `sample.jsonl`: scalars, and lists for histories. Features that the model does not read are
-ignored. A value is missing if it is None, an empty list, or has no key.
+`components.serving.model.impression_values` says what an impression is and which values are refused.
 """
 
 import base64
-import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from din_trainer.features import Column, FeatureConfig
+from components.serving.model.impression_values import Impression, Input, check_alignment, check_keys, values_of
+from din_trainer.features import HISTORICAL_TIMESTAMPS, FeatureConfig
 
-Impression = dict[str, Any]
 Tensors = dict[str, np.ndarray]
-
-_NUMPY: dict[str, Any] = {"int64": np.int64, "float": np.float32, "bytes": object}
-_MISSING: dict[str, Any] = {"int64": -1, "float": float("nan"), "bytes": b""}
-
-
-class Input(NamedTuple):
-    """A raw feature as an input of `predict` and `rank`.
-
-    Attributes:
-        column: The feature.
-        number: Whether the input is a float, with NaN for missing values: float64 for an int64 feature, otherwise float32.
-    """
-
-    column: Column
-    number: bool
-
-    @property
-    def numpy(self) -> Any:
-        return np.float64 if self.number and self.column.dtype == "int64" else _NUMPY[self.column.dtype]
-
-    @property
-    def missing(self) -> Any:
-        return _MISSING["float"] if self.number else _MISSING[self.column.dtype]
-
-
 Features = FeatureConfig | Sequence[Input]  # of a model: from its configuration, or from the signatures of a served model
 
 
@@ -51,69 +24,52 @@ def inputs_of(features: Features) -> Sequence[Input]:
     return [Input(column, column.name in numbers) for column in features.columns]
 
 
-def _values(row: Impression, column: Column) -> list[Any]:
-    """Returns the values of a feature, with text as UTF-8.
+def _sequences(features: Features) -> list[list[str]]:
+    """Returns the names of the histories of each sequence. Signatures do not say them."""
+    if not isinstance(features, FeatureConfig):
+        return []
+    sequences = [[behaviour.history for behaviour in behaviours.values()] for behaviours in features.sequences.values()]
+    return [sequences[0] + [HISTORICAL_TIMESTAMPS] * features.time_gap, *sequences[1:]]
 
-    Raises:
-        ValueError: A value is not of the feature's type.
-    """
-    values = row.get(column.name)
-    values = values if isinstance(values, list) else [] if values is None else [values]
-    if column.dtype == "bytes":
-        values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
-    kinds: Any = {"int64": int, "bytes": bytes, "float": (int, float)}[column.dtype]
-    if not all(isinstance(value, kinds) and not isinstance(value, bool) for value in values):
-        raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name], default=repr)}, but {column.dtype} is needed")
-    return values
+
+def _check(rows: Sequence[Impression], features: Features) -> None:
+    names, sequences = {read.column.name for read in inputs_of(features)}, _sequences(features)
+    for row in rows:
+        check_keys(row, names)
+        check_alignment(row, sequences)
 
 
 def to_example(row: Impression, features: Features) -> bytes:
     """Returns an impression as a serialised tf.Example, for `serving_default`.
 
     Raises:
-        ValueError: A value is not of the feature's type.
+        ValueError: A feature has a value that it cannot have, or lacks one that it needs; or a key is misspelt.
     """
     from tensorflow.core.example.example_pb2 import Example
 
     example = Example()
-    for column, _ in inputs_of(features):
-        values = _values(row, column)
+    for read in inputs_of(features):
+        values = values_of(row, read)
         if values:
-            feature = example.features.feature[column.name]
-            kind = {"int64": feature.int64_list, "bytes": feature.bytes_list, "float": feature.float_list}[column.dtype]
-            try:
-                kind.value.extend(values)
-            except ValueError as error:
-                raise ValueError(f"feature {column.name!r} is {json.dumps(row[column.name])}, but {column.dtype} is needed") from error
+            feature = example.features.feature[read.column.name]
+            kind = {"int64": feature.int64_list, "bytes": feature.bytes_list, "float": feature.float_list}[read.column.dtype]
+            kind.value.extend(values)
+    _check([row], features)
     return example.SerializeToString()
 
 
-def _column(rows: Sequence[Impression], read: Input) -> np.ndarray:
-    """Returns one value for each row, −1, "" or NaN if it is missing: (B,)."""
-    found = [_values(row, read.column) for row in rows]
-    if any(len(values) > 1 or (not values and read.column.presence == "required") for values in found):
-        raise ValueError(f"feature {read.column.name!r} needs one value an impression")
-    return _array([values[0] if values else read.missing for values in found], read)
-
-
-def _array(values: list[Any], read: Input) -> np.ndarray:
-    try:
-        return np.array(values, read.numpy)
-    except OverflowError as error:
-        raise ValueError(f"feature {read.column.name!r} has a value beyond 64 bits") from error
-
-
-def _width(rows: Sequence[Impression], features: Features, pad_to: int) -> int:
-    """Returns T: the largest number of events that a row has in any of its histories, and at least `pad_to`."""
-    histories = [read.column for read in inputs_of(features) if read.column.presence == "sequence"]
-    return max([pad_to, *(len(_values(row, column)) for row in rows for column in histories)])
-
-
-def _history(rows: Sequence[Impression], read: Input, width: int) -> np.ndarray:
-    """Returns the events of each row, padded on the right with −1 or "": (B, T)."""
-    found = [_values(row, read.column) for row in rows]
-    padded = [values + [read.missing] * (width - len(values)) for values in found]
-    return _array(padded, read).reshape(len(rows), width)
+def _tensors(rows: Sequence[Impression], inputs: Sequence[Input], pad_to: int) -> Tensors:
+    """Returns features as (B,) and histories as (B, T), padded on the right with −1 or ""."""
+    found = {read.column.name: [values_of(row, read) for row in rows] for read in inputs}
+    histories = {read.column.name for read in inputs if read.column.presence == "sequence"}
+    width = max([pad_to, *(len(values) for name in histories for values in found[name])])
+    tensors = {}
+    for read in inputs:
+        length = width if read.column.name in histories else 1
+        padded = [[*values, *[read.missing] * (length - len(values))] for values in found[read.column.name]]
+        array = np.array(padded, read.numpy).reshape(len(rows), length)
+        tensors[read.column.name] = array if read.column.name in histories else array[:, 0]
+    return tensors
 
 
 def predict_tensors(rows: Sequence[Impression], features: Features, pad_to: int = 1) -> Tensors:
@@ -125,13 +81,11 @@ def predict_tensors(rows: Sequence[Impression], features: Features, pad_to: int 
         pad_to: T is at least this.
 
     Raises:
-        ValueError: A value is not of the feature's type, or a required value is missing.
+        ValueError: A feature has a value that it cannot have, or lacks one that it needs; or a key is misspelt.
     """
-    width = _width(rows, features, pad_to)
-    return {
-        read.column.name: _history(rows, read, width) if read.column.presence == "sequence" else _column(rows, read)
-        for read in inputs_of(features)
-    }
+    tensors = _tensors(rows, inputs_of(features), pad_to)
+    _check(rows, features)
+    return tensors
 
 
 def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], features: Features, pad_to: int = 1) -> Tensors:
@@ -146,15 +100,15 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
     Raises:
         ValueError: As for `predict_tensors`.
     """
+    inputs = inputs_of(features)
     width = max([1, *map(len, candidates)])
-    tensors = {}
-    for read in inputs_of(features):
+    tensors = _tensors(users, [read for read in inputs if read.column.role != "candidate"], pad_to)
+    for read in inputs:
         if read.column.role == "candidate":
-            padded = [[*row, *[{read.column.name: read.missing}] * (width - len(row))] for row in candidates]
-            tensors[read.column.name] = _column([row for rows in padded for row in rows], read).reshape(len(candidates), width)
-    blank = {name: values[0, 0] for name, values in tensors.items()} if users else {}
-    blank = {name: value.item() if isinstance(value, np.generic) else value for name, value in blank.items()}
-    return {**predict_tensors([{**user, **blank} for user in users], features, pad_to), **tensors}
+            padded = [[*(values_of(row, read)[0] for row in rows), *[read.missing] * (width - len(rows))] for rows in candidates]
+            tensors[read.column.name] = np.array(padded, read.numpy).reshape(len(candidates), width)
+    _check([{**user, **(rows[0] if rows else {})} for user, rows in zip(users, candidates, strict=True)], features)
+    return tensors
 
 
 def as_impressions(users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[Impression]:

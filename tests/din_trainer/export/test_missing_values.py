@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.exports.transform_analysis import analyse
-from components.serving.model.impression_tensors import predict_tensors, rank_tensors
+from components.serving.model.impression_tensors import predict_tensors
 from din_trainer.config import DINConfig
 from din_trainer.export.signatures import export
 from din_trainer.features import LABEL, FeatureConfig
@@ -69,14 +69,29 @@ def run(exported, signature, arrays):
     return exported.signatures[signature](**inputs)["probability"].numpy().ravel()
 
 
-def serve(exported, row, serialized=None):
+def raw_tensors(row, width=8):
+    """The inputs of `predict` for an impression that may hold padding. `predict_tensors` refuses such impressions."""
+    numbers = {"hour": np.float64, "price": np.float32}
+    tensors = {}
+    for column in FEATURES.columns:
+        value, missing = row.get(column.name), NAN if column.name in numbers else -1 if column.dtype == "int64" else ""
+        dtype = numbers.get(column.name, np.int64 if column.dtype == "int64" else object)
+        if column.presence == "sequence":
+            tensors[column.name] = np.array([(value or []) + [missing] * (width - len(value or []))], dtype)
+        else:
+            tensors[column.name] = np.array([missing if value in (None, []) else value], dtype)
+    return tensors
+
+
+def serve(exported, row):
     """The score of an impression through the three scoring signatures."""
-    candidate = {name: row[name] for name in ("candidate_item_id", "candidate_category_id", "candidate_word")}
+    tensors = raw_tensors(row)
+    candidates = {column.name for column in FEATURES.columns if column.role == "candidate"}
     return np.concatenate(
         [
-            run(exported, "serving_default", {"examples": np.array([serialized or to_example(row)], object)}),
-            run(exported, "predict", predict_tensors([row], FEATURES)),
-            run(exported, "rank", rank_tensors([row], [[candidate]], FEATURES)),
+            run(exported, "serving_default", {"examples": np.array([to_example(row)], object)}),
+            run(exported, "predict", tensors),
+            run(exported, "rank", {name: x[:, None] if name in candidates else x for name, x in tensors.items()}),
         ]
     )
 
@@ -108,6 +123,7 @@ def test_every_form_of_a_missing_value_scores_as_its_absence(exported, model, tr
     np.testing.assert_allclose(train(model, transform_output, {**FULL, name: form}), expected, atol=1e-7)
     for row in (absent, {**FULL, name: form}, {**FULL, name: []}):
         np.testing.assert_allclose(serve(exported, row), np.repeat(expected, 3), atol=1e-6)
+        np.testing.assert_allclose(run(exported, "predict", predict_tensors([row], FEATURES)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("with_list", [True, False])

@@ -1,0 +1,166 @@
+"""Reads the values of an impression, and refuses what no impression of a data set could hold: one rule for data and for requests.
+
+An impression is a dict of raw features as in `sample.jsonl`: scalars, and lists for histories. A value is missing if it is None, an empty
+list, −1 (ids), "" (text) or NaN (numbers), or if it has no key. Only optional features may be missing. A history holds real events only.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Set
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, REQUEST_ID, TIMESTAMP, Column
+
+Impression = dict[str, Any]
+
+DATA_KEYS = frozenset({LABEL, TIMESTAMP, REQUEST_ID, HISTORICAL_TIMESTAMPS})  # in every data set, whether or not a model reads them
+
+_NUMPY: dict[str, Any] = {"int64": np.int64, "float": np.float32, "bytes": object}
+_KINDS: dict[str, tuple[type, ...]] = {"int64": (int,), "bytes": (bytes, str), "float": (int, float)}
+_INT64, _FLOAT32 = np.iinfo(np.int64), float(np.finfo(np.float32).max)
+_LIKENESS = 0.8  # of two names, from 0 to 1: `historical_items` and `historical_item_ids` have 0.90
+_SHOWN = 80  # characters of a value in a message
+
+
+class Input(NamedTuple):
+    """A raw feature as an input of `predict` and `rank`.
+
+    Attributes:
+        column: The feature.
+        number: Whether the input is a float, with NaN for missing values: float64 for an int64 feature, otherwise float32.
+    """
+
+    column: Column
+    number: bool
+
+    @property
+    def numpy(self) -> Any:
+        return np.float64 if self.number and self.column.dtype == "int64" else _NUMPY[self.column.dtype]
+
+    @property
+    def missing(self) -> Any:
+        return MISSING["float"] if self.number else MISSING[self.column.dtype]
+
+
+def values_of(row: Impression, read: Input) -> list[Any]:
+    """Returns the values of a feature, with text as UTF-8; none if it is missing.
+
+    Raises:
+        ValueError: The feature has a value that it cannot have, or lacks one that it needs.
+    """
+    column = read.column
+    found = row.get(column.name)
+    if column.presence == "sequence" and not isinstance(found, list | None):
+        raise ValueError(f"feature {column.name!r} is {_shown(found)}, but a list is needed")
+    values = found if isinstance(found, list) else [] if found is None else [found]
+    if values:
+        values = _typed(values, read)
+    if column.presence == "sequence" or len(values) == 1:
+        return values
+    if values or column.presence == "required":
+        raise ValueError(f"feature {column.name!r} needs one value an impression")
+    return values
+
+
+def _typed(values: list[Any], read: Input) -> list[Any]:
+    column = read.column
+    if read.number:
+        values = [value for value in values if not (isinstance(value, float) and math.isnan(value))]
+    kinds = set(map(type, values))
+    if not all(issubclass(kind, _KINDS[column.dtype]) and kind is not bool for kind in kinds):
+        raise ValueError(f"feature {column.name!r} is {_written(values, read)}, but {column.dtype} is needed")
+    if column.dtype == "bytes":
+        return _text(values, read)
+    if column.dtype == "float":
+        for value in values:
+            if not abs(value) <= _FLOAT32:
+                raise ValueError(f"feature {column.name!r} is {_shown(value)}, but a number that float32 can hold is needed")
+        return values
+    if values and not (_INT64.min <= min(values) and max(values) <= _INT64.max):
+        raise ValueError(f"feature {column.name!r} has a value beyond 64 bits")
+    return values if read.number or column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS) else _ids(values, read)
+
+
+def _text(values: list[Any], read: Input) -> list[bytes]:
+    name = read.column.name
+    try:
+        values = [value.encode(errors="surrogateescape") if isinstance(value, str) else value for value in values]
+    except UnicodeEncodeError as error:
+        raise ValueError(f"feature {name!r} is {_written(values, read)}, which is no text in UTF-8") from error
+    joined = b"".join(values)
+    if b"\n" in joined or b"\r" in joined or b"\0" in joined:
+        raise ValueError(f"feature {name!r} is {_written(values, read)}: no id has a line end or NUL in it")
+    return _without_missing(values, read) if b"" in values else values
+
+
+def _ids(values: list[Any], read: Input) -> list[int]:
+    lowest = min(values, default=0)
+    if lowest < MISSING["int64"]:
+        raise ValueError(f"feature {read.column.name!r} holds a negative id ({lowest}): ids must be 0 or more")
+    return _without_missing(values, read) if lowest < 0 else values
+
+
+def _without_missing(values: list[Any], read: Input) -> list[Any]:
+    missing = MISSING[read.column.dtype]
+    if read.column.presence == "sequence":
+        shown = _shown(missing)
+        raise ValueError(f"feature {read.column.name!r} holds {shown}, which means no event: leave it out, here and in the aligned lists")
+    return [value for value in values if value != missing]
+
+
+def _written(values: list[Any], read: Input) -> str:
+    return _shown(values if read.column.presence == "sequence" or len(values) > 1 else values[0])
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=lambda other: other.decode(errors="replace") if isinstance(other, bytes) else repr(other))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def check_keys(row: Impression, names: Set[str]) -> None:
+    """Checks that no key of an impression is a misspelt name of a feature that the impression lacks.
+
+    Args:
+        row: The impression. Other keys that the model does not read are legal.
+        names: The features that the model reads.
+
+    Raises:
+        ValueError: A key looks like such a name.
+    """
+    for key in unread_keys(row, names):
+        for name in sorted(names - row.keys()):
+            if _likeness(key, name) >= _LIKENESS:
+                raise ValueError(f"the model does not read {key!r}, but {name!r}, which is not there: rename it, or add {name!r}")
+
+
+def unread_keys(keys: Iterable[str], names: Set[str]) -> list[str]:
+    """Returns the keys that neither a model nor a data set knows, sorted."""
+    return sorted(set(keys) - names - DATA_KEYS)
+
+
+@lru_cache(maxsize=4096)
+def _likeness(key: str, name: str) -> float:
+    return SequenceMatcher(None, key.lower().replace("_", ""), name.lower().replace("_", "")).ratio()
+
+
+def check_alignment(row: Impression, sequences: Iterable[Iterable[str]]) -> None:
+    """Checks that the histories of each sequence have the same length.
+
+    Args:
+        row: An impression.
+        sequences: The names of the histories of each sequence.
+
+    Raises:
+        ValueError: Two histories differ in length.
+    """
+    for first, *others in sequences:
+        for name in others:
+            lengths = [len(row.get(history) or []) for history in (first, name)]
+            if lengths[0] != lengths[1]:
+                raise ValueError(
+                    f"{first!r} has {lengths[0]} events, but {name!r} has {lengths[1]}: the histories of a sequence must be aligned"
+                )

@@ -1,0 +1,59 @@
+"""Folders of TFRecords in, JSON lines with probabilities out, against scores that are calculated without TensorFlow."""
+
+import json
+
+import pytest
+
+from components.base.errors import InputError
+from pipeline.predict import score_folder
+from pipeline.predict.score_folder import predict_folder
+from tests.components.serving import toy
+from tests.sample_data import write_dataset
+
+COLUMNS = {name: [row[name] for row in toy.ROWS] for name in toy.NAMES}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("toy") / "1"
+    toy.save(folder)
+    return folder
+
+
+def write(folder, **changes):
+    columns = {name: values for name, values in (COLUMNS | changes).items() if values is not None}
+    return write_dataset(folder / "data", dict.fromkeys(("train", "validation", "eval"), columns))
+
+
+def test_every_impression_gets_its_score(model, tmp_path):
+    data = write(tmp_path, price=[1.5, float("nan"), 2.5])
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl") == 3
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    rows.sort(key=lambda row: row["user_id"])
+    expected = sorted(toy.ROWS, key=lambda row: row["user_id"])
+    assert [row["probability"] for row in rows] == pytest.approx([toy.probability(row) for row in expected], abs=1e-6)
+    assert [row.get("price") for row in rows] == [None, 1.5, 2.5]  # JSON has no NaN
+
+
+def test_an_impression_that_lacks_something_is_a_sentence(model, tmp_path):
+    data = write(tmp_path, candidate_item_id=[7, [], 0])
+    with pytest.raises(
+        InputError, match=r"/data/eval: the model cannot read an impression \(.*candidate_item_id.*\): add what is missing\.$"
+    ) as error:
+        predict_folder(model, data / "eval", tmp_path / "scores.jsonl")
+    assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == [data]
+
+
+def test_files_that_would_be_passed_over(model, tmp_path):
+    file = write(tmp_path) / "eval" / "more.tfrecord"
+    file.touch()
+    with pytest.raises(InputError, match=rf"^{file} would not be scored, because its name is another than \*\.tfrecord\.gz"):
+        predict_folder(model, file.parent, tmp_path / "scores.jsonl")
+
+
+def test_a_folder_that_changes_meanwhile_is_not_scored_in_part(model, tmp_path, monkeypatch):
+    data = write(tmp_path)
+    monkeypatch.setattr(score_folder, "_check_folder", lambda *_: ([data / "eval" / "part-00000.tfrecord.gz"], 4))
+    with pytest.raises(InputError, match=r"/data/eval held 4 impressions, but 3 were scored: leave it as it is meanwhile"):
+        predict_folder(model, data / "eval", tmp_path / "scores.jsonl")
+    assert not (tmp_path / "scores.jsonl").exists()
