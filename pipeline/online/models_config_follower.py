@@ -11,6 +11,7 @@ from typing import Any
 
 from components.base.errors import InputError
 from components.serving.store.models_config import MODELS_CONFIG, ServedModel, read_models_config
+from pipeline.online.asked_versions import read_asked
 
 _CALL_SECONDS = 60.0
 
@@ -48,6 +49,7 @@ class Follower:
 
         self._folder, self._served, self._say = folder, served, say
         self._seen = served  # the last content of the file
+        self._also: frozenset[int] = frozenset()  # the versions that are loaded whether or not they have a label
         self._pending: ServedModel | None = None  # what waits for its versions to be loaded
         self._told = ""  # the last error of the file
         self._stub = ModelServiceStub(
@@ -64,17 +66,19 @@ class Follower:
         import grpc
 
         try:
-            asked = self._asked()
-            changed = asked != self._seen
+            asked, also = self._asked()
+            changed = (asked, also) != (self._seen, self._also)
             if changed:
                 self._seen = self._pending = asked
+                self._also = also
                 self._reload(self._served, *asked.labels.values())
             if self._pending:
                 missing, failed = self._missing(self._pending.labels)
                 if not missing:
                     self._reload(self._pending)
+                    if self._pending.labels != self._served.labels:
+                        self._say("served now: " + ", ".join(f"{label} {version}" for label, version in self._pending.labels.items()))
                     self._served, self._pending = self._pending, None
-                    self._say("served now: " + ", ".join(f"{label} {version}" for label, version in self._served.labels.items()))
                 elif failed and not changed:  # right after a change, the states may be those of an earlier attempt
                     self._pending = None
                     self._reload(self._served)
@@ -83,17 +87,17 @@ class Follower:
             self._pending = None
             self._say(f"TF Serving refuses the new {MODELS_CONFIG} ({error.details()}): it keeps serving the same versions.")
 
-    def _asked(self) -> ServedModel:
-        """Returns what the file says, or what it said before if it cannot be read now."""
+    def _asked(self) -> tuple[ServedModel, frozenset[int]]:
+        """Returns what the file says, with all versions to load, or what it said before if it cannot be read now."""
         try:
-            asked = read_models_config(self._folder)
-        except InputError as error:
+            asked, also = read_models_config(self._folder), read_asked(self._folder).versions()
+        except (InputError, OSError) as error:
             if str(error) != self._told:
                 self._told = str(error)
                 self._say(self._told)
-            return self._seen
+            return self._seen, self._also
         self._told = ""
-        return asked or self._seen
+        return asked or self._seen, also
 
     def _missing(self, labels: Mapping[str, int]) -> tuple[list[int], list[int]]:
         """Returns the versions that are not available, and those among them that failed to load."""
@@ -115,5 +119,5 @@ class Follower:
     def _reload(self, served: ServedModel, *also: int) -> None:
         from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest
 
-        config = server_config(served, self._folder, also)
+        config = server_config(served, self._folder, [*also, *self._also])
         self._stub.HandleReloadConfigRequest(ReloadConfigRequest(config=config), timeout=_CALL_SECONDS)

@@ -101,12 +101,12 @@ class RestConnection(Connection):
 
     def _once(self, method: str, path: str, content: bytes | None) -> _Answer:
         with self._pool.stream(method, self._url + path, headers=self._headers, content=content) as response:
-            body = b""
+            body = bytearray()
             for chunk in response.iter_stream():
                 body += chunk
                 if len(body) > MAX_ANSWER_BYTES:
                     raise ServingError(f"{self._shown} gave an answer of more than {MAX_ANSWER_BYTES >> 20} MiB: ask for fewer at once.")
-        return _Answer(response, body)
+        return _Answer(response, bytes(body))
 
     def _refusal(self, answer: _Answer) -> ServingError:
         kind = _ERRORS.get(answer.status, ServingError)

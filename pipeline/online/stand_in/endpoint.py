@@ -5,21 +5,21 @@ version and label gets the latest loaded version, whatever the labels say, as in
 sources (server_core.cc, predict_util.cc, get_model_*_impl.cc).
 """
 
+import contextlib
 import math
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from google.protobuf import text_format
 from grpc import StatusCode
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.base.errors import InputError
 from components.serving.store.models_config import MODELS_CONFIG
+from pipeline.online.asked_versions import Asked, read_asked, versions_in
 from pipeline.online.stand_in.loaded_version import LoadedVersion
 from pipeline.online.stand_in.status_error import StatusError, invalid
 from pipeline.online.stand_in.version_manager import AT_ONCE, Behaviour, Config, VersionManager
@@ -31,7 +31,7 @@ class Endpoint:
     """A model whose versions lie in a folder.
 
     Args:
-        folder: The folder of the versions, with the `models.config` that is followed; its `base_path` is ignored.
+        folder: The folder of the versions, with the `models.config` that is followed. Of its `base_path` only a folder of links counts.
         say: Called with one line for each version that was loaded, was dropped, or could not be loaded, and for each refused file.
         behaviour: How loads go, and how often files are read. The versions that it starts with are loaded at once.
         now: The clock, in seconds.
@@ -57,13 +57,12 @@ class Endpoint:
         self._closed = threading.Event()
         self._told = ""  # the last refusal of the file
         try:
-            self.name, config = _read(folder)
+            asked = read_asked(folder)
         except InputError as error:
             raise InputError(f"{folder} has no version that can be served ({error}): push one with din run.") from error
-        self._manager = VersionManager(
-            self.name, lambda number: LoadedVersion(folder / str(number)), lambda number: (folder / str(number)).is_dir(), behaviour, say
-        )
-        self._manager.reload(config)
+        self.name = asked.name
+        self._manager = VersionManager(self.name, LoadedVersion, versions_in, behaviour, say)
+        self._manager.reload(self._config(asked))
         self._manager.look()
         self._manager.manage(math.inf)
         if not self._manager.served.versions:
@@ -83,24 +82,36 @@ class Endpoint:
                 self._follow()
             if now >= self._next_look:
                 self._next_look = now + self._behaviour.file_system_poll_seconds
-                self._manager.look()
+                with contextlib.suppress(OSError):  # a folder that cannot be read changes nothing
+                    self._manager.look()
             self._manager.manage(now)
 
     def _follow(self) -> None:
         """Hands `models.config` to the manager. A refusal is told once, and the same versions stay served."""
         try:
-            name, config = _read(self._folder)
-            if name != self.name:
-                raise InputError(f"{self._folder / MODELS_CONFIG} names the model {name}, but {self.name} is served: restart the server.")
-            served = self._manager.served
-            if not self._behaviour.refuses and not config.versions <= served.versions.keys():
-                config = Config(config.versions | set(served.labels.values()), served.labels)
-            self._manager.reload(config)
+            asked = read_asked(self._folder)
+            if asked.name != self.name:
+                raise InputError(
+                    f"{self._folder / MODELS_CONFIG} names the model {asked.name}, but {self.name} is served: restart the server."
+                )
+            self._manager.reload(self._config(asked))
             self._told = ""
-        except (InputError, StatusError) as error:
+        except (InputError, StatusError, OSError) as error:
             if str(error) != self._told:
                 self._told = str(error)
                 self._say(self._told)
+
+    def _config(self, asked: Asked) -> Config:
+        """Returns what is handed to the manager: without refusals, the versions first and then the labels.
+
+        Raises:
+            OSError: The folder of the versions cannot be read.
+        """
+        if self._behaviour.refuses:
+            return Config(asked.labels, asked.named, asked.folder)
+        served, labelled = self._manager.served, frozenset(asked.labels.values())
+        labels = served.labels if served.labels and not labelled <= served.versions.keys() else asked.labels
+        return Config(labels, asked.versions() | labelled | set(labels.values()), self._folder)
 
     def refresh(self) -> None:
         """Serves what `models.config` says now, without waiting for the next time to read it."""
@@ -167,19 +178,3 @@ class Endpoint:
 def _not_served(name: str, number: int | None) -> StatusError:
     version = "" if number is None else f"version {number} of "
     return StatusError(StatusCode.NOT_FOUND, f"{version}model {name!r} is not served")
-
-
-def _read(folder: Path) -> tuple[str, Config]:
-    """Returns the name of the model and what `models.config` asks for, as TF Serving reads it.
-
-    Raises:
-        InputError: The file cannot be read, or it does not name one model with its versions.
-    """
-    file = folder / MODELS_CONFIG
-    try:
-        models = text_format.Parse(file.read_bytes(), ModelServerConfig()).model_config_list.config
-    except (OSError, ValueError, text_format.ParseError) as error:
-        raise InputError(f"{file} cannot be read ({' '.join(str(error).split())})") from error
-    if len(models) != 1 or not models[0].model_version_policy.specific.versions:
-        raise InputError(f"{file} does not name one model with specific versions")
-    return models[0].name, Config(frozenset(models[0].model_version_policy.specific.versions), dict(models[0].version_labels))

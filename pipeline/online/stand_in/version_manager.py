@@ -5,7 +5,9 @@ wanted (file_system_storage_path_source.cc), what is loaded or unloaded next (av
 aspired_versions_manager.cc), and how often a load is tried (loader_harness.cc). One load blocks all others, as with TF Serving's defaults.
 """
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from grpc import StatusCode
@@ -18,10 +20,17 @@ _NEW, _READY, _UNLOADED, _FAILED = "new", "ready", "unloaded", "failed"
 
 
 class Config(NamedTuple):
-    """What a server is asked to serve: the versions to load, and the version of each label."""
+    """What a server is asked to serve.
 
-    versions: frozenset[int]
+    Attributes:
+        labels: The version of each label.
+        versions: The versions to load; None for all that are there.
+        folder: Where they are.
+    """
+
     labels: dict[str, int]
+    versions: frozenset[int] | None = None
+    folder: Path = Path()
 
 
 class Behaviour(NamedTuple):
@@ -61,8 +70,8 @@ class Served(NamedTuple):
 class _Managed:
     """A version that the manager knows."""
 
-    def __init__(self) -> None:
-        self.wanted, self.stage, self.loaded = True, _NEW, None
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wanted, self.stage, self.loaded = folder, True, _NEW, None
 
 
 class _Load(NamedTuple):
@@ -76,8 +85,8 @@ class VersionManager:
 
     Args:
         name: The name of the model.
-        load: Loads a version and returns it; any exception is a failed load.
-        exists: Whether a version has a folder.
+        load: Loads the version in a folder and returns it; any exception is a failed load.
+        there: The versions that are in a folder.
         behaviour: How loads go.
         say: Called with one line for each version that was loaded, was dropped, or could not be loaded.
 
@@ -88,13 +97,13 @@ class VersionManager:
     def __init__(
         self,
         name: str,
-        load: Callable[[int], Any],
-        exists: Callable[[int], bool],
+        load: Callable[[Path], Any],
+        there: Callable[[Path], Collection[int]],
         behaviour: Behaviour = AT_ONCE,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._name, self._load_version, self._exists, self._behaviour, self._say = name, load, exists, behaviour, say
-        self._asked: frozenset[int] = frozenset()
+        self._name, self._load_version, self._there, self._behaviour, self._say = name, load, there, behaviour, say
+        self._config = Config({}, frozenset())
         self._found: frozenset[int] | None = None  # what the last look at the folder wants, until the manager takes it up
         self._managed: dict[int, _Managed] = {}
         self._load: _Load | None = None
@@ -113,11 +122,17 @@ class VersionManager:
                     f"Request to assign label to version {number} of model {self._name}, which is not currently available for inference",
                 )
         self.served = self.served._replace(labels=dict(config.labels))
-        self._asked = config.versions
+        self._config = config
+
+    @property
+    def busy_until(self) -> float:
+        """When the load that is going on ends, or is tried again; infinity if there is none."""
+        return self._load.due if self._load else math.inf
 
     def look(self) -> None:
-        """Looks at the folder: versions are wanted while the configuration names them and their folder is there."""
-        self._found = frozenset(filter(self._exists, self._asked))
+        """Looks at the folder: versions are wanted while they are there and the configuration names them."""
+        there = frozenset(self._there(self._config.folder))
+        self._found = there if self._config.versions is None else there & self._config.versions
 
     def manage(self, now: float) -> None:
         """Loads and unloads what can be loaded and unloaded now.
@@ -138,7 +153,7 @@ class VersionManager:
             for number, managed in self._managed.items():
                 managed.wanted = number in self._found
             for number in sorted(self._found - self._managed.keys()):
-                self._managed[number] = _Managed()
+                self._managed[number] = _Managed(self._config.folder / str(number))
                 self._set(number, ModelVersionStatus.START)
             self._found = None
         wanted = [managed for managed in self._managed.values() if managed.wanted]
@@ -160,7 +175,7 @@ class VersionManager:
         try:
             if load.failures < self._behaviour.failing.get(load.number, 0):
                 raise StatusError(StatusCode.UNKNOWN, "the load fails, as was asked for")
-            managed.loaded = self._load_version(load.number)
+            managed.loaded = self._load_version(managed.folder)
         except Exception as error:  # a broken SavedModel may raise anything; the other versions stay served
             if load.failures < self._behaviour.load_retries:
                 self._load = load._replace(due=now + self._behaviour.retry_seconds, failures=load.failures + 1)

@@ -80,6 +80,6 @@ def _save(toy, folder):
     tf.saved_model.save(toy, str(folder), signatures=signatures)
 
 
-def serve(folder, **labels):
-    """Writes `models.config` with versions by label."""
-    write_models_config(folder, ServedModel("demo", "/elsewhere/demo", labels))
+def serve(folder, *also, **labels):
+    """Writes `models.config` with versions by label. These versions and those in `also` are loaded."""
+    write_models_config(folder, ServedModel("demo", "/elsewhere/demo", labels), also=also)

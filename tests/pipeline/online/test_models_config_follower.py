@@ -69,6 +69,16 @@ def test_a_push_and_a_rollback_are_handed_to_a_running_server(folder, tf_serving
     assert follower.lines == ["served now: canary 3, stable 3", "served now: stable 1"]
 
 
+def test_a_version_that_has_a_link_is_loaded_before_it_has_a_label(folder, tf_serving, follower):
+    """So push can wait until the server has loaded it."""
+    toy.serve(folder, 3, stable=1, canary=2)
+    follower.follow()
+    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 1, "canary": 2}, {1, 2, 3})
+    toy.serve(folder, stable=1, canary=2)
+    follower.follow()
+    assert tf_serving.asked == {1, 2} and follower.lines == []
+
+
 def test_a_version_that_does_not_load_leaves_the_server_as_it_was(folder, tf_serving, follower):
     tf_serving.broken = {3}
     toy.serve(folder, stable=3)
@@ -76,7 +86,7 @@ def test_a_version_that_does_not_load_leaves_the_server_as_it_was(folder, tf_ser
     assert tf_serving.asked == {1, 2, 3} and follower.lines == []
     follower.follow()
     follower.follow()
-    assert (tf_serving.labels, tf_serving.asked) == ({"stable": 1, "canary": 2}, {1, 2})
+    assert (tf_serving.labels, tf_serving.available) == ({"stable": 1, "canary": 2}, {1, 2})
     assert follower.lines == ["TF Serving cannot load 3: it keeps serving the same versions."]
 
 

@@ -30,7 +30,7 @@ def spec(name="demo", version=None, label=None):
 @pytest.fixture
 def folder(toy_folder, tmp_path):
     """A copy to change."""
-    return shutil.copytree(toy_folder, tmp_path / "demo")
+    return shutil.copytree(toy_folder, tmp_path / "demo", symlinks=True)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_it_can_behave_like_a_tf_serving_that_polls_the_file(folder, told):
     """Polls each 5 s, loads of 25 s: the file that moves the label is refused until its version is loaded."""
     times = iter(range(1000))
     slow = Endpoint(folder, told.append, Behaviour(load_seconds=25, config_poll_seconds=5, refuses=True), lambda: next(times), runs=False)
-    write_models_config(folder, ServedModel("demo", "/elsewhere", {"stable": 1, "canary": 2}), also=[3])
+    toy.serve(folder, 3, stable=1, canary=2)
     for _ in range(10):
         slow.step()
     toy.serve(folder, stable=3)

@@ -15,13 +15,13 @@ class Server:
 
     def __init__(self, **behaviour):
         self.time, self.there, self.said = 0.0, set(range(1, 10)), []
-        self.manager = VersionManager("demo", str, self.there.__contains__, Behaviour(**behaviour), self.said.append)
-        self.manager.reload(Config(frozenset({1}), {"stable": 1}))
+        self.manager = VersionManager("demo", str, lambda folder: self.there, Behaviour(**behaviour), self.said.append)
+        self.manager.reload(Config({"stable": 1}, frozenset({1})))
         self.manager.look()
         self.manager.manage(math.inf)
 
     def ask(self, *versions, **labels):
-        self.manager.reload(Config(frozenset({*versions, *labels.values()}), labels))
+        self.manager.reload(Config(labels, frozenset({*versions, *labels.values()})))
 
     def wait(self, seconds):
         for _ in range(seconds):
@@ -99,7 +99,7 @@ def test_a_load_that_fails_for_good_ends_with_its_error_and_is_tried_again_only_
 
 def test_the_last_loaded_version_stays_until_a_wanted_one_is_loaded():
     server = Server(load_seconds=10)
-    server.manager.reload(Config(frozenset({2}), {"stable": 1}))
+    server.manager.reload(Config({"stable": 1}, frozenset({2})))
     server.wait(10)
     assert server.loaded == [1]
     server.wait(2)
@@ -108,7 +108,7 @@ def test_the_last_loaded_version_stays_until_a_wanted_one_is_loaded():
 
 def test_a_version_that_is_wanted_again_while_it_stays_loaded_blocks_the_manager():
     server = Server(failing={2: math.inf})
-    server.manager.reload(Config(frozenset({2}), {"stable": 1}))
+    server.manager.reload(Config({"stable": 1}, frozenset({2})))
     server.wait(5)
     server.ask(3, stable=1)
     server.wait(50)
@@ -125,3 +125,14 @@ def test_a_deleted_folder_is_unloaded_at_the_next_look():
     server.there.remove(2)
     server.wait(1)
     assert server.loaded == []
+
+
+def test_all_versions_that_are_there_can_be_asked_for():
+    server = Server()
+    server.there -= set(range(3, 9))
+    server.manager.reload(Config({"stable": 1}))
+    server.wait(1)
+    assert server.loaded == [1, 2, 9]
+    server.there.remove(9)
+    server.wait(1)
+    assert server.loaded == [1, 2]
