@@ -18,10 +18,15 @@ _TIED = 0.5  # of the rows have the time of another row of the same user: the cl
 
 def write_mapping(roles: Roles, draft: Draft) -> None:
     """Adds everything that was guessed of the columns to a draft."""
+    histories = find_histories(roles)
     _write_ids(roles, draft)
     _write_time(roles, draft)
+    if not histories:
+        _write_clock(roles, draft)
     _write_label(roles, draft)
-    _write_lists(roles, draft)
+    _write_impressions(roles, draft)
+    for name, history in histories.items():
+        _write_history(draft, name, history)
     _write_features(roles, draft)
 
 
@@ -53,7 +58,7 @@ def _write_missing(draft: Draft, name: str, column: Column) -> None:
     if not column.markers:
         return
     counts = ", ".join(f"{quoted(text)} {count:,} times" for text, count in column.markers.items())
-    needed = "; rows without it are broken: use --skip-broken" if name in (USER, ITEM) else ""
+    needed = "; rows without it are broken: use --skip-broken" if name in (USER, ITEM, TIMESTAMP) else ""
     draft.set("missing", name, sorted({text.removesuffix(".0") for text in column.markers}), f"{counts}{needed}")
 
 
@@ -71,7 +76,14 @@ def _write_time(roles: Roles, draft: Draft) -> None:
         draft.set("timestamp", "format", form.format)
     elif form.unit:
         draft.set("timestamp", "unit", form.unit)
-    if USER in roles.columns and not roles.clock and (tied := _tied_share(roles.columns[USER], column)) > _TIED:
+    _write_missing(draft, TIMESTAMP, column)
+
+
+def _write_clock(roles: Roles, draft: Draft) -> None:
+    """Says how a history is built where the clock is coarse."""
+    if USER not in roles.columns or TIMESTAMP not in roles.columns or roles.clock:
+        return
+    if (tied := _tied_share(roles.columns[USER], roles.columns[TIMESTAMP])) > _TIED:
         reason = f"{tied:.0%} of the rows have the time of another row of the same user, so the order of the rows counts within a time"
         draft.set("", "history", "before", reason)
 
@@ -107,14 +119,12 @@ def _is_few(column: Column) -> bool:
     return 1 < len(column.different) <= 6
 
 
-def _write_lists(roles: Roles, draft: Draft) -> None:
+def _write_impressions(roles: Roles, draft: Draft) -> None:
     if roles.impressions:
         column, form = roles.impressions
         draft.set("impressions", "column", column.name, f"each cell holds candidates with labels, for example {quoted(column.examples[0])}")
         draft.set("impressions", "separator", form.separator)
         draft.set("impressions", "label_separator", form.label_separator)
-    for name, history in find_histories(roles).items():
-        _write_history(draft, name, history)
 
 
 def _write_history(draft: Draft, name: str, history: History) -> None:

@@ -35,7 +35,7 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
     for name, kind in (("missing", "without a value"), ("unknown", "(unknown)")):
         if shares := manifest["values"][name]:
             yield f"{kind}: {', '.join(f'{feature} {share:.1%}' for feature, share in shares.items())}"
-    yield from (f"{topic}: {manifest['rules'][topic]}" for topic in ("label", "history", "negatives", "split"))
+    yield from (f"{topic}: {rule}" for topic, rule in manifest["rules"].items())
     yield f"empty histories: {_by_split(manifest['empty_histories'])}"
     if manifest["known_history_events"] is not None:
         yield f"events of histories whose item is ever a candidate: {manifest['known_history_events']:.1%}"
