@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from components.evaluation.metrics.auc import RANKED, score_levels
+from components.evaluation.metrics.auc import RANKED, areas, score_levels
 from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
 
 _FEWEST_USERS = 10  # a slice with fewer users says nothing about other users
 DEFINED = 0.9  # the share of the replicates in which a metric must be defined
-_CHUNK = 4_000_000  # weights in one array
+_CHUNK = 1_000_000  # weights in one array
+_CELLS = 100_000  # levels times replicates in one array: small enough for the processor's cache
 
 
 class Slice(NamedTuple):
@@ -39,45 +40,50 @@ class Slice(NamedTuple):
 
 
 class _Ranking:
-    """Counts clicks and other impressions of a slice by score level (S levels) and user (U users in the slice).
+    """Counts clicks and other impressions of a slice by score level (S levels) and user (U users).
 
     Args:
         label: (N,), as in `Slice`.
         score: (N,).
-        user: (N,).
+        user: (N,), numbers from 0 to U − 1.
     """
 
     def __init__(self, label: np.ndarray, score: np.ndarray, user: np.ndarray):
         self._unknown = bool(np.isnan(score).any())
-        level = np.unique(score_levels(np.nan_to_num(score)), return_inverse=True)[1]
-        self._users, column = np.unique(user, return_inverse=True)
-        shape = (int(level.max()) + 1, len(self._users))
-        self._clicks = sparse.csr_array((label.astype(np.float32), (level, column)), shape)  # (S, U)
-        self._others = sparse.csr_array((1 - label.astype(np.float32), (level, column)), shape)
+        level = score_levels(label, np.nan_to_num(score))
+        shape, clicked = (int(level.max()) + 1, int(user.max()) + 1), label > 0
+        self._others, self._clicks = (
+            sparse.csr_array((np.ones(rows.sum()), (level[rows], user[rows])), shape) for rows in (~clicked, clicked)
+        )  # (S, U)
 
-    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """The areas under curves, from how often each user is drawn: (all users, R) -> (R,) by metric."""
+    def metrics(self, drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """The areas under curves, from how often each user is drawn: (U, R) -> (R,) by metric."""
+        replicates = drawn.shape[1]
         if self._unknown:
-            return dict.fromkeys(RANKED, np.full(weights.shape[1], np.nan))
-        drawn = weights[self._users].astype(np.float32)
-        others, clicks = (np.asarray(counts @ drawn, np.float64) for counts in (self._others, self._clicks))  # (S, R)
-        return {name: area(others, clicks) for name, area in RANKED.items()}
+            return dict.fromkeys(RANKED, np.full(replicates, np.nan))
+        at_once = max(1, _CELLS // self._clicks.shape[0])
+        chunks = [np.ascontiguousarray(drawn[:, start : start + at_once]) for start in range(0, replicates, at_once)]
+        parts = [areas(self._others @ chunk, self._clicks @ chunk) for chunk in chunks]
+        return {name: np.concatenate([part[name] for part in parts]) for name in RANKED}
 
 
 class _Sums:
-    """The sums that each user adds to the additive metrics of a slice."""
+    """The sums that each user adds to the additive metrics of a slice.
 
-    def __init__(self, impressions: Impressions, metrics: list[str]):
-        assert impressions.user is not None
-        self._users, user = np.unique(impressions.user, return_inverse=True)
+    Args:
+        impressions: The impressions of the slice.
+        metrics: Names of metrics. Those that are not additive are ignored.
+        user: (N,), numbers from 0 to U − 1.
+    """
+
+    def __init__(self, impressions: Impressions, metrics: list[str], user: np.ndarray):
         self._by_user = {}
         for name in (name for name in metrics if name in ADDITIVE):
-            rows = contributions(name, impressions)
-            self._by_user[name] = np.stack([np.bincount(user, column) for column in rows.T], axis=1)  # (U, K)
+            self._by_user[name] = np.stack([np.bincount(user, column) for column in contributions(name, impressions).T])  # (K, U)
 
-    def metrics(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        drawn = weights[self._users].T.astype(np.float64)  # (R, U)
-        return {name: ADDITIVE[name].value(drawn @ sums) for name, sums in self._by_user.items()}
+    def metrics(self, drawn: np.ndarray) -> dict[str, np.ndarray]:
+        """The metrics, from how often each user is drawn: (U, R) -> (R,) by metric."""
+        return {name: ADDITIVE[name].value((sums @ drawn).T) for name, sums in self._by_user.items()}
 
 
 def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -90,15 +96,22 @@ def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, 
     Returns:
         By model and metric: (R,), empty if the slice has fewer than ten users.
     """
-    if len(np.unique(cut.user)) < _FEWEST_USERS:
-        weights = []
-    result = {}
-    for model, score in cut.scores.items():
-        sums = _Sums(Impressions(cut.label, score, cut.user, cut.request), cut.metrics)
-        ranking = _Ranking(cut.label, score, cut.user)
-        parts = [{**sums.metrics(chunk), **ranking.metrics(chunk)} for chunk in weights]
-        result[model] = {name: np.concatenate([np.empty(0), *(part[name] for part in parts)]) for name in cut.metrics}
-    return result
+    users, user = np.unique(cut.user, return_inverse=True)
+    if len(users) < _FEWEST_USERS:
+        return {model: dict.fromkeys(cut.metrics, np.empty(0)) for model in cut.scores}
+    counted = {
+        model: (_Sums(Impressions(cut.label, score, cut.user, cut.request), cut.metrics, user), _Ranking(cut.label, score, user))
+        for model, score in cut.scores.items()
+    }
+    parts: dict[str, list[dict[str, np.ndarray]]] = {model: [] for model in counted}
+    for chunk in weights:
+        drawn = chunk[users].astype(np.float64)  # (U, some replicates)
+        for model, (sums, ranking) in counted.items():
+            parts[model].append({**sums.metrics(drawn), **ranking.metrics(drawn)})
+    return {
+        model: {name: np.concatenate([np.empty(0), *(part[name] for part in found)]) for name in cut.metrics}
+        for model, found in parts.items()
+    }
 
 
 def draw_weights(users: int, replicates: int, seed: int) -> Iterator[np.ndarray]:

@@ -1,55 +1,61 @@
-"""Computes AUC (the area under the ROC curve) and average precision (the area under the precision-recall curve).
+"""Computes AUC (the area under the ROC curve) and average precision (the area under the precision-recall curve), both exactly.
 
-Scores are put into 4,000 levels, evenly spaced in logits from −16 to 16, which separates them well at any click rate. (The thresholds of
-TFMA's own AUC are evenly spaced in probability: if one impression in a thousand is clicked, all scores lie between two of them.)
+Each distinct score has a rank of its own, however close together the scores lie. (TFMA's own AUC has thresholds that are evenly spaced in
+probability: if one impression in a thousand is clicked, all scores lie between two of them.)
 """
 
 import numpy as np
 
-LEVELS = 4000
-_LOGIT = 16.0
+RANKED = ("auc", "pr_auc")  # the metrics that `areas` computes
 
 
-def score_levels(score: np.ndarray) -> np.ndarray:
-    """Probabilities (N,) -> levels from 0 (N,)."""
-    with np.errstate(divide="ignore"):
-        logit = np.log(score) - np.log1p(-score)
-    return np.clip((logit + _LOGIT) / (2 * _LOGIT) * LEVELS, 0, LEVELS - 1).astype(np.int64)
-
-
-def level_counts(label: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Counts impressions without and with a click by level: (N,), (N,) -> (2, LEVELS), all NaN if a score is NaN."""
-    if np.isnan(score).any():
-        return np.full((2, LEVELS), np.nan)
-    level = score_levels(score)
-    return np.stack([np.bincount(level, label == clicked, LEVELS) for clicked in (0, 1)])
-
-
-def auc(others: np.ndarray, clicks: np.ndarray) -> np.ndarray:
-    """The share of the pairs (clicked, not clicked) in the right order. A pair of one level counts half.
+def score_levels(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Numbers the scores by rank: equal scores share a level. So do neighbouring scores without any click: no area changes.
 
     Args:
-        others: (S, ...), the numbers of impressions without a click by score level, the lowest first.
+        label: (N,), 0 or 1.
+        score: (N,), none of them NaN.
+
+    Returns:
+        (N,) levels. The highest score has level 0. There are at most twice as many levels as clicks, and one more.
+    """
+    distinct, rank = np.unique(-score, return_inverse=True)
+    clicked = np.bincount(rank, label, len(distinct)) > 0
+    begins = clicked | np.append(True, clicked[:-1])  # where a level begins
+    return (np.cumsum(begins) - 1)[rank]
+
+
+def level_counts(label: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts the impressions without and with a click by level: (N,), (N,) -> (S,), (S,). NaN if a score is NaN or there is none."""
+    if not len(score) or np.isnan(score).any():
+        return np.full(1, np.nan), np.full(1, np.nan)
+    level = score_levels(label, score)
+    return np.bincount(level, 1 - label), np.bincount(level, label)
+
+
+def areas(others: np.ndarray, clicks: np.ndarray) -> dict[str, np.ndarray]:
+    """AUC and average precision.
+
+    `auc` is the share of the pairs (clicked, not clicked) in the right order; a pair with equal scores counts half. `pr_auc` is the mean of
+    the precision at each click, without interpolation, as in scikit-learn.
+
+    Args:
+        others: (S, ...), the numbers of impressions without a click by score level, the highest score first.
         clicks: (S, ...), the numbers of impressions with a click.
 
     Returns:
-        (...), NaN where one class is missing.
+        (...) by metric, NaN where one class is missing.
     """
-    below = np.cumsum(others, axis=0)
-    return _of_two_classes(np.sum(clicks * (below - others / 2), axis=0), np.sum(clicks, axis=0) * below[-1])
+    clicked, passed = np.cumsum(clicks, axis=0), np.cumsum(others, axis=0)  # with this score or a higher one
+    pairs = clicked[-1] * passed[-1]
+    wrong = _sum_of_products(clicks, passed) - _sum_of_products(clicks, others) / 2
+    precision = clicked / np.maximum(clicked + passed, 1)  # the counts are whole numbers: where they are 0, so is the precision
+    return {"auc": _ratio(pairs - wrong, pairs), "pr_auc": _ratio(_sum_of_products(clicks, precision) * passed[-1], pairs)}
 
 
-def average_precision(others: np.ndarray, clicks: np.ndarray) -> np.ndarray:
-    """The area under the precision-recall curve, without interpolation, as in scikit-learn. Arguments and result as for `auc`."""
-    clicked, all_others = clicks[::-1].cumsum(axis=0)[::-1], others[::-1].cumsum(axis=0)[::-1]  # at this level or above
-    shown = clicked + all_others
-    precision = np.divide(clicked, shown, out=np.zeros(shown.shape), where=shown > 0)
-    area, pairs = np.sum(clicks * precision, axis=0), clicked[0] * all_others[0]
-    return _of_two_classes(area * all_others[0], pairs)
+def _sum_of_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return np.einsum("s...,s...->...", left, right)
 
 
-def _of_two_classes(top: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    return np.divide(top, pairs, out=np.full(np.shape(pairs), np.nan), where=np.asarray(pairs) != 0)
-
-
-RANKED = {"auc": auc, "pr_auc": average_precision}
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    return np.divide(top, bottom, out=np.full(np.shape(bottom), np.nan), where=np.asarray(bottom) != 0)

@@ -57,16 +57,28 @@ def test_no_replicates_are_no_intervals():
     assert intervals([make_slice()], 40, 0, 0.95, seed=0)[0]["auc"]["candidate"] == (None, None)
 
 
-def test_many_scores_are_binned_without_harm():
-    """With 5,000 different scores in levels, the interval is that of a loop over the scores themselves."""
+@pytest.mark.parametrize("spread", [1e-6, 0.2, 40])
+def test_intervals_are_exact_at_any_spread(spread):
+    """Case 15: scores that lie close together, with 5,000 different ones, in a loop over the scores themselves."""
     rng = np.random.default_rng(0)
-    score, user = rng.random(5000), rng.integers(300, size=5000)
-    label = (rng.random(5000) < score).astype(np.float64)
+    quality, user = rng.random(5000), rng.integers(300, size=5000)
+    score = 1 / (1 + np.exp(-(quality - 0.5) * spread))
+    label = (rng.random(5000) < 0.3 * quality).astype(np.float64)
     found = intervals([Slice(label, {"candidate": score}, user, None, ["auc", "pr_auc"])], 300, 60, 0.9, seed=1)[0]
     draws = np.concatenate(list(draw_weights(300, 60, seed=1)), axis=1).T
     for name, function in (("auc", metrics.roc_auc_score), ("pr_auc", metrics.average_precision_score)):
-        values = [function(label, score, sample_weight=draw[user]) for draw in draws]
-        assert found[name]["candidate"] == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-3)
+        values = [function(label, quality, sample_weight=draw[user]) for draw in draws]
+        assert found[name]["candidate"] == pytest.approx(np.quantile(values, [0.05, 0.95]), abs=1e-9)
+
+
+def test_replicates_in_small_chunks_are_the_same(monkeypatch):
+    cut = make_slice()
+    whole = intervals([cut], 40, 30, 0.95, seed=0)[0]
+    monkeypatch.setattr("components.evaluation.poisson_bootstrap._CELLS", 1)
+    chunked = intervals([cut], 40, 30, 0.95, seed=0)[0]
+    for name in METRICS:
+        for ends in whole[name]:
+            assert chunked[name][ends] == pytest.approx(whole[name][ends], abs=1e-12), name
 
 
 def test_few_users_have_no_interval():
