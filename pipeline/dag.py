@@ -3,8 +3,10 @@
 The settings of each node are in `pipeline/configuration/node_settings.py`.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tfx.components.evaluator.component import Evaluator
@@ -51,6 +53,7 @@ class Places(NamedTuple):
         baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
         stable: The version that was labelled stable when the run started; None if there was none. A push replaces this version or nothing.
         requests: Whether the data has request ids, so that metrics within requests can be computed.
+        examples: How many impressions were checked, by split: the data gate refuses any other number. An empty dict is not compared.
     """
 
     data: Path
@@ -62,6 +65,7 @@ class Places(NamedTuple):
     baseline: Path | None
     stable: int | None = None
     requests: bool = False
+    examples: Mapping[str, int] = MappingProxyType({})
 
 
 class DataNodes(NamedTuple):
@@ -91,8 +95,14 @@ def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
     # Compares the statistics with the schema, because a model cannot handle missing features, wrong types or negative ids.
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
 
-    # Stops the run if there are anomalies, because ExampleValidator only reports them.
-    data_gate = DataGate(anomalies=example_validator.outputs["anomalies"], source_fingerprint=source_fingerprint(DataGate))
+    # Stops the run if impressions are missing or have anomalies, because ExampleGen and ExampleValidator do not.
+    data_gate = DataGate(
+        examples=examples,
+        statistics=statistics,
+        anomalies=example_validator.outputs["anomalies"],
+        checked=json.dumps(dict(places.examples)),
+        source_fingerprint=source_fingerprint(DataGate),
+    )
 
     # Learns vocabularies and scales from train/ and puts them into a graph, so that serving transforms features as training does.
     transform = Transform(examples=examples, schema=schema, **settings.transform_settings(config))

@@ -20,7 +20,7 @@ from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, rea
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
 from pipeline.run.check_environment import check_embeddings, check_gate
-from pipeline.run.check_impressions import DataFacts, check_data
+from pipeline.run.check_impressions import DataFacts, check_data, check_unchanged
 from pipeline.run.failure import BAD_INPUT, explain_failure
 from pipeline.terminal import Progress
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # TFX is imported after the data is checked, because that tak
     from pipeline.dag import Places
 
 _SAMPLES = 5
+_DATA_GATE = "DataGate"
 _EARLIER_RUNS = 10  # The report compares the data with the last of these that read other data.
 
 
@@ -91,7 +92,7 @@ class Run:
         facts = self._check(data)
         self.summary.write(self._workspace)
         places, dag = self._prepare(data, facts)
-        self._run_dag(places, dag)
+        self._run_dag(places, dag, facts)
         self._score_samples(data)
 
     def _make_synthetic_data(self) -> Path:
@@ -139,7 +140,7 @@ class Run:
         self._progress.examples |= _examples_by_node(facts.examples)
         return places, dag
 
-    def _run_dag(self, places: "Places", dag: "Pipeline") -> None:
+    def _run_dag(self, places: "Places", dag: "Pipeline", facts: DataFacts) -> None:
         """Runs the nodes. Whatever they put out before an exception is in the summary, too."""
         from pipeline.run.outcome import read_outcome
         from pipeline.runners.local import run_locally
@@ -147,6 +148,10 @@ class Run:
         try:
             with _training_progress(self._progress):
                 run_locally(dag, self.summary.run_id, self._progress)
+        except Exception:
+            if _DATA_GATE not in self._progress.seconds:  # the data was still read
+                check_unchanged(facts)
+            raise
         finally:
             read_outcome(self.summary, places, self._folder)
 

@@ -79,6 +79,27 @@ def test_a_bug_is_exit_1_with_its_traceback_in_the_log(run, monkeypatch, caplog)
     assert "ValueError: inner" in caplog.text
 
 
+@pytest.mark.parametrize(("passed", "status", "code"), [([], "data_refused", 2), (["DataGate"], "failed", 1)])
+def test_data_that_changes_under_a_run_is_named(run, monkeypatch, tmp_path, passed, status, code):
+    """Case 13: a truncated file ended the run with a raw ValueError. After the data gate, nothing reads the data any more."""
+    import pipeline.runners.local
+
+    file = tmp_path / "data" / "train" / "part-00000.tfrecord.gz"
+
+    def run_locally(dag, run_id, progress):
+        for step in passed:
+            progress.start(step)
+            progress.finish()
+        file.write_bytes(file.read_bytes()[:-4])
+        raise ValueError("Not a valid TFRecord.")
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.pushed_version) == (status, code, None)
+    changed = f"{file} has changed since this run checked it: leave the data as it is during a run, and run again."
+    assert summary.refused_because == ("ValueError: Not a valid TFRecord." if passed else changed)
+
+
 def test_the_stable_version_of_the_start_is_in_the_summary(run, monkeypatch, tmp_path):
     """Even if the run fails later."""
     serve(tmp_path / "workspace", 9)
