@@ -36,7 +36,7 @@ class KilledRun(Run):
     def _prepare(self, data, facts):
         return None, None
 
-    def _run_dag(self, places, dag):
+    def _run_dag(self, places, dag, facts):
         self.reach("nodes")
         version = self._workspace / "serving" / "default" / "7"
         version.mkdir(parents=True)
