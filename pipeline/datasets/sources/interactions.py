@@ -28,6 +28,7 @@ from components.base.errors import InputError
 from din_trainer.features import LABEL as LABEL
 from din_trainer.features import REQUEST_ID, USER_ID
 from din_trainer.features import TIMESTAMP as TIMESTAMP
+from pipeline.datasets.tables.raw_rows import BATCH_SIZE as BATCH_SIZE
 
 USER = USER_ID
 ITEM = "candidate_item_id"
@@ -37,7 +38,6 @@ SPLIT = "split"
 HISTORICAL = "historical_"
 CANDIDATE = "candidate_"
 
-BATCH_SIZE = 50_000  # rows
 BROKEN_NAMED = 5
 _BREAKS = re.compile(rb"[\r\n\0]")
 

@@ -1,16 +1,22 @@
 """Turns text values into typed columns, and names the line of a value that is not legal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.base.errors import InputError
+from pipeline.datasets.sources.broken_rows import sound_rows
 from pipeline.datasets.sources.interactions import BATCH_SIZE, Tally, breaks_line
 from pipeline.datasets.sources.text_lines import Row, width_fault
+from pipeline.datasets.tables.raw_rows import RawRows
+from pipeline.datasets.tables.typed_values import FRACTIONS, Typed, numbers, refused, shown, texts, whole_numbers
 
 INT64_MAX = 2**63 - 1
 _YEAR_2100 = 4_102_444_800  # unix seconds; a greater number is in milliseconds
@@ -58,6 +64,22 @@ class Column:
             raise ValueError("out of range")
         return value
 
+    def typed(self, raw: pa.Array) -> Typed:
+        """Returns the typed values of raw ones; a missing value is not legal."""
+        if self.dtype == "bytes":
+            typed = texts(raw)
+            choices = pa.array([choice.encode() for choice in self.choices], pa.binary())
+            wrong = pc.invert(pc.is_in(typed.values, choices)) if self.choices else typed.values.is_null()
+        else:
+            typed = whole_numbers(raw) if self.dtype == "int64" else numbers(raw)
+            wrong = pc.or_(pc.less(typed.values, self.low), pc.greater(typed.values, self.high))
+        typed = refused(typed, wrong)
+        return typed._replace(broken=typed.broken | typed.values.is_null().to_numpy(zero_copy_only=False))
+
+    def fault_at(self, raw: pa.Array, place: int) -> str:
+        """Says what is wrong with the raw value at a place."""
+        return f"{self.name} is {shown(raw, place)}, but must be {self.expected}"
+
     def fault(self, text: str) -> str | None:
         """Says what is wrong with a value; None where it is legal."""
         try:
@@ -83,6 +105,28 @@ def find_column(path: Path, header: Row, column: Column) -> int:
         if plain.count(alias) == 1:
             return plain.index(alias)
     raise InputError(f"{path} has no column {column.name}, or several (it has: {', '.join(header)}): add it or rename one.")
+
+
+def typed_rows(path: Path, parts: Iterable[RawRows], columns: Mapping[str, Column], tally: Tally) -> Iterator[list[np.ndarray]]:
+    """Yields the rows of a table as typed arrays: int64, float64, or objects that are bytes.
+
+    Args:
+        path: The file, for messages.
+        parts: Its rows, from `tables.read_table`.
+        columns: The type of each wanted column, by its name in the table.
+        tally: Counts the rows that cannot be read or hold a value that is not legal.
+
+    Raises:
+        InputError: A row is broken, and broken rows are not skipped.
+    """
+    for rows in parts:
+        raw = {name: rows.columns[name] for name in columns}
+        typed = {name: column.typed(raw[name]) for name, column in columns.items()}
+        for name, column in columns.items():
+            tally.note(FRACTIONS.format(column.name), typed[name].fractions)
+        faults = [(typed[name].broken, partial(column.fault_at, raw[name])) for name, column in columns.items()]
+        kept = pa.array(sound_rows(path, rows, faults, tally))
+        yield [typed[name].values.filter(kept).to_numpy(zero_copy_only=False) for name in columns]
 
 
 def typed_batches(

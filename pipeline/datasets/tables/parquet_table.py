@@ -38,7 +38,8 @@ def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RawRows]:
             for batch in file.iter_batches(BATCH_SIZE, columns=list(wanted)):
                 columns = [_plain(batch.column(name)) for name in wanted]
                 numbers = np.arange(begin, begin + batch.num_rows)
-                yield RawRows(pa.RecordBatch.from_arrays(columns, list(wanted)), numbers, {}, "row")
+                rows = RawRows(pa.RecordBatch.from_arrays(columns, list(wanted)), numbers, {}, "row")
+                yield rows.without(dict(_not_text(rows.columns)))
                 begin += batch.num_rows
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
@@ -46,6 +47,21 @@ def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RawRows]:
 
 def _plain(column: pa.Array) -> pa.Array:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _not_text(columns: pa.RecordBatch) -> Iterator[tuple[int, str]]:
+    """Yields the places of rows that hold text that is not UTF-8, and what is wrong."""
+    for name, column in zip(columns.schema.names, columns.columns, strict=True):
+        try:
+            column.validate(full=True)
+        except pa.ArrowInvalid:
+            for place, value in enumerate(column):
+                try:
+                    value.as_py()
+                except UnicodeDecodeError as error:
+                    yield place, f"{name} holds {error.object!r:.80}, which is not text in UTF-8"
+                except (ValueError, OverflowError):  # a time that Python does not have; whoever reads it says so
+                    continue
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

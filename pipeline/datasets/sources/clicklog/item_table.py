@@ -1,58 +1,55 @@
 """Reads the side table of a click log: further fields of the items, by the item's id."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from components.base.errors import InputError
-from pipeline.datasets.sources.clicklog.cell_values import Field
-from pipeline.datasets.sources.clicklog.mapping import ItemsMapping
-from pipeline.datasets.sources.clicklog.table_files import Chunk, read_table
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-Items = dict[int | bytes | None, tuple[Any, ...]]  # id -> raw fields, in the order of the mapping
-
-
-def item_id(item: Field, raw: Any) -> int | bytes | None:
-    """Returns an item's id in its type (as int64, "01" is 1); None where it is not legal."""
-    try:
-        return item.value(raw)
-    except ValueError:
-        return None
+from pipeline.datasets.sources.broken_rows import sound_rows
+from pipeline.datasets.sources.clicklog.fields import Field
+from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.tables.read_table import read_table
+from pipeline.datasets.tables.table_form import TableForm
 
 
-def read_items(path: Path, items: ItemsMapping, item: Field, separator: str, encoding: str) -> Items:
-    """Returns the raw fields of each item; the first row of an item counts.
+class ItemTable:
+    """The fields of each item; the first row of an item counts.
 
     Args:
         path: The side table.
-        items: What its columns mean.
-        item: The column of ids.
-        separator: Between the values of text, as in `table_files.read_table`.
-        encoding: The encoding of text and JSON.
+        form: How it is written.
+        item: Its column of ids.
+        fields: Its further columns.
+        tally: Notes how many rows are broken, and names the first ones; they are not counted among the rows of the log.
 
     Raises:
-        InputError: The table cannot be read, or a line is broken. Broken lines are not skipped, since only impressions are counted.
+        InputError: The table cannot be read; or a row is broken, and broken rows are not skipped.
     """
-    table: Items = {}
-    once: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # so that items with equal fields share one tuple
-    for chunk in read_table(path, list(dict.fromkeys([items.id, *items.columns.values()])), separator, encoding):
-        if faults := dict(_faults(chunk, items, item)):
-            number = min(faults)
-            where = f"{path}, {chunk.unit} {number}: {faults[number]}"
-            raise InputError(f"{where}: correct or remove the {chunk.unit}; --skip-broken does not apply to a side table.")
-        fields = zip(*(chunk.columns[column] for column in items.columns.values()), strict=True)
-        for raw, values in zip(chunk.columns[items.id], fields, strict=True):
-            table.setdefault(item.value(raw), once.setdefault(values, values))
-    return table
 
+    def __init__(self, path: Path, form: TableForm, item: Field, fields: Sequence[Field], tally: Tally):
+        own_tally = Tally(tally.skip_broken)
+        ids, parts = [], []
+        for rows in read_table(path, list(dict.fromkeys(field.column for field in (item, *fields))), form):
+            raw = [rows.columns[field.column] for field in (item, *fields)]
+            typed = [field.typed(column, tally) for field, column in zip((item, *fields), raw, strict=True)]
+            faults = [
+                (values.broken, partial(field.fault, column)) for field, column, values in zip((item, *fields), raw, typed, strict=True)
+            ]
+            sound = pa.array(sound_rows(path, rows, faults, own_tally))
+            ids.append(typed[0].values.filter(sound))
+            parts.append(pa.table([values.values.filter(sound) for values in typed[1:]], [field.name for field in fields]))
+        tally.note(f"broken lines of {path.name} are left out", own_tally.dropped.total())
+        tally.broken.extend(own_tally.broken)
+        index = pd.Index(np.concatenate([part.to_numpy(zero_copy_only=False) for part in ids]))
+        is_first = ~index.duplicated()
+        self._index = index[is_first]
+        self._fields = pa.concat_tables(parts).filter(pa.array(is_first)).combine_chunks()
 
-def _faults(chunk: Chunk, items: ItemsMapping, item: Field) -> Iterator[tuple[int, str]]:
-    """Yields the number of each broken line, and what is wrong with it."""
-    yield from chunk.broken.items()
-    for column in items.columns.values():
-        for number, raw in zip(chunk.numbers, chunk.columns[column], strict=True):
-            if isinstance(raw, list | dict):
-                yield number, f"{column} is {raw!r:.80}, but must be one value"
-    for number, raw in zip(chunk.numbers, chunk.columns[item.column], strict=True):
-        if fault := item.fault(raw):
-            yield number, fault
+    def fields_of(self, items: pa.Array) -> dict[str, pa.Array]:
+        """Returns the fields of some items by name; null where the table does not have an item."""
+        places = self._index.get_indexer(items.to_numpy(zero_copy_only=False))
+        found = self._fields.take(pa.array(places, mask=places < 0))
+        return {name: found[name].combine_chunks() for name in found.column_names}

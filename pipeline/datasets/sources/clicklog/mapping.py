@@ -1,8 +1,8 @@
 """The mapping of a click log: a TOML file that says what the columns mean, and its checks."""
 
-import codecs
 import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +11,11 @@ from pydantic import Field, FiniteFloat, StrictBool, StrictInt, field_validator,
 from components.base.errors import InputError
 from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Frozen
 from pipeline.configuration.load_config import parse_section
+from pipeline.datasets.sources.clicklog.files_mapping import FilesMapping
 from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
 
 DType = Literal["bytes", "int64", "float"]
-Unit = Literal["s", "ms", "us", "iso"]
+Unit = Literal["s", "ms", "us", "ns", "iso"]
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 
@@ -63,46 +64,53 @@ class LabelMapping(Frozen):
 
 
 class TimestampMapping(Frozen):
-    """How times are written."""
+    """How times are written; without a time zone they are in UTC."""
 
-    unit: Unit = Field("s", description="Unix time in s, ms or us, or ISO 8601 (without a time zone: UTC).")
+    unit: Unit = Field("s", description="Unix time in s, ms, us or ns, or ISO 8601.")
+    format: str = Field(
+        "", description="In place of unit: the form of the text, in the codes of Python's strptime, e.g. %m/%d/%Y %I:%M:%S %p."
+    )
+    time: str = Field("", description="A column with the time of day; it is put behind the day, with a blank between them.")
 
-
-class FilesMapping(Frozen):
-    """How files are written, and which split each one belongs to; patterns are globs in SOURCE."""
-
-    separator: str = Field("", description="Between the values of text; by default a comma, or a tab in .tsv.")
-    encoding: str = "utf-8"
-    train: tuple[str, ...] = ()
-    validation: tuple[str, ...] = ()
-    eval: tuple[str, ...] = ()
-
-    @field_validator("encoding")
+    @field_validator("format")
     @classmethod
-    def _check_encoding(cls, value: str) -> str:
+    def _check_format(cls, value: str) -> str:
         try:
-            "a".encode(value)  # LookupError for hex and others: codecs.lookup knows them, but they are not encodings of text
-            return codecs.lookup(value).name
-        except (LookupError, ValueError) as error:
-            raise ValueError("it is not an encoding of text that Python knows") from error
+            datetime.strptime(datetime(2020, 7, 5).strftime(value), value)
+        except (ValueError, re.error) as error:
+            raise ValueError(f"it is not a form of times ({error})") from error
+        return value
 
     @model_validator(mode="after")
-    def _check(self) -> "FilesMapping":
-        if any(self.patterns.values()) and not (self.train and self.eval):
-            raise ValueError("a given split needs both train and eval")
+    def _check(self) -> "TimestampMapping":
+        if self.format and "unit" in self.model_fields_set:
+            raise ValueError("unit and format both say how times are written: remove one")
+        if self.time and not self.format and self.unit != "iso":
+            raise ValueError('a column of the time of day needs format, or unit = "iso"')
         return self
-
-    @property
-    def patterns(self) -> dict[str, tuple[str, ...]]:
-        """The patterns of each split."""
-        return {"train": self.train, "validation": self.validation, "eval": self.eval}
 
 
 class HistoryMapping(Frozen):
     """A column of the log with histories."""
 
     column: str
-    separator: str = Field("", description="Between the values of text; lists of JSON and Parquet need none.")
+    separator: str = Field("", description="Between the values of a text, in brackets or not; lists of JSON and Parquet need none.")
+
+
+class ImpressionsMapping(Frozen):
+    """A column whose cells hold all items that were shown together, each with its label, e.g. "N1-0 N2-1"."""
+
+    column: str = Field("", description="Empty: each row is one impression.")
+    separator: str = Field(" ", min_length=1, description="Between the items of a cell.")
+    label_separator: str = Field("-", min_length=1, description="Between an item and its label, which is 0 or 1.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "ImpressionsMapping":
+        if self.model_fields_set and not self.column:
+            raise ValueError("it needs the column: set impressions.column")
+        if self.separator == self.label_separator:
+            raise ValueError("separator and label_separator must differ")
+        return self
 
 
 class ItemsMapping(Frozen):
@@ -132,7 +140,11 @@ class Mapping(Frozen):
         timestamp: How times are written.
         files: How files are written, and a given split.
         histories: Feature -> column of the log with histories.
+        impressions: A column whose cells hold several impressions.
         items: A side table.
+        missing: Feature -> further texts that mean "no value".
+        history: What a built history holds: clicks with an "earlier" time, or all clicks "before" the impression in order. None: earlier
+            where there are times.
     """
 
     columns: dict[str, str]
@@ -141,13 +153,18 @@ class Mapping(Frozen):
     timestamp: TimestampMapping = Field(default_factory=TimestampMapping)
     files: FilesMapping = Field(default_factory=FilesMapping)
     histories: dict[str, HistoryMapping] = Field(default_factory=dict)
+    impressions: ImpressionsMapping = Field(default_factory=ImpressionsMapping)
     items: ItemsMapping = Field(default_factory=ItemsMapping)
+    missing: dict[str, tuple[StrictInt | str, ...]] = Field(default_factory=dict)
+    history: Literal["earlier", "before"] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> "Mapping":
-        for name in (USER, ITEM):
+        for name in (USER,) if self.impressions.column else (USER, ITEM):
             if name not in self.columns:
                 raise ValueError(f"columns has no {name}: say which column holds it")
+        if self.impressions.column and ({ITEM, LABEL} & self.columns.keys() or self.label.column):
+            raise ValueError("impressions gives the item and its label: remove them from columns and label")
         for name in (name for names in (self.columns, self.items.columns, self.histories) for name in names):
             if not _NAME.fullmatch(name) or name in ("self", SPLIT):
                 raise ValueError(f"{name!r} cannot be the name of a feature: use letters, digits and _, a letter first")
@@ -161,12 +178,21 @@ class Mapping(Frozen):
             raise ValueError(f"{min(both)} is in columns and in items.columns: remove one")
         if self.label.column and LABEL in self.columns:
             raise ValueError("the label is in columns.label and label.column: remove one")
+        if self.history and self.histories:
+            raise ValueError("history has no effect where [histories] gives them: remove one")
+        if self.history == "earlier" and TIMESTAMP not in self.columns:
+            raise ValueError('history = "earlier" needs columns.timestamp')
+        if self.timestamp.time and TIMESTAMP not in self.columns:
+            raise ValueError("timestamp.time needs columns.timestamp, the column of the day")
         self._check_types()
         return self
 
     def _check_types(self) -> None:
         fixed = {LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS}
-        known = {*self.columns, *self.items.columns, *self.histories} - fixed
+        features = {ITEM, *self.columns, *self.items.columns, *self.histories} - {LABEL}
+        for name in self.missing.keys() - features:
+            raise ValueError(f"missing.{name} names no feature; features are {', '.join(sorted(features))}")
+        known = features - fixed
         for name, dtype in self.types.items():
             if name not in known:
                 raise ValueError(f"types.{name} names no feature with a type; features with a type are {', '.join(sorted(known))}")
@@ -174,9 +200,18 @@ class Mapping(Frozen):
                 raise ValueError(f"types.{name} is float, but ids are bytes or int64")
 
     @property
+    def has_label(self) -> bool:
+        """Whether the log says which rows are clicks; where it does not, all are."""
+        return bool(self.label_column or self.impressions.column)
+
+    @property
     def label_column(self) -> str:
-        """The column that says which rows are clicks; "" where all rows are."""
+        """The column that says which rows are clicks; "" where there is none."""
         return self.label.column or self.columns.get(LABEL, "")
+
+    def missing_texts(self, name: str) -> tuple[str, ...]:
+        """Returns the further texts that mean that a feature has no value."""
+        return tuple(map(str, self.missing.get(name, ())))
 
     def dtype(self, name: str) -> DType:
         """Returns a feature's type; a history has the type of the candidate's field."""

@@ -1,0 +1,93 @@
+"""Splits the cells of a column into lists: lists of JSON and Parquet, and texts such as a^b, [3, 4] and ['a', 'b']."""
+
+import ast
+import json
+import re
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.tables.typed_values import by_unique, to_text, without_missing
+
+_BARE = r"^\s*\[([^\[\]'\"]*)\]\s*$"
+_QUOTED = r"(?s)^\s*\[.*['\"].*\]\s*$"
+_QUOTED_VALUES = re.compile(r"""'([^']*)'|"([^"]*)\"""")
+_BLANK_BETWEEN = re.compile(r"""['"]\s+['"]""")
+_NAN = re.compile(r"(?<=[\[,])\s*nan\s*(?=[,\]])")
+_NO_VALUE = pa.array(["None", "nan", "NaN", "null"])
+
+
+class Lists(NamedTuple):
+    """Lists of N rows.
+
+    Attributes:
+        sizes: (N,) how many elements each has.
+        elements: (E,) the raw elements, one list after the other.
+        broken: (N,) bool: whether the cell is not a list; it has no elements then.
+    """
+
+    sizes: np.ndarray
+    elements: pa.Array
+    broken: np.ndarray
+
+
+def to_lists(raw: pa.Array, separator: str, column: str, tally: Tally) -> Lists:
+    """Returns the lists of a column; a missing one is empty.
+
+    Args:
+        raw: Lists, or texts.
+        separator: Between the elements of a text; "": texts are not legal.
+        column: Its name, for the note.
+        tally: Notes texts that have brackets around them.
+    """
+    raw, broken = without_missing(raw), np.zeros(len(raw), bool)
+    if pa.types.is_string(raw.type) and separator:
+        lists = pc.split_pattern(raw, separator)
+        if pc.any(pc.match_substring(raw, "[")).as_py():
+            lists, broken = _without_brackets(raw, lists, separator, column, tally)
+    elif pa.types.is_list(raw.type) or pa.types.is_large_list(raw.type) or pa.types.is_fixed_size_list(raw.type):
+        lists = raw
+    else:
+        lists, broken = pa.nulls(len(raw), pa.list_(pa.null())), raw.is_valid().to_numpy(zero_copy_only=False)
+    sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return Lists(sizes, lists.flatten(), broken)
+
+
+def _without_brackets(raw: pa.Array, lists: pa.Array, separator: str, column: str, tally: Tally) -> tuple[pa.Array, np.ndarray]:
+    """Returns the lists, those in brackets as Python and NumPy mean them, and which cells are broken."""
+    bare = pc.match_substring_regex(raw, _BARE).fill_null(False)
+    quoted = pc.match_substring_regex(raw, _QUOTED).fill_null(False)
+    tally.note(f"lists of {column} are written in brackets, as in [3, 4]: the brackets are left out", bare.true_count + quoted.true_count)
+    inner = without_missing(pc.utf8_trim_whitespace(pc.replace_substring_regex(raw, _BARE, r"\1")))
+    split = pc.utf8_split_whitespace(inner) if separator.isspace() else pc.split_pattern(inner, separator)
+    elements = pc.utf8_trim_whitespace(split.flatten())
+    elements = pc.if_else(pc.is_in(elements, _NO_VALUE), None, elements)
+    lists = pc.if_else(bare, pa.ListArray.from_arrays(split.offsets, elements, mask=split.is_null()), lists)
+    if not quoted.true_count:
+        return lists, np.zeros(len(raw), bool)
+    typed = by_unique(pc.if_else(quoted, raw, None), partial(_quoted_list, separator=separator), pa.list_(pa.string()))
+    return pc.if_else(quoted, typed.values, lists), typed.broken
+
+
+def _quoted_list(cell: str, separator: str) -> list[str | None]:
+    """Returns the elements of a list with quotes, as JSON, Python and NumPy write it.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    if separator.isspace():
+        return [single or double for single, double in _QUOTED_VALUES.findall(cell)]
+    if _BLANK_BETWEEN.search(cell):  # Python would join the two
+        raise ValueError("no separator between two elements")
+    try:
+        values = json.loads(cell)
+    except ValueError:
+        try:
+            values = ast.literal_eval(_NAN.sub("None", cell.strip()))
+        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+            raise ValueError("not a list of Python") from error
+    return [None if value is None else to_text(value) for value in values]

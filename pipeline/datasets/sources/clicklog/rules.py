@@ -1,0 +1,45 @@
+"""Says in words how the rows of a click log become interactions, for the manifest."""
+
+from collections.abc import Sequence
+
+from pipeline.datasets.sources.clicklog.fields import UNKNOWN
+from pipeline.datasets.sources.clicklog.mapping import Mapping, label_text
+from pipeline.datasets.sources.interactions import TIMESTAMP
+
+
+def words(values: Sequence[bool | int | str]) -> str:
+    """Returns the values of a label."""
+    return ", ".join(map(label_text, values))
+
+
+def mapping_rules(meaning: Mapping) -> dict[str, str]:
+    """Returns the rules of a mapping by topic."""
+    label = meaning.label
+    if meaning.impressions.column:
+        clicks = f"the 0 or 1 after each item of {meaning.impressions.column}"
+    elif not meaning.label_column:
+        clicks = "each row is a click"
+    elif label.at_least is not None:
+        clicks = f"{label.column} of {label.at_least:g} or more is 1, else 0"
+    elif label.positive:
+        clicks = f"{label.column} of {words(label.positive)} is 1"
+        others = "other rows are dropped" if label.negative is not None else "all others are 0"
+        clicks += f", of {words(label.negative)} is 0; {others}" if label.negative else f"; {others}"
+    else:
+        clicks = f"{meaning.label_column}, 0 or 1"
+    rules = {"label": clicks, "columns": ", ".join(f"{name}: {column}" for name, column in meaning.columns.items())}
+    if meaning.items.file:
+        joined = ", ".join(f"{name}: {column}" for name, column in meaning.items.columns.items())
+        rules["items"] = f"{joined} of {meaning.items.file}, the first row of an item; {UNKNOWN.decode()} where it has none and is bytes"
+    if meaning.missing:
+        rules["missing"] = ", ".join(f"{name}: {', '.join(meaning.missing_texts(name))}" for name in meaning.missing)
+    if meaning.histories:
+        rules["histories"] = "as the log has them: " + ", ".join(f"{name}: {history.column}" for name, history in meaning.histories.items())
+    rules["time"] = "the order of the rows"
+    if TIMESTAMP in meaning.columns:
+        time = f"{meaning.columns[TIMESTAMP]} {meaning.timestamp.time}".strip()
+        rules["time"] = (
+            f"{time} in whole seconds, rounded down: within a second the order of the rows counts; "
+            "rows with the same user, item, second and request count once"
+        )
+    return rules
