@@ -1,4 +1,4 @@
-"""Adds columns to slice by to the eval split: the lengths of lists, and how often a value occurs in training, both in buckets."""
+"""Prepares the eval split for slices: adds lengths of lists and counts in training, both in buckets, and leaves out missing values."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +9,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf import text_format
+from tensorflow.core.example.example_pb2 import Example
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.dsl.component.experimental.annotations import BeamComponentParameter, InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
@@ -17,6 +18,7 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
 from components.evaluation.count_buckets import bucket
+from din_trainer.features import MISSING
 
 
 class _Buckets:
@@ -40,8 +42,30 @@ def count_values(file: str, schema: schema_pb2.Schema, features: list[str]) -> I
                 yield (feature, value), count
 
 
+def without_missing(serialized: list[bytes], columns: Mapping[str, list[list[Any] | None]]) -> list[bytes]:
+    """The tf.Examples without the features that are −1 or "", which mean no value: they would be slices and requests of their own.
+
+    Args:
+        serialized: The tf.Examples.
+        columns: The values of features, one list for each example.
+    """
+    result = list(serialized)
+    for name, rows in columns.items():
+        for number, row in enumerate(rows):
+            if row and row[0] in (MISSING["int64"], MISSING["bytes"]):
+                example = Example.FromString(result[number])
+                del example.features.feature[name]
+                result[number] = example.SerializeToString()
+    return result
+
+
 def add_columns(
-    file: str, counts: Mapping[tuple[str, Any], int], schema: schema_pb2.Schema, lengths: dict[str, str], counted: dict[str, str]
+    file: str,
+    counts: Mapping[tuple[str, Any], int],
+    schema: schema_pb2.Schema,
+    lengths: dict[str, str],
+    counted: dict[str, str],
+    optional: list[str],
 ) -> Iterator[bytes]:
     """Yields the tf.Examples of a file with the bucketed columns added.
 
@@ -51,10 +75,12 @@ def add_columns(
         schema: The schema of the file.
         lengths: The list feature of each length column, by column.
         counted: The feature of each count column, by column. A missing value has count 0.
+        optional: The features whose missing values are left out.
     """
     encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
     for batch in read_batches(file, schema):
-        raw = batch.column(RAW).flatten().to_pylist()
+        named = {name: batch.column(name).to_pylist() for name in optional if name in batch.schema.names}
+        raw = without_missing(batch.column(RAW).flatten().to_pylist(), named)
         columns = {}
         for column, feature in lengths.items():
             columns[column] = [buckets(length or 0) for length in pc.list_value_length(batch.column(feature)).to_pylist()]
@@ -86,6 +112,7 @@ def SliceColumns(
     sliced_schema: OutputArtifact[standard_artifacts.Schema],
     lengths: Parameter[str],
     counted: Parameter[str],
+    optional: Parameter[str],
     source_fingerprint: Parameter[str],
     beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
@@ -98,6 +125,7 @@ def SliceColumns(
         sliced_schema: The schema with the columns.
         lengths: JSON object: the list feature of each length column.
         counted: JSON object: the feature of each count column, counted in `train`. All distinct values of the features are kept in memory.
+        optional: JSON list: the features to slice or group by that are missing where they are −1 or "".
         source_fingerprint: Changes with this code, so that TFX does not reuse old columns.
         beam_pipeline: Set by TFX.
     """
@@ -120,6 +148,6 @@ def SliceColumns(
         _ = (
             p
             | "Eval" >> beam.Create(split_files(examples, "eval"))
-            | "AddColumns" >> beam.FlatMap(add_columns, beam.pvalue.AsDict(counts), known, by_length, by_count)
+            | "AddColumns" >> beam.FlatMap(add_columns, beam.pvalue.AsDict(counts), known, by_length, by_count, json.loads(optional))
             | "Write" >> beam.io.WriteToTFRecord(f"{artifact_utils.get_split_uri([sliced_examples], 'eval')}/part", file_name_suffix=".gz")
         )

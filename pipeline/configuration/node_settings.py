@@ -19,6 +19,7 @@ from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
+from din_trainer.features import REQUEST_ID
 from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
@@ -70,12 +71,14 @@ def trainer_settings(config: PipelineConfig, checkpoints: Path) -> dict[str, Any
 
 
 def slice_columns_settings(config: PipelineConfig) -> dict[str, Any]:
-    """Only the columns that some slice needs."""
+    """Only the columns that some slice needs, and the features to slice by that may be missing. A number may be −1."""
     asked = {name for features in config.evaluation.slice_features for name in features}
+    optional = {name for name, feature in config.features.side.items() if feature.kind == "categorical"} & asked
     columns = {name: column for name, column in config.slice_columns.items() if name in asked}
     return {
         "lengths": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
         "counted": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
+        "optional": json.dumps(sorted({*optional, REQUEST_ID})),
         "source_fingerprint": source_fingerprint(SliceColumns),
     }
 
@@ -129,7 +132,7 @@ def pusher_settings(config: PipelineConfig, serving: Path, stable: int | None, r
     """How `components.serving.store.push` pushes. The run id keeps the node out of the cache, because served versions may have changed."""
     baseline = config.evaluation.baseline
     settings = {
-        **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds"}),
+        **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds", "servers", "wait_seconds"}),
         "pinned": [int(baseline)] if baseline.isdecimal() else [],  # the version that the configuration names as the baseline is kept
         "replaces": stable,
     }

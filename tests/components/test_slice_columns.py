@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from tensorflow.core.example.example_pb2 import Example
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.base.tfrecord import TFRecordWriter, read_batches, read_records
@@ -39,7 +40,7 @@ def test_values_are_counted(files):
 def test_columns_are_added_and_nothing_is_lost(files, tmp_path):
     counts = dict(count_values(files[0], SCHEMA, ["user_id", "candidate_item_id"]))
     lengths, counted = {"length": "historical_item_ids"}, {"activity": "user_id", "popularity": "candidate_item_id"}
-    examples = list(add_columns(files[1], counts, SCHEMA, lengths, counted))
+    examples = list(add_columns(files[1], counts, SCHEMA, lengths, counted, []))
     assert all(new.startswith(old) for new, old in zip(examples, read_records(tmp_path / "eval.tfrecord.gz"), strict=True))
     import tensorflow as tf
 
@@ -60,4 +61,28 @@ def test_the_schema_has_the_columns_as_required_text():
 
 
 def test_no_columns_leave_the_examples_as_they_are(files, tmp_path):
-    assert list(add_columns(files[1], {}, SCHEMA, {}, {})) == list(read_records(tmp_path / "eval.tfrecord.gz"))
+    assert list(add_columns(files[1], {}, SCHEMA, {}, {}, [])) == list(read_records(tmp_path / "eval.tfrecord.gz"))
+
+
+def test_missing_values_are_left_out(tmp_path):
+    """Case 8: −1 and "" are no value, so they are no slice and no request of their own. The rest of an impression stays."""
+    schema = schema_pb2.Schema()
+    for name, kind in (("age", schema_pb2.INT), ("device", schema_pb2.BYTES), ("hour", schema_pb2.INT)):
+        schema.feature.add(name=name, type=kind)
+    file = tmp_path / "eval.tfrecord.gz"
+    writer = TFRecordWriter(file)
+    ages, devices, hours = [[3], [-1], [-1], None], [[b"a"], [b""], [b"b"], [b"c"]], [[-1], [-1], [5], [6]]
+    types = (pa.int64(), pa.binary(), pa.int64())
+    arrays = [pa.array(values, pa.list_(kind)) for values, kind in zip((ages, devices, hours), types, strict=True)]
+    writer.write(pa.RecordBatch.from_arrays(arrays, ["age", "device", "hour"]))
+    writer.close()
+    examples = [Example.FromString(example) for example in add_columns(str(file), {}, schema, {}, {}, ["age", "device", "nowhere"])]
+    found = [
+        {name: (*feature.int64_list.value, *feature.bytes_list.value) for name, feature in e.features.feature.items()} for e in examples
+    ]
+    assert [{name: values[0] for name, values in row.items() if values} for row in found] == [
+        {"age": 3, "device": b"a", "hour": -1},
+        {"hour": -1},
+        {"device": b"b", "hour": 5},
+        {"device": b"c", "hour": 6},
+    ]

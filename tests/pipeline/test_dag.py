@@ -112,7 +112,7 @@ def changed_nodes(project_copy, monkeypatch):
         ("components.serving.store.push", set()),  # Pusher is never cached
         ("din_trainer.layers.events", {"Trainer", "Sameness"}),  # through the layers and the models
         ("din_trainer.transform.preprocessing", {"Transform", "Trainer", "Sameness"}),
-        ("din_trainer.features", {"Transform", "Trainer", "Sameness", "Evaluator"}),
+        ("din_trainer.features", {"Transform", "Trainer", "Sameness", "Evaluator", "SliceColumns"}),
         ("pipeline.report.page", set()),
     ],
 )
