@@ -46,19 +46,26 @@ class CheckedDataset:
         parts = len(dataset.element_spec) if isinstance(dataset.element_spec, tuple) else 1
         if judged and parts == 1:
             raise ValueError("the data set has no labels: its elements must be (features, labels) or (features, labels, weights)")
+        features = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
+        if any(tensor.shape.rank == 0 for tensor in tf.nest.flatten(features)):
+            raise ValueError("the elements of the data set are single rows: make batches of them with .batch(256)")
         one_a_row = tf.TensorSpec([None], tf.float32)
         spec = ({column.name: column.spec() for column in inputs}, *[one_a_row] * (parts - 1))
         checked = tf.data.Dataset.from_generator(self._read, output_signature=spec).prefetch(tf.data.AUTOTUNE)
         count = dataset.cardinality()
-        self.batches = checked if count < 0 else checked.apply(tf.data.experimental.assert_cardinality(count))
+        self.batches = checked if count <= 0 else checked.apply(tf.data.experimental.assert_cardinality(count))
 
     def _read(self) -> Iterator[tuple[Any, ...]]:
+        number = -1
         for number, batch in enumerate(self._dataset):
             try:
                 yield check_batch(self._inputs, *(batch if isinstance(batch, tuple) else (batch,)), said=self._said)
             except ValueError as error:
                 self._error = ValueError(f"batch {number}: {error}")
                 raise
+        if number < 0:
+            self._error = ValueError("the data set has no batches")
+            raise self._error
 
     @contextmanager
     def one_sentence(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from din_trainer.features import PADDING_ID
 from din_trainer.models.columns import Type, count_rows, read_histories, read_scalars
 
 _TENSOR = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
@@ -147,9 +148,10 @@ def _read(given: Any, column: Input, said: set[str]) -> np.ndarray:
         _check_ids(np.where(missing, column.least, values), column)
     values = values.copy()
     values[missing] = column.missing
-    if missing.any() and column.counts_as:
+    if missing.any() and column.counts_as and column.name not in said:
+        said.add(column.name)
         warnings.warn(
-            f"{column.name} has no value in {missing.sum()} of {len(values)} rows: they count as {column.counts_as}.", stacklevel=2
+            f"{column.name} has no value in {missing.sum()} of {len(values)} rows, which count as {column.counts_as}", stacklevel=3
         )
     return values
 
@@ -161,8 +163,9 @@ def _check_ids(ids: np.ndarray, column: Input) -> None:
         row = int(np.argwhere(wrong)[0][0])
         value = ids[wrong][0]
         allowed = f"{column.least} to {column.most}" if column.most is not None else f"{column.least} or more"
-        advice = f": {column.advice}" if value > column.least and column.advice else ""
-        raise ValueError(f"{column.name} is {value} in row {row}, but its ids are {allowed}{advice}")
+        pads = value == PADDING_ID or column.sequence
+        advice = column.advice if value >= column.least else "0 pads histories" if pads else ""
+        raise ValueError(f"{column.name} is {value} in row {row}, but its ids are {allowed}{advice and ': '}{advice}")
 
 
 def _aligned(arrays: dict[str, np.ndarray], columns: list[Input]) -> dict[str, np.ndarray]:

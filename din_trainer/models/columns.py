@@ -4,6 +4,7 @@ A column may be a pandas Series, a NumPy array, a tensor or a list. A history ma
 a list, a Series or an array. (N, 1) counts as (N,), and (N, L, 1) as (N, L). None, NaN and `pandas.NA` are missing values.
 """
 
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
@@ -42,7 +43,7 @@ def read_scalars(name: str, column: Any, dtype: Type) -> Values:
     if array.ndim != 1 or (array.dtype == object and any(map(_is_list, array))):
         shape = array.shape if array.ndim != 1 else "lists"
         raise ValueError(f"{name} has {shape} where one value for each row belongs: give it the shape (N,) or (N, 1)")
-    return _typed(name, array, dtype, np.arange(len(array)))
+    return _typed(name, array, dtype, lambda: np.arange(len(array)))
 
 
 def read_histories(name: str, column: Any, dtype: Type) -> Values:
@@ -68,13 +69,16 @@ def read_histories(name: str, column: Any, dtype: Type) -> Values:
         return _padded(name, _objects(list(chain.from_iterable(cells))), np.array([len(cell) for cell in cells], int), dtype)
     if array.ndim != 2:
         raise ValueError(f"{name} has the shape {array.shape} where events for each row belong: give lists, or an array (N, L)")
-    flat = _typed(name, array.ravel(), dtype, np.repeat(np.arange(len(array)), array.shape[1]))
+    flat = _typed(name, array.ravel(), dtype, lambda: np.repeat(np.arange(len(array)), array.shape[1]))
     return Values(flat.values.reshape(array.shape), flat.missing.reshape(array.shape))
 
 
 def count_rows(column: Any) -> int:
     """The number of rows of a column; a single value has none."""
-    return int(column.shape[0]) if isinstance(column, tf.SparseTensor) else len(column) if np.ndim(column) else 0
+    shape = getattr(column, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else 0
+    return len(column) if hasattr(column, "__len__") and not isinstance(column, str | bytes) else 0
 
 
 def _is_list(cell: Any) -> bool:
@@ -112,16 +116,18 @@ def _as_array(name: str, column: Any) -> Any:
 
 def _padded(name: str, flat: np.ndarray, lengths: np.ndarray, dtype: Type) -> Values:
     """Rows of events, one after the other, as (N, longest)."""
-    events = _typed(name, flat, dtype, np.repeat(np.arange(len(lengths)), lengths))
+    events = _typed(name, flat, dtype, lambda: np.repeat(np.arange(len(lengths)), lengths))
     real = np.arange(lengths.max(initial=0)) < lengths[:, None]
     values, missing = np.zeros(real.shape, events.values.dtype), np.ones(real.shape, bool)
     values[real], missing[real] = events
     return Values(values, missing)
 
 
-def _typed(name: str, array: Any, dtype: Type, rows: np.ndarray) -> Values:
-    """Converts values (V,) to a type; `rows` (V,) has the row of each, for messages."""
-    series = pd.Series(array)
+def _typed(name: str, array: Any, dtype: Type, rows_of: Callable[[], np.ndarray]) -> Values:
+    """Converts values (V,) to a type; `rows_of` gives the row of each, for messages."""
+    if dtype == "int64" and isinstance(array, np.ndarray) and array.dtype.kind in "bi":
+        return Values(array.astype(np.int64), np.zeros(len(array), bool))  # the most usual form, which has no wrong value
+    series, rows = pd.Series(array), rows_of()
     missing = series.isna().to_numpy(bool)
     kept = series[~missing].to_numpy()
     convert = {"int64": _whole_numbers, "bytes": _texts, "float": _floats}[dtype]
@@ -138,8 +144,8 @@ def _first(wrong: np.ndarray, values: np.ndarray, rows: np.ndarray) -> str:
     return f"{value.item() if isinstance(value, np.generic) else value!r} in row {rows[place]}"
 
 
-def _numbers(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Turns an array of objects into one of numbers; others stay as they are."""
+def _numbers(name: str, values: np.ndarray, rows: np.ndarray, advice: str = "") -> np.ndarray:
+    """Turns an array of objects into one of numbers; others stay as they are. `advice` says what to do about text."""
     if values.dtype.kind == "O" and len(values):
         inferred = pd.api.types.infer_dtype(values, skipna=False)
         if inferred in _NUMERIC:
@@ -151,15 +157,12 @@ def _numbers(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
         raise ValueError(f"{name} holds dates or times: convert them to numbers")
     if len(values) and values.dtype.kind not in "biuf":
         wrong = np.array([not isinstance(value, int | float | np.number) for value in values.tolist()])
-        raise ValueError(
-            f"{name}: {_first(wrong, values, rows)} is not a number; text needs dtype = 'bytes' and a vocabulary "
-            "(docs/library.md), or ids from 1 that you give it"
-        )
+        raise ValueError(f"{name}: {_first(wrong, values, rows)} is not a number{advice}")
     return values if len(values) else np.zeros(0, np.int64)
 
 
 def _whole_numbers(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    numbers = _numbers(name, values, rows)
+    numbers = _numbers(name, values, rows, ": for text set dtype = 'bytes', and give make_model Vocabularies (docs/library.md)")
     if numbers.dtype.kind == "f":
         wrong = ~np.isfinite(numbers) | (numbers != np.floor(numbers))
         if wrong.any():

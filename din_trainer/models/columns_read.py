@@ -17,7 +17,7 @@ def id_columns(features: FeatureConfig, sizes: Mapping[str, int], history: bool)
 
     def ids(name: str) -> Input:
         vocabulary = features.vocabulary_by_feature[name]
-        advice = f"vocabulary_sizes of the model says that {vocabulary!r} has {sizes[vocabulary]} rows, row 0 for padding"
+        advice = f"the vocabulary {vocabulary!r} of this model has {sizes[vocabulary]} rows, row 0 for padding"
         return Input(name, "int64", least=PADDING_ID + 1, most=sizes[vocabulary] - 1, advice=advice)
 
     result = [ids(b.candidate)._replace(required=True) for b in features.behaviours.values()]

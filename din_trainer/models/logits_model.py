@@ -25,6 +25,10 @@ class LogitsModel(keras.Model):
     Data are checked before a graph gets them: columns at once, a `tf.data.Dataset` batch by batch. Nothing is checked inside a graph.
     """
 
+    def __init__(self, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_jit = False  # XLA is several times slower than the plain graph on CPU, and has no look-ups of text
+
     def columns_read(self) -> list[Input]:
         """The columns that the model reads."""
         raise NotImplementedError
@@ -93,9 +97,9 @@ class LogitsModel(keras.Model):
             checked = CheckedDataset(x, self.columns_read(), judged)
             stack.enter_context(checked.one_sentence())
             return checked.batches, y, weights
+        x, *rest = check_batch(self.columns_read(), x, y, weights)
         if judged and y is None:
             raise ValueError("there are no labels: give them as y")
-        x, *rest = check_batch(self.columns_read(), x, y, weights)
         return (x, *rest, *[None] * (2 - len(rest)))
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, metrics: Any = None, **kwargs: Any) -> None:

@@ -96,12 +96,12 @@ class RankingModel(LogitsModel):
         if settings.training.negative_rate < 1:
             warnings.warn(
                 f"training.negative_rate is {settings.training.negative_rate}, and fit does not sample: give it data in which only this "
-                "share of the negatives is left, or probabilities are too low.",
+                "share of the negatives is left, or probabilities are too low",
                 stacklevel=3,
             )
         files = [name for name, vocabulary in settings.features.vocabularies.items() if vocabulary.embeddings]
         if files:
-            warnings.warn(f"Only the pipeline reads initial embeddings: those of {', '.join(files)} start at random.", stacklevel=3)
+            warnings.warn(f"Only the pipeline reads initial embeddings: those of {', '.join(files)} start at random", stacklevel=3)
 
     def _count_ids(self, features: dict[str, Any]) -> None:
         """Gives the tables the number of occurrences of each known id."""

@@ -1,5 +1,6 @@
 """Vocabularies and scales made from columns in memory, so that a model reads raw values without the pipeline's Transform."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,7 @@ class Vocabularies(keras.layers.Layer):
         columns = raw_columns(features, history=True)
         raw = {name: np.asarray(values) for name, values in check_features(data, columns).items()}
         missing = {column.name: column.missing for column in columns}
+        _warn_of_zeros(features, raw)
         known = {}
         for name, vocabulary in features.vocabularies.items():
             fed = [feature for feature, own in features.vocabulary_by_feature.items() if own == name]
@@ -119,6 +121,14 @@ class Vocabularies(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Vocabularies":
         return cls(**{**config, "features": FeatureConfig.model_validate(config["features"])})
+
+
+def _warn_of_zeros(features: FeatureConfig, raw: Mapping[str, np.ndarray]) -> None:
+    for behaviour in features.behaviours.values():
+        history, candidates = raw[behaviour.history], raw[behaviour.candidate]
+        if history.dtype == np.int64 and (history == 0).any() and not (candidates == 0).any():
+            advice = "if it pads the histories, give lists, or pad with -1"
+            warnings.warn(f"{behaviour.history} holds the id 0, which {behaviour.candidate} never has: {advice}", stacklevel=3)
 
 
 def _lookup(vocabulary: Vocabulary, known: list[Any]) -> keras.layers.Layer:
