@@ -9,6 +9,7 @@ DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din 
 
 import contextlib
 import json
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -53,13 +54,22 @@ def _as_lists(column: pa.Array) -> pa.Array:
 
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
-    """Returns rows as JSON objects: features in `scalars` as plain values, others as lists, bytes as text, without missing scalars."""
+    """Returns rows as JSON objects: features in `scalars` as plain values, others as lists, bytes as text, without missing scalars.
+
+    NaN counts as missing: JSON has no such number.
+    """
 
     def decode(values: list[Any] | None) -> list[Any]:
-        return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in values or []]
+        numbers = [value for value in values or [] if not (isinstance(value, float) and math.isnan(value))]
+        return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in numbers]
 
     rows = [{name: decode(values) for name, values in row.items()} for row in batch.to_pylist()]
     return [{name: v[0] if name in scalars else v for name, v in row.items() if v or name not in scalars} for row in rows]
+
+
+def _is_history(name: str, batch: pa.RecordBatch) -> bool:
+    """Whether a column is a history, by its name or since a row has several values."""
+    return name.startswith("historical_") or (pc.max(pc.list_value_length(batch.column(name))).as_py() or 0) > 1
 
 
 class DatasetWriter:
@@ -122,7 +132,7 @@ class DatasetWriter:
         self.counts[split] += batch.num_rows
         if split == "eval" and len(self._sample) < SAMPLE_SIZE:
             rows = batch.slice(0, SAMPLE_SIZE - len(self._sample))
-            self._sample += to_json_rows(rows, {name for name in batch.schema.names if not name.startswith("historical_")})
+            self._sample += to_json_rows(rows, {name for name in batch.schema.names if not _is_history(name, batch)})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._stack:

@@ -55,6 +55,15 @@ def test_the_sample_is_ready_for_predict(tmp_path):
     }  # fmt: skip
 
 
+def test_the_sample_has_every_history_as_a_list_and_no_nan(tmp_path):
+    """A history of another name was written as its first event, and NaN is not JSON."""
+    carts, prices = [[4], [], [1, 2], [3]], [1.5, float("nan"), None, 2.0]
+    data = write_dataset(tmp_path / "data", {"eval": make_impressions(cart_item_ids=carts, price=prices)})
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in (data / "sample.jsonl").read_text().splitlines()]
+    assert [row["cart_item_ids"] for row in rows] == carts
+    assert [row.get("price") for row in rows] == [1.5, None, None, 2.0]
+
+
 def test_a_failure_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError), DatasetWriter(tmp_path / "data") as writer:
         writer.write("train", batch())

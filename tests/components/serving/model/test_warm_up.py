@@ -14,7 +14,7 @@ FEATURES = FeatureConfig.model_validate(
     }
 )
 USERS = [{"user_id": 1, "items": ["a", "ü"], "hour": 3}, {"user_id": 2, "price": 0.5}]
-CANDIDATES = [[{"item": "x"}, {"item": "y"}, {"item": "z"}], [{"item": "z"}, {"item": ""}, {"item": "x"}]]
+CANDIDATES = [[{"item": "x"}, {"item": "y"}, {"item": "z"}], [{"item": "z"}, {"item": " "}, {"item": "x"}]]
 
 
 def test_requests_go_out_and_back_as_they_are(tmp_path):
@@ -33,11 +33,11 @@ def test_one_and_all_of_the_sample(tmp_path):
     requests = sample_requests(USERS, CANDIDATES, FEATURES)
     assert [len(request.tensors["examples"]) for request in requests if request.signature == "serving_default"] == [1, 6]
     assert [request.tensors["item"].tolist() for request in requests if request.signature == "predict"] == [
-        [b"x"], [b"x", b"y", b"z", b"z", b"", b"x"]
+        [b"x"], [b"x", b"y", b"z", b"z", b" ", b"x"]
     ]  # fmt: skip
     first, whole = (request.tensors for request in requests if request.signature == "rank")
     assert first["item"].tolist() == [[b"x", b"y", b"z"]] and first["user_id"].tolist() == [1]
-    assert whole["item"].tolist() == [[b"x", b"y", b"z"], [b"z", b"", b"x"]]
+    assert whole["item"].tolist() == [[b"x", b"y", b"z"], [b"z", b" ", b"x"]]
     assert whole["items"].tolist() == [[b"a", "ü".encode()], [b"", b""]]
     np.testing.assert_array_equal(whole["price"], np.array([np.nan, 0.5], np.float32))
 
