@@ -1,8 +1,11 @@
-"""TF Serving's JSON form of predict requests and answers, to and from arrays. The rules were read in its json_tensor.cc."""
+"""TF Serving's JSON form of predict requests and answers, to and from arrays.
+
+The rules were read in its json_tensor.cc and in RapidJSON 1.1.0, its parser.
+"""
 
 import base64
 import json
-import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,35 +21,10 @@ _BYTES_SUFFIX = "_bytes"  # string outputs with such a name are written as base6
 _FLOATS = {tf.float32, tf.float64}
 _INTEGERS = {tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint32, tf.uint64}
 _TYPES = {tf.string, tf.bool, *_FLOATS, *_INTEGERS}
+_SMALL = {tf.int8, tf.int16, tf.uint8}  # TF Serving checks only that they are 32 bits, and drops the others
+_SPACE = re.compile(r"[ \t\n\v\f\r]+")
+_BASE64 = re.compile(r"((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?)([=.]*)")
 _SHOWN = 256  # characters of a value in a message
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """Reads the JSON object of a request. NaN and infinities are accepted, and what follows the object is ignored, as in TF Serving.
-
-    Raises:
-        StatusError: The body is not a JSON object, or `signature_name` is not a string.
-    """
-    text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape").lstrip()
-    try:
-        document, _ = _DECODER.raw_decode(text)
-    except (ValueError, RecursionError) as error:
-        raise invalid(f"the body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise invalid("the body is not a JSON object")
-    if not isinstance(document.get("signature_name", ""), str):
-        raise invalid("'signature_name' is not a string")
-    return document
-
-
-def _float(digits: str) -> float:
-    value = float(digits)
-    if math.isinf(value):
-        raise ValueError("a number is too large")
-    return value
-
-
-_DECODER = json.JSONDecoder(parse_float=_float)
 
 
 def read_tensors(document: dict[str, Any], inputs: Mapping[str, TensorInfo]) -> tuple[Tensors, bool]:
@@ -103,12 +81,25 @@ def _columns_of_rows(instances: Any, inputs: Mapping[str, TensorInfo]) -> dict[s
     return {name: [instance[name] for instance in instances] for name in inputs}
 
 
-def _is_base64(value: Any) -> bool:
+def is_base64(value: Any) -> bool:
+    """Returns whether a JSON value is {"b64": "…"}."""
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
+def from_base64(text: str) -> bytes:
+    """Decodes as `absl::Base64Unescape`: spaces anywhere, and either no padding or all of it, as `=` or `.`.
+
+    Raises:
+        ValueError: It is not base64.
+    """
+    found = _BASE64.fullmatch(_SPACE.sub("", text))
+    if not found or (found[2] and len(found[2]) != -len(found[1]) % 4):
+        raise ValueError
+    return base64.b64decode(found[1] + "=" * (-len(found[1]) % 4))
+
+
 def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
 def _to_arrays(values: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> Tensors:
@@ -117,18 +108,17 @@ def _to_arrays(values: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> T
 
 def _to_array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
     """Returns nested lists as an array."""
-    if dtype not in _TYPES:
-        raise StatusError(StatusCode.UNIMPLEMENTED, f"input {name!r} is {dtype.name}, which JSON has no form for")
     shape, values = _shape(value), []
     for element in _elements(name, value, shape):
+        if dtype not in _TYPES:
+            raise StatusError(StatusCode.UNIMPLEMENTED, f"input {name!r} is {dtype.name}, which JSON has no form for")
         try:
             values.append(_typed(element, dtype))
         except (ValueError, OverflowError) as error:
             shown = json.dumps(element)[:_SHOWN]
             raise invalid(f"input {name!r} has the value {shown}, but {dtype.name} is needed") from error
-    array = np.empty(len(values), dtype.as_numpy_dtype)
     with np.errstate(over="ignore"):  # numbers beyond float32 become infinite, as in TF Serving
-        array[:] = values
+        array = np.array(values, np.int32 if dtype in _SMALL else dtype.as_numpy_dtype).astype(dtype.as_numpy_dtype)
     return array.reshape(shape)
 
 
@@ -159,14 +149,14 @@ def _typed(value: Any, dtype: tf.DType) -> Any:
         ValueError, OverflowError: It is not of this type.
     """
     is_bool = isinstance(value, bool)
-    if dtype == tf.string and _is_base64(value):
-        digits = "".join(value["b64"].split()).rstrip("=")
-        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    if dtype == tf.string and is_base64(value):
+        return from_base64(value["b64"])
     if dtype == tf.string and isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if dtype == tf.bool and is_bool:
         return value
-    if dtype in _INTEGERS and isinstance(value, int) and not is_bool and dtype.min <= value <= dtype.max:
+    limits = tf.int32 if dtype in _SMALL else dtype
+    if dtype in _INTEGERS and isinstance(value, int) and not is_bool and limits.min <= value <= limits.max:
         return value
     if dtype in _FLOATS and isinstance(value, (int, float)) and not is_bool:
         return float(value)
@@ -177,8 +167,11 @@ def write_tensors(outputs: Tensors, by_row: bool) -> bytes:
     """Returns the answer to a request: `predictions` by row, or `outputs` by column. A single output is written without its name.
 
     Raises:
-        StatusError: By row: the outputs do not have one row for each instance.
+        StatusError: An output has a type that JSON has no form for. By row: the outputs do not have one row for each instance.
     """
+    for name, array in outputs.items():
+        if array.size and tf.as_dtype(array.dtype) not in _TYPES:
+            raise invalid(f"output {name!r} is {tf.as_dtype(array.dtype).name}, which JSON has no form for")
     values = {name: _to_json(array.tolist() if array.dtype != np.float32 else _shortest(array), name) for name, array in outputs.items()}
     if not by_row:
         return to_bytes({"outputs": values if len(values) > 1 else next(iter(values.values()))})
@@ -191,8 +184,9 @@ def write_tensors(outputs: Tensors, by_row: bool) -> bytes:
 
 
 def _shortest(array: np.ndarray) -> Any:
-    """Returns floats with the fewest digits that give the same float32 again."""
-    return array.astype("U32").astype(np.float64).tolist()
+    """Returns the numbers that TF Serving writes for floats: 6 digits if they give the same float32 again, otherwise 9."""
+    texts = [f"{value:.6g}" if np.float32(f"{value:.6g}") == value else f"{value:.9g}" for value in array.ravel()]
+    return np.array(texts, np.float64).reshape(array.shape).tolist()
 
 
 def _to_json(value: Any, name: str) -> Any:

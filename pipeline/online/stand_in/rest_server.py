@@ -5,6 +5,7 @@ import logging
 import re
 import socket
 import threading
+import zlib
 from urllib.parse import unquote
 
 import uvicorn
@@ -19,7 +20,9 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from pipeline.online.stand_in.endpoint import Endpoint
-from pipeline.online.stand_in.json_tensors import parse, read_tensors, to_bytes, write_tensors
+from pipeline.online.stand_in.json_examples import read_examples
+from pipeline.online.stand_in.json_requests import parse
+from pipeline.online.stand_in.json_tensors import read_tensors, to_bytes, write_tensors
 from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
 from pipeline.online.stand_in.status_error import StatusError, invalid
 from pipeline.online.stand_in.tensor_protos import MAX_BYTES
@@ -27,7 +30,8 @@ from pipeline.online.stand_in.tensor_protos import MAX_BYTES
 _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _PREDICTION = re.compile(rf"(?i:/v1/models/(?P<name>[^/:]+){_WHICH}):(?P<method>classify|regress|predict)")
-_STATUS = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_WHICH})(?P<metadata>/metadata)?")
+_STATUS = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_WHICH}(?:/(?P<part>metadata))?)")
+_SERVER = re.compile(r"https?://[^/?#]*", re.IGNORECASE)  # in a request that was written for a proxy
 
 _HTTP = {
     StatusCode.CANCELLED: 499,
@@ -75,6 +79,8 @@ def _post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
         raise _no_such_path("POST", path)
     spec = _spec(found)
     document = parse(body)
+    if found["method"] != "predict":
+        read_examples(document)
     version = endpoint.version(spec)
     if found["method"] != "predict":
         raise invalid(f"no signature is for {found['method']}")
@@ -94,7 +100,7 @@ def _get(endpoint: Endpoint, path: str) -> bytes:
     spec = _spec(found)
     if not spec.name:
         raise invalid("the request names no model")
-    if not found["metadata"]:
+    if found["part"] != "metadata":
         return to_bytes(MessageToDict(endpoint.status(spec), always_print_fields_with_no_presence=True))
     response, signatures = endpoint.metadata(spec), SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
@@ -116,14 +122,28 @@ async def _body(request: Request) -> bytes:
         if size > MAX_BYTES:
             raise _TooLarge
         chunks.append(chunk)
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    return _unzipped(body) if "gzip" in request.headers.get("content-encoding", "") else body
+
+
+def _unzipped(body: bytes) -> bytes:
+    """Returns a compressed body; one that is broken is empty, as in TF Serving."""
+    reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = reader.decompress(body, MAX_BYTES + 1)
+    except zlib.error:
+        return b""
+    if len(plain) > MAX_BYTES:
+        raise _TooLarge
+    return plain if reader.eof and not reader.unused_data else b""
 
 
 def make_app(endpoint: Endpoint) -> Starlette:
     """Returns TF Serving's REST API as an ASGI application."""
 
     async def handle(request: Request) -> Response:
-        path = request.scope["raw_path"].decode("latin-1")
+        query = request.scope["query_string"].decode("latin-1")
+        path = _SERVER.sub("", request.scope["raw_path"].decode("latin-1"), count=1) + (f"?{query}" if query else "")
         try:
             body = await _body(request)
             if not path.lower().startswith("/v1/"):

@@ -105,6 +105,7 @@ class VersionManager:
         self._name, self._load_version, self._there, self._behaviour, self._say = name, load, there, behaviour, say
         self._config = Config({}, frozenset())
         self._found: frozenset[int] | None = None  # what the last look at the folder wants, until the manager takes it up
+        self._found_in = Path()
         self._managed: dict[int, _Managed] = {}
         self._load: _Load | None = None
         self.served = Served({}, {}, {})
@@ -131,7 +132,8 @@ class VersionManager:
 
     def look(self) -> None:
         """Looks at the folder: versions are wanted while they are there and the configuration names them."""
-        there = frozenset(self._there(self._config.folder))
+        self._found_in = self._config.folder
+        there = frozenset(self._there(self._found_in))
         self._found = there if self._config.versions is None else there & self._config.versions
 
     def manage(self, now: float) -> None:
@@ -153,7 +155,7 @@ class VersionManager:
             for number, managed in self._managed.items():
                 managed.wanted = number in self._found
             for number in sorted(self._found - self._managed.keys()):
-                self._managed[number] = _Managed(self._config.folder / str(number))
+                self._managed[number] = _Managed(self._found_in / str(number))
                 self._set(number, ModelVersionStatus.START)
             self._found = None
         wanted = [managed for managed in self._managed.values() if managed.wanted]
