@@ -7,9 +7,18 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
+from components.base.errors import InputError
+
+_DAMAGED = ("file is not a database", "database disk image is malformed")  # texts of SQLite
+
 
 def _open(metadata: Path) -> metadata_store.MetadataStore:
-    return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+    try:
+        return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+    except RuntimeError as error:
+        if damage := next((text for text in _DAMAGED if text in str(error)), None):
+            raise InputError(f"{metadata} ({damage}): restore it, or delete it. Without it the next run repeats all steps.") from error
+        raise
 
 
 def forget_missing_artifacts(metadata: Path) -> int:

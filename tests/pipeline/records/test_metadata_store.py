@@ -3,6 +3,7 @@
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components.base.errors import InputError
 from pipeline.records.metadata_store import _open, close_killed_executions
 from pipeline.run.check_environment import _LONGEST_DATABASE
 
@@ -71,3 +72,11 @@ def test_the_longest_path_of_a_store(tmp_path, longer):
             _open(folder / "metadata.sqlite")
     else:
         assert _open(folder / "metadata.sqlite").get_executions() == []
+
+
+@pytest.mark.parametrize("keep", [0, 20_000])
+def test_a_damaged_store_is_one_sentence(workspace, keep):
+    file = workspace / "metadata.sqlite"
+    file.write_bytes(file.read_bytes()[:keep] + (b"" if keep else b"no database" * 1000))
+    with pytest.raises(InputError, match=r"metadata\.sqlite \((file is not a database|database disk image is malformed)\): restore it"):
+        close_killed_executions(file, workspace / "artifacts")
