@@ -41,8 +41,7 @@ class ItemTable:
             sound = pa.array(sound_rows(path, rows, faults, own_tally))
             ids.append(typed[0].values.filter(sound))
             parts.append(pa.table([values.values.filter(sound) for values in typed[1:]], [field.name for field in fields]))
-        tally.note(f"broken lines of {path.name} are left out", own_tally.dropped.total())
-        tally.broken.extend(own_tally.broken)
+        tally.note_side_file(path, own_tally)
         index = pd.Index(np.concatenate([part.to_numpy(zero_copy_only=False) for part in ids]))
         is_first = ~index.duplicated()
         self._index = index[is_first]

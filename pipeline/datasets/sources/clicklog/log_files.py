@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def find_log_files(source: Path, files: FilesMapping, side_table: Path | None, m
         source: A table, or a folder with tables in it or below it.
         files: Says the format of any name, and the patterns of a given split.
         side_table: A table about the items, which is not part of the log.
-        mapping: The mapping, for messages.
+        mapping: The mapping, for messages; it is not part of the log either.
 
     Raises:
         InputError: There is none, or a pattern finds none, or two splits have the same one, or one is not a file.
@@ -47,7 +47,7 @@ def find_log_files(source: Path, files: FilesMapping, side_table: Path | None, m
     if files.train:
         splits = dict(_given(source, files, mapping))
     elif source.is_dir():
-        splits = dict.fromkeys(_in_folder(source, files, side_table, notes))
+        splits = dict.fromkeys(_in_folder(source, files, [path.resolve() for path in (side_table, mapping) if path], notes))
         if not splits:
             raise InputError(f"{source} holds no table: put files there whose names end in {KINDS}, or set files.format in {mapping}.")
     else:
@@ -59,11 +59,11 @@ def find_log_files(source: Path, files: FilesMapping, side_table: Path | None, m
     return LogFiles(splits, notes)
 
 
-def _in_folder(source: Path, files: FilesMapping, side_table: Path | None, notes: Counter[str]) -> list[Path]:
+def _in_folder(source: Path, files: FilesMapping, others: Sequence[Path], notes: Counter[str]) -> list[Path]:
     made = f"files are passed over, since din has made their data sets, in {source}"
     found = []
     for path in sorted(_walk(source)):
-        if path == side_table:
+        if path.resolve() in others:
             continue
         if any((folder / MANIFEST).is_file() and (folder / SPLITS[0]).is_dir() for folder in path.parents if _is_below(folder, source)):
             notes[made] += 1

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class TimestampMapping(Frozen):
     @classmethod
     def _check_format(cls, value: str) -> str:
         try:
-            datetime.strptime(datetime(2020, 7, 5).strftime(value), value)
+            datetime.strptime(datetime(2020, 7, 5, tzinfo=UTC).strftime(value), value)
         except (ValueError, re.error) as error:
             raise ValueError(f"it is not a form of times ({error})") from error
         return value
