@@ -82,7 +82,9 @@ def _typed(values: list[Any], read: Input) -> list[Any]:
         return values
     if values and not (_INT64.min <= min(values) and max(values) <= _INT64.max):
         raise ValueError(f"feature {column.name!r} has a value beyond 64 bits")
-    return values if read.number or column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS) else _ids(values, read)
+    if column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS) and min(values, default=0) < 0:
+        raise ValueError(f"feature {column.name!r} holds the time {min(values)}: times are unix seconds, 0 or more")
+    return values if read.number else _ids(values, read)
 
 
 def _text(values: list[Any], read: Input) -> list[bytes]:

@@ -111,6 +111,15 @@ def test_what_no_impression_can_have_is_one_sentence(name, value, sentence):
         assert str(error.value).startswith(sentence) and "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
+@pytest.mark.parametrize("change", [{"timestamp": -1}, {"historical_timestamps": [5, -1]}])
+def test_times_are_not_negative(change):
+    features = FeatureConfig.model_validate({**FEATURES.model_dump(), "time_gap": True})
+    row = {**ROW, "timestamp": 10, "historical_timestamps": [5, 6]}
+    assert predict_tensors([row], features)["historical_timestamps"].tolist() == [[5, 6]]
+    with pytest.raises(ValueError, match=rf"^feature '{next(iter(change))}' holds the time -1: times are unix seconds, 0 or more$"):
+        predict_tensors([row | change], features)
+
+
 @pytest.mark.parametrize(
     ("name", "written"),
     [
