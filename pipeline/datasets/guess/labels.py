@@ -30,7 +30,7 @@ class LabelForm(NamedTuple):
 def guess_label(column: Column) -> LabelForm | None:
     """Returns what the values mean; None where they are not those of a label."""
     words = {text.lower() for text in column.different}
-    if not words or len(words) > _MOST_WORDS:
+    if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words <= _TRUTH):
         return None
     counts = ", ".join(f"{quoted(text)} {count:,} times" for text, count in column.different.most_common(_SHOWN))
     counts += ", …" if len(words) > _SHOWN else ""
@@ -50,6 +50,8 @@ def guess_label(column: Column) -> LabelForm | None:
     keys: dict[str, Value] = {"positive": positive}
     if negative:
         keys["negative"] = negative
+    if not negative and not others:
+        return LabelForm({**keys, "negative": []}, f"{counts}; all of them are clicks, so negatives are sampled")
     dropped = f"; rows with {', '.join(map(quoted, others))} are {'dropped' if negative else 'no clicks'}" if others else ""
     return LabelForm(keys, f"{counts}{dropped}")
 

@@ -130,9 +130,10 @@ def hours() -> str:
 
 def day_and_time() -> str:
     """A column for the day and one for the time of day, bars between values, and a file name that does not tell the format."""
+    actions = ("impression", "click", "unknown")
     return _rows(
         "customer|sku|date|time|action",
-        lambda u, i: f"c{u}|s{_item(u, i)}|2020-07-{1 + i * 3:02d}|{u % 24:02d}:{i:02d}:00|{_one('impression', 'click', 'unknown')}",
+        lambda u, i: f"c{u}|s{_item(u, i)}|2020-07-{1 + i * 3:02d}|{u % 24:02d}:{i:02d}:00|{actions[(u + i) % 3]}",
     )
 
 

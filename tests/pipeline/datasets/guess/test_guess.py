@@ -198,6 +198,30 @@ def test_what_cannot_be_told_is_said_with_the_choices(tmp_path: Path) -> None:
     assert "columns" not in tomllib.loads("\n".join(lines))
 
 
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ("play purchase", {"column": "event", "positive": ["play", "purchase"], "negative": []}),
+        ("play purchase x", {"column": "event", "positive": ["play", "purchase"]}),
+        ("click impression", {"column": "event", "positive": ["click"], "negative": ["impression"]}),
+        ("Y N", {"column": "event", "positive": ["Y"]}),
+        ("1 -1", {"column": "event", "positive": ["1"], "negative": ["-1"]}),
+        ("1.0 2.5 5.0", {"column": "event", "at_least": 4}),
+        ("0 3 10", {"column": "event", "at_least": 7}),
+        ("10 60 100", {"column": "event", "at_least": 70}),
+        ("1", None),  # always 1: each row is a click
+        ("red green blue", None),
+        ("-5 3 8", None),
+    ],
+)
+def test_labels(tmp_path: Path, values: str, label: dict[str, Any] | None) -> None:
+    words = values.split()
+    rows = "".join(f"u{row % 9},i{row % 7},{words[row % len(words)]}\n" for row in range(100))
+    (tmp_path / "log.csv").write_text("user,item,event\n" + rows)
+    found = guessed(tmp_path / "log.csv")
+    assert found.get("label") == label and "label" not in found["columns"]
+
+
 def test_reasons_are_comments(tmp_path: Path) -> None:
     lines = "\n".join(guess_mapping(written(tmp_path, "swedish.csv")))
     assert '# Guessed by the first 240 rows of "swedish.csv". Check it, save it as mapping.toml, and then:' in lines
