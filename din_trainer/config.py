@@ -14,7 +14,8 @@ COUNTS_KEY = "counts"  # to Transform: whether to write the counts of the vocabu
 EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the files of initial embeddings
 CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed training continues
 
-ORIGIN_FILE = "assets.extra/din.json"  # in the SavedModel: its DINConfig (`config`) and the source fingerprint (`source`)
+# In the SavedModel: its DINConfig (`config`), the source fingerprint (`source`) and the number of trained weights (`parameters`).
+ORIGIN_FILE = "assets.extra/din.json"
 
 
 LayerSizes = tuple[Annotated[int, Field(ge=1, le=65_536)], ...]
@@ -58,9 +59,7 @@ class TrainingConfig(Frozen):
     optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's; its cost grows with the tables.")
     learning_rate: float = Field(1e-3, gt=0, le=1)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
-    clip_norm: float | None = Field(
-        None, gt=0, le=1e6, description="Largest norm of all gradients together; larger ones are scaled down."
-    )
+    clip_norm: float | None = Field(None, gt=0, le=1e6, description="Largest norm of all gradients together; larger ones are scaled down.")
     regularization: float = Field(0.0, ge=0, le=1000, description="λ of the mini-batch aware regularisation.")
     negative_rate: float = Field(1.0, ge=1e-6, le=1, description="Share of the negatives used in training; probabilities stay calibrated.")
     patience: int = Field(

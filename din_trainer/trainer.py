@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import tensorflow as tf
@@ -30,4 +31,6 @@ def run_fn(fn_args: FnArgs) -> None:
     export(model, transform_output, fn_args.serving_model_dir)
     origin = Path(fn_args.serving_model_dir) / ORIGIN_FILE
     origin.parent.mkdir(exist_ok=True)
-    origin.write_text(json.dumps({"config": config.model_dump(mode="json"), "source": fn_args.custom_config[SOURCE_KEY]}) + "\n")
+    parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    made_by = {"config": config.model_dump(mode="json"), "source": fn_args.custom_config[SOURCE_KEY], "parameters": parameters}
+    origin.write_text(json.dumps(made_by) + "\n")

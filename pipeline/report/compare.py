@@ -70,6 +70,7 @@ def _render(first: Content, second: Content) -> str:
         _SECTIONS,
         charts=_charts(first, second),
         slices={**slice_table(slices), "against": names[0]} if slices else None,
+        failed=_failed(first, second),
         runs=[
             {**content.summary, "verdict": VERDICTS[content.summary["status"]], "reasons": verdict_reasons(content.summary)}
             for content in (first, second)
@@ -78,6 +79,15 @@ def _render(first: Content, second: Content) -> str:
         configured=first.config is not None and second.config is not None,
         configuration=_configuration(first, second),
     )
+
+
+def _failed(first: Content, second: Content) -> dict[str, str]:
+    """Returns why a part of either run's details could not be made."""
+    found: dict[str, list[str]] = {}
+    for content in (first, second):
+        for name, reason in (content.details.get("failed") or {}).items():
+            found.setdefault(name, []).append(f"{content.summary['run_id']}: {reason}")
+    return {name: "; ".join(reasons) for name, reasons in found.items()}
 
 
 def _metrics(first: Content, second: Content) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from pipeline.report.sections.attention_section import attention_view
 from pipeline.report.sections.config_differences import flatten
 from pipeline.report.sections.data_section import features_by_split
 from pipeline.report.sections.metric_rows import metric_rows
+from pipeline.report.sections.model_card import card_rows
 from pipeline.report.sections.slice_table import slice_table
 from pipeline.report.text_format import VERDICTS, verdict_reasons
 
@@ -64,6 +65,7 @@ def _render(content: Content) -> str:
         _SECTIONS,
         charts=_charts(content, baseline),
         slices={**slice_table(slices), "against": "baseline"} if slices else None,
+        failed=details.get("failed") or {},
         summary=summary,
         baseline=baseline.capitalize(),
         confidence=evaluation.get("confidence"),
@@ -77,6 +79,7 @@ def _render(content: Content) -> str:
         data_details=data,
         data_features=features_by_split(data) if data else [],
         card=details.get("card") or {},
+        card_rows=card_rows(content),
         config=sorted(flatten(content.config or {})),
         runs=content.history[: -MOST_RUNS - 1 : -1],
         verdicts=VERDICTS,

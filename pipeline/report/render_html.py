@@ -31,7 +31,13 @@ class Section(NamedTuple):
 
 
 def render_page(
-    title: str, folder: str, sections: tuple[Section, ...], charts: dict[str, list[Chart]], slices: dict[str, Any] | None, **context: Any
+    title: str,
+    folder: str,
+    sections: tuple[Section, ...],
+    charts: dict[str, list[Chart]],
+    slices: dict[str, Any] | None,
+    failed: dict[str, str],
+    **context: Any,
 ) -> str:
     """Renders a page.
 
@@ -41,6 +47,7 @@ def render_page(
         sections: The sections from top to bottom.
         charts: The charts by the section's name.
         slices: The result of `slice_table`; None if there are no slices.
+        failed: Why a section is not complete, by its name.
         **context: The variables of the templates.
     """
     environment = Environment(
@@ -54,6 +61,7 @@ def render_page(
         sections=sections,
         charts=charts,
         slices=slices,
+        failed=failed,
         data={"figures": figures, "slices": slices},
         plotly=get_plotlyjs(),
         **context,

@@ -14,6 +14,7 @@ from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import split_files
 from pipeline.run.check_impressions import DataFacts
+from pipeline.run.unchecked_schema import replaced_counts, unchecked_parts
 
 
 def read_schema(file: Path) -> schema_pb2.Schema:
@@ -86,6 +87,15 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
+
+
+def unchecked_by_run(config: PipelineConfig) -> list[str]:
+    """One sentence for each part of a schema written by hand that no run checks. Empty if there is no such schema."""
+    file = config.data_schema.file
+    if not file:
+        return []
+    schema = read_schema(Path(file))
+    return [*unchecked_parts(schema, file), *replaced_counts(schema, config.features, file)]
 
 
 def check_evaluation(config: PipelineConfig, features: Set[str], data: Path, schema: Path) -> None:

@@ -128,8 +128,10 @@ class Run:
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
         from pipeline.records.metadata_store import close_killed_executions, forget_missing_artifacts
+        from pipeline.run.data_schema import unchecked_by_run
         from pipeline.run.prepare_places import prepare_places
 
+        self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
         if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
@@ -203,7 +205,10 @@ class Run:
         statistics = {run: RunOutputs(metadata, run).uri("StatisticsGen", "statistics") for run in runs}
         others = [run for run, found in statistics.items() if found not in (None, statistics[summary.run_id])]
         previous = others[-1] if others else None
-        return gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
+        details = gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
+        summary.notes += [f"The report's part {name!r} is missing: {reason}" for name, reason in details["failed"].items()]
+        summary.notes += (details["data"] or {}).get("missing", [])
+        return details
 
     def _write_json(self, name: str, content: Any) -> None:
         write_whole(self._folder / name, [json.dumps(content), "\n"])

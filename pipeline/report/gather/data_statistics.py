@@ -14,6 +14,7 @@ from pipeline.datasets.layout import SPLITS
 _SCHEMA_FILE = "schema.pbtxt"
 _TOP = 5
 _EVER_NEW = {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}  # always new: their distance from earlier data means nothing
+_MISSING = {"-1", ""}  # as values of categories
 _MEASURES = {
     anomalies_pb2.DriftSkewInfo.Measurement.L_INFTY: "L-infinity",
     anomalies_pb2.DriftSkewInfo.Measurement.JENSEN_SHANNON_DIVERGENCE: "Jensen-Shannon",
@@ -33,18 +34,23 @@ def describe_data(
         previous_run: The id of that run.
 
     Returns:
-        `splits`: the `examples` and the `features` of each split. `anomalies`: sentences. `drift` between the train splits: `against`, the
-        id of the other run, and `distances`, from 0 to 1; None without a previous run.
+        `splits`: the `examples` and the `features` of each split. `anomalies`: sentences; None if ExampleValidator left nothing. `drift`
+        between the train splits: `against`, the id of the other run, and `distances`, from 0 to 1; None without a previous run. `missing`:
+        sentences on features of the schema without any value in a split, and on features that only the other run's data had.
     """
     found = {split: _read_statistics(statistics, split) for split in SPLITS}
-    drift = None
+    drift: dict[str, Any] | None = None
+    before: set[str] = set()
     if previous_statistics:
-        distances = _measure_drift(found["train"], _read_statistics(previous_statistics, "train"), _read_schema(schema))
+        previous = _read_statistics(previous_statistics, "train")
+        before = _with_values(previous)
+        distances = _measure_drift(found["train"], previous, _read_schema(schema))
         drift = {"against": previous_run, "distances": distances}
     return {
         "splits": {split: _describe_split(statistics) for split, statistics in found.items()},
-        "anomalies": _read_anomalies(anomalies) if anomalies else [],
+        "anomalies": _read_anomalies(anomalies) if anomalies else None,
         "drift": drift,
+        "missing": _describe_missing(found, {feature.name for feature in _read_schema(schema).feature}, before, previous_run),
     }
 
 
@@ -87,6 +93,28 @@ def _describe_feature(feature: statistics_pb2.FeatureNameStatistics, examples: i
         "distinct": categorical.unique if categorical else None,
         "top": [[top.value, int(top.frequency)] for top in categorical.top_values[:_TOP]] if categorical else [],
     }
+
+
+def _with_values(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> set[str]:
+    """Returns the features that have a value other than −1 or "", which stand for a missing one."""
+    return {_name(feature) for feature in statistics.datasets[0].features if _count_values(feature)}
+
+
+def _count_values(feature: statistics_pb2.FeatureNameStatistics) -> float:
+    values = getattr(feature, feature.WhichOneof("stats")).common_stats.tot_num_values
+    return values - sum(top.frequency for top in feature.string_stats.top_values if top.value in _MISSING)
+
+
+def _describe_missing(
+    found: dict[str, statistics_pb2.DatasetFeatureStatisticsList], declared: set[str], before: set[str], previous_run: str | None
+) -> list[str]:
+    with_values = {split: _with_values(statistics) for split, statistics in found.items()}
+    sentences = []
+    for name in sorted(declared | before):
+        if splits := [f"{split}/" for split, names in with_values.items() if name not in names and (name in declared or split == "train")]:
+            earlier = f", but had some in train/ of run {previous_run}" if name in before else ""
+            sentences.append(f"Feature {name!r} has no value in {', '.join(splits)}{earlier}.")
+    return sentences
 
 
 def _name(feature: statistics_pb2.FeatureNameStatistics) -> str:

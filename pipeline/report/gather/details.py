@@ -8,8 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tensorflow.core.protobuf import saved_model_pb2
-
 from components.base.fingerprint import LIBRARIES
 from din_trainer.config import ORIGIN_FILE
 from pipeline.records.metadata_store import RunOutputs
@@ -29,31 +27,32 @@ def gather_details(metadata: Path, run_id: str, previous_run: str | None, model:
         data: The data set of the run.
 
     Returns:
-        `attention`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read; the reason is logged.
+        `attention`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read. `failed`: why a part could
+        not be made, by its name. The log has the traces.
     """
     outputs = RunOutputs(metadata, run_id)
     statistics, schema = _there(outputs.uri("StatisticsGen", "statistics")), _there(outputs.uri("ImportSchemaGen", "schema"))
     anomalies = _there(outputs.uri("ExampleValidator", "anomalies"))
     previous = _there(RunOutputs(metadata, previous_run).uri("StatisticsGen", "statistics")) if previous_run else None
     model_run, model = _there(outputs.uri("Trainer", "model_run")), _there(model)
-    return {
-        "attention": _part(lambda: sample_attention(model, data)) if model else None,
-        "training": _part(lambda: read_training_curves(model_run)) if model_run else None,
-        "data": _part(lambda: describe_data(statistics, anomalies, schema, previous, previous_run)) if statistics and schema else None,
-        "card": _part(lambda: describe_model(model)) if model else None,
+    makers: dict[str, Callable[[], Any] | None] = {
+        "attention": (lambda: sample_attention(model, data)) if model else None,
+        "training": (lambda: read_training_curves(model_run)) if model_run else None,
+        "data": (lambda: describe_data(statistics, anomalies, schema, previous, previous_run)) if statistics and schema else None,
+        "card": (lambda: describe_model(model)) if model else None,
     }
+    parts, failed = {}, {}
+    for name, make in makers.items():
+        try:
+            parts[name] = _plain(make()) if make else None
+        except Exception as error:  # the report only shows these details: a run succeeds without them
+            logging.exception("a part of the report's details is missing")
+            parts[name], failed[name] = None, f"{type(error).__name__}: {error}"
+    return {**parts, "failed": failed}
 
 
 def _there(place: Path | None) -> Path | None:
     return place if place and place.exists() else None
-
-
-def _part(make: Callable[[], Any]) -> Any:
-    try:
-        return _plain(make())
-    except Exception:  # the report only shows these details: a run succeeds without them
-        logging.exception("a part of the report's details is missing")
-        return None
 
 
 def _plain(value: Any) -> Any:
@@ -76,17 +75,10 @@ def describe_model(model: Path) -> dict[str, Any]:
     Raises:
         OSError: A file of the model is missing.
     """
+    origin = json.loads((model / ORIGIN_FILE).read_text())
     return {
         "versions": {library: version(library) for library in LIBRARIES},
-        "code": json.loads((model / ORIGIN_FILE).read_text())["source"],
-        "parameters": _count_parameters(model),
+        "code": origin["source"],
+        "parameters": origin["parameters"],
         "bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file()),
     }
-
-
-def _count_parameters(model: Path) -> int:
-    saved = saved_model_pb2.SavedModel.FromString((model / "saved_model.pb").read_bytes())
-    nodes = saved.meta_graphs[0].object_graph_def.nodes
-    children = {child.local_name: nodes[child.node_id].children for child in nodes[0].children}
-    variables = [nodes[child.node_id].variable for child in children["trainable_variables"]]  # the name that Keras gives them
-    return sum(math.prod(dim.size for dim in variable.shape.dim) for variable in variables)

@@ -45,6 +45,44 @@ def test_every_figure_is_drawn_from_the_data_and_described(page):
     assert {"calibration", "roc", "precision-recall", "scores", "activity", "training-Loss", "history-auc"} <= set(page.data["figures"])
 
 
+def test_the_model_card_says_what_the_model_is_and_is_not(page):
+    """Case 20: every part of a model card has its words."""
+    card = page.text[page.text.index("Model card", page.text.index("Drift")) :]
+    for words in (
+        "Name demo, run 20261121-090000-demo, not pushed",
+        "din, layers 64 · 32, dice: the probability that a user clicks a candidate",
+        "candidate: candidate_item_id, candidate_category_id",
+        "history: historical_item_ids, historical_category_ids",
+        "160,000 impressions of /data/days/2026-11-21, train/",
+        "4 epochs of at most 5",
+        "Parameters 184,321",
+        "AUC 0.7900",
+        "AUC at least 0.6: holds",
+        "0 of 1 thresholds on slices hold",
+        "Of each history the last 10 events are read.",
+        "because of too few impressions: 1.",
+        "The clicks are simulated",
+    ):
+        assert words in card, words
+
+
+def test_a_section_that_failed_says_so(tmp_path):
+    folder = full_workspace(tmp_path)
+    broken = {**details(), "card": None, "failed": {"card": "KeyError: 'trainable_variables'"}}
+    (folder / "details.json").write_text(json.dumps(broken))
+    text = HTMLPage(write_report(folder, tmp_path, tmp_path / "report.html")).text
+    assert "Model card This section is not complete (KeyError: 'trainable_variables')." in text
+    assert text.count("is not complete") == 1
+
+
+def test_notes_of_the_run_and_missing_features_are_shown(tmp_path):
+    folder = full_workspace(tmp_path)
+    content = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**content, "notes": ["skew_comparator of 'a' is not checked."]}))
+    text = HTMLPage(write_report(folder, tmp_path, tmp_path / "report.html")).text
+    assert "skew_comparator of 'a' is not checked." in text and "Feature 'hour' has no value in eval/." in text
+
+
 def test_nothing_from_the_data_becomes_markup(page):
     assert [tag for tag, _ in page.tags].count("script") == 3 and "img" not in {tag for tag, _ in page.tags}
     assert all(value in page.text for value in HOSTILE[:3])

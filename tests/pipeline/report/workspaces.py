@@ -86,6 +86,7 @@ def config(epochs: int = 5) -> dict[str, Any]:
     return {
         "name": "demo",
         "features": {"history_length": 10, "behaviours": behaviours},
+        "model": {"kind": "din", "hidden": [64, 32], "activation": "dice"},
         "training": {"epochs": epochs, "learning_rate": 0.001},
         "evaluation": {"slices": ["historical_item_ids_length", ["user_activity", "item_popularity"]]},
     }
@@ -136,6 +137,7 @@ def _data() -> dict[str, Any]:
     ]
     return {
         "splits": {split: {"examples": size, "features": features(size)} for split, size in sizes.items()},
+        "missing": ["Feature 'hour' has no value in eval/."],
         "anomalies": [f"city: unexpected value {HOSTILE[0]} in 3 impressions of train."],
         "drift": {"against": "20261101-090000-demo", "distances": distances},
     }

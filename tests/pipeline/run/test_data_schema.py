@@ -2,12 +2,14 @@
 
 import pytest
 from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.base.errors import InputError
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.load_config import load_config
 from pipeline.run.check_impressions import DataFacts, check_data
-from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
+from pipeline.run.data_schema import check_evaluation, read_schema, unchecked_by_run, write_schema
+from pipeline.run.unchecked_schema import unchecked_parts
 from tests.sample_data import make_impressions, write_dataset
 
 FACTS = DataFacts({}, {}, {})
@@ -77,3 +79,57 @@ def test_a_feature_must_not_have_the_name_of_a_column_for_slices(tmp_path):
     check_evaluation(config, {"user_id"}, tmp_path, tmp_path / "schema")
     with pytest.raises(InputError, match=rf"^{tmp_path / 'schema'} has a feature '{column}', but a column of this name is computed"):
         check_evaluation(config, {"user_id", column}, tmp_path, tmp_path / "schema")
+
+
+CURATED = """
+  default_environment: "TRAINING"
+  feature { name: "a" type: INT drift_comparator { infinity_norm { threshold: 0.01 } } }
+  feature {
+    name: "b" type: BYTES skew_comparator { infinity_norm { threshold: 0.01 } } drift_comparator { infinity_norm { threshold: 0.01 } }
+    domain: "few" distribution_constraints { min_domain_mass: 0.9 } unique_constraints { min: 1 max: 9 } presence { min_fraction: 1 }
+  }
+  feature { name: "historical_item_ids" type: INT value_count { min: 1 } not_in_environment: "SERVING" }
+  string_domain { name: "few" value: "x" }
+  dataset_constraints { max_examples_count: 9 }
+"""
+
+
+def test_what_a_curated_schema_asks_for_in_vain_is_said(tmp_path):
+    """Case 19: comparators for drift and skew, and their neighbours. What TFDV checks is not named."""
+    config = curated(tmp_path, CURATED)
+    file = config.data_schema.file
+    assert unchecked_by_run(config) == [
+        f"{file}: default_environment is not checked: a run has no environments.",
+        f"{file}: drift_comparator of 'a', 'b' is not checked: the report shows each feature's distance from the data of an earlier run, "
+        "but nothing is refused.",
+        f"{file}: skew_comparator of 'b' is not checked: a run has no statistics of served requests.",
+        f"{file}: not_in_environment of 'historical_item_ids' is not checked: a run has no environments.",
+        f"{file}: max_examples_count is not checked: TFDV compares with it only if min_examples_count is set.",
+        f"{file}: value_count of 'historical_item_ids' is not checked: histories may have any number of events.",
+    ]
+
+
+def test_our_own_schema_asks_for_nothing_in_vain(tmp_path):
+    text = text_format.MessageToString(make_schema(load_config().features))
+    assert unchecked_by_run(curated(tmp_path, text)) == []
+    assert unchecked_by_run(load_config()) == []
+
+
+HONOURED = {
+    "min_domain_mass": 'string_domain { value: "x" } distribution_constraints { min_domain_mass: 0.7 }',
+    "unique_constraints": "unique_constraints { min: 5 max: 9 }",
+    "presence": "presence { min_count: 99 }",
+    "value_count": "value_count { min: 2 max: 2 }",
+}
+
+
+@pytest.mark.parametrize("asked", HONOURED)
+def test_what_is_not_named_is_really_checked(asked):
+    """The list of checked fields, against TFDV itself."""
+    import pandas as pd
+    import tensorflow_data_validation as tfdv
+
+    schema = text_format.Parse(f'feature {{ name: "a" type: BYTES {HONOURED[asked]} }}', schema_pb2.Schema())
+    statistics = tfdv.generate_statistics_from_dataframe(pd.DataFrame({"a": ["x", "y"] * 10}), tfdv.StatsOptions(schema=schema))
+    assert unchecked_parts(schema, "curated") == []
+    assert "a" in tfdv.validate_statistics(statistics, schema).anomaly_info

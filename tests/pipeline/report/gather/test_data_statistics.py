@@ -44,7 +44,7 @@ def test_figures_of_numbers_and_categories(tmp_path):
     schema = make_schema()
     statistics = write_statistics(tmp_path / "statistics", schema, COLUMNS, {name: values[:2] for name, values in COLUMNS.items()})
     described = describe_data(statistics, None, write_schema(tmp_path / "schema", schema), None, None)
-    assert (described["anomalies"], described["drift"]) == ([], None)
+    assert (described["anomalies"], described["drift"], described["missing"]) == (None, None, [])
     assert {split: part["examples"] for split, part in described["splits"].items()} == {"train": 4, "validation": 2, "eval": 2}
     features = {feature["name"]: feature for feature in described["splits"]["train"]["features"]}
     assert features["user_id"] == {
@@ -99,3 +99,24 @@ def test_features_with_other_kinds_of_statistics_are_not_compared(tmp_path):
     now = write_statistics(tmp_path / "now", schema, LATER)
     drift = describe_data(now, None, write_schema(tmp_path / "schema", schema), before, "the-first")["drift"]
     assert [row["feature"] for row in drift["distances"]] == ["label"]
+
+
+def test_features_that_are_missing_altogether_are_named(tmp_path):
+    """Case 19: a declared feature and another one had values in the run before. A missing category is "" or −1, as everywhere."""
+    schema = make_schema(categorical_ids=True)
+    before = write_statistics(tmp_path / "before", schema, {**COLUMNS, "request_id": [1, 2, 3, 4]})
+    train = {"user_id": COLUMNS["user_id"], "genre": [b"", None, b"", b""], "label": COLUMNS["label"]}
+    now = write_statistics(tmp_path / "now", schema, train, {**COLUMNS, "user_id": [-1, -1, -1, -1]})
+    described = describe_data(now, None, write_schema(tmp_path / "schema", schema), before, "the-first")
+    assert described["missing"] == [
+        "Feature 'genre' has no value in train/, but had some in train/ of run the-first.",
+        "Feature 'request_id' has no value in train/, but had some in train/ of run the-first.",
+        "Feature 'timestamp' has no value in train/, but had some in train/ of run the-first.",
+        "Feature 'user_id' has no value in validation/, eval/, but had some in train/ of run the-first.",
+    ]
+    alone = describe_data(now, None, tmp_path / "schema", None, None)["missing"]
+    assert alone == [
+        "Feature 'genre' has no value in train/.",
+        "Feature 'timestamp' has no value in train/.",
+        "Feature 'user_id' has no value in validation/, eval/.",
+    ]

@@ -49,12 +49,13 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
             "top": [["\\xff", 1]],
         },
         "card": {"from": "model"},
+        "failed": {},
     }
 
 
 @pytest.mark.parametrize("run, model", [("refused", None), ("deleted", "deleted")])
 def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
-    nothing = {"attention": None, "training": None, "data": None, "card": None}
+    nothing = {"attention": None, "training": None, "data": None, "card": None, "failed": {}}
     assert gather_details(tmp_path, run, None, model and tmp_path / model, tmp_path) == nothing
     assert not caplog.records
 
@@ -66,7 +67,7 @@ def test_deleted_artifacts_take_their_own_part_alone(parts, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_part_that_cannot_be_read_is_left_out(parts, tmp_path, caplog):
+def test_a_part_that_cannot_be_read_is_left_out_and_named(parts, tmp_path, caplog):
     def fail(*places):
         raise ValueError("damaged")
 
@@ -75,18 +76,14 @@ def test_a_part_that_cannot_be_read_is_left_out(parts, tmp_path, caplog):
     gathered = gather_details(tmp_path, "whole", None, tmp_path / "model", tmp_path / "data")
     assert (gathered["attention"], gathered["data"]) == (None, None)
     assert gathered["training"] and gathered["card"]
+    assert gathered["failed"] == {"attention": "ValueError: damaged", "data": "ValueError: damaged"}
     assert "damaged" in caplog.text
 
 
 def test_facts_of_a_model(tmp_path):
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)])
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", model.call, [keras.InputSpec(shape=(None, 2), dtype="float32")])
-    archive.write_out(str(tmp_path), verbose=False)
     (tmp_path / "assets.extra").mkdir()
-    (tmp_path / "assets.extra" / "din.json").write_text(json.dumps({"source": "abc"}))
+    (tmp_path / "assets.extra" / "din.json").write_text(json.dumps({"source": "abc", "parameters": 15}))
+    (tmp_path / "saved_model.pb").write_bytes(b"graph")
     facts = describe_model(tmp_path)
-    assert facts["parameters"] == 2 * 3 + 3 + 3 + 3  # kernel, bias, γ and β; not the moving averages, not the seed
-    assert facts["code"] == "abc" and facts["versions"]["keras"] == keras.__version__
-    assert facts["bytes"] == sum(len(path.read_bytes()) for path in tmp_path.rglob("*.*") if path.name != "assets.extra")
+    assert (facts["parameters"], facts["code"], facts["versions"]["keras"]) == (15, "abc", keras.__version__)
+    assert facts["bytes"] == len(b"graph") + len('{"source": "abc", "parameters": 15}')

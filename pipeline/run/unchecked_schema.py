@@ -1,0 +1,70 @@
+"""Finds what a curated schema asks for and a run does not check, so that nobody relies on it."""
+
+from collections.abc import Iterable
+
+from google.protobuf.message import Message
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from din_trainer.features import FeatureConfig
+
+# What ExampleValidator compares the statistics with, and what asks for no check.
+_CHECKED = {
+    "Schema": {"feature", "string_domain", "float_domain", "int_domain", "weighted_feature", "dataset_constraints", "annotation"},
+    "DatasetConstraints": {"min_examples_count", "max_examples_count"},
+    "Feature": {
+        *("name", "type", "presence", "shape", "value_count", "value_counts", "annotation"),
+        *("domain", "int_domain", "float_domain", "string_domain", "distribution_constraints", "unique_constraints"),
+    },
+}
+_REASONS = {
+    "drift_comparator": "the report shows each feature's distance from the data of an earlier run, but nothing is refused",
+    "skew_comparator": "a run has no statistics of served requests",
+    "in_environment": "a run has no environments",
+    "not_in_environment": "a run has no environments",
+    "default_environment": "a run has no environments",
+    "deprecated": "and TFDV leaves out such a feature",
+    "max_examples_count": "TFDV compares with it only if min_examples_count is set",
+    "lifecycle_stage": "and TFDV leaves out a feature that is not in production",
+}
+
+
+def unchecked_parts(schema: schema_pb2.Schema, file: str) -> list[str]:
+    """One sentence for each field of a schema that a run does not check. It names the features.
+
+    Args:
+        schema: The schema as it was written by hand.
+        file: Its file, for the sentences.
+    """
+    owners: dict[str, list[str]] = {}
+    for message in (schema, schema.dataset_constraints, *schema.feature):
+        for field in _unchecked(message):
+            owners.setdefault(field, []).extend([message.name] if isinstance(message, schema_pb2.Feature) else [])
+    limits = schema.dataset_constraints
+    if limits.HasField("max_examples_count") and not limits.HasField("min_examples_count"):
+        owners["max_examples_count"] = []
+    return [
+        f"{file}: {field}{_of(names)} is not checked: {_REASONS.get(field, 'TFDV ignores it here')}." for field, names in owners.items()
+    ]
+
+
+def replaced_counts(schema: schema_pb2.Schema, features: FeatureConfig, file: str) -> list[str]:
+    """A sentence on the histories whose number of events the schema bounds: a run replaces these bounds, since histories may be empty.
+
+    Args:
+        schema: The schema as it was written by hand.
+        features: The feature definition.
+        file: The file of the schema, for the sentence.
+    """
+    histories = {column.name for column in features.columns if column.presence == "sequence"}
+    bounded = [
+        feature.name for feature in schema.feature if feature.name in histories and (feature.value_count.min or feature.value_count.max)
+    ]
+    return [f"{file}: value_count{_of(bounded)} is not checked: histories may have any number of events."] if bounded else []
+
+
+def _unchecked(message: Message) -> Iterable[str]:
+    return (field.name for field, _ in message.ListFields() if field.name not in _CHECKED[message.DESCRIPTOR.name])
+
+
+def _of(names: list[str]) -> str:
+    return f" of {', '.join(map(repr, names))}" if names else ""
