@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import unicodedata
 from pathlib import Path
 
 from components.base.errors import InputError
@@ -15,18 +16,20 @@ _DOCKER_SECONDS = 30
 _LONGEST_DATABASE = 504  # bytes of the path of a SQLite file: its limit is 512, and it adds `-journal`
 
 
-def check_is_no_pattern(path: Path, option: str) -> None:
-    """Checks that a path has no wildcard: TFX reads paths as file patterns.
+def check_path_for_tfx(path: Path, option: str) -> None:
+    """Checks that TFX can use a path. It reads paths as file patterns, and writes them as text, some with one path a line.
 
     Args:
         path: An absolute path.
         option: The command-line option that gave it.
 
     Raises:
-        InputError: The path has `*`, `?` or `[` in it.
+        InputError: The path has `*`, `?`, `[` or a control character in it, or is not UTF-8.
     """
-    if any(character in str(path) for character in "*?["):
+    if any(character in "*?[" for character in str(path)):
         raise InputError(f"{path}: TFX cannot work below a path with *, ? or [ in it: name another with {option}.")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in str(path)):  # Cs: bytes that are not UTF-8
+        raise InputError(f"{path}: TFX cannot work below a path that has control characters or is not UTF-8: name another with {option}.")
 
 
 def check_workspace(workspace: Path) -> None:
@@ -35,7 +38,7 @@ def check_workspace(workspace: Path) -> None:
     Raises:
         InputError: It cannot be made or written.
     """
-    check_is_no_pattern(workspace.absolute(), "--workspace")
+    check_path_for_tfx(workspace.absolute(), "--workspace")
     longer = len(os.fsencode(Path(os.path.realpath(workspace)) / METADATA_FILE)) - _LONGEST_DATABASE
     if longer > 0:
         raise InputError(f"{workspace}: its path is {longer} bytes longer than SQLite can open: name another with --workspace.")

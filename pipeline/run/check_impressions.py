@@ -14,7 +14,7 @@ from components.base.tfrecord import read_batches, unread_files
 from din_trainer.features import LABEL, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.run.batch_checker import BatchChecker, list_columns, value_type
-from pipeline.run.check_environment import check_is_no_pattern
+from pipeline.run.check_environment import check_path_for_tfx
 
 
 class FileState(NamedTuple):
@@ -94,7 +94,7 @@ def check_data(data: Path, features: FeatureConfig) -> DataFacts:
         DataError: The first problem that is found: file, impression, what is wrong, what to do.
         InputError: The path of the data set has a wildcard in it.
     """
-    check_is_no_pattern(data.absolute(), "--data")
+    check_path_for_tfx(data.absolute(), "--data")
     examples: dict[str, int] = {}
     columns: dict[str, str] = {}
     states: dict[Path, FileState] = {}

@@ -81,3 +81,10 @@ def test_a_workspace_whose_database_sqlite_cannot_open_is_one_sentence(tmp_path)
     with pytest.raises(InputError, match=r"its path is \d\d\d bytes longer than SQLite can open"), run_folder(long, "demo"):
         pass
     assert not long.exists()
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1bb", os.fsdecode(b"a\xff"), "a*", "a[1]"])
+def test_a_path_that_tfx_cannot_use_is_one_sentence(tmp_path, name):
+    with pytest.raises(InputError, match="TFX cannot work below a path"), run_folder(tmp_path / name, "demo"):
+        pass
+    assert list(tmp_path.iterdir()) == []
