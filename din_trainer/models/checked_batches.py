@@ -32,7 +32,7 @@ class CheckedDataset:
     Args:
         dataset: Batches of features; or of (features, labels), or (features, labels, weights).
         inputs: The columns that the model reads.
-        judged: Whether labels are needed.
+        judged: Whether labels are needed; otherwise they are left out.
 
     Attributes:
         batches: The data set of checked batches.
@@ -43,7 +43,8 @@ class CheckedDataset:
         self._inputs = inputs
         self._error: ValueError | None = None
         self._said: set[str] = set()
-        parts = len(dataset.element_spec) if isinstance(dataset.element_spec, tuple) else 1
+        self._judged = judged
+        parts = len(dataset.element_spec) if isinstance(dataset.element_spec, tuple) and judged else 1
         if judged and parts == 1:
             raise ValueError("the data set has no labels: its elements must be (features, labels) or (features, labels, weights)")
         features = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
@@ -59,7 +60,8 @@ class CheckedDataset:
         number = -1
         for number, batch in enumerate(self._dataset):
             try:
-                yield check_batch(self._inputs, *(batch if isinstance(batch, tuple) else (batch,)), said=self._said)
+                features, *rest = batch if isinstance(batch, tuple) else (batch,)
+                yield check_batch(self._inputs, features, *(rest if self._judged else ()), said=self._said)
             except ValueError as error:
                 self._error = ValueError(f"batch {number}: {error}")
                 raise

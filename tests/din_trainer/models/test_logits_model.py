@@ -199,6 +199,39 @@ def test_a_data_set_is_checked_batch_by_batch(model):
             model.fit(dataset, verbose=0)
 
 
+def test_predict_does_not_read_labels(model):
+    unknown = as_dataset(data(), np.full(ROWS, np.nan))
+    np.testing.assert_allclose(model.predict(unknown, verbose=0), model.predict(data(), verbose=0), atol=1e-6)
+
+
+def test_the_example_of_deepctr_runs():
+    """examples/run_din.py of DeepCTR: users and genders count from 0, items and categories from 1, and a column of lengths is left over."""
+    x = {
+        "user": np.array([0, 1, 2]),
+        "gender": np.array([0, 1, 0]),
+        "item_id": np.array([1, 2, 3]),
+        "cate_id": np.array([1, 2, 2]),
+        "hist_item_id": np.array([[1, 2, 3, 0], [3, 2, 1, 0], [1, 2, 0, 0]]),
+        "hist_cate_id": np.array([[1, 2, 2, 0], [2, 2, 1, 0], [1, 2, 0, 0]]),
+        "pay_score": np.array([0.1, 0.2, 0.3]),
+        "seq_length": np.array([3, 3, 2]),
+    }
+    features = {
+        "behaviours": {
+            "item": {"candidate": "item_id", "history": "hist_item_id", "dim": 8},
+            "category": {"candidate": "cate_id", "history": "hist_cate_id", "dim": 4},
+        },
+        "user": {"user": {"dim": 10}, "gender": {"dim": 4}},
+        "context": {"pay_score": {"kind": "numeric", "dtype": "float"}},
+    }
+    model = make_model(DINConfig.model_validate({"features": features}), {"item": 4, "category": 3, "user": 3, "gender": 2})
+    model.compile("adam", "binary_crossentropy", metrics=["binary_crossentropy"])
+    with pytest.warns(UserWarning, match="^the model does not read seq_length$"):
+        history = model.fit(x, np.array([1, 0, 1]), epochs=2, validation_split=0.5, verbose=0).history
+    assert np.isfinite(history["val_binary_crossentropy"]).all()
+    assert ((model.predict(x, verbose=0) > 0) & (model.predict(x, verbose=0) < 1)).all()
+
+
 def test_missing_values_count_as_the_model_s_words_for_them_and_are_said(model):
     with pytest.warns(UserWarning, match="^age has no value in 1 of 60 rows, which count as 0, the mean of scaled numbers$"):
         scores = model.predict(changed("age", 2, np.nan), verbose=0)
