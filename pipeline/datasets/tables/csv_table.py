@@ -1,5 +1,6 @@
 """Reads CSV with Arrow's reader."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from components.base.errors import InputError
@@ -39,7 +41,8 @@ def read_csv(path: Path, wanted: Sequence[str], form: TableForm) -> Iterator[Raw
     places = [names.index(name) for name in wanted]
     for records in parts:
         rows = table.parse(records, places, len(names))
-        yield text_rows(rows._replace(columns=rows.columns.rename_columns(list(wanted))))
+        rows = text_rows(rows._replace(columns=rows.columns.rename_columns(list(wanted))))
+        yield rows.without(_repeated_headers(rows.columns)) if form.header else rows
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ class _Csv:
         marks = self._marks
         if marks.separator != self._separator:
             text = text.replace(self._separator.encode(), marks.separator.encode())
+        if marks.escape:
+            text = _without_nulls(text, marks)
         read.use_threads, read.block_size = False, len(text) + 1
         parse = pa.csv.ParseOptions(
             delimiter=marks.separator,
@@ -138,12 +143,26 @@ class _Csv:
         return records._replace(faults=records.faults | faults)
 
 
+def _repeated_headers(columns: pa.RecordBatch) -> dict[int, str]:
+    """Returns the places of rows that hold the names of the columns, as in files of CSV that were put one after the other."""
+    places = np.arange(columns.num_rows)
+    for name in columns.schema.names:
+        places = places[pc.equal(columns[name].take(pa.array(places)), name).to_numpy(zero_copy_only=False)]
+    return dict.fromkeys(places.tolist(), "it is the header again")
+
+
 def _is_text(text: bytes) -> bool:
     try:
         text.decode()
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _without_nulls(text: bytes, marks: Marks) -> bytes:
+    r"""Returns the text without values \N, with which MySQL and Hive write "no value" where there are escapes."""
+    separator, escape = (re.escape(mark.encode()) for mark in (marks.separator, marks.escape))
+    return re.sub(rb"(?<![^\n%b])%bN(?=[\r\n%b])" % (separator, escape, separator), b"", text)
 
 
 def _blank(records: Records) -> np.ndarray:

@@ -64,7 +64,8 @@ def check_names(path: Path, wanted: Sequence[str], names: Sequence[str]) -> None
 
 def missing_column(path: Path, name: str, names: Sequence[str]) -> InputError:
     """Returns the error about a column that is not there."""
-    return InputError(f"{path} has no column {name!r} (it has: {', '.join(names)}): name one of these in the mapping.")
+    shown = ", ".join(found if found == found.strip() else repr(found) for found in names)
+    return InputError(f"{path} has no column {name!r} (it has: {shown}): name one of these in the mapping.")
 
 
 def text_rows(rows: RawRows) -> RawRows:

@@ -10,7 +10,7 @@ from pipeline.datasets.sources.clicklog.list_cells import to_lists
 from pipeline.datasets.sources.clicklog.mapping import ImpressionsMapping
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.tables.raw_rows import RawRows
-from pipeline.datasets.tables.typed_values import shown, without_missing
+from pipeline.datasets.tables.typed_values import shown, texts
 
 _CELLS = 1000  # at a time, since a cell may hold hundreds of items
 
@@ -43,11 +43,13 @@ def one_row_an_item(rows: RawRows, mapping: ImpressionsMapping, tally: Tally) ->
 def _exploded(rows: RawRows, mapping: ImpressionsMapping, tally: Tally) -> RawRows:
     raw = rows.columns[mapping.column]
     lists = to_lists(raw, mapping.separator, mapping.column, tally)
-    of_row, pairs = np.repeat(np.arange(len(raw)), lists.sizes), without_missing(lists.elements.cast(pa.string()))
-    of_row, pairs = of_row[pairs.is_valid().to_numpy(zero_copy_only=False)], pairs.drop_null()
+    pairs, broken, _ = texts(lists.elements)
+    of_row = np.repeat(np.arange(len(raw)), lists.sizes)
+    wrong = {*np.flatnonzero(lists.broken).tolist(), *of_row[broken].tolist()}
+    of_row, pairs = of_row[pairs.is_valid().to_numpy(zero_copy_only=False)], pairs.drop_null().cast(pa.string())
     split = pc.split_pattern(pairs, mapping.label_separator, max_splits=1, reverse=True)
     unlabelled = pc.list_value_length(split).to_numpy() != 2
-    if wrong := {*np.flatnonzero(lists.broken).tolist(), *of_row[unlabelled].tolist()}:
+    if wrong := wrong | {*of_row[unlabelled].tolist()}:
         example = f"N1{mapping.label_separator}0{mapping.separator}N2{mapping.label_separator}1"
         return _exploded(
             rows.without(

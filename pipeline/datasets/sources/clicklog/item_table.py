@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from components.base.errors import InputError
 from pipeline.datasets.sources.broken_rows import sound_rows
 from pipeline.datasets.sources.clicklog.fields import Field
 from pipeline.datasets.sources.interactions import Tally
@@ -42,6 +43,8 @@ class ItemTable:
             ids.append(typed[0].values.filter(sound))
             parts.append(pa.table([values.values.filter(sound) for values in typed[1:]], [field.name for field in fields]))
         tally.note_side_file(path, own_tally)
+        if not ids:
+            raise InputError(f"{path} holds no rows: download it again.")
         index = pd.Index(np.concatenate([part.to_numpy(zero_copy_only=False) for part in ids]))
         is_first = ~index.duplicated()
         self._index = index[is_first]

@@ -1,6 +1,6 @@
 """Reads one file of a click log: raw rows become typed columns, and broken rows are counted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,8 +15,8 @@ from pipeline.datasets.sources.clicklog.histories import HistoryField, typed_his
 from pipeline.datasets.sources.clicklog.impression_lists import one_row_an_item
 from pipeline.datasets.sources.clicklog.item_table import ItemTable
 from pipeline.datasets.sources.clicklog.log_columns import LogColumns
-from pipeline.datasets.sources.clicklog.mapping import Mapping as LogMapping
-from pipeline.datasets.sources.clicklog.times import joined, likely_form
+from pipeline.datasets.sources.clicklog.mapping import Mapping
+from pipeline.datasets.sources.clicklog.times import joined, likely_form, unlikely
 from pipeline.datasets.sources.interactions import ITEM, REQUEST, TIMESTAMP, Tally
 from pipeline.datasets.tables.raw_rows import RawRows
 from pipeline.datasets.tables.read_table import read_table
@@ -36,7 +36,7 @@ class LogReader:
         items: The side table.
     """
 
-    meaning: LogMapping
+    meaning: Mapping
     mapping: Path
     columns: LogColumns
     items: ItemTable | None
@@ -75,7 +75,9 @@ class LogReader:
             raw |= {field.column: found[field.name] for field in columns.joined}
         typed |= {field.name: field.typed(raw[field.column], tally) for field in (*columns.joined, *columns.labels)}
         typed |= typed_histories(columns.histories, raw, tally)
-        self._check_times(file, rows, raw, typed)
+        for field in columns.fields:
+            if field.name == TIMESTAMP:
+                self._check_times(file, rows, field, raw[field.column], typed[TIMESTAMP], tally)
         checked: list[Field | HistoryField] = [*columns.fields, *columns.joined, *columns.histories, *columns.labels]
         faults = [(typed[field.name].broken, partial(field.fault, raw[field.column])) for field in checked]
         if columns.makes_requests:
@@ -83,16 +85,16 @@ class LogReader:
         kept = pa.array(sound_rows(file, rows, faults, tally))
         return {name: column.values.filter(kept) for name, column in typed.items()}
 
-    def _check_times(self, file: Path, rows: RawRows, raw: Mapping[str, pa.Array], typed: Mapping[str, Typed]) -> None:
-        for field in self.columns.fields:
-            if field.name != TIMESTAMP or not (form := likely_form(raw[field.column], typed[TIMESTAMP])):
-                continue
-            column = without_missing(raw[field.column])
-            place = column.is_valid().index(True).as_py()
-            seconds = typed[TIMESTAMP].values[place].as_py()
-            means = "not one" if seconds is None else f"in {datetime.fromtimestamp(seconds, UTC).year}"
-            raise InputError(
-                f"{file}, {rows.unit} {rows.numbers[place]}: {field.column} is {shown(column, place)}, which is {means} as "
-                f"{field.expected}, and the other times are as unlikely; set {form} under [timestamp] in {self.mapping}, "
-                "which gives likely times."
-            )
+    def _check_times(self, file: Path, rows: RawRows, field: Field, raw: pa.Array, typed: Typed, tally: Tally) -> None:
+        tally.warn(f"times of {field.column} are before 1990 or more than a year ahead, and others are not", unlikely(typed))
+        form = likely_form(raw, typed)
+        if form is None:
+            return
+        raw = without_missing(raw)
+        place = raw.is_valid().index(True).as_py()
+        seconds = typed.values[place].as_py()
+        means = "not one" if seconds is None else f"in {datetime.fromtimestamp(seconds, UTC).year}"
+        raise InputError(
+            f"{file}, {rows.unit} {rows.numbers[place]}: {field.column} is {shown(raw, place)}, which is {means} as {field.expected}, "
+            f"and the other times are as unlikely; set {form} under [timestamp] in {self.mapping}, which gives likely times."
+        )

@@ -65,6 +65,13 @@ def likely_form(raw: pa.Array, typed: Typed) -> str | None:
     return None
 
 
+def unlikely(typed: Typed) -> int:
+    """Returns how many times are before 1990 or in the future, where others are not."""
+    seconds = typed.values.drop_null().to_numpy()
+    likely = int(_likely(seconds).sum())
+    return len(seconds) - likely if likely else 0
+
+
 def _likely(seconds: np.ndarray) -> np.ndarray:
     return (seconds >= _YEAR_1990) & (seconds <= time.time() + _A_YEAR)
 

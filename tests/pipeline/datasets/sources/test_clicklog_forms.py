@@ -209,6 +209,13 @@ def test_times_in_another_unit_are_refused_with_the_likely_one(tmp_path, unit, v
     assert all(1_400_000_000 < time < 1_700_000_000 for time in values(log, mapping + reading, "timestamp"))
 
 
+def test_single_times_in_another_unit_are_a_warning(tmp_path):
+    log = text(tmp_path / "log.csv", "user,item,ts\nu,i,1600000000\nu,j,1600000\nu,k,4000000000\n")
+    tally = Tally()
+    assert len(read(log, f'{PLAIN}timestamp = "ts"', tally)) == 3
+    assert tally.warnings == {"times of ts are before 1990 or more than a year ahead, and others are not": 2}
+
+
 def test_a_clock_that_begins_at_0_is_taken_as_it_is(tmp_path):
     log = text(tmp_path / "log.csv", "user,item,ts\nu,i,0\nu,j,31000000\nu,k,20200705\n")
     assert values(log, f'{PLAIN}timestamp = "ts"', "timestamp") == [0, 31_000_000, 20_200_705]
@@ -316,6 +323,14 @@ def test_broken_impression_lists_are_named(tmp_path, cell, fault):
     assert values(log, MIND, "candidate_item_id", tally)[0] == b"N1" and tally.dropped == {"broken lines": 1}
 
 
+def test_impression_lists_of_json(tmp_path):
+    log = text(tmp_path / "log.jsonl", '{"user": 1, "shown": ["a-1", "b-0"]}\n{"user": 2, "shown": []}\n')
+    mapping = '[columns]\nuser_id = "user"\n[impressions]\ncolumn = "shown"\n'
+    assert [(row["candidate_item_id"], row["label"]) for row in read(log, mapping)] == [(b"a", 1), (b"b", 0)]
+    log = parquet(tmp_path / "log.parquet", user=[1], shown=[[{"item": "a", "label": 1}]])
+    assert "row 1: shown is [{'item': 'a', 'label': 1}], but must be items with labels" in refusal(log, mapping)
+
+
 def test_without_a_header_columns_are_numbers(tmp_path):
     log = text(tmp_path / "log.dat", "u1::i1::5\nu2::i2::3\n")
     mapping = (
@@ -370,6 +385,8 @@ def test_broken_lines_of_a_side_table_are_skipped_and_counted(tmp_path):
 
 def test_a_side_table_with_whole_numbers_as_floats(tmp_path):
     log = text(tmp_path / "log.csv", "user,item\nu,1\nu,2\nu,3\n")
+    text(tmp_path / "items.csv", "item,cate\n")
+    assert values(log, PLAIN + SIDE, "candidate_category_id") == [b"(unknown)"] * 3
     text(tmp_path / "items.csv", "item,cate\n1.0,5.0\n2.0,\n")
     assert values(log, PLAIN + SIDE, "candidate_category_id") == [b"5", b"(unknown)", b"(unknown)"]
     numbers = f'{PLAIN}{SIDE}[types]\ncandidate_category_id = "int64"\n'

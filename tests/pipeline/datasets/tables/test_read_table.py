@@ -89,6 +89,19 @@ def test_random_quotes_are_read_as_the_strict_reader_of_python_does(tmp_path, mo
             assert len(broken) == len([row for row in expected if len(row) != 2])
 
 
+def test_a_header_between_rows_is_no_row(tmp_path):
+    """Two files of CSV, one after the other."""
+    path = table(tmp_path, "x,y\n1,y\nx,y\nx,2\n")
+    assert read(path) == ([(2, "1", "y"), (4, "x", "2")], {3: "it is the header again"})
+    assert len(read(path, ("1", "2"), TableForm(header=False))[0]) == 4
+
+
+def test_mysql_writes_no_value_as_an_escaped_n(tmp_path):
+    path = table(tmp_path, "x\ty\n\\N\t\\N\na\\N\tN\n\\\\N\t1\n", "t.tsv")
+    assert read(path, form=TableForm(escape="\\")) == ([(2, "", ""), (3, "aN", "N"), (4, "\\N", "1")], {})
+    assert read(path)[0][0] == (2, "\\N", "\\N")
+
+
 def test_a_stray_quote_costs_its_own_line(tmp_path):
     """Case 9: Arrow's reader alone would make one value of lines 2 to 4."""
     path = table(tmp_path, 'x\ty\n1\t"A title\n2\tsound\n3\t"Quoted" title\n4\tsound 5" disk\n', "t.tsv")
@@ -212,6 +225,14 @@ def test_columns_are_there_once(tmp_path):
     assert "has no column 'y' (it has: x, z): name one of these" in refusal(table(tmp_path, "x,z\n1,2\n"))
     assert "has several columns 'y': rename all but one." in refusal(table(tmp_path, "x,y,y\n1,2,3\n"))
     assert read(table(tmp_path, "x,,y,,\n1,2,3,4,5\n"))[0] == [(2, "1", "3")]
+    assert "has no column 'y' (it has: x, ' y'): name one of these" in refusal(table(tmp_path, "x, y\n1,2\n"))
+
+
+def test_tables_without_rows(tmp_path):
+    assert read(table(tmp_path, "x,y\n")) == ([], {})
+    assert read(table(tmp_path, "", "t.jsonl")) == ([], {})
+    pq.write_table(pa.table({"x": pa.array([], pa.int64()), "y": pa.array([], pa.int64())}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet") == ([], {})
 
 
 JSON = [
