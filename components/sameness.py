@@ -51,14 +51,15 @@ def _plain(values: list[Any], sequence: bool) -> Any:
 def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
     """Gives the user of each impression its own candidate and those of the next impressions, and adds three rare users.
 
-    The rare users have no history, more events than the model keeps, and candidates that are in no vocabulary.
+    The rare users have nothing that may be missing, more events than the model keeps, and candidates that are in no vocabulary.
     """
     columns = [column for column in features.columns if column.role == "candidate"]
     own = [{column.name: row[column.name] for column in columns} for row in rows]
     candidates = [[own[(i + k) % len(rows)] for k in range(_CANDIDATES)] for i in range(len(rows))]
     histories = [column.name for column in features.columns if column.presence == "sequence"]
     longest = max(rows, key=lambda row: len(row.get(histories[0]) or []))
-    short = {**rows[0], **{name: [] for name in histories}}
+    optional = [column.name for column in features.columns if column.presence == "optional"]
+    short = {**rows[0], **{name: [] for name in histories}, **dict.fromkeys(optional)}
     long = {**longest, **{name: (longest.get(name) or []) * (features.history_length + 1) for name in histories}}
     unknown = {column.name: _UNKNOWN[column.dtype] for column in columns}
     return Sample([*rows, short, long, rows[0]], [*candidates, candidates[0], candidates[0], [unknown] * _CANDIDATES])
@@ -77,7 +78,7 @@ def trained_scores(model: Any, transform_output: tft.TFTransformOutput, rows: li
     instances = [{name: _instance(row.get(name), name in scalars) for name in spec} for row in rows]
     transformed = transform_output.transform_raw_features(tf.io.parse_example([coder.encode(row) for row in instances], spec))
     features = {name: values for name, values in transformed.items() if name != LABEL}
-    return tf.sigmoid(model(features)).numpy(), features
+    return tf.sigmoid(model.infer(features)).numpy(), features
 
 
 def _instance(value: Any, scalar: bool) -> Any:

@@ -2,6 +2,7 @@
 
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 
@@ -22,6 +23,8 @@ def read_embeddings(file: str, dim: int) -> tuple[list[bytes], np.ndarray]:
         ValueError: The file cannot be read, or its arrays have other names, types or shapes.
     """
     try:
+        if not Path(file).is_file():  # opening a FIFO would hang
+            raise FileNotFoundError("there is no such file")
         with np.load(file) as arrays:
             ids, vectors = arrays["ids"], arrays["vectors"].astype(np.float32)
     except _UNREADABLE as error:

@@ -32,7 +32,12 @@ def _sequences(features: Features) -> list[list[str]]:
     return [sequences[0] + [HISTORICAL_TIMESTAMPS] * features.time_gap, *sequences[1:]]
 
 
-def _check(rows: Sequence[Impression], features: Features) -> None:
+def check_impressions(rows: Sequence[Impression], features: Features) -> None:
+    """Checks what concerns more than one feature of an impression: no key is misspelt, and the histories of a sequence are aligned.
+
+    Raises:
+        ValueError: A check fails.
+    """
     names, sequences = {read.column.name for read in inputs_of(features)}, _sequences(features)
     for row in rows:
         check_keys(row, names)
@@ -54,7 +59,7 @@ def to_example(row: Impression, features: Features) -> bytes:
             feature = example.features.feature[read.column.name]
             kind = {"int64": feature.int64_list, "bytes": feature.bytes_list, "float": feature.float_list}[read.column.dtype]
             kind.value.extend(values)
-    _check([row], features)
+    check_impressions([row], features)
     return example.SerializeToString()
 
 
@@ -84,7 +89,7 @@ def predict_tensors(rows: Sequence[Impression], features: Features, pad_to: int 
         ValueError: A feature has a value that it cannot have, or lacks one that it needs; or a key is misspelt.
     """
     tensors = _tensors(rows, inputs_of(features), pad_to)
-    _check(rows, features)
+    check_impressions(rows, features)
     return tensors
 
 
@@ -107,7 +112,7 @@ def rank_tensors(users: Sequence[Impression], candidates: Sequence[Sequence[Impr
         if read.column.role == "candidate":
             padded = [[*(values_of(row, read)[0] for row in rows), *[read.missing] * (width - len(rows))] for rows in candidates]
             tensors[read.column.name] = np.array(padded, read.numpy).reshape(len(candidates), width)
-    _check([{**user, **(rows[0] if rows else {})} for user, rows in zip(users, candidates, strict=True)], features)
+    check_impressions([{**user, **(rows[0] if rows else {})} for user, rows in zip(users, candidates, strict=True)], features)
     return tensors
 
 

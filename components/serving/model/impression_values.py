@@ -21,7 +21,8 @@ DATA_KEYS = frozenset({LABEL, TIMESTAMP, REQUEST_ID, HISTORICAL_TIMESTAMPS})  # 
 
 _NUMPY: dict[str, Any] = {"int64": np.int64, "float": np.float32, "bytes": object}
 _KINDS: dict[str, tuple[type, ...]] = {"int64": (int,), "bytes": (bytes, str), "float": (int, float)}
-_INT64, _FLOAT32 = np.iinfo(np.int64), float(np.finfo(np.float32).max)
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of int64
+_FLOAT32 = float(np.finfo(np.float32).max)
 _LIKENESS = 0.8  # of two names, from 0 to 1: `historical_items` and `historical_item_ids` have 0.90
 _SHOWN = 80  # characters of a value in a message
 
@@ -70,8 +71,7 @@ def _typed(values: list[Any], read: Input) -> list[Any]:
     column = read.column
     if read.number:
         values = [value for value in values if not (isinstance(value, float) and math.isnan(value))]
-    kinds = set(map(type, values))
-    if not all(issubclass(kind, _KINDS[column.dtype]) and kind is not bool for kind in kinds):
+    if not all(issubclass(kind, _KINDS[column.dtype]) and kind is not bool for kind in set(map(type, values))):
         raise ValueError(f"feature {column.name!r} is {_written(values, read)}, but {column.dtype} is needed")
     if column.dtype == "bytes":
         return _text(values, read)
@@ -80,11 +80,16 @@ def _typed(values: list[Any], read: Input) -> list[Any]:
             if not abs(value) <= _FLOAT32:
                 raise ValueError(f"feature {column.name!r} is {_shown(value)}, but a number that float32 can hold is needed")
         return values
-    if values and not (_INT64.min <= min(values) and max(values) <= _INT64.max):
+    lowest = min(values, default=0)
+    if lowest < _LOWEST or max(values, default=0) > _HIGHEST:
         raise ValueError(f"feature {column.name!r} has a value beyond 64 bits")
-    if column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS) and min(values, default=0) < 0:
-        raise ValueError(f"feature {column.name!r} holds the time {min(values)}: times are unix seconds, 0 or more")
-    return values if read.number else _ids(values, read)
+    if lowest >= 0 or read.number:
+        return values
+    if column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS):
+        raise ValueError(f"feature {column.name!r} holds the time {lowest}: times are unix seconds, 0 or more")
+    if lowest < MISSING["int64"]:
+        raise ValueError(f"feature {column.name!r} holds a negative id ({lowest}): ids must be 0 or more")
+    return _without_missing(values, read)
 
 
 def _text(values: list[Any], read: Input) -> list[bytes]:
@@ -97,13 +102,6 @@ def _text(values: list[Any], read: Input) -> list[bytes]:
     if b"\n" in joined or b"\r" in joined or b"\0" in joined:
         raise ValueError(f"feature {name!r} is {_written(values, read)}: no id has a line end or NUL in it")
     return _without_missing(values, read) if b"" in values else values
-
-
-def _ids(values: list[Any], read: Input) -> list[int]:
-    lowest = min(values, default=0)
-    if lowest < MISSING["int64"]:
-        raise ValueError(f"feature {read.column.name!r} holds a negative id ({lowest}): ids must be 0 or more")
-    return _without_missing(values, read) if lowest < 0 else values
 
 
 def _without_missing(values: list[Any], read: Input) -> list[Any]:

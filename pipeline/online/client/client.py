@@ -20,6 +20,7 @@ from components.serving.model.impression_tensors import (
     Impression,
     Input,
     Tensors,
+    check_impressions,
     inputs_of,
     predict_tensors,
     rank_tensors,
@@ -144,8 +145,9 @@ class Client:
         """Returns the rows without the events that the model does not read.
 
         Raises:
-            ValueError: A history is still longer than `pad_to`.
+            ValueError: A history is still longer than `pad_to`, or the histories of a sequence differ in length, which a cut would hide.
         """
+        check_impressions(rows, self.features())
         histories = [read.column.name for read in inputs_of(self.features()) if read.column.presence == "sequence"]
         cut = [most_recent(row, histories, self._history_length) for row in rows] if self._history_length else list(rows)
         for name in histories if self._pad_to else ():

@@ -1,5 +1,6 @@
 """Files of initial embeddings: what is read, and what is refused."""
 
+import os
 import subprocess
 import sys
 
@@ -62,6 +63,7 @@ BAD_FILES = {
     "missing": lambda file: None,
     "empty": lambda file: file.touch(),
     "a folder": lambda file: file.mkdir(),
+    "a FIFO, which would hang": os.mkfifo,
     "text": lambda file: file.write_text("ids,vectors\n"),
     "one array alone": one_array,
     "cut off": lambda file: file.write_bytes(b"PK\x03\x04 and no more"),

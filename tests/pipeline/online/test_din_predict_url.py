@@ -48,6 +48,37 @@ def test_din_predict_names_the_line(stand_in, jsonl, capfd, change, reason):
     assert out == "" and reason in err and err.count("\n") == 1
 
 
+@pytest.mark.parametrize("served", [False, True])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"historical_items": [4]}, "the model does not read 'historical_items', but 'historical_item_ids', which is not there: rename it"),
+        ({"historical_item_ids": [4, -1]}, "feature 'historical_item_ids' holds -1, which means no event"),
+        ({"historical_item_ids": 4}, "feature 'historical_item_ids' is 4, but a list is needed"),
+        ({"user_id": True}, "feature 'user_id' is true, but int64 is needed"),
+        ({"user_id": -1}, "feature 'user_id' needs one value an impression"),
+        ({"user_id": 2**63}, "feature 'user_id' has a value beyond 64 bits"),
+    ],
+)
+def test_din_predict_refuses_what_could_be_misread(stand_in, toy_folder, jsonl, capfd, change, reason, served):
+    """Case 26: the line and the key are named, and nothing is scored, with a model and with a server."""
+    row = {name: value for name, value in toy.ROWS[0].items() if not name.startswith("historical")}
+    file = jsonl([toy.ROWS[0], {**row, **change}])
+    assert main(["predict", *(("--url", stand_in.rest_url) if served else ("--model", str(toy_folder / "2"))), file]) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and f", line 2: {reason}" in err and err.count("\n") == 1
+
+
+def test_din_predict_notes_what_it_did_not_read_and_what_no_line_had(toy_folder, jsonl, capfd):
+    cold = {name: value for name, value in toy.ROWS[0].items() if not name.startswith("historical")}
+    assert main(["predict", "--model", str(toy_folder / "2"), jsonl([{**cold, "title": "x", "label": 1}])]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["title"] == "x"
+    notes = [line.partition("rows.jsonl: ")[2] for line in err.splitlines()]
+    absent = "no line has 'historical_category_ids', 'historical_item_ids', so each counts as missing (a history as empty)."
+    assert notes == ["the model does not read 'title'.", absent]
+
+
 def test_din_predict_names_the_lines_that_a_server_refuses(stand_in, jsonl, capfd, monkeypatch):
     def refuse(self, rows):
         raise InvalidRequest("http://127.0.0.1:1/v1/models/demo answered 400: no.")

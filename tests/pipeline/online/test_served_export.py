@@ -13,8 +13,8 @@ from pipeline.predict.score_json import Scorer
 from tests.components.serving import toy
 
 CANDIDATES = [
-    [{"candidate_item_id": item, "candidate_category_id": category} for item, category in ((7, "a"), (-5, "\u00e9"), (3, "c"))],
-    [{"candidate_item_id": 9, "candidate_category_id": ""}],
+    [{"candidate_item_id": item, "candidate_category_id": category} for item, category in ((7, "a"), (2**62, "\u00e9"), (3, "c"))],
+    [{"candidate_item_id": 9, "candidate_category_id": " "}],
     [{"candidate_item_id": 12345, "candidate_category_id": "b"}] * 2,
 ]
 
