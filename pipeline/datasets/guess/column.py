@@ -53,10 +53,11 @@ class Column:
 
     @cached_property
     def markers(self) -> dict[str, int]:
-        """Texts that mean that there is no value, and how often each one is there. -1 is one where no other number is negative."""
+        """Texts that mean that there is no value, and how often each one is there. -1 is one where no other
+        number is negative, and 1 is not the only other value."""
         found = {text: count for text, count in Counter(self._all_texts).items() if text.lower() in _WORDS or text == "-1.0"}
         others = [text for text in set(self._all_texts) if text not in found]
-        if {"-1", "-1.0"} & found.keys() and (any(text.startswith("-") for text in others) or len(others) == 1):
+        if {"-1", "-1.0"} & found.keys() and (any(text.startswith("-") for text in others) or set(others) == {"1"}):
             found = {text: count for text, count in found.items() if text not in ("-1", "-1.0")}
         return found
 

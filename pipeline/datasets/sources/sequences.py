@@ -45,11 +45,12 @@ class Sequences:
 
     @property
     def rules(self) -> dict[str, str]:
-        rules = {
+        category = f"the item's last attribute; {NO_CATEGORY} where it has none"
+        return {
             "label": "each item of a sequence is a click",
             "rows": "each item of a sequence is one; a broken line is one, however many items are on it",
+            "category": category if self.attributes else f"none, since there is no file {self.file.stem}{ATTRIBUTES}",
         }
-        return rules | ({"category": f"the item's last attribute; {NO_CATEGORY} where it has none"} if self.attributes else {})
 
     @property
     def schema(self) -> pa.Schema:
@@ -73,14 +74,16 @@ class Sequences:
             users += [int(values[0])] * (len(values) - 1)
             items += map(int, values[1:])
             while len(users) >= BATCH_SIZE:
-                yield self._batch(users[:BATCH_SIZE], items[:BATCH_SIZE])
+                yield self._batch(users[:BATCH_SIZE], items[:BATCH_SIZE], tally)
                 del users[:BATCH_SIZE], items[:BATCH_SIZE]
-        yield self._batch(users, items)
+        yield self._batch(users, items, tally)
 
-    def _batch(self, users: list[int], items: list[int]) -> pa.RecordBatch:
+    def _batch(self, users: list[int], items: list[int], tally: Tally) -> pa.RecordBatch:
         columns = [users, items, np.ones(len(users), np.int64)]
         if self.attributes:
-            columns.append([self._category.get(item, NO_CATEGORY) for item in items])
+            categories = [self._category.get(item, NO_CATEGORY) for item in items]
+            tally.note(f"rows have an item without an attribute, so its category is {NO_CATEGORY}", categories.count(NO_CATEGORY))
+            columns.append(categories)
         return pa.RecordBatch.from_arrays([pa.array(column, pa.int64()) for column in columns], schema=self.schema)
 
     @cached_property

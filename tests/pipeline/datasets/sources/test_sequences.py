@@ -38,12 +38,15 @@ def test_items_of_a_line_are_rows(tmp_path: Path) -> None:
     assert read(write(tmp_path / "pairs.txt", "7 3\n7\t1\n7  3\r\n\n0 2\n7 4")) == ROWS
     rules = open_source("sequences", tmp_path / "lines.txt").rules
     assert rules["rows"] == "each item of a sequence is one; a broken line is one, however many items are on it"
+    assert rules["category"] == "none, since there is no file lines_item2attributes.json"
 
 
 def test_the_category_is_the_last_attribute(tmp_path: Path) -> None:
     source = write(tmp_path / "lines.txt")
     write(tmp_path / "lines_item2attributes.json", json.dumps({"3": [5, 9], "1": [2**63 - 1], "2": [], "8": [1]}))
-    assert [row[-1] for row in read(source)] == [9, 2**63 - 1, 9, 0, 0]
+    tally = Tally()
+    assert [row[-1] for row in read(source, tally)] == [9, 2**63 - 1, 9, 0, 0]
+    assert tally.notes == {"rows have an item without an attribute, so its category is 0": 2}
     other = write(tmp_path / "other.json", '{"4": ["6"]}')
     assert [row[-1] for row in read(source, attributes=other)] == [0, 0, 0, 0, 6]
 
