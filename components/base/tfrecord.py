@@ -122,8 +122,9 @@ def read_records(path: Path) -> Iterator[bytes]:
 
 def unread_files(folder: Path, read: Collection[Path]) -> list[Path]:
     """Returns the files below a folder that seem to be TFRecords by their names, but are not among those to read; without hidden files."""
-    others = set(folder.rglob("*tfrecord*")) - set(read)
-    return sorted(file for file in others if not file.name.startswith(".") and not file.is_dir())
+    linked = [path for path in folder.iterdir() if path.is_symlink() and path.is_dir()]  # rglob does not follow them
+    found = {path for root in (folder, *linked) for path in root.rglob("*tfrecord*")}
+    return sorted(path for path in found - set(read) if not path.name.startswith(".") and not path.is_dir())
 
 
 def read_batches(path: Path, batch_size: int = 8192) -> Iterator[pa.RecordBatch]:

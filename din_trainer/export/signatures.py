@@ -12,9 +12,9 @@
 sequence it gives what the embedding of each event is multiplied by, (B, L) float32: the most recent L events from the left, oldest first,
 then padding, which is 0.
 
-No signature reads labels or columns that only training uses. Raw tensors pad histories with −1 or "". An event is padding if the first
-behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value. Numbers are floats in `predict` and `rank`, and
-NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an integer.
+No signature reads labels or columns that only training uses. −1 or "" in a history is padding, in raw tensors and in tf.Examples. An event
+is padding if the first behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value. Numbers are floats in
+`predict` and `rank`, and NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an integer.
 """
 
 from collections.abc import Iterator

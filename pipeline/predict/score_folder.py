@@ -52,7 +52,7 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     if not files:
         raise InputError(f"{folder} holds no *.tfrecord.gz files: give a data set, or one of its splits.")
     for file in unread_files(folder, files):
-        raise InputError(f"{file} would not be scored, because its name is another than *.tfrecord.gz: rename or remove it.")
+        raise InputError(f"{file} would not be scored, since it is not called *.tfrecord.gz or is behind a link: rename or move it.")
     scorer, count = Scorer(model), 0
     for file in files:
         for record in read_records(file):

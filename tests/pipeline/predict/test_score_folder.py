@@ -47,8 +47,18 @@ def test_an_impression_that_lacks_something_is_a_sentence(model, tmp_path):
 def test_files_that_would_be_passed_over(model, tmp_path):
     file = write(tmp_path) / "eval" / "more.tfrecord"
     file.touch()
-    with pytest.raises(InputError, match=rf"^{file} would not be scored, because its name is another than \*\.tfrecord\.gz"):
+    with pytest.raises(InputError, match=rf"^{file} would not be scored, since it is not called \*\.tfrecord\.gz or is behind a link"):
         predict_folder(model, file.parent, tmp_path / "scores.jsonl")
+
+
+def test_a_split_behind_a_link(model, tmp_path):
+    """It is named as it is: the files of a folder are not looked for behind links, which may lead in a circle."""
+    data = write(tmp_path)
+    (data / "eval").rename(tmp_path / "eval")
+    (data / "eval").symlink_to(tmp_path / "eval")
+    with pytest.raises(InputError, match=r"/data/eval/part-00000\.tfrecord\.gz would not be scored"):
+        predict_folder(model, data, tmp_path / "scores.jsonl")
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl") == 3
 
 
 def test_a_folder_that_changes_meanwhile_is_not_scored_in_part(model, tmp_path, monkeypatch):

@@ -98,6 +98,16 @@ def test_files_that_would_be_passed_over(data, name):
     assert refused(data).startswith(f"{file} would not be read, because its name or place is another than train/*.tfrecord.gz")
 
 
+def test_files_behind_a_link_to_a_folder_would_be_passed_over(data, tmp_path):
+    write_dataset(tmp_path / "more")
+    (data / "train" / "more").symlink_to(tmp_path / "more" / "train")
+    assert refused(data).startswith(f"{data / 'train' / 'more' / 'part-00000.tfrecord.gz'} would not be read")
+    (data / "train" / "more").unlink()
+    (data / "eval").rename(tmp_path / "eval")
+    (data / "eval").symlink_to(tmp_path / "eval")
+    assert check_data(data, FEATURES).examples["eval"] == 4  # a split may be a link
+
+
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
