@@ -17,7 +17,7 @@ from pipeline.online.stand_in.tensor_protos import MAX_BYTES, read_request, to_p
 
 _MESSAGE = 1024  # characters of an error: gRPC cannot send long ones; the same limit as in TF Serving
 _THREADS = 8
-_GRACE_SECONDS = 5.0
+GRACE_SECONDS = 5  # for the requests that are being answered when the server stops
 
 
 def _abort(context: grpc.ServicerContext, error: StatusError) -> Never:
@@ -95,7 +95,13 @@ class GrpcServer:
         except RuntimeError as error:
             raise OSError(f"port {port} cannot be bound") from error
         self._server.start()
+        self._stopped: Any = None  # an event, once it stops
+
+    def stop(self) -> None:
+        """Takes no more requests."""
+        self._stopped = self._stopped or self._server.stop(GRACE_SECONDS)
 
     def close(self) -> None:
-        """Finishes the requests that are being answered, for at most 5 s, and ends."""
-        self._server.stop(_GRACE_SECONDS).wait()
+        """Stops, and waits at most `GRACE_SECONDS` for the requests that are being answered."""
+        self.stop()
+        self._stopped.wait()

@@ -1,5 +1,6 @@
 """The REST server of the stand-in: TF Serving's paths, bodies and status codes (http_rest_api_util.cc, http_server.cc)."""
 
+import asyncio
 import json
 import logging
 import re
@@ -9,10 +10,10 @@ import zlib
 from urllib.parse import unquote
 
 import uvicorn
+from anyio import to_thread
 from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -20,6 +21,8 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from pipeline.online.stand_in.endpoint import Endpoint
+from pipeline.online.stand_in.grpc_server import GRACE_SECONDS
+from pipeline.online.stand_in.http_protocol import HttpProtocol
 from pipeline.online.stand_in.json_examples import read_examples
 from pipeline.online.stand_in.json_requests import parse
 from pipeline.online.stand_in.json_tensors import read_tensors, to_bytes, write_tensors
@@ -31,7 +34,6 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
 _WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _PREDICTION = re.compile(rf"(?i:/v1/models/(?P<name>[^/:]+){_WHICH}):(?P<method>classify|regress|predict)")
 _STATUS = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_WHICH}(?:/(?P<part>metadata))?)")
-_SERVER = re.compile(r"https?://[^/?#]*", re.IGNORECASE)  # in a request that was written for a proxy
 
 _HTTP = {
     StatusCode.CANCELLED: 499,
@@ -143,15 +145,17 @@ def make_app(endpoint: Endpoint) -> Starlette:
 
     async def handle(request: Request) -> Response:
         query = request.scope["query_string"].decode("latin-1")
-        path = _SERVER.sub("", request.scope["raw_path"].decode("latin-1"), count=1) + (f"?{query}" if query else "")
+        path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
         try:
             body = await _body(request)
             if not path.lower().startswith("/v1/"):
                 return PlainTextResponse("Not Found", 404)
             if request.method == "POST":
-                return _answer(await run_in_threadpool(_post, endpoint, path, body))
+                return _answer(await to_thread.run_sync(_post, endpoint, path, body, abandon_on_cancel=True))
             if request.method == "GET":
-                return _answer(await run_in_threadpool(_get, endpoint, path))
+                return _answer(await to_thread.run_sync(_get, endpoint, path, abandon_on_cancel=True))
+            if request.method == "OPTIONS":
+                return _answer(b"", 200 if re.search("https?://", request.headers.get("origin", "")) else 400)
             raise _no_such_path(request.method, path)
         except StatusError as error:
             return _error(error.message, _HTTP.get(error.code, 500))
@@ -159,8 +163,10 @@ def make_app(endpoint: Endpoint) -> Starlette:
             return _error(f"the body is larger than {MAX_BYTES} bytes", 413)
         except ClientDisconnect:
             return _error("the client has gone", 499)
+        except asyncio.CancelledError:
+            return _error("the server is stopping", 503)
         except Exception as error:  # a bug still gets an answer, and its trace is logged
-            logging.getLogger("uvicorn.error").exception("%s %s", request.method, path)
+            logging.getLogger(__name__).exception("%s %s", request.method, path)
             return _error(f"{type(error).__name__}: {error}", 500)
 
     return Starlette(routes=[Route("/{path:path}", handle, methods=_METHODS)])
@@ -186,11 +192,18 @@ class RestServer:
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
         )  # connections inherit it; without it, headers wait 40 ms for the client's ACK
         self.port: int = listener.getsockname()[1]
-        self._server = uvicorn.Server(uvicorn.Config(make_app(endpoint), log_level="error", lifespan="off", timeout_graceful_shutdown=5))
+        config = uvicorn.Config(
+            make_app(endpoint), http=HttpProtocol, log_level="critical", lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
+        )
+        self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="REST")
         self._thread.start()
 
-    def close(self) -> None:
-        """Finishes the requests that are being answered, for at most 5 s, and ends."""
+    def stop(self) -> None:
+        """Takes no more requests."""
         self._server.should_exit = True
+
+    def close(self) -> None:
+        """Stops, and waits at most `GRACE_SECONDS` for the requests that are being answered."""
+        self.stop()
         self._thread.join()

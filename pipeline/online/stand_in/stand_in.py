@@ -9,8 +9,9 @@ The known differences are:
 * A tensor whose shape does not fit the signature is refused before the graph runs; TF Serving leaves that to the ops of the graph.
 * Versions are loaded, and labels moved, as TF Serving does it under `din serve`: first the versions, then the labels. `Behaviour` makes it
   like a TF Serving that polls `models.config` itself, with slow and failing loads. A failed load is not tried again unless `Behaviour` says
-  so, and `models.config` must name one model with specific versions.
-* If a JSON object has the same key twice, the last one counts, not the first. Nesting too deep for Python is a parse error.
+  so, and `models.config` must name one model with all or specific versions.
+* Nesting too deep for Python is a parse error, as are the numbers `Inf`, `-Inf` and `-NaN`; a path that ends with `?` counts without it.
+* When it is stopped, requests that are being answered have 5 s; the official binary ends at once.
 """
 
 import time
@@ -72,6 +73,8 @@ class StandIn:
 
     def close(self) -> None:
         """Finishes the requests that are being answered, for at most 5 s, and ends."""
+        for server in self._servers:
+            server.stop()
         for server in self._servers:
             server.close()
         self.endpoint.close()
