@@ -30,6 +30,9 @@ class EmbeddingTable(keras.layers.Layer):
 
     Output: A list of the tensors' embeddings, each of shape (…, D).
 
+    Raises:
+        ValueError: `regularization` or `scale` is out of range; or `ids` is not a list.
+
     Example:
         candidate, events = EmbeddingTable(1000, 16)([candidate_ids, event_ids])
 
@@ -55,6 +58,8 @@ class EmbeddingTable(keras.layers.Layer):
             self.counts = self.add_weight(name="counts", shape=(self.size,), initializer="zeros", trainable=False)
 
     def call(self, ids: Sequence[Any], training: bool = False) -> list[Any]:
+        if not isinstance(ids, list | tuple):
+            raise ValueError(f"an EmbeddingTable takes a list of tensors of ids, and returns a list; received one {type(ids).__name__}")
         table = self.embeddings.value
         if not training:
             return [tf.gather(table, part) for part in ids]

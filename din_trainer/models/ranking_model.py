@@ -3,6 +3,7 @@
 B impressions a batch, E events in all of their histories, N candidates an impression, D the size of a field.
 """
 
+import operator
 import warnings
 from typing import Any
 
@@ -39,7 +40,7 @@ class RankingModel(LogitsModel):
     Output shape: (B,), logits; the click probability is their sigmoid. In training on down-sampled negatives, those of the sampled data.
 
     Raises:
-        ValueError: A vocabulary of the configuration has no size.
+        ValueError: A vocabulary of the configuration has no size, or one that no table can have.
     """
 
     def __init__(self, config: DINConfig, vocabulary_sizes: dict[str, int], vocabularies: Vocabularies | None = None, **kwargs: Any):
@@ -48,7 +49,7 @@ class RankingModel(LogitsModel):
         if missing:
             raise ValueError(f"vocabulary_sizes lacks {', '.join(missing)}; received {sorted(vocabulary_sizes)}")
         self.din_config = config
-        self.vocabulary_sizes = dict(vocabulary_sizes)
+        self.vocabulary_sizes = {name: _table_rows(name, size) for name, size in vocabulary_sizes.items()}
         self.vocabularies = vocabularies
         self.sequences: dict[str, dict[str, Behaviour]] = config.features.sequences if config.model.history else {}
         self.make_layers()
@@ -199,6 +200,13 @@ class RankingModel(LogitsModel):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
         vocabularies = keras.saving.deserialize_keras_object(config["vocabularies"]) if config.get("vocabularies") else None
         return cls(**{**config, "config": DINConfig.model_validate(config["config"]), "vocabularies": vocabularies})
+
+
+def _table_rows(name: str, size: Any) -> int:
+    """The size of a table as an int; NumPy's own integers could not be saved with the model."""
+    if not hasattr(size, "__index__") or size < 2:
+        raise ValueError(f"vocabulary_sizes says that {name!r} has {size!r} rows; a table has 2 or more, row 0 for padding")
+    return operator.index(size)
 
 
 def one_row_a_candidate(of_candidates: list[Any], of_impressions: list[Any]) -> list[Any]:

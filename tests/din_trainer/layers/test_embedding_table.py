@@ -84,3 +84,8 @@ def test_config_round_trip():
     assert (table.size, table.dim, table.regularization, table.name) == (7, 3, 0.5, "t")
     with pytest.raises(ValueError, match="must not be negative"):
         EmbeddingTable(7, 3, -1.0)
+
+
+def test_one_tensor_is_not_taken_for_a_list_of_rows():
+    with pytest.raises(ValueError, match="takes a list of tensors of ids, and returns a list; received one"):
+        EmbeddingTable(5, 2)(np.array([1, 2, 3]))

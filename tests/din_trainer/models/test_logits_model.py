@@ -305,6 +305,15 @@ def test_export_needs_a_trained_model(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+def test_the_sizes_of_tables_are_whole_numbers_from_2(tmp_path):
+    for wrong in (1, -5, 12.0, "12", None):
+        with pytest.raises(ValueError, match=f"^vocabulary_sizes says that 'item' has {wrong!r} rows; a table has 2 or more"):
+            make_model(DINConfig(), {**SIZES, "item": wrong})
+    model = make_model(DINConfig(), {name: np.int64(size) for name, size in SIZES.items()})  # as from `ids.max() + 1`
+    model.save(tmp_path / "din.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "din.keras")(make_batch(5)), model(make_batch(5)))
+
+
 def test_settings_that_fit_cannot_follow_are_said():
     model = make("lr", negative_rate=0.5)
     compile_model(model)
