@@ -97,8 +97,8 @@ def substitute(text, **variables):
         if match[0] == "$$":
             return "$"
         if match[2] == ":+":
-            return match[3] if match[1] in variables else ""
-        if match[1] in variables:
+            return match[3] if variables.get(match[1]) else ""
+        if variables.get(match[1]):
             return variables[match[1]]
         assert match[2] == ":-", f"{match[1]} is needed"
         return match[3]
@@ -206,10 +206,38 @@ def test_batching_is_one_line_in_the_kustomization(tmp_path):
     assert batched == {**plain, **BATCHING}
 
 
-def test_batching_is_one_variable_of_compose(service):
-    text = substitute((SERVING / "compose.yaml").read_text(), DIN_SERVING=FOLDER, DIN_BATCHING="true")
-    assert flags(yaml.safe_load(text)["services"]["serving"]["command"]) == {**flags(service["command"]), **BATCHING}
-    assert not BATCHING.keys() & flags(service["command"]).keys()
+@pytest.fixture
+def start(tmp_path):
+    """Runs the entry point of Compose's service with a program in place of TF Serving that prints its process id and its arguments."""
+    program = tmp_path / "tensorflow_model_server"
+    program.write_text('#!/bin/sh\necho $$\nfor word; do echo "$word"; done\n')
+    program.chmod(0o755)
+
+    def call(**variables):
+        text = substitute((SERVING / "compose.yaml").read_text(), DIN_SERVING=FOLDER, **variables)
+        service = yaml.safe_load(text)["services"]["serving"]
+        words = [word.replace("$$", "$").replace(f"/usr/bin/{program.name}", str(program)) for word in service["entrypoint"]]
+        environment = {**service["environment"], "PATH": "/usr/bin:/bin"}
+        return subprocess.Popen([*words, *service["command"]], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("variables", "batching"), [({}, {}), ({"DIN_BATCHING": "false"}, {}), ({"DIN_BATCHING": ""}, {}), ({"DIN_BATCHING": "true"}, BATCHING)]
+)
+def test_batching_is_one_variable_of_compose(start, service, variables, batching):
+    """TF Serving does not start with a batching file if batching is off."""
+    with start(**variables) as process:
+        number, *arguments = process.communicate()[0].splitlines()
+    assert flags(arguments) == {**flags(service["command"]), **batching}
+    assert int(number) == process.pid  # signals reach it
+
+
+def test_compose_refuses_another_value_for_batching(start):
+    with start(DIN_BATCHING="yes") as process:
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (2, "", "DIN_BATCHING is 'yes': give true or false.\n")
 
 
 def test_batching_merges_without_waiting_and_never_pads(batching, service):
@@ -235,7 +263,7 @@ def test_flags_are_tf_serving_s_and_the_same_in_both(service, pod):
     assert in_kubernetes.pop("model_config_file") == "/serving/demo/models.config"
     assert in_compose == in_kubernetes
     assert container["image"] == service["image"] and not service["image"].endswith("latest")
-    assert container["command"] == service["entrypoint"]
+    assert container["command"] == ["/usr/bin/tensorflow_model_server"] and f"exec {container['command'][0]} " in service["entrypoint"][2]
     cpus = service["deploy"]["resources"]["limits"]["cpus"]
     assert in_compose["tensorflow_intra_op_parallelism"] == cpus == container["resources"]["limits"]["cpu"]
     assert in_compose["allow_version_labels_for_unavailable_models"] == "true"
