@@ -11,6 +11,8 @@ _PLACES = {
     errno.EFBIG: "the file grows beyond what is allowed (ulimit -f): raise the limit",
     errno.EACCES: "permission is denied: change the permissions, or name another place",
     errno.EROFS: "the file system is read-only: name another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: name another place",
+    errno.EISDIR: "a folder is where a file is needed: move it away, or name another place",
     errno.EIO: "the disk reports an error: look at the system's log, or name a place on another disk",
     errno.ENAMETOOLONG: "the path is too long: name a shorter one",
     errno.EMFILE: "this process has too many files open (ulimit -n): raise the limit",

@@ -10,6 +10,7 @@ DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din 
 import contextlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -122,12 +123,13 @@ class DatasetWriter:
     def write(self, split: str, batch: pa.RecordBatch) -> None:
         """Appends the rows of `batch` to a split; its columns are made by `scalar_column` or `list_column`."""
         writer, room = self._shards.get(split, (None, 0))
-        if writer is None or room <= 0:
-            if writer is not None:
-                writer.close()
-            index = len(list((self._part / split).iterdir()))
-            writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz"), self._shard_size
-        writer.write(batch)
+        with self._named_in_errors():
+            if writer is None or room <= 0:
+                if writer is not None:
+                    writer.close()
+                index = len(list((self._part / split).iterdir()))
+                writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz"), self._shard_size
+            writer.write(batch)
         self._shards[split] = (writer, room - batch.num_rows)
         self.counts[split] += batch.num_rows
         if split == "eval" and len(self._sample) < SAMPLE_SIZE:
@@ -135,11 +137,20 @@ class DatasetWriter:
             self._sample += to_json_rows(rows, {name for name in batch.schema.names if not _is_history(name, batch)})
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._stack:
+        with self._stack, self._named_in_errors():
             for writer, _ in self._shards.values():
                 writer.close()
             if kind is None:
                 self._move_into_place()
+
+    @contextlib.contextmanager
+    def _named_in_errors(self) -> Iterator[None]:
+        """Gives errors of the disk the name of the data set: Arrow's have none."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = error.filename or str(self._out)
+            raise
 
     def _move_into_place(self) -> None:
         manifest = {**self.manifest, "examples": self.counts}

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from pipeline.report.charts.chart_style import Chart
@@ -19,6 +20,7 @@ from pipeline.report.text_format import (
     size,
     when,
 )
+from pipeline.terminal import printable
 
 _FILTERS = (compact, count, interval, metric_name, number, share, short, signed, signed_interval, size, when)
 
@@ -51,7 +53,12 @@ def render_page(
         **context: The variables of the templates.
     """
     environment = Environment(
-        loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("pipeline.report"),
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in _FILTERS})
     figures = {chart.name: chart.figure for group in charts.values() for chart in group}
@@ -66,3 +73,8 @@ def render_page(
         plotly=get_plotlyjs(),
         **context,
     )
+
+
+def _printable(value: Any) -> Any:
+    """Escapes the control characters of text, as on a terminal. An override of the writing direction would reorder the text behind it."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -4,6 +4,8 @@ import json
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from pipeline.terminal import printable
+
 _LONGEST = 80  # characters that are shown of a value
 
 
@@ -116,6 +118,6 @@ def when(started: str) -> str:
 
 
 def short(value: Any) -> str:
-    """Returns a value of the data as text. Long texts are shortened."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Returns a value of the data as text, with its control characters escaped. Long texts are shortened."""
+    text = printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

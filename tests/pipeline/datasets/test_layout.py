@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from components.base.errors import InputError
+from components.base.errors import InputError, explain_place
 from components.base.tfrecord import read_batches
 from pipeline.datasets.layout import DatasetWriter
 from tests.conftest import ROOT
@@ -76,8 +76,9 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("components.base.tfrecord.TFRecordWriter.close", full)
-    with pytest.raises(OSError, match="No space left"), DatasetWriter(tmp_path / "data") as writer:
+    with pytest.raises(OSError, match="No space left") as failed, DatasetWriter(tmp_path / "data") as writer:
         writer.write("train", batch())
+    assert explain_place(failed.value) == f"{tmp_path / 'data'}: the disk is full: free some space, or name a place on another disk."
     assert list(tmp_path.iterdir()) == []
 
 

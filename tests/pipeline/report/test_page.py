@@ -89,6 +89,21 @@ def test_nothing_from_the_data_becomes_markup(page):
     assert {f"city = {value}" for value in HOSTILE} <= {row["slice"] for row in page.data["slices"]["rows"]}
 
 
+def test_control_characters_are_shown_escaped(tmp_path):
+    """An override of the writing direction would reorder the text behind it; half of a surrogate pair cannot be written (case 22)."""
+    folder = full_workspace(tmp_path)
+    hostile, escaped = "a\x1b[31m\r\nb\u202ec\udcf6", r"a\x1b[31m\r\nb\u202ec\udcf6"
+    content = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**content, "refused_because": f"reason {hostile}", "data": f"/d/{hostile}"}))
+    slices = json.loads((folder / "evaluation.json").read_text())
+    slices["slices"][-1]["key"] = [["city", hostile]]
+    (folder / "evaluation.json").write_text(json.dumps(slices))
+    written = write_report(folder, tmp_path, tmp_path / "report.html")
+    page = HTMLPage(written)
+    assert f"reason {escaped}" in page.text and f"city = {escaped}" in {row["slice"] for row in page.data["slices"]["rows"]}
+    assert not {"\x1b", "\u202e"} & set(page.text)
+
+
 def test_no_network_is_needed(page):
     policy = next(attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'") and "http" not in policy
