@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -38,8 +39,8 @@ class Column:
 
     @cached_property
     def is_nested(self) -> bool:
-        """Whether values are lists or objects of JSON or Parquet."""
-        return any(isinstance(value, list | dict) for value in self.present)
+        """Whether values are lists or objects, or of a type of Parquet that is neither text, a number nor a moment."""
+        return any(not isinstance(value, str | bytes | int | float | Decimal | date) for value in self.present)
 
     @cached_property
     def is_moment(self) -> bool:

@@ -1,6 +1,7 @@
 """Guesses how a text table is written: the separator, quotes, escapes, and whether the first row is a header."""
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -106,9 +107,8 @@ def has_header(rows: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[boo
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number in decimal figures."""
+    """Whether a text is a number in decimal figures, and not too large for one."""
     try:
-        float(text)
+        return math.isfinite(float(text)) and set(text.strip()) <= _NUMBER
     except ValueError:
         return False
-    return set(text.strip()) <= _NUMBER

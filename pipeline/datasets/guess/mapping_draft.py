@@ -104,15 +104,17 @@ def _write_label(roles: Roles, draft: Draft) -> None:
         draft.say("label", 'positive = ["…"]')
         return
     column = roles.columns[LABEL]
+    if without := len(column.values) - len(column.present):
+        draft.say("label", f"{without:,} rows have no label and are broken: use --skip-broken")
+    if column.markers:
+        markers = ", ".join(f"{quoted(text)} {count:,} times" for text, count in column.markers.items())
+        draft.say("label", f"{markers}: if that means that there is no label, check what becomes of such rows")
     if not roles.label.keys:
         draft.set("columns", LABEL, column.name, roles.reasons[LABEL])
         return
     draft.set("label", "column", column.name, roles.reasons[LABEL])
     for key, value in roles.label.keys.items():
         draft.set("label", key, value)
-    if column.markers or len(column.present) < len(column.values):
-        without = len(column.values) - len(column.texts)
-        draft.say("label", f"{without:,} rows have no value ({', '.join(map(quoted, column.markers)) or 'empty'}): check what they mean")
 
 
 def _is_few(column: Column) -> bool:
@@ -157,7 +159,7 @@ def _unfit(column: Column) -> str | None:
     if is_history(column.name):
         return "it is called a history, but in which way its values are lists was not recognised: set it in [histories]"
     if column.is_nested:
-        return "it holds lists or objects"
+        return "its values are lists, objects or of another type that is no feature"
     if column.is_moment:
         return "it holds times"
     if len(column.different) == 1 and len(column.texts) == len(column.values):

@@ -222,6 +222,16 @@ def test_labels(tmp_path: Path, values: str, label: dict[str, Any] | None) -> No
     assert found.get("label") == label and "label" not in found["columns"]
 
 
+def test_rows_without_a_label_are_said(tmp_path: Path) -> None:
+    """Of 100 ratings, 10 are -1 (watched, but not rated) and 10 are empty."""
+    ratings = ["-1", "", "5", "6", "7", "8", "9", "10", "10", "10"]
+    (tmp_path / "log.csv").write_text("user,item,rating\n" + "".join(f"u{k % 9},i{k % 7},{ratings[k % 10]}\n" for k in range(100)))
+    lines = guess_mapping(tmp_path / "log.csv")
+    assert tomllib.loads("\n".join(lines))["label"] == {"column": "rating", "at_least": 7}
+    assert "# 10 rows have no label and are broken: use --skip-broken" in lines
+    assert '# "-1" 10 times: if that means that there is no label, check what becomes of such rows' in lines
+
+
 def test_reasons_are_comments(tmp_path: Path) -> None:
     lines = "\n".join(guess_mapping(written(tmp_path, "swedish.csv")))
     assert '# Guessed by the first 240 rows of "swedish.csv". Check it, save it as mapping.toml, and then:' in lines
