@@ -144,7 +144,18 @@ def test_a_misspelt_key_is_not_taken_for_a_missing_value(name, written):
 
 def test_keys_that_no_model_reads_are_legal():
     row = {key: value for key, value in ROW.items() if key not in ("historical_item_ids", "historical_words", "age")}
-    more = {"label": 1, "timestamp": 5, "request_id": "r", "historical_timestamps": [1], "probability": 0.5, "title": "x", "stage": 2}
+    more = {
+        "age_2": 1,
+        "age2": 1,
+        "words": [],
+        "label": 1,
+        "timestamp": 5,
+        "request_id": "r",
+        "historical_timestamps": [1],
+        "probability": 0.5,
+        "title": "x",
+        "stage": 2,
+    }
     assert predict_tensors([row | more], FEATURES)["historical_item_ids"].tolist() == [[-1]]
 
 
