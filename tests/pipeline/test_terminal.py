@@ -143,7 +143,7 @@ def test_reasons_are_one_escaped_line(arguments, tmp_path, monkeypatch, capsys):
     assert not {"\x1b", "\r", "\u202e", "\x9b"} & set(err)
 
 
-@pytest.mark.parametrize("error", [InputError(HOSTILE), ValueError(HOSTILE), OSError(5, "Input/output error", HOSTILE)])
+@pytest.mark.parametrize("error", [InputError(HOSTILE), ValueError(HOSTILE), OSError(71, "Protocol error", HOSTILE)])
 def test_no_exception_reaches_the_terminal_as_it_is(error, monkeypatch, capsys):
     def fail(args):
         raise error
