@@ -50,7 +50,7 @@ def without_missing(raw: pa.Array, texts: tuple[str, ...] = ()) -> pa.Array:
         missing = pc.is_in(raw.cast(pa.float64()), pa.array([math.nan, *_numbers(texts)], pa.float64()))
     else:
         return raw
-    return pc.if_else(missing, None, raw) if pc.any(missing).as_py() else raw
+    return null_where(raw, missing)
 
 
 def whole_numbers(raw: pa.Array, missing: tuple[str, ...] = (), low: int = -INT64_MAX - 1) -> Typed:
@@ -134,7 +134,15 @@ def refused(typed: Typed, condition: pa.Array) -> Typed:
     wrong = condition.fill_null(False).to_numpy(zero_copy_only=False)
     if not wrong.any():
         return typed
-    return typed._replace(values=pc.if_else(pa.array(wrong), None, typed.values), broken=typed.broken | wrong)
+    return typed._replace(values=null_where(typed.values, pa.array(wrong)), broken=typed.broken | wrong)
+
+
+def null_where(values: pa.Array, condition: pa.Array) -> pa.Array:
+    """Returns the values with null where the condition is true.
+
+    `pyarrow.compute.if_else` with a scalar gives wrong texts where `values` is a part of a longer array (pyarrow 18.1).
+    """
+    return pc.replace_with_mask(values, condition.fill_null(False), pa.scalar(None, values.type))
 
 
 def shown(raw: pa.Array, place: int) -> str:

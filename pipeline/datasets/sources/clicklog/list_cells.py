@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.sources.interactions import Tally
-from pipeline.datasets.tables.typed_values import by_unique, to_text, without_missing
+from pipeline.datasets.tables.typed_values import by_unique, null_where, to_text, without_missing
 
 _BARE = r"^\s*\[([^\[\]'\"]*)\]\s*$"
 _QUOTED = r"(?s)^\s*\[.*['\"].*\]\s*$"
@@ -65,11 +65,11 @@ def _without_brackets(raw: pa.Array, lists: pa.Array, separator: str, column: st
     inner = without_missing(pc.utf8_trim_whitespace(pc.replace_substring_regex(raw, _BARE, r"\1")))
     split = pc.utf8_split_whitespace(inner) if separator.isspace() else pc.split_pattern(inner, separator)
     elements = pc.utf8_trim_whitespace(split.flatten())
-    elements = pc.if_else(pc.is_in(elements, _NO_VALUE), None, elements)
+    elements = null_where(elements, pc.is_in(elements, _NO_VALUE))
     lists = pc.if_else(bare, pa.ListArray.from_arrays(split.offsets, elements, mask=split.is_null()), lists)
     if not quoted.true_count:
         return lists, np.zeros(len(raw), bool)
-    typed = by_unique(pc.if_else(quoted, raw, None), partial(_quoted_list, separator=separator), pa.list_(pa.string()))
+    typed = by_unique(null_where(raw, pc.invert(quoted)), partial(_quoted_list, separator=separator), pa.list_(pa.string()))
     return pc.if_else(quoted, typed.values, lists), typed.broken
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.sources.clicklog.mapping import TimestampMapping
-from pipeline.datasets.tables.typed_values import Typed, numbers, refused, sound, to_int, whole_numbers, without_missing
+from pipeline.datasets.tables.typed_values import Typed, null_where, numbers, refused, sound, to_int, whole_numbers, without_missing
 
 _YEAR_1990, _YEAR_2100, _A_YEAR = 631_152_000, 4_102_444_800, 366 * 86_400  # seconds
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -99,13 +99,15 @@ def _of_numbers(raw: pa.Array, factor: int) -> Typed:
         return sound(_floor(whole.values, factor))
     typed = numbers(raw)
     seconds = pc.floor(pc.divide(typed.values, float(factor)))
-    return Typed(pc.if_else(pc.less(pc.abs(seconds), 2.0**53), seconds, -1.0).cast(pa.int64()), typed.broken)  # -1 is refused
+    typed = refused(Typed(seconds, typed.broken), pc.greater_equal(pc.abs(seconds), 2.0**53))
+    return typed._replace(values=typed.values.cast(pa.int64()))
 
 
 def _parsed(texts: pa.Array, form: str) -> pa.Array:
     """Returns unix seconds; null where a text is not a time."""
     if not form:
-        texts = pc.replace_substring_regex(pc.if_else(pc.match_substring_regex(texts, _ISO_DAY), texts, None), r" UTC$", "Z")
+        texts = null_where(texts, pc.invert(pc.match_substring_regex(texts, _ISO_DAY)))
+        texts = pc.replace_substring_regex(texts, r" UTC$", "Z")
     moments = pd.to_datetime(texts.to_pandas(), format=form or "ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
     return _floor(pa.array(moments.astype("datetime64[ns]"), pa.timestamp("ns"), from_pandas=True).cast(pa.int64()), 10**9)
 

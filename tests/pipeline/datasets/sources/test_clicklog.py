@@ -119,6 +119,34 @@ def test_every_format_gives_the_same(tmp_path, suffix, monkeypatch):
     assert source.schema.field("price").type == pa.float32()
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_the_size_of_batches_changes_nothing(tmp_path, suffix, monkeypatch):
+    """Batches are parts of longer columns, for which some functions of Arrow are wrong."""
+    log = [
+        {
+            "uid": row % 5,
+            "ad": f"a{row}",
+            "cate": None if row % 3 else f"c{row}",
+            "ts": 1_500_000_000_000 + row,
+            "req": f"r{row}",
+            "clk": row % 2,
+            "age": None if row % 7 == 0 else f"age {row}",
+            "price": None if row % 4 else row / 4,
+            "his": [] if row % 5 == 0 else [f"h{row}", f"i{row}", ""],
+        }
+        for row in range(100)
+    ]
+    source = source_of(write(tmp_path / f"log.{suffix}", log), COLUMNS)
+    whole = rows(source)
+    assert [row["age_group"] for row in whole] == [None if row % 7 == 0 else f"age {row}".encode() for row in range(100)]
+    assert [row["historical_item_ids"] for row in whole] == [
+        [] if row % 5 == 0 else [f"h{row}".encode(), f"i{row}".encode()] for row in range(100)
+    ]
+    for size in (1, 7, 64):
+        monkeypatch.setattr(raw_rows, "BATCH_SIZE", size)
+        assert rows(source) == whole
+
+
 def test_a_folder_is_read_file_by_file(tmp_path):
     for name in ("b.csv", "a.jsonl", "c/d.parquet"):
         (tmp_path / "log" / name).parent.mkdir(exist_ok=True, parents=True)
