@@ -11,12 +11,18 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils
 
 from components.base.tfx_pins import mark_not_pushed, mark_pushed
-from components.serving.store.push import PushRefused, push
+from components.serving.servers.asked_server import GrpcServer
+from components.serving.store.label_moves import PushRefused, Servers
+from components.serving.store.models_config import WAIT_SECONDS
+from components.serving.store.push import push
 from components.serving.store.versions import WARM_UP_FILE
 
-SETTINGS_KEY = "serving"  # in custom_config: the arguments of `push` as JSON: keep, push_to, base_path, pinned, replaces, poll_seconds
+# in custom_config: as JSON the arguments of `push` (keep, push_to, base_path, pinned, replaces), and of `Servers` (poll_seconds,
+# wait_seconds, and the URLs of `servers`)
+SETTINGS_KEY = "serving"
 UNCHANGED_KEY = "unchanged"  # custom property of the PushedModel: whether the same weights were served already
 REFUSED_KEY = "refused_because"  # custom property of the PushedModel: why a blessed model was not pushed
+NOT_CHECKED_KEY = "not_checked"  # custom property of the PushedModel: what no server was asked, in a sentence
 
 
 class Executor(pusher.Executor):
@@ -32,14 +38,23 @@ class Executor(pusher.Executor):
             return
         destination = json_format.Parse(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], pusher_pb2.PushDestination())
         base = Path(destination.filesystem.base_directory)
+        settings = _settings(exec_properties)
+        told: list[str] = []
+        servers = Servers(
+            [GrpcServer(url, base.name) for url in settings.pop("servers", ())],
+            settings.pop("poll_seconds", 0),
+            settings.pop("wait_seconds", WAIT_SECONDS),
+            say=told.append,
+        )
         try:
-            result = push(Path(self.GetModelPath(input_dict)), base, warm_up=_warm_up(input_dict), **_settings(exec_properties))
+            result = push(Path(self.GetModelPath(input_dict)), base, warm_up=_warm_up(input_dict), servers=servers, **settings)
         except PushRefused as error:
             mark_not_pushed(self, pushed)
             pushed.set_string_custom_property(REFUSED_KEY, str(error))
             return
         mark_pushed(self, pushed, str(base / str(result.version)), result.version)
         pushed.set_int_custom_property(UNCHANGED_KEY, int(result.unchanged))
+        pushed.set_string_custom_property(NOT_CHECKED_KEY, " ".join(told))
 
 
 def _settings(exec_properties: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,19 @@
-"""`din serve`, `din rollback` and `din promote`: they serve the versions that were pushed, and change which of them is served."""
+"""`din serve`, `rollback`, `promote` and `status`: they serve the versions that were pushed, change which is served, and show it."""
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.base.errors import InputError
 from components.serving.store.models_config import POLL_SECONDS
 from pipeline.cli.arguments import Commands, add_command, add_json, add_name, add_workspace
-from pipeline.terminal import say
+from pipeline.terminal import complain, say
+
+if TYPE_CHECKING:
+    from components.serving.store.label_moves import Servers
+    from components.serving.store.models_config import ServedModel
 
 
 def add_commands(commands: Commands) -> None:
@@ -26,9 +32,7 @@ def add_commands(commands: Commands) -> None:
     add_name(back)
     to = "the version (default: while there is a canary, the stable one; otherwise the newest before it that was not rolled back)"
     back.add_argument("--to", type=int, metavar="VERSION", help=to)
-    seconds = (
-        "how often TF Serving reads models.config: it must load the version before the labels move; 0 if nothing reads it (default: 5)"
-    )
+    seconds = "how often servers read models.config: those that cannot be asked get two polls; 0 if nothing reads it (default: 5)"
     back.add_argument("--poll-seconds", type=float, metavar="N", default=POLL_SECONDS, help=seconds)
     add_json(back, "the served versions by label as one JSON object")
     back.set_defaults(call=_rollback)
@@ -37,6 +41,12 @@ def add_commands(commands: Commands) -> None:
     add_workspace(promote)
     add_name(promote)
     promote.set_defaults(call=_promote)
+
+    status = add_command(commands, "status", "show what must be served, and what each server has loaded and labelled")
+    add_workspace(status)
+    add_name(status)
+    add_json(status, "all of it as one JSON object")
+    status.set_defaults(call=_status)
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -53,23 +63,43 @@ def _serve(args: argparse.Namespace) -> int:
 
 def _rollback(args: argparse.Namespace) -> int:
     from components.serving.store.rollback_and_promote import rollback
-    from components.serving.store.versions import serving_folder
 
     if not 0 <= args.poll_seconds < float("inf"):
         raise InputError(f"--poll-seconds is {args.poll_seconds}: give seconds, or 0 if nothing reads models.config.")
-    folder = serving_folder(args.workspace, args.name)
-    served = rollback(folder, args.to, args.poll_seconds)
-    say(json.dumps({"name": folder.name, **served.labels}) if args.json else _labels_line(folder, served.labels))
-    return 0
+    return _move_labels(args, lambda folder, servers: rollback(folder, args.to, servers), args.poll_seconds, args.json)
 
 
 def _promote(args: argparse.Namespace) -> int:
     from components.serving.store.rollback_and_promote import promote
-    from components.serving.store.versions import serving_folder
+
+    return _move_labels(args, promote, POLL_SECONDS, as_json=False)
+
+
+def _move_labels(args: argparse.Namespace, move: Callable[[Path, "Servers"], "ServedModel"], poll_seconds: float, as_json: bool) -> int:
+    """Moves labels, asks the servers of the last push, and prints where the labels are. Returns 3 if a server does not follow."""
+    from components.serving.servers.asked_server import GrpcServer
+    from components.serving.store.label_moves import PushRefused, Servers
+    from components.serving.store.versions import read_servers, serving_folder
 
     folder = serving_folder(args.workspace, args.name)
-    say(_labels_line(folder, promote(folder).labels))
+    asked = [GrpcServer(url, folder.name) for url in read_servers(folder)]
+    try:
+        served = move(folder, Servers(asked, poll_seconds, say=complain))
+    except PushRefused as error:
+        complain(str(error))
+        return 3
+    say(json.dumps({"name": folder.name, **served.labels}) if as_json else _labels_line(folder, served.labels))
     return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from components.serving.servers.status import serving_status
+    from components.serving.store.versions import serving_folder
+
+    status = serving_status(serving_folder(args.workspace, args.name))
+    for line in [json.dumps(status.as_json())] if args.json else status.lines():
+        say(line)
+    return 0 if status.is_as_expected else 1
 
 
 def _labels_line(folder: Path, labels: dict[str, int]) -> str:

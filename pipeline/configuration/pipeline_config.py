@@ -6,7 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from components.evaluation.count_buckets import is_bucket
 from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, USER_ACTIVITY
-from components.serving.store.models_config import POLL_SECONDS
+from components.serving.servers.server_url import is_server_url
+from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
 from pipeline.datasets.synthetic_config import SyntheticConfig
@@ -117,12 +118,24 @@ class ServingConfig(Frozen):
     gate: Literal["loader", "docker"] = Field("loader", description="Our own gate, or TFX's InfraValidator, which has no bounds.")
     model_server: str = Field("", description="A tensorflow_model_server to load the model; by default the one on PATH, if any.")
     poll_seconds: float = Field(POLL_SECONDS, ge=0, le=3600, description="How often TF Serving reads models.config; 0: never.")
+    servers: tuple[str, ...] = Field((), description="The servers that a push asks and waits for, as grpc://HOST:PORT.")
+    wait_seconds: float = Field(WAIT_SECONDS, gt=0, le=86_400, description="How long a push waits for `servers` at most.")
 
     @field_validator("base_path")
     @classmethod
     def _check_base_path(cls, value: str) -> str:
         if value and not (value.startswith("/") or "://" in value):
             raise ValueError("it must be an absolute path or a URI, because TF Serving has another working folder")
+        return value
+
+    @field_validator("servers")
+    @classmethod
+    def _check_servers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not is_server_url(url):
+                raise ValueError(f"{url!r} is not the gRPC port of a server: write grpc://HOST:PORT")
+        if len(set(value)) < len(value):
+            raise ValueError("it names a server twice")
         return value
 
 

@@ -10,7 +10,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import file_fingerprint
 from components.serving.model.exported_features import read_features
 from components.serving.store.models_config import STABLE
-from components.serving.store.versions import read_rolled_back, served_model, served_versions
+from components.serving.store.versions import read_rolled_back, served_model, served_versions, sound_versions
 from pipeline.configuration.pipeline_config import PipelineConfig
 
 
@@ -37,7 +37,7 @@ def stable_version(serving: Path) -> int | None:
 def _sound_version(serving: Path) -> int | None:
     """Returns the stable version. If it was rolled back, by a rollback that was killed before it moved the labels: the newest sound one."""
     stable, rolled_back = stable_version(serving), read_rolled_back(serving)
-    return stable if stable not in rolled_back else max(set(served_versions(serving)) - rolled_back, default=None)
+    return stable if stable not in rolled_back else max(sound_versions(serving), default=None)
 
 
 def _find_baseline(config: PipelineConfig, serving: Path) -> Path | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfx.utils import path_utils
 
-from components.atomic_pusher import REFUSED_KEY, UNCHANGED_KEY
+from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.verdict import VERDICT_FILE
@@ -63,6 +63,7 @@ def _read_push(summary: Summary, outputs: RunOutputs) -> None:
     if pushed("pushed"):
         summary.pushed_version = int(pushed("pushed_version") or 0)
         summary.pushed_path = str(pushed("pushed_destination"))
+        summary.notes += [str(sentence)] if (sentence := pushed(NOT_CHECKED_KEY)) else []
         summary.end("unchanged" if pushed(UNCHANGED_KEY) else "pushed", None)
     elif not summary.blessed:
         summary.end("refused", summary.refused_because)

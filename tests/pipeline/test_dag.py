@@ -49,10 +49,18 @@ def push_settings(*settings):
 
 
 def test_pusher_gets_the_settings_of_the_push():
-    assert push_settings() == {"keep": 5, "push_to": "stable", "base_path": "", "poll_seconds": 5, "pinned": [], "replaces": None}
-    serving = ("keep=2", "push_to=canary", "base_path=/models/demo", "poll_seconds=1")
-    chosen = push_settings(*(f"serving.{setting}" for setting in serving), "evaluation.baseline=17")
-    assert chosen == {"keep": 2, "push_to": "canary", "base_path": "/models/demo", "poll_seconds": 1, "pinned": [17], "replaces": None}
+    usual = {"keep": 5, "push_to": "stable", "base_path": "", "poll_seconds": 5, "servers": [], "wait_seconds": 600}
+    assert push_settings() == {**usual, "pinned": [], "replaces": None}
+    given = {
+        "keep": 2,
+        "push_to": "canary",
+        "base_path": "/models/demo",
+        "poll_seconds": 1,
+        "servers": ["grpc://a:8500"],
+        "wait_seconds": 9,
+    }
+    chosen = push_settings(*(f"serving.{name}={json.dumps(value)}" for name, value in given.items()), "evaluation.baseline=17")
+    assert chosen == {**given, "pinned": [17], "replaces": None}
 
 
 def gate_settings(*settings):

@@ -9,28 +9,28 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from components.base.atomic_files import sync
-from components.base.errors import InputError
 from components.serving.model.signature_page import SIGNATURES_FILE, describe_signatures
+from components.serving.store.label_moves import NOBODY, PushRefused, Servers, ask_for_links, move_labels, refuse_unreachable
 from components.serving.store.model_digest import model_digest, read_digest, write_digest
-from components.serving.store.models_config import CANARY, STABLE, ServedModel, move_labels
+from components.serving.store.models_config import CANARY, STABLE, ServedModel, link_folder, read_models_config
+from components.serving.store.served_links import linked_versions, versions_since
 from components.serving.store.versions import (
     PUSHING,
     WARM_UP_FILE,
     clear_leftovers,
     locked,
+    locked_for_push,
     next_version,
     read_rolled_back,
     remove_version,
     served_model,
     served_versions,
+    sound_versions,
     write_pushed_by,
+    write_servers,
 )
 
 ANY_VERSION = -1  # the default of `replaces`, which is no version
-
-
-class PushRefused(InputError):
-    """A good model is not pushed, and no version and no label was changed. The message is one sentence."""
 
 
 class RolledBack(PushRefused):
@@ -63,40 +63,48 @@ def push(
     base_path: str = "",
     pinned: Collection[int] = (),
     replaces: int | None = ANY_VERSION,
-    poll_seconds: float = 0,
+    servers: Servers = NOBODY,
     run_id: str | None = None,
 ) -> Pushed:
     """Copies a SavedModel to `base/<version>/`, whole or not at all, labels it in `models.config`, and removes old versions.
 
     A version is the time of the push in unix seconds; versions always grow. If a kept version has the same weights, nothing is copied and
-    the labels move to that version: it may be the stable one, the canary, a superseded one, or one whose push was killed before it got its
-    labels.
+    the labels move to that version: it may be the stable one, the canary, a superseded one, one that a server could not load, or one whose
+    push was killed before it got its labels. While a push waits for servers, a rollback or a promotion may come between: the push then ends
+    with an error and leaves the labels to them.
 
     Args:
         saved_model: The folder of the model.
         base: The folder of the versions; its name is the name of the model.
         warm_up: Requests (TFRecord of PredictionLog) that TF Serving runs before it serves the version.
-        keep: How many of the newest good versions stay, and how many of the newest that were rolled back.
+        keep: How many of the newest good versions stay, and how many of the newest that were rolled back or could not be loaded.
         push_to: `stable` gives the version both labels; `canary` gives it the label canary alone, except to the first version.
         base_path: Where TF Serving sees `base`; empty for its absolute path.
         pinned: Further versions that stay.
         replaces: The version that was stable when the run started, None if there was none. The push is refused if another one is stable
             now. By default this is not checked.
-        poll_seconds: How often TF Serving reads `models.config`: it gets two polls to load the version before the labels move; 0 if nothing
-            polls.
+        servers: The servers that read the folder. The first version is pushed without them, because none can run without a version.
         run_id: The run that pushes. It is recorded in the folder of the version, so that a run that is killed keeps what it pushed.
 
     Raises:
         RolledBack: A kept version has the same weights, and was rolled back.
         StableMoved: The stable version is not `replaces`.
+        NotServed: A server cannot be reached, cannot load the version, or does not move the labels.
+        LabelsMoved: The labels were moved while servers were waited for.
         InputError: `models.config` or `rolled_back` cannot be read.
         OSError: The copy failed, for example on a full disk; it was removed.
     """
-    digest = model_digest(saved_model)  # before the lock is taken, since it reads all weights
+    digest = model_digest(saved_model)  # before a lock is taken, since it reads all weights
     base.mkdir(parents=True, exist_ok=True)
-    with locked(base):
-        clear_leftovers(base)
-        before = served_model(base)
+    with locked_for_push(base):
+        with locked(base):
+            clear_leftovers(base)
+        is_first = read_models_config(base) is None
+        if not is_first:
+            refuse_unreachable(base, servers)
+            ask_for_links(base, servers)
+        with locked(base):
+            number, before = link_folder(base), served_model(base)
         labels = before.labels if before else {}
         if replaces not in (ANY_VERSION, labels.get(STABLE)):
             was, now = ("no version" if stable is None else f"version {stable}" for stable in (replaces, labels.get(STABLE)))
@@ -113,9 +121,27 @@ def push(
             version = _copy_in(saved_model, digest, base, warm_up, run_id)
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
-        move_labels(base, served, poll_seconds)
-        _remove_old(base, keep, {*served.labels.values(), *pinned})
+        write_servers(base, [server.url for server in servers.asked])
+        move_labels(base, number, served, servers)
+        unasked = bool(servers.poll_seconds) and not servers.asked
+        with locked(base):
+            # a server that is not asked may be late: what it loads or labels stays for one more push, and for some minutes
+            late = versions_since(base, servers.clock.time() - servers.wait_seconds) if unasked else set()
+            _remove_old(base, keep, {*_loaded(base), *late, *pinned})
+        if is_first and servers.asked:
+            servers.say(f"Version {version} is the first of {base.name}, so no server was asked: din status asks them once they run.")
+        elif unasked:
+            servers.say(
+                f"No server was asked whether it can load version {version} of {base.name}, because serving.servers names none. Each moves "
+                f"its labels when it has loaded the version. Until the next push it loads {' and '.join(map(str, _loaded(base)))}."
+            )
     return Pushed(version, unchanged)
+
+
+def _loaded(base: Path) -> list[int]:
+    """Returns the versions that servers load when they follow `models.config`."""
+    number = link_folder(base)
+    return [] if number is None else linked_versions(base, number)
 
 
 def _version_with(digest: str, base: Path) -> int | None:
@@ -167,8 +193,9 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None, r
 
 
 def _remove_old(base: Path, keep: int, needed: Collection[int]) -> None:
-    """Removes all versions but the needed, the newest good, and the newest rolled-back ones, whose weights push must recognise."""
-    versions, rolled_back = served_versions(base), read_rolled_back(base)
-    good, bad = ([version for version in versions if (version in rolled_back) == is_bad] for is_bad in (False, True))
-    for old in sorted(set(versions) - {*good[-keep:], *bad[-keep:], *needed}):
+    """Removes all versions but the needed, the newest good, and the newest bad ones, whose weights push must recognise."""
+    versions = served_versions(base)
+    sound = sound_versions(base)
+    bad = sorted(set(versions) - set(sound))
+    for old in sorted(set(versions) - {*sound[-keep:], *bad[-keep:], *needed}):
         remove_version(base, old)

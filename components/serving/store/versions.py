@@ -1,32 +1,39 @@
 """The folder of a model's versions, `<workspace>/serving/<name>/`, which TF Serving reads: what lies in it and how it is locked.
 
-| name                        | content                                                                                   |
-|-----------------------------|-------------------------------------------------------------------------------------------|
-| `<version>/`                | a whole SavedModel; the name is an integer, and newer versions have higher numbers        |
-| `models.config`             | which versions TF Serving loads (`components.serving.store.models_config`)                |
-| `rolled_back`               | the versions that were rolled back, one a line                                            |
-| `.lock`                     | locked by the process that changes the folder                                             |
-| `.pushing-*`, `.removing-*` | versions that are being copied or deleted: TF Serving skips names that are not an integer |
+| name                        | content                                                                                      |
+|-----------------------------|----------------------------------------------------------------------------------------------|
+| `<version>/`                | a whole SavedModel; the name is an integer, and newer versions have higher numbers           |
+| `served/<number>/<version>` | links to the versions that TF Serving loads (`components.serving.store.served_links`)        |
+| `models.config`             | the labels, for TF Serving (`components.serving.store.models_config`)                        |
+| `rolled_back`               | the versions that were rolled back, one a line                                               |
+| `servers`                   | the servers that the last push was told to ask, one a line                                   |
+| `.lock`                     | locked by the process that changes the folder; never while it waits for a server             |
+| `.push.lock`                | locked by a push from its beginning to its end: one at a time copies versions or deletes them |
+| `.pushing-*`, `.removing-*` | versions that are being copied or deleted                                                    |
 """
 
 import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from components.base.atomic_files import write_durably
 from components.base.errors import InputError
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, read_models_config
+from components.serving.store.served_links import unlink_everywhere
 
 PUSHING = ".pushing-"
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for it in a SavedModel
 
 _HIGHEST = 2**63 - 1  # TF Serving reads versions as int64
 _PUSHED_BY = "pushed_by"  # in the folder of a version: the id of the run that pushed it
+_NOT_LOADED = "not_loaded"  # in the folder of a version: why a push withdrew it
+_LOCK, _PUSH_LOCK = ".lock", ".push.lock"
 _REMOVING = ".removing-"
 _ROLLED_BACK = "rolled_back"
+_SERVERS = "servers"
 
 
 def serving_folder(workspace: Path, name: str | None) -> Path:
@@ -50,11 +57,16 @@ def serving_folder(workspace: Path, name: str | None) -> Path:
 
 
 @contextlib.contextmanager
-def locked(base: Path) -> Iterator[None]:
+def locked(base: Path, name: str = _LOCK) -> Iterator[None]:
     """Waits for the lock of the folder and holds it. When a process is killed, its lock is released."""
-    with open(base / ".lock", "w") as lock:
+    with open(base / name, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def locked_for_push(base: Path) -> contextlib.AbstractContextManager[None]:
+    """Waits for other pushes to end, and makes those that come wait. It stops neither a rollback nor a promotion."""
+    return locked(base, _PUSH_LOCK)
 
 
 def served_versions(base: Path) -> list[int]:
@@ -118,6 +130,56 @@ def write_rolled_back(base: Path, versions: set[int]) -> None:
     write_durably(base / _ROLLED_BACK, "".join(f"{version}\n" for version in sorted(versions & set(served_versions(base)))))
 
 
+def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
+    """Records why a server did not serve a version; None says that it does.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    file = base / str(version) / _NOT_LOADED
+    if reason is None:
+        file.unlink(missing_ok=True)
+    else:
+        write_durably(file, f"{reason}\n")
+
+
+def was_not_loaded(base: Path, version: int) -> bool:
+    """Returns whether a server did not serve a version when that was tried last."""
+    return (base / str(version) / _NOT_LOADED).exists()
+
+
+def sound_versions(base: Path) -> list[int]:
+    """Returns the versions that were not rolled back, and that no server failed to load, in order.
+
+    Raises:
+        InputError: `rolled_back` cannot be read.
+    """
+    rolled_back = read_rolled_back(base)
+    return [version for version in served_versions(base) if version not in rolled_back and not was_not_loaded(base, version)]
+
+
+def read_servers(base: Path) -> list[str]:
+    """Returns the servers that the last push was told to ask.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    file = base / _SERVERS
+    return file.read_text(encoding="utf-8").split() if file.exists() else []
+
+
+def write_servers(base: Path, servers: Collection[str]) -> None:
+    """Records the servers that a rollback, a promotion and `din status` must ask.
+
+    Raises:
+        OSError: The file cannot be written; the old one stays.
+    """
+    if servers:
+        write_durably(base / _SERVERS, "".join(f"{server}\n" for server in servers))
+    else:
+        (base / _SERVERS).unlink(missing_ok=True)
+
+
 def served_model(base: Path) -> ServedModel | None:
     """Returns what TF Serving must serve; None if there is nothing to serve.
 
@@ -128,8 +190,8 @@ def served_model(base: Path) -> ServedModel | None:
     """
     if (configured := read_models_config(base)) is not None:
         return configured
-    kept = set(served_versions(base)) - read_rolled_back(base)
-    return ServedModel(base.name, str(base.absolute()), dict.fromkeys((CANARY, STABLE), max(kept))) if kept else None
+    sound = sound_versions(base)
+    return ServedModel(base.name, str(base.absolute()), dict.fromkeys((CANARY, STABLE), sound[-1])) if sound else None
 
 
 def clear_leftovers(base: Path) -> None:
@@ -142,6 +204,7 @@ def clear_leftovers(base: Path) -> None:
 
 def remove_version(base: Path, version: int) -> None:
     """Deletes a version: a reader sees the whole version or none."""
+    unlink_everywhere(base, version)
     gone = base / f"{_REMOVING}{version}"
     (base / str(version)).rename(gone)
     shutil.rmtree(gone)

@@ -73,7 +73,7 @@ def main(name, start, out):
     change, killed = 0, True
     while killed:
         change += 1
-        shutil.copytree(start, out / str(change))
+        shutil.copytree(start, out / str(change), symlinks=True)
         killed = killed_before(change, CALLS[name], out / str(change))
 
 

@@ -22,6 +22,17 @@ TEXTS = {  # keys of text: values that make no sense there
     "features.behaviours.item.vocabulary": ("nope", "true", "1", "item"),
     "evaluation.baseline": ("true", "inf", "[]"),
     "serving.base_path": ("models", "true", "1", "[]"),
+    "serving.servers": (
+        "true",
+        "1",
+        "grpc://a:8500",
+        *(
+            f'["{url}"]'
+            for url in ("", "a:8500", "http://a:8501", "grpc://a", "grpc://a:0", "grpc://a:99999", "grpc://a:8500/demo", "grpc://a b:1")
+        ),
+        '["grpc://a:8500", "grpc://a:8500"]',
+        "[1]",
+    ),
 }
 PATHS = (  # where a file or a program is looked for later, so that only the type is checked here
     *(f"{place}.embeddings" for place in ("features.behaviours.item", "features.user.user_id", "features.context.hour")),

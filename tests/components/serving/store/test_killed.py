@@ -100,7 +100,7 @@ def test_a_push_that_was_killed_anywhere_is_repaired_by_the_next(served, tmp_pat
         assert before[-1] in (3, version)  # a whole copy is not made again
         assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
         there = sorted(path.name for path in (folder / "demo").iterdir())
-        assert there == sorted([".lock", "3", str(version), "models.config"])
+        assert there == sorted([".lock", ".push.lock", "3", str(version), "models.config", "served"])
         assert (folder / "demo" / "3" / DIGEST_FILE).is_file() and not [*(folder / "demo").rglob("*.part")]
     # nothing yet; whole but not labelled; labelled; versions 1 and 2 removed
     assert seen == {(3, False), (4, False), (4, True), (3, True), (2, True)} and len(folders) > 30
@@ -127,7 +127,7 @@ def test_a_rollback_that_was_killed_anywhere_can_be_repeated(served, tmp_path, w
     folders = killed_everywhere("rollback", served, tmp_path)
     for folder in folders:
         assert assert_whole(served, folder) == [1, 2, 3]
-        shutil.copytree(folder, tmp_path / "pushed" / folder.name)
+        shutil.copytree(folder, tmp_path / "pushed" / folder.name, symlinks=True)
         if read_models_config(folder / "demo").labels["stable"] == 3:  # otherwise the rollback was complete
             rollback(folder / "demo")
         assert read_models_config(folder / "demo").labels == {"canary": 2, "stable": 2}
@@ -136,5 +136,5 @@ def test_a_rollback_that_was_killed_anywhere_can_be_repeated(served, tmp_path, w
         assert read_models_config(tmp_path / "pushed" / folder.name / "demo").labels == {"canary": version, "stable": version}
         there = {path.name for path in (tmp_path / "pushed" / folder.name / "demo").iterdir()}
         # if the rollback was killed before it recorded 3 as bad, 3 is one of the two good versions; otherwise it is kept beside them
-        assert there - {"rolled_back", "2"} == {".lock", "3", str(version), "models.config"}
+        assert there - {"rolled_back", "2"} == {".lock", ".push.lock", "3", str(version), "models.config", "served"}
     assert len(folders) > 6

@@ -5,7 +5,8 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.base.errors import InputError
-from components.serving.store.models_config import ServedModel, move_labels, read_models_config, write_models_config
+from components.serving.store.models_config import ServedModel, link_folder, read_models_config, write_models_config
+from components.serving.store.served_links import linked_versions
 
 SERVED = ServedModel("demo", "/models/demo", {"canary": 12, "stable": 9})
 
@@ -17,46 +18,40 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_tf_serving_reads_the_versions_and_their_labels(folder):
-    write_models_config(folder, SERVED)
+def asked(folder):
     (model,) = text_format.Parse((folder / "models.config").read_text(), ModelServerConfig()).model_config_list.config
-    assert (model.name, model.base_path, model.model_platform) == ("demo", "/models/demo", "tensorflow")
-    assert list(model.model_version_policy.specific.versions) == [9, 12]
+    return model
+
+
+def test_tf_serving_reads_the_labels_and_loads_all_versions_in_a_folder_of_links(folder):
+    write_models_config(folder, SERVED, now=1000.9)
+    model = asked(folder)
+    assert (model.name, model.base_path, model.model_platform) == ("demo", "/models/demo/served/1000", "tensorflow")
+    assert model.model_version_policy.WhichOneof("policy_choice") == "all"
     assert dict(model.version_labels) == {"stable": 9, "canary": 12}
+    links = folder / "served" / "1000"
+    assert {path.name: path.resolve() for path in links.iterdir()} == {"9": folder / "9", "12": folder / "12"}
+    assert (links / "9").readlink().as_posix() == "../../9"  # so that TF Serving may see the folder elsewhere
 
 
-def test_one_version_of_two_labels_is_loaded_once(folder):
-    write_models_config(folder, SERVED._replace(labels={"canary": 9, "stable": 9}))
-    assert (folder / "models.config").read_text().count("versions: 9") == 1
+def test_a_new_file_leaves_a_version_by_a_new_folder_and_adds_a_version_to_all_folders(folder):
+    """A server that refuses the new file still finds the new version, and no load of an old one is disturbed."""
+    write_models_config(folder, SERVED._replace(labels={"stable": 9, "canary": 9}), now=1000)
+    write_models_config(folder, SERVED._replace(labels={"stable": 12, "canary": 12}), now=1000)  # the same second
+    assert linked_versions(folder, 1000) == [9, 12] and linked_versions(folder, 1001) == [12]
+    assert link_folder(folder) == 1001 and asked(folder).base_path.endswith("/served/1001")
+
+
+def test_a_file_of_an_older_release_names_no_folder_of_links(folder):
+    (folder / "models.config").write_text(text("version_labels { key: 'stable' value: 9 }"))
+    assert link_folder(folder) is None and read_models_config(folder) == ServedModel("demo", "/demo", {"stable": 9})
 
 
 def test_what_is_written_is_read(folder):
     assert read_models_config(folder) is None
     write_models_config(folder, SERVED)
     assert read_models_config(folder) == SERVED
-    assert sorted(path.name for path in folder.iterdir()) == ["12", "9", "models.config"]
-
-
-def loaded(folder):
-    (model,) = text_format.Parse((folder / "models.config").read_text(), ModelServerConfig()).model_config_list.config
-    return list(model.model_version_policy.specific.versions), dict(model.version_labels)
-
-
-def test_a_version_is_loaded_for_two_polls_before_a_label_moves_to_it(folder, monkeypatch):
-    """TF Serving's documentation demands this for a label that is in use."""
-    waits = []
-    monkeypatch.setattr("components.serving.store.models_config.time.sleep", lambda seconds: waits.append((seconds, loaded(folder))))
-    first = SERVED._replace(labels={"canary": 9, "stable": 9})
-    move_labels(folder, first, 5)
-    assert waits == []  # no label was in use
-    move_labels(folder, SERVED, 5)
-    assert waits == [(10, ([9, 12], {"canary": 9, "stable": 9}))]
-    assert loaded(folder) == ([9, 12], {"canary": 12, "stable": 9})
-    move_labels(folder, SERVED._replace(labels={"canary": 12, "stable": 12}), 5)
-    assert len(waits) == 1  # it was loaded
-    assert loaded(folder) == ([12], {"canary": 12, "stable": 12})
-    move_labels(folder, first, 0)
-    assert len(waits) == 1 and read_models_config(folder) == first
+    assert sorted(path.name for path in folder.iterdir()) == ["12", "9", "models.config", "served"]
 
 
 def test_a_write_that_fails_leaves_the_old_one(folder, monkeypatch):
@@ -69,7 +64,7 @@ def test_a_write_that_fails_leaves_the_old_one(folder, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_models_config(folder, SERVED._replace(labels={"stable": 12}))
     assert read_models_config(folder) == SERVED
-    assert sorted(path.name for path in folder.iterdir()) == ["12", "9", "models.config"]
+    assert sorted(path.name for path in folder.iterdir()) == ["12", "9", "models.config", "served"]
 
 
 def text(fields):

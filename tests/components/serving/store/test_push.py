@@ -7,6 +7,7 @@ import shutil
 import pytest
 import tensorflow as tf
 
+import components.serving.store.label_moves
 import components.serving.store.push
 from components.base.errors import InputError
 from components.serving.store.model_digest import DIGEST_FILE, model_digest, read_digest, write_digest
@@ -57,7 +58,7 @@ def test_a_version_is_the_model_with_its_warm_up_requests_signatures_and_digest(
     assert found.pop("model_digest").decode() == f"din-model-digest-1 {model_digest(models[0])}\n"
     assert found == content(models[0])
     assert tf.saved_model.load(str(base / str(version))).signatures["serving_default"](tf.constant([3.0]))["y"].numpy() == [0.0]
-    assert sorted(path.name for path in base.iterdir()) == [".lock", str(version), "models.config"]
+    assert sorted(path.name for path in base.iterdir()) == [".lock", ".push.lock", str(version), "models.config", "served"]
 
 
 def test_both_labels_name_a_pushed_version(models, base):
@@ -260,7 +261,7 @@ def test_a_full_disk_leaves_no_version(models, base, monkeypatch):
     monkeypatch.setattr(components.serving.store.push.shutil, "copytree", copy_half)
     with pytest.raises(OSError, match="No space left"):
         push(models[0], base)
-    assert [path.name for path in base.iterdir()] == [".lock"]
+    assert sorted(path.name for path in base.iterdir()) == [".lock", ".push.lock"]
 
 
 def test_a_models_config_that_cannot_be_read_is_not_overwritten(models, base):
@@ -278,31 +279,33 @@ def test_a_version_without_labels_and_without_models_config_is_served_already(mo
     assert labels(base) == (7, 7)
 
 
-def test_a_push_excludes_others_from_the_copy_on_but_not_while_it_reads_the_model(models, base, monkeypatch):
+def test_a_push_excludes_other_pushes_from_the_copy_on_and_a_rollback_only_while_it_writes_the_labels(models, base, monkeypatch):
     push(models[0], base)
     held = []
 
-    def is_held():
-        with open(base / ".lock") as lock:
+    def is_held(name):
+        with open(base / name) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return True
         return False
 
-    def watch(name):
-        inner = getattr(components.serving.store.push, name)
+    def watch(module, name):
+        inner = getattr(module, name)
 
-        def watched(*args):
-            held.append((name, is_held()))
-            return inner(*args)
+        def watched(*args, **kwargs):
+            held.append((name, is_held(".push.lock"), is_held(".lock")))
+            return inner(*args, **kwargs)
 
-        monkeypatch.setattr(components.serving.store.push, name, watched)
+        monkeypatch.setattr(module, name, watched)
 
-    for name in ("model_digest", "describe_signatures", "move_labels"):
-        watch(name)
+    for name in ("model_digest", "describe_signatures"):
+        watch(components.serving.store.push, name)
+    watch(components.serving.store.label_moves, "write_models_config")
     push(models[1], base)
-    assert held == [("model_digest", False), ("describe_signatures", True), ("move_labels", True)] and not is_held()
+    assert held == [("model_digest", False, False), ("describe_signatures", True, False), ("write_models_config", True, True)]
+    assert not is_held(".push.lock") and not is_held(".lock")
 
 
 def test_the_canary_of_a_version_that_was_rolled_back_is_refused_too(models, base):

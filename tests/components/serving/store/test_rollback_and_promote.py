@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-import components.serving.store.rollback_and_promote
+import components.serving.store.label_moves
 from components.base.errors import InputError
 from components.serving.store.models_config import ServedModel, read_models_config, write_models_config
 from components.serving.store.rollback_and_promote import promote, rollback
@@ -88,12 +88,12 @@ def test_a_change_of_labels_excludes_others(base, change, monkeypatch):
     serve(base, 2, 3)
     refused = []
 
-    def move_labels(*args):
+    def write(*args):
         with open(base / ".lock") as lock, pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         refused.append(change)
 
-    monkeypatch.setattr(components.serving.store.rollback_and_promote, "move_labels", move_labels)
+    monkeypatch.setattr(components.serving.store.label_moves, "write_models_config", write)
     change(base)
     assert refused == [change]
 

@@ -1,0 +1,299 @@
+"""Moves labels so that no server is ever stuck, and no label points to a version that its server has not loaded.
+
+What TF Serving does was read in its sources (2.19):
+
+* Each `--model_config_file_poll_wait_seconds` it reads `models.config` and reloads it, whether the file has changed or not
+  (Server::PollFilesystemAndReloadConfig).
+* It first checks **all** labels of the file (ServerCore::UpdateModelVersionLabelMap). A label may get a version that is AVAILABLE, and with
+  `--allow_version_labels_for_unavailable_models` the version that it has already, or any version if the server does not have the label.
+  Otherwise the whole file is refused, and its versions are not looked at (ServerCore::ReloadConfig).
+* Independently of that, each second it looks for the versions that the last **accepted** file asks for
+  (FileSystemStoragePathSource::PollFileSystemAndInvokeCallback).
+* It loads one version at a time. A load that fails is tried again 5 times, 60 s apart, and nothing else is loaded or unloaded meanwhile
+  (LoaderHarness::Load, with no load threads). Until then the state is LOADING, then END with the error.
+* It unloads what is no longer asked for once a version that is asked for is loaded (AvailabilityPreservingPolicy::GetNextAction). A version
+  that is asked for again in the meantime holds up all loads until it is unloaded (HandlePendingAspiredVersionsRequests).
+* When it starts, it accepts any labels, since it has none yet.
+
+If `models.config` named the versions to load, a server that refuses it, because its labels wait for a version, would never load that
+version: it would be stuck for ever. So it names a folder of links (`components.serving.store.served_links`), and a new version gets a link
+in all such folders. Every server loads it by the file that it accepted last, and then accepts the new one, however late or slow it is, and
+whatever could not be loaded before. At that moment its labels and its versions change together.
+"""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from components.base.errors import InputError
+from components.serving.servers.asked_server import AVAILABLE, END, Server, Unreachable, VersionState
+from components.serving.store.models_config import (
+    MODELS_CONFIG,
+    WAIT_SECONDS,
+    ServedModel,
+    link_folder,
+    read_models_config,
+    write_models_config,
+)
+from components.serving.store.served_links import link_everywhere, link_folders, remove_link_folders
+from components.serving.store.versions import locked, mark_not_loaded
+
+_ASK_SECONDS = 1.0
+_OLD_STATE_SECONDS = 10.0  # so long the error of an earlier load of the same version may be what a server still shows
+_FOLDERS = 20  # so many folders of links stay: a server that misses more changes than that must be started again
+
+
+class Clock(Protocol):
+    """The module `time`, or the clock of a simulation."""
+
+    def sleep(self, seconds: float, /) -> None: ...
+    def monotonic(self) -> float: ...
+    def time(self) -> float: ...
+
+
+class PushRefused(InputError):
+    """A change is refused, and the labels stay where they were. The message is one sentence."""
+
+
+class LabelsMoved(PushRefused):
+    """Somebody else moved the labels in the meantime."""
+
+
+class NotServed(PushRefused):
+    """A server does not do what it must do before the labels can move."""
+
+
+class Servers(NamedTuple):
+    """The servers that read a folder.
+
+    Attributes:
+        asked: Those that can be asked.
+        poll_seconds: How often the others read `models.config`; 0 if nothing reads it.
+        wait_seconds: The longest wait for those that are asked.
+        clock: Sleeps, and tells the time.
+        say: Called with a sentence that the user must see.
+    """
+
+    asked: Sequence[Server] = ()
+    poll_seconds: float = 0
+    wait_seconds: float = WAIT_SECONDS
+    clock: Clock = time
+    say: Callable[[str], None] = lambda sentence: None
+
+
+NOBODY = Servers()  # nothing reads the folder
+
+
+def refuse_unreachable(base: Path, servers: Servers, version: int | None = None) -> None:
+    """Refuses a change if a server cannot be asked.
+
+    Args:
+        base: The folder of the versions.
+        servers: The servers.
+        version: A version that they must have loaded.
+
+    Raises:
+        NotServed: A server gives no answer, does not know the model, or has not loaded the version.
+    """
+    for server in servers.asked:
+        try:
+            states = server.states()
+        except Unreachable as error:
+            raise NotServed(f"{server.url} in serving.servers cannot be reached ({error}): start it, or remove it from there.") from error
+        if not states:
+            raise NotServed(f"{server.url} in serving.servers does not serve {base.name}: start it with {base / MODELS_CONFIG}.")
+        if version is not None and states.get(version, VersionState(END)).state != AVAILABLE:
+            raise NotServed(f"{server.url} has not loaded version {version} of {base.name}: din status shows its state.")
+
+
+def ask_for_links(base: Path, servers: Servers) -> None:
+    """Replaces a `models.config` of an older release, which names versions, by one with the same labels and a folder of links."""
+    with locked(base):
+        before = read_models_config(base)
+        if before is None or link_folder(base) is not None:
+            return
+        write_models_config(base, before, now=servers.clock.time())
+    servers.clock.sleep(2 * servers.poll_seconds)
+
+
+def move_labels(
+    base: Path,
+    number: int | None,
+    served: ServedModel,
+    servers: Servers,
+    commit: Callable[[], None] = lambda: None,
+    forced: bool = False,
+) -> None:
+    """Moves labels to versions that all servers have loaded; if one of them cannot load them, everything is as before.
+
+    Args:
+        base: The folder of the versions.
+        number: The folder of links when the change was decided; None if there was no `models.config`, so that no server can run.
+        served: What `models.config` must say.
+        servers: The servers. Where none is asked, the file is written at once: a server follows when it has loaded the versions.
+        commit: Called with the folder locked, right before the labels move.
+        forced: Whether servers that give no answer are not waited for, and labels that moved stay there in any case.
+
+    Raises:
+        LabelsMoved: The labels were moved by somebody else.
+        NotServed: A server cannot load a version, or does not move the labels, within the time.
+    """
+    with locked(base):
+        _check(base, number)
+        before = read_models_config(base)
+        if before is None or not servers.asked:
+            commit()
+            if before == served:
+                return
+            earlier = set(before.labels.values()) if before and servers.poll_seconds else set()
+            also = {version for version in earlier if version < max(served.labels.values())}
+            write_models_config(base, served, also, servers.clock.time())
+            _forget_link_folders(base)
+            return
+        states = [_states(server) for server in servers.asked]
+        new = set(served.labels.values()) - set(before.labels.values())
+        for version in new:
+            link_everywhere(base, version)
+    written: int | None = None
+    deadline = servers.clock.monotonic() + servers.wait_seconds
+    as_before = "the version was withdrawn, and the labels are where they were"
+    try:
+        _wait(servers, deadline, lambda: _check(base, number), _not_loaded(base, servers, new, states), as_before, forced)
+        with locked(base):
+            _check(base, number)
+            commit()
+            write_models_config(base, served, now=servers.clock.time())
+            written = link_folder(base)
+        ending = f"{MODELS_CONFIG} has the new labels" if forced else as_before
+        _wait(servers, deadline, lambda: _check(base, written), _not_labelled(served, servers), ending, forced)
+    except NotServed as error:
+        if not (forced and written):
+            _take_back(base, written or number, before, new, str(error), servers)
+        raise
+    except KeyboardInterrupt:
+        if not written:
+            _take_back(base, number, before, new, None, servers)
+        raise
+    with locked(base):
+        for version in new:
+            mark_not_loaded(base, version, None)
+        _forget_link_folders(base)
+
+
+def _forget_link_folders(base: Path) -> None:
+    remove_link_folders(base, link_folders(base)[:-_FOLDERS])
+
+
+def _take_back(base: Path, number: int | None, before: ServedModel, new: Collection[int], reason: str | None, servers: Servers) -> None:
+    """Gives `models.config` the labels of before, unless somebody else moved them, and a folder of links without the new versions."""
+    with locked(base):
+        if reason is not None:
+            for version in new:
+                mark_not_loaded(base, version, reason)
+        if link_folder(base) == number:
+            write_models_config(base, before, now=servers.clock.time())
+
+
+class _Reason(NamedTuple):
+    """Why a server is waited for.
+
+    Attributes:
+        sentence: Without a full stop.
+        final: Whether waiting is of no use.
+    """
+
+    sentence: str
+    final: bool = False
+
+
+def _states(server: Server) -> dict[int, VersionState]:
+    try:
+        return server.states()
+    except Unreachable:
+        return {}
+
+
+def _check(base: Path, number: int | None) -> None:
+    """Refuses to go on if somebody else wrote `models.config`, which then names another folder of links."""
+    if link_folder(base) != number:
+        now = read_models_config(base)
+        labels = sorted(now.labels.items(), reverse=True) if now else []
+        shown = ", ".join(f"{label} {version}" for label, version in labels) or "no label"
+        raise LabelsMoved(f"somebody moved the labels of {base.name} in the meantime (now {shown}): start again from there.")
+
+
+def _not_loaded(
+    base: Path, servers: Servers, new: Collection[int], earlier: Sequence[dict[int, VersionState]]
+) -> Callable[[Server], _Reason | None]:
+    """Returns a function that says what a server has not loaded."""
+    start = servers.clock.monotonic()
+    before = {server.url: states for server, states in zip(servers.asked, earlier, strict=True)}
+
+    def reason(server: Server) -> _Reason | None:
+        states = server.states()
+        for version in sorted(new):
+            state = states.get(version, VersionState("not found"))
+            is_old = state == before[server.url].get(version) and servers.clock.monotonic() - start < _OLD_STATE_SECONDS
+            if state.state == END and state.error and not is_old:
+                return _Reason(f"{server.url} cannot load version {version} of {base.name}: {state.error}", final=True)
+            if state.state != AVAILABLE:
+                return _Reason(f"{server.url} has not loaded version {version} of {base.name} (it is {state.state})")
+        return None
+
+    return reason
+
+
+def _not_labelled(served: ServedModel, servers: Servers) -> Callable[[Server], _Reason | None]:
+    """Returns a function that says which label a server has not moved."""
+    start = servers.clock.monotonic()
+
+    def reason(server: Server) -> _Reason | None:
+        for label, version in served.labels.items():
+            if (found := server.labelled(label)) != version:
+                state = server.states().get(version, VersionState("not found"))
+                if state.state == END and state.error and servers.clock.monotonic() - start >= _OLD_STATE_SECONDS:
+                    return _Reason(f"{server.url} cannot load version {version} of {served.name}: {state.error}", final=True)
+                there = f"version {found}" if found else "no version"
+                return _Reason(f"{server.url} still answers the label {label} of {served.name} with {there} instead of {version}")
+        return None
+
+    return reason
+
+
+def _wait(
+    servers: Servers,
+    deadline: float,
+    check: Callable[[], None],
+    refusal: Callable[[Server], _Reason | None],
+    ending: str,
+    forced: bool,
+) -> None:
+    """Waits until no server has a reason to wait for. If it is forced, servers that give no answer get two polls.
+
+    Raises:
+        LabelsMoved: As `check` says.
+        NotServed: Waiting is of no use, or took too long.
+    """
+    patience = servers.clock.monotonic() + 2 * servers.poll_seconds
+    while True:
+        check()
+        reasons, silent = [], []
+        for server in servers.asked:
+            try:
+                reason = refusal(server)
+            except Unreachable as error:
+                silent.append(f"{server.url} gives no answer ({error})")
+                continue
+            if reason and reason.final:
+                raise NotServed(f"{reason.sentence}: {ending}.")
+            if reason:
+                reasons.append(reason.sentence)
+        now = servers.clock.monotonic()
+        if not reasons and (not silent or (forced and now >= patience)):
+            for sentence in silent:
+                servers.say(f"{sentence}: it follows when it can.")
+            return
+        if now >= deadline:
+            raise NotServed(f"{(reasons or silent)[0]} after {servers.wait_seconds:g} s (serving.wait_seconds): {ending}.")
+        servers.clock.sleep(_ASK_SECONDS)
