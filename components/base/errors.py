@@ -20,7 +20,7 @@ _PLACES = {
 }
 _PHRASES = {os.strerror(number): sentence for number, sentence in _PLACES.items()} | {
     "database or disk is full": _PLACES[errno.ENOSPC],
-    "disk I/O error": _PLACES[errno.EIO],
+    "disk I/O error": "the disk, or the limit of file sizes (ulimit -f), stops the database: look at both",
     "attempt to write a readonly database": _PLACES[errno.EACCES],
     "unable to open database file": "the database cannot be opened: look at the permissions and the length of its path",
     "database is locked": "the database is locked: wait for the program that uses it",

@@ -7,9 +7,12 @@ import json
 import pytest
 
 from components.base.errors import InputError
+from components.serving.store.versions import write_pushed_by
 from din_trainer.training_errors import TrainingDiverged
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
+from pipeline.records.summary import Summary
+from pipeline.records.summary_tables import print_summary
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
@@ -105,3 +108,100 @@ def test_the_stable_version_of_the_start_is_in_the_summary(run, monkeypatch, tmp
     serve(tmp_path / "workspace", 9)
     fail_with(monkeypatch, ValueError())
     assert run.execute().stable_at_start == 9
+
+
+def end_after_push(monkeypatch, workspace, error=None):
+    """Lets the nodes push version 7 as far as files go, and then raise `error`."""
+    import pipeline.run.outcome
+    import pipeline.runners.local
+
+    def run_locally(dag, run_id, listener):
+        version = workspace / "serving" / "default" / "7"
+        version.mkdir(parents=True)
+        write_pushed_by(version, run_id)
+        if error is not None:
+            raise error
+
+    def read_outcome(summary, places, folder):
+        if error is None:
+            summary.pushed_version, summary.metrics = 7, {"auc": 0.7}
+            summary.end("pushed", None)
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+    monkeypatch.setattr(pipeline.run.outcome, "read_outcome", read_outcome)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(KeyboardInterrupt(), "interrupted"), (ValueError(), "failed"), (SystemExit(5), "failed"), (MemoryError(), "failed")],
+)
+def test_what_was_pushed_before_the_end_stays_in_the_summary(run, monkeypatch, tmp_path, error, status):
+    end_after_push(monkeypatch, tmp_path / "workspace", error)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.pushed_version) == (status, 1, 7)
+    assert summary.pushed_path == str(tmp_path / "workspace" / "serving" / "default" / "7")
+
+
+def test_no_room_for_the_report_is_a_note_and_the_run_is_pushed(run, monkeypatch, tmp_path):
+    """The exit status was 0 without a word (case 22)."""
+    end_after_push(monkeypatch, tmp_path / "workspace")
+
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device", "/runs/1/report.html")
+
+    monkeypatch.setattr(Run, "_details", full)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.report_path) == ("pushed", 0, None)
+    assert summary.notes[-1].startswith("The run has no report: /runs/1/report.html: the disk is full")
+    assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["notes"] == summary.notes
+    assert summary.notes[-1] in shown(summary)
+
+
+def test_no_room_for_the_summary_is_no_success(run, monkeypatch, tmp_path):
+    """Whoever reads `latest.json` finds `started`, so the exit status must not be that of a push."""
+    end_after_push(monkeypatch, tmp_path / "workspace")
+    write = Summary.write
+
+    def full_at_the_end(self, workspace):
+        if self.status != "started":
+            raise InputError("summary.json cannot be written (No space left on device): free some space.")
+        write(self, workspace)
+
+    monkeypatch.setattr(Summary, "write", full_at_the_end)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.pushed_version) == ("pushed", 2, 7)
+    assert "The summary is not written: summary.json cannot be written" in shown(summary)
+    assert json.loads((tmp_path / "workspace" / "latest.json").read_text())["status"] == "started"
+
+
+def shown(summary):
+    file = io.StringIO()
+    print_summary(summary, Console(file=file, width=200))
+    return file.getvalue()
+
+
+def test_no_room_for_the_first_summary_ends_the_run_at_once(run, monkeypatch):
+    def full(self, workspace):
+        raise InputError("summary.json cannot be written (No space left on device): free some space.")
+
+    monkeypatch.setattr(Summary, "write", full)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code, summary.examples) == ("failed", 2, None)
+    assert summary.refused_because == "summary.json cannot be written (No space left on device): free some space."
+
+
+@pytest.mark.parametrize("oracle", ["5", "[1]", '"auc"', '{"auc": NaN}'])
+def test_a_manifest_with_another_oracle_is_a_sentence(run, tmp_path, oracle):
+    """It was a traceback in the summary (case 18)."""
+    (tmp_path / "data" / "manifest.json").write_text(f'{{"oracle": {oracle}}}')
+    summary = run.execute()
+    assert (summary.status, summary.exit_code) == ("data_refused", 2)
+    assert str(summary.refused_because).startswith(f"{tmp_path / 'data' / 'manifest.json'}: oracle")
+
+
+def test_a_version_that_has_no_next_is_refused_before_the_training(run, tmp_path):
+    """A folder that is named 2**63 - 1 (case 22)."""
+    serve(tmp_path / "workspace", 2**63 - 1)
+    summary = run.execute()
+    assert (summary.status, summary.exit_code) == ("failed", 2)
+    assert "9223372036854775807 has the highest number of a version" in str(summary.refused_because)

@@ -58,7 +58,10 @@ SAVE = "{{function_node __wrapped__SaveV2_device_/job:localhost/device:CPU:0}} /
         ("/w/x; Too many open files", "/w/x: this process has too many files open (ulimit -n): raise the limit."),
         ("/w/x; File name too long", "/w/x: the path is too long: name a shorter one."),
         ("attempt to write a readonly database", "Writing: permission is denied: change the permissions, or name another place."),
-        ("Error when executing query: disk I/O error query: COMMIT;", "Writing: the disk reports an error: look at the system's log"),
+        (
+            "executing query: disk I/O error query: COMMIT;",
+            "Writing: the disk, or the limit of file sizes (ulimit -f)",
+        ),
         ("database is locked", "Writing: the database is locked: wait for the program that uses it."),
     ],
 )
