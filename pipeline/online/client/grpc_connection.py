@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import numpy as np
@@ -36,7 +37,7 @@ class GrpcConnection(Connection):
 
     def __init__(self, model: ModelUrl, timeout: float, retries: int) -> None:
         self._shown, self._timeout = model.url, timeout
-        self._spec = ModelSpec(name=model.name, version_label=model.label)
+        self._spec = ModelSpec(name=unquote(model.name), version_label=model.label and unquote(model.label))
         if model.version:
             self._spec.version.value = int(model.version)
         policy = {

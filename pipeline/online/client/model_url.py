@@ -13,7 +13,7 @@ class ModelUrl(NamedTuple):
     """The parts of a URL. Without version and label it means the server's latest version.
 
     Attributes:
-        url: The URL as it was given.
+        url: The URL as it was given, but without a user and password, since messages show it.
         rest: The server as http://HOST:PORT; None for gRPC.
         grpc: The server as HOST:PORT; None for REST.
         name: The name of the model.
@@ -45,4 +45,6 @@ def parse_url(url: str) -> ModelUrl:
         urlsplit(url).port  # noqa: B018  # reading it checks it
     except ValueError as error:
         raise ValueError(f"{url}: {str(error)[0].lower()}{str(error)[1:]}.") from error
-    return ModelUrl(url.rstrip("/"), **found.groupdict())
+    if found["version"] and int(found["version"]) >= 1 << 63:
+        raise ValueError(f"{url} names a version beyond 64 bits, which no model has.")
+    return ModelUrl(re.sub("//[^/@]*@", "//", url.rstrip("/")), **found.groupdict())

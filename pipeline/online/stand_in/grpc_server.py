@@ -1,14 +1,16 @@
-"""The gRPC server of the stand-in: Predict, GetModelMetadata and GetModelStatus; other methods are UNIMPLEMENTED."""
+"""The gRPC server of the stand-in: Predict, GetModelMetadata and GetModelStatus, and the refusals of Classify and Regress."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Never
 
 import grpc
+from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, GetModelMetadataResponse
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, GetModelStatusResponse
 from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceServicer, add_ModelServiceServicer_to_server
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceServicer, add_PredictionServiceServicer_to_server
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
@@ -45,6 +47,21 @@ class _PredictionService(PredictionServiceServicer):
         response.model_spec.name, response.model_spec.signature_name = request.model_spec.name, name
         response.model_spec.version.value = version.number
         return response
+
+    def Classify(self, request: ClassificationRequest, context: grpc.ServicerContext) -> Never:
+        self._refuse(request, context, "classify")
+
+    def Regress(self, request: RegressionRequest, context: grpc.ServicerContext) -> Never:
+        self._refuse(request, context, "regress")
+
+    def _refuse(self, request: Any, context: grpc.ServicerContext, method: str) -> Never:
+        """No export has a signature for these methods."""
+        try:
+            _check_spec(request)
+            self._endpoint.version(request.model_spec)
+            raise invalid(f"no signature is for {method}")
+        except StatusError as error:
+            _abort(context, error)
 
     def GetModelMetadata(self, request: GetModelMetadataRequest, context: grpc.ServicerContext) -> GetModelMetadataResponse:
         try:

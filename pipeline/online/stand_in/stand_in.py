@@ -3,8 +3,8 @@
 It accepts and refuses the same requests as TF Serving, with the same status codes and the same shapes of answers; the messages are its own.
 The known differences are:
 
-* It has Predict, GetModelMetadata and GetModelStatus only: no Classify, Regress or MultiInference, no reloading by request, no metrics, no
-  CORS, no batching, no deadline for REST.
+* It has Predict, GetModelMetadata and GetModelStatus only: Classify and Regress refuse every signature, and there is no MultiInference, no
+  reloading by request, no metrics, no CORS, no batching, and no deadline for REST.
 * Requests and tensors larger than 64 MiB are refused (413, RESOURCE_EXHAUSTED).
 * A tensor whose shape does not fit the signature is refused before the graph runs; TF Serving leaves that to the ops of the graph.
 * Versions are loaded, and labels moved, as TF Serving does it under `din serve`: first the versions, then the labels. `Behaviour` makes it

@@ -48,6 +48,23 @@ def test_served_scores_are_the_exports_own(urls, local, protocol, features, sign
 
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_the_server_tells_the_width_of_all_requests(urls, protocol, monkeypatch):
+    """Case 25 of the issue's list: requests of all clients have the model's own width, so that they merge under batching."""
+    with Client(urls[protocol]) as client:
+        run, shapes = client._connection.run, []
+
+        def record(name, tensors, shape):
+            shapes.append({key: values.shape[1:] for key, values in tensors.items()})
+            return run(name, tensors, shape)
+
+        monkeypatch.setattr(client._connection, "run", record)
+        for row in IMPRESSIONS:
+            client.predict([row])
+    widths = {shape[key] for shape in shapes for key in shape if key.startswith("historical")}
+    assert widths == {(FEATURES.history_length,)} and all(shape == shapes[0] for shape in shapes)
+
+
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
 def test_served_ranks_are_the_exports_own_scores(urls, local, protocol):
     scores = Client(urls[protocol]).rank(IMPRESSIONS, CANDIDATES)
     assert [len(row) for row in scores] == [3, 1, 2]

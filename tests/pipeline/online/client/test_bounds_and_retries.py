@@ -202,6 +202,12 @@ def test_a_user_in_the_url_is_sent_as_basic_authorisation(server):
     assert server.requests[0].headers["host"] == server.address
 
 
+def test_escaped_names_mean_the_same_over_both_protocols(stand_in):
+    for url in (stand_in.rest_url, stand_in.grpc_url):
+        with Client(url.replace("/demo", "/d%65mo/labels/st%61ble")) as asking:
+            np.testing.assert_allclose(asking.predict(toy.ROWS), [toy.probability(row, 0.1) for row in toy.ROWS], rtol=1e-6)
+
+
 def test_threads_share_a_client(url):
     with Client(url) as asking, ThreadPoolExecutor(8) as threads:
         expected = [toy.probability(row, 0.2) for row in toy.ROWS]

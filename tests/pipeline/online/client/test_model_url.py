@@ -29,3 +29,14 @@ def test_other_urls_are_refused(url):
 def test_a_port_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"grpc://127.0.0.1:99999/demo: port out of range 0-65535\."):
         parse_url("grpc://127.0.0.1:99999/demo")
+
+
+def test_a_version_beyond_64_bits_is_refused():
+    assert parse_url(f"grpc://h:1/demo/versions/{2**63 - 1}").version == str(2**63 - 1)
+    with pytest.raises(ValueError, match="names a version beyond 64 bits"):
+        parse_url(f"grpc://h:1/demo/versions/{2**63}")
+
+
+def test_a_password_is_not_shown():
+    model = parse_url("http://me:secret@h:1/v1/models/demo")
+    assert (model.url, model.rest) == ("http://h:1/v1/models/demo", "http://me:secret@h:1")

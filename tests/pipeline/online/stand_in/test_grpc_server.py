@@ -9,10 +9,12 @@ import tensorflow as tf
 from tensorflow_serving.apis.classification_pb2 import ClassificationRequest
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
+from tensorflow_serving.apis.inference_pb2 import MultiInferenceRequest
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+from tensorflow_serving.apis.regression_pb2 import RegressionRequest
 
 from components.serving.model.impression_tensors import predict_tensors
 from din_trainer.features import FeatureConfig
@@ -100,5 +102,13 @@ def test_status_is_reported(channel):
     assert refused(ask, GetModelStatusRequest()) == ("INVALID_ARGUMENT", "the request has no model_spec")
 
 
+@pytest.mark.parametrize(("method", "kind"), [("Classify", ClassificationRequest), ("Regress", RegressionRequest)])
+def test_classify_and_regress_have_tf_serving_s_codes(prediction, method, kind):
+    call = getattr(prediction, method)
+    assert refused(call, kind()) == ("INVALID_ARGUMENT", "the request has no model_spec")
+    assert refused(call, kind(model_spec=ModelSpec(name="other"))) == ("NOT_FOUND", "model 'other' is not served")
+    assert refused(call, kind(model_spec=ModelSpec(name="demo"))) == ("INVALID_ARGUMENT", f"no signature is for {method.lower()}")
+
+
 def test_other_methods_are_not_there(prediction):
-    assert refused(prediction.Classify, ClassificationRequest())[0] == "UNIMPLEMENTED"
+    assert refused(prediction.MultiInference, MultiInferenceRequest())[0] == "UNIMPLEMENTED"
