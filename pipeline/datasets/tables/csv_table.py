@@ -17,6 +17,7 @@ from pipeline.datasets.tables.record_splitter import Marks, Records, read_record
 from pipeline.datasets.tables.table_form import TableForm
 
 _STAND_IN = "\x1f"  # for a separator of several bytes, since Arrow's reader takes one byte
+_MOST_COLUMNS = 20_000  # Arrow's reader needs several KB for each
 _ONLY_ASCII = bytes(range(128)) + b"x" * 128
 
 
@@ -70,8 +71,11 @@ class _Csv:
         where, what = f"{self.path}, line {first.lines[place]}", "header" if self.form.header else "first row"
         if place in first.faults:
             raise InputError(f"{where}: {first.faults[place]}: correct the {what}.")
+        text = _texts(first, [place])
+        if text.count(self._separator.encode()) >= _MOST_COLUMNS:
+            raise InputError(f"{where}: the {what} has more than {_MOST_COLUMNS:,} columns: it is damaged, or not a table in CSV.")
         try:
-            names = self._arrow(_texts(first, [place]), pa.csv.ReadOptions()).column_names
+            names = self._arrow(text, pa.csv.ReadOptions()).column_names
         except UnicodeDecodeError as error:
             raise InputError(f"{where}: the {what} has {error.object!r:.80}, {NOT_TEXT}.") from error
         if self.form.header:

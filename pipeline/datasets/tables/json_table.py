@@ -19,6 +19,7 @@ from pipeline.datasets.tables.raw_rows import NOT_TEXT, RawRows, missing_column
 from pipeline.datasets.tables.record_splitter import Records, read_records
 from pipeline.datasets.tables.table_form import TableForm
 
+_MOST_BRACKETS = 1000  # that open in a line; Python's reader takes lines with more
 _EXACT = 2**53  # a greater whole number may differ from the float nearest to it
 
 
@@ -75,6 +76,8 @@ def _known_types(schema: pa.Schema) -> pa.Schema | None:
 
 def _by_arrow(records: Records, wanted: Sequence[str], types: pa.Schema | None = None) -> pa.Table | None:
     """Returns the keys as columns; None where Arrow's reader refuses a line, would change a value, or finds two objects in a line."""
+    if _may_be_deep(records):
+        return None
     read = pa.json.ReadOptions(use_threads=False, block_size=len(records.text) + 1)
     parse = pa.json.ParseOptions(explicit_schema=types, unexpected_field_behavior="ignore" if types else "infer")
     try:
@@ -87,6 +90,13 @@ def _by_arrow(records: Records, wanted: Sequence[str], types: pa.Schema | None =
     if table.num_rows != len(_line_numbers(records)) or any(_is_changed(table[name]) for name in table.column_names if name in wanted):
         return None
     return table
+
+
+def _may_be_deep(records: Records) -> bool:
+    """Whether a line may be nested so deeply that Arrow's reader, which has no limit, would end the process."""
+    data = np.frombuffer(records.text, np.uint8)
+    brackets = np.flatnonzero((data == ord("[")) | (data == ord("{")))
+    return bool(np.bincount(np.searchsorted(records.ends, brackets, "right"), minlength=1).max() > _MOST_BRACKETS)
 
 
 def _without_times(kind: pa.DataType) -> pa.DataType:

@@ -93,7 +93,8 @@ def _split(text: bytes, line: int, marks: Marks | None, is_last: bool) -> Record
     quotes = _Quotes(ends[:0], ends[:0], {})
     if marks and marks.escape and marks.escape.encode() in text:
         data = _without_escaped(data, ord(marks.escape))
-        data[len(data) - is_last :] = _LF
+        if is_last:
+            data[-1] = _LF  # an escape at the very end hides nothing
         ends = np.flatnonzero(data == _LF)
     if marks and marks.quote and marks.quote.encode() in text:
         quotes = _find_quotes(data, line_ends, marks, is_last)

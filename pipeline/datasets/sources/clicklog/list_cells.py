@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.tables.typed_values import by_unique, null_where, to_text, without_missing
 
-_BARE = r"^\s*\[([^\[\]'\"]*)\]\s*$"
-_QUOTED = r"(?s)^\s*\[.*['\"].*\]\s*$"
+_BARE = r"""^\s*(?:\[([^\[\]'"]*)\]|\{([^{}'":]*)\}|\(((?:[^()'"]*,[^()'"]*)?)\))\s*$"""  # (unknown) is a text, (1, 2) is a list
+_QUOTED = r"""(?s)^\s*[\[({].*['"].*[\])}]\s*$"""
+_IN_BRACKETS = r"^\s*[\[({]"
 _QUOTED_VALUES = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 _BLANK_BETWEEN = re.compile(r"""['"]\s+['"]""")
 _NAN = re.compile(r"(?<=[\[,])\s*nan\s*(?=[,\]])")
@@ -47,7 +48,7 @@ def to_lists(raw: pa.Array, separator: str, column: str, tally: Tally) -> Lists:
     raw, broken = without_missing(raw), np.zeros(len(raw), bool)
     if pa.types.is_string(raw.type) and separator:
         lists = pc.split_pattern(raw, separator)
-        if pc.any(pc.match_substring(raw, "[")).as_py():
+        if pc.any(pc.match_substring_regex(raw, _IN_BRACKETS)).as_py():
             lists, broken = _without_brackets(raw, lists, separator, column, tally)
     elif pa.types.is_list(raw.type) or pa.types.is_large_list(raw.type) or pa.types.is_fixed_size_list(raw.type):
         lists = raw
@@ -62,7 +63,7 @@ def _without_brackets(raw: pa.Array, lists: pa.Array, separator: str, column: st
     bare = pc.match_substring_regex(raw, _BARE).fill_null(False)
     quoted = pc.match_substring_regex(raw, _QUOTED).fill_null(False)
     tally.note(f"lists of {column} are written in brackets, as in [3, 4]: the brackets are left out", bare.true_count + quoted.true_count)
-    inner = without_missing(pc.utf8_trim_whitespace(pc.replace_substring_regex(raw, _BARE, r"\1")))
+    inner = without_missing(pc.utf8_trim_whitespace(pc.replace_substring_regex(raw, _BARE, r"\1\2\3")))
     split = pc.utf8_split_whitespace(inner) if separator.isspace() else pc.split_pattern(inner, separator)
     elements = pc.utf8_trim_whitespace(split.flatten())
     elements = null_where(elements, pc.is_in(elements, _NO_VALUE))
@@ -79,6 +80,8 @@ def _quoted_list(cell: str, separator: str) -> list[str | None]:
     Raises:
         ValueError: It is not one.
     """
+    if cell.strip().startswith("{"):
+        raise ValueError("a set, which has no order, or an object")
     if separator.isspace():
         return [single or double for single, double in _QUOTED_VALUES.findall(cell)]
     if _BLANK_BETWEEN.search(cell):  # Python would join the two
@@ -90,4 +93,6 @@ def _quoted_list(cell: str, separator: str) -> list[str | None]:
             values = ast.literal_eval(_NAN.sub("None", cell.strip()))
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise ValueError("not a list of Python") from error
+    if not isinstance(values, list | tuple):
+        raise ValueError("one text")
     return [None if value is None else to_text(value) for value in values]

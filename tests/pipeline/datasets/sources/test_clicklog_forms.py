@@ -76,7 +76,12 @@ HISTORIES = f'{PLAIN}[histories]\nhistorical_item_ids = {{ column = "hist", sepa
         ("\"['a', nan, None]\"", [b"a"]),
         ('"[3.0, nan]"', [b"3"]),
         ('"3,,4,"', [b"3", b"4"]),
+        ('"(3, 4)"', [b"3", b"4"]),
+        ('"(3,)"', [b"3"]),
+        ("\"('a', 'b')\"", [b"a", b"b"]),
+        ('"{3,4}"', [b"3", b"4"]),
         ('"[a],[b]"', [b"[a]", b"[b]"]),
+        ("(unknown)", [b"(unknown)"]),
     ],
 )
 def test_a_list_as_text_is_read_as_its_writer_meant_it(tmp_path, cell, expected):
@@ -84,7 +89,9 @@ def test_a_list_as_text_is_read_as_its_writer_meant_it(tmp_path, cell, expected)
     log = text(tmp_path / "log.csv", f"user,item,hist\n0,0,{cell}\n")
     tally = Tally()
     assert values(log, HISTORIES, "historical_item_ids", tally) == [expected]
-    assert any("hist are written in brackets" in note for note in tally.notes) == ("[" in cell and cell != '"[a],[b]"')
+    assert any("hist are written in brackets" in note for note in tally.notes) == (
+        cell.strip('"')[:1] in [*"[({"] and "a],[" not in cell and "unknown" not in cell
+    )
 
 
 def test_events_without_a_value_are_counted(tmp_path):
@@ -93,6 +100,10 @@ def test_events_without_a_value_are_counted(tmp_path):
     mapping = f'{HISTORIES}[types]\ncandidate_item_id = "int64"\n[missing]\nhistorical_item_ids = ["0"]\n'
     assert values(log, mapping, "historical_item_ids", tally) == [[3], []]
     assert tally.notes["events of hist have no value and are left out"] == 4
+    assert "hist is \"{'a', 'b'}\", but must be a list separated by ','" in refusal(
+        text(log, "user,item,hist\n0,0,\"{'a', 'b'}\"\n"), HISTORIES
+    )
+    assert "hist is \"('ab')\", but must be a list separated by ','" in refusal(text(log, "user,item,hist\n0,0,\"('ab')\"\n"), HISTORIES)
     assert "hist is 'x,1', but must be a list separated by ',' (a whole number from 0 up each)" in refusal(
         text(log, 'user,item,hist\n0,0,"x,1"\n'), mapping
     )

@@ -271,6 +271,22 @@ def test_json_lines_that_are_no_objects_are_named(tmp_path, monkeypatch):
     assert rows == [(2, 1, 1)] and "it holds b'\\xf6" in broken[1] and "files.encoding" in broken[1]
 
 
+def test_deep_json_is_a_broken_line(tmp_path):
+    """Arrow's reader alone ends the process."""
+    deep = f'{{"x": {"[" * 200_000}{"]" * 200_000}, "y": 1}}'
+    assert read(table(tmp_path, f'{{"x": 1, "y": 2}}\n{deep}\n', "t.jsonl")) == (
+        [(1, 1, 2)],
+        {2: "it is not a JSON object; each line must be one"},
+    )
+
+
+def test_a_header_of_millions_of_columns_is_refused(tmp_path):
+    message = refusal(table(tmp_path, "," * 1_000_000 + "\n1,2\n"))
+    assert "line 1: the header has more than 20,000 columns: it is damaged, or not a table in CSV." in message
+    rows, broken = read(table(tmp_path, "x,y\n" + "," * 1_000_000 + "\n1,2\n"))
+    assert rows == [(3, "1", "2")] and broken == {2: "it has 1000001 value(s) where the header has 2"}
+
+
 def test_parquet_numbers_its_rows(tmp_path):
     columns = {"x": pa.array(["a", None, "a"]).dictionary_encode(), "y": [[1], None, []]}
     pq.write_table(pa.table(columns), tmp_path / "t.parquet", row_group_size=2)
