@@ -5,7 +5,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 _URL = re.compile(
-    r"(?:(?P<rest>https?://[^/]+)/v1/models|grpc://(?P<grpc>[^/]+))/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?"
+    r"(?:(?P<rest>https?://[^/?#]+)/v1/models|grpc://(?P<grpc>[^/?#]+))/(?P<name>[^/:?#]+)"
+    r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:?#]+))?/?"
 )
 
 
@@ -35,6 +36,8 @@ def parse_url(url: str) -> ModelUrl:
     Raises:
         ValueError: It is not such a URL.
     """
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError(f"{url!r} has spaces or letters beyond ASCII: write them as %20 in a name, and a host in its ASCII form.")
     found = _URL.fullmatch(url)
     if not found:
         raise ValueError(
@@ -43,6 +46,8 @@ def parse_url(url: str) -> ModelUrl:
         )
     try:
         urlsplit(url).port  # noqa: B018  # reading it checks it
+        if not urlsplit(url).hostname:
+            raise ValueError("It names no host")
     except ValueError as error:
         raise ValueError(f"{url}: {str(error)[0].lower()}{str(error)[1:]}.") from error
     if found["version"] and int(found["version"]) >= 1 << 63:

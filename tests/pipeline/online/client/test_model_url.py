@@ -19,7 +19,17 @@ def test_a_url_names_server_model_and_version(url, parts):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:8501", "http://host/v1/models/", "http://host/models/demo", "grpc://host", "http://h/v1/models/d:predict"]
+    "url",
+    [
+        "",
+        "127.0.0.1:8501",
+        "http://host/v1/models/",
+        "http://host/models/demo",
+        "grpc://host",
+        "http://h/v1/models/d:predict",
+        "http://h/v1/models/d?a=1",
+        "grpc://h/d#x",
+    ],
 )
 def test_other_urls_are_refused(url):
     with pytest.raises(ValueError, match="names no served model"):
@@ -40,3 +50,17 @@ def test_a_version_beyond_64_bits_is_refused():
 def test_a_password_is_not_shown():
     model = parse_url("http://me:secret@h:1/v1/models/demo")
     assert (model.url, model.rest) == ("http://h:1/v1/models/demo", "http://me:secret@h:1")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/v1/models/d mo", "http://\u00fc/v1/models/d", "grpc://h/d\u00e9", "http://h/v1/models/d\r\nX: y", "grpc://h/\ud800"]
+)
+def test_what_no_url_can_have_is_refused(url):
+    with pytest.raises(ValueError, match="has spaces or letters beyond ASCII") as raised:
+        parse_url(url)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_url_without_a_host_is_refused():
+    with pytest.raises(ValueError, match=r"http://:80/v1/models/demo: it names no host\."):
+        parse_url("http://:80/v1/models/demo")
