@@ -1,6 +1,7 @@
 """Logs as people have them: nullable numbers, forms of times, lists as text, impression lists, quotes, links, and names of any kind."""
 
 import os
+import textwrap
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import Tally
+from tests.conftest import ROOT
 
 PLAIN = '[columns]\nuser_id = "user"\ncandidate_item_id = "item"\n'
 
@@ -317,6 +319,15 @@ def test_a_cell_holds_a_whole_impression_list(tmp_path):
     assert tally.dropped == {"impressions has no item": 1}
     own = MIND.replace('user_id = "user"', 'user_id = "user"\nrequest_id = "impression"')
     assert values(log, own, "request_id") == [b"1", b"1", b"2"]
+
+
+def test_the_mapping_of_the_docs_reads_mind(tmp_path):
+    page = (ROOT / "docs" / "click-log.md").read_text(encoding="utf-8")
+    mapping = textwrap.dedent(page[page.index("MIND's `behaviors.tsv` is such a log:") :].partition("\n")[2])
+    log = text(tmp_path / "behaviors.tsv", "1\tU1\t11/15/2019 8:55:22 AM\tN10 N11\tN1-0 N2-1\n")
+    assert [tuple(row.values()) for row in read(log, mapping)] == [
+        (label, b"U1", 1_573_808_122, item, 1, [b"N10", b"N11"]) for item, label in ((b"N1", 0), (b"N2", 1))
+    ]
 
 
 @pytest.mark.parametrize(
