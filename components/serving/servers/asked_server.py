@@ -91,7 +91,7 @@ class GrpcServer:
         spec = messages["ModelSpec"](name=self._model, version_label=label)
         request = messages["Request"](model_spec=spec, metadata_field=["signature_def"])
         try:
-            answer = self._call("PredictionService/GetModelMetadata", request, messages["Request"])
+            answer = self._call("PredictionService/GetModelMetadata", request, messages["Labelled"])
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT):
                 return None
@@ -116,11 +116,12 @@ def _unreachable(error: grpc.RpcError) -> Unreachable:
 
 @cache
 def _messages() -> dict[str, Any]:
-    """Returns the classes of the messages. `Request` is the request of both calls, and the beginning of the answer with the metadata."""
+    """Returns the classes of the messages. `Request` is that of both calls; `Labelled` is the answer with the metadata, without them."""
     fields = {
         "Version": [("value", 1, "INT64", "")],
         "ModelSpec": [("name", 1, "STRING", ""), ("version", 2, "MESSAGE", "Version"), ("version_label", 4, "STRING", "")],
         "Request": [("model_spec", 1, "MESSAGE", "ModelSpec"), ("metadata_field", 2, "STRING", "*")],
+        "Labelled": [("model_spec", 1, "MESSAGE", "ModelSpec")],
         "Status": [("error_code", 1, "INT32", ""), ("error_message", 2, "STRING", "")],
         "VersionStatus": [("version", 1, "INT64", ""), ("state", 2, "INT32", ""), ("status", 3, "MESSAGE", "Status")],
         "Statuses": [("model_version_status", 1, "MESSAGE", "*VersionStatus")],
