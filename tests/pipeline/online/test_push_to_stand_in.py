@@ -30,7 +30,7 @@ class Stage:
 
     def __init__(self, base, **behaviour):
         self.seconds, self.scores = 0.0, []
-        behaviour = Behaviour(config_poll_seconds=5, refuses=True, **behaviour)
+        behaviour = Behaviour(**{"config_poll_seconds": 5, "refuses": True, **behaviour})
         self.stand_in = StandIn(base, behaviour=behaviour, now=self.monotonic, runs=False)
         self.asked = GrpcServer(self.stand_in.grpc_url.rpartition("/")[0], "demo")
         self.client = Client(f"{self.stand_in.rest_url}/labels/stable", features=FeatureConfig())
@@ -71,7 +71,7 @@ def push_to(stage, base):
     return push(base.parent / "model", base, servers=Servers([stage.asked], wait_seconds=600, clock=stage)).version
 
 
-@pytest.mark.parametrize("stage", [{"load_seconds": 25}], indirect=True)
+@pytest.mark.parametrize("stage", [{"load_seconds": 25}, {"load_seconds": 25, "refuses": False}], indirect=True, ids=["polls", "din serve"])
 def test_every_request_is_answered_while_a_slow_version_takes_over(stage, base):
     version = push_to(stage, base)
     old, new = (toy.probability(toy.ROWS[0], bias) for bias in (0.1, 0.2))
@@ -82,7 +82,12 @@ def test_every_request_is_answered_while_a_slow_version_takes_over(stage, base):
     assert serving_status(base, [stage.asked]).servers[0].labels == {"canary": version, "stable": version}
 
 
-@pytest.mark.parametrize("stage", [{"load_seconds": 2, "failing": _Failing(), "load_retries": 5}], indirect=True)
+@pytest.mark.parametrize(
+    "stage",
+    [{"load_seconds": 2, "failing": _Failing(), "load_retries": 5}, {"failing": _Failing(), "refuses": False}],
+    indirect=True,
+    ids=["polls", "din serve"],
+)
 def test_a_version_that_does_not_load_is_withdrawn_and_the_old_one_answers(stage, base):
     with pytest.raises(NotServed, match="the load fails, as was asked for"):
         push_to(stage, base)
