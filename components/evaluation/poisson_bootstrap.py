@@ -79,7 +79,8 @@ class _Sums:
     def __init__(self, impressions: Impressions, metrics: list[str], user: np.ndarray):
         self._by_user = {}
         for name in (name for name in metrics if name in ADDITIVE):
-            self._by_user[name] = np.stack([np.bincount(user, column) for column in contributions(name, impressions).T])  # (K, U)
+            sums = np.stack([np.bincount(user, column) for column in contributions(name, impressions).T])  # (K, U)
+            self._by_user[name] = sparse.csr_array(sums)  # the threads of a dense product would wait for each other
 
     def metrics(self, drawn: np.ndarray) -> dict[str, np.ndarray]:
         """The metrics, from how often each user is drawn: (U, R) -> (R,) by metric."""

@@ -32,6 +32,14 @@ def test_runs_with_little_in_common_say_so(tmp_path):
         assert sentence in page.text
 
 
+def test_a_part_that_failed_in_one_run_is_named(tmp_path):
+    second = full_workspace(tmp_path)
+    first = second.parent / "20261120-090000-demo"
+    (first / "details.json").write_text('{"training": null, "failed": {"training": "ValueError: damaged"}}')
+    text = HTMLPage(write_comparison(first, second, tmp_path, tmp_path / "both.html")).text
+    assert f"Training This section is not complete ({first.name}: ValueError: damaged)." in text
+
+
 def test_the_same_as_json(tmp_path):
     second = full_workspace(tmp_path)
     both = read_comparison(second.parent / "20261120-090000-demo", second, tmp_path)

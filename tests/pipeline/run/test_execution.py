@@ -5,10 +5,12 @@ import io
 import json
 
 import pytest
+from google.protobuf import text_format
 
 from components.base.errors import InputError
 from components.serving.store.versions import write_pushed_by
 from din_trainer.training_errors import TrainingDiverged
+from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
 from pipeline.records.summary import Summary
@@ -205,3 +207,27 @@ def test_a_version_that_has_no_next_is_refused_before_the_training(run, tmp_path
     summary = run.execute()
     assert (summary.status, summary.exit_code) == ("failed", 2)
     assert "9223372036854775807 has the highest number of a version" in str(summary.refused_because)
+
+
+def test_what_a_curated_schema_asks_for_in_vain_is_in_the_summary(monkeypatch, tmp_path):
+    """Case 19: a drift comparator, in a run that then fails."""
+    text = text_format.MessageToString(make_schema(load_config().features))
+    text = text.replace('name: "user_id"', 'name: "user_id" drift_comparator { infinity_norm { threshold: 0.1 } }')
+    (tmp_path / "curated.pbtxt").write_text(text)
+    fail_with(monkeypatch, ValueError("a bug"))
+    config = load_config(None, [f"data_schema.file={tmp_path / 'curated.pbtxt'}"])
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        summary = Run(config, write_dataset(tmp_path / "data"), folder, silent()).execute()
+    (note,) = (note for note in summary.notes if "curated.pbtxt" in note)
+    assert "drift_comparator of 'user_id' is not checked" in note
+
+
+def test_a_part_of_the_report_that_is_missing_is_in_the_summary(run, monkeypatch):
+    """Case 20: the model card failed in every run, and only the log knew."""
+    found = {"data": {"missing": ["Feature 'hour' has no value in eval/."]}, "failed": {"card": "KeyError: 'trainable_variables'"}}
+    monkeypatch.setattr("pipeline.report.gather.details.gather_details", lambda *places: found)
+    run._details()
+    assert run.summary.notes == [
+        "The report's part 'card' is missing: KeyError: 'trainable_variables'",
+        "Feature 'hour' has no value in eval/.",
+    ]
