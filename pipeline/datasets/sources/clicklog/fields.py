@@ -60,7 +60,10 @@ class Field:
 
     def fault(self, raw: pa.Array, place: int) -> str:
         """Says what is wrong with the raw value at a place."""
-        found = "missing" if without_missing(raw.slice(place, 1)).null_count else shown(raw, place)
+        value = raw.slice(place, 1)
+        found = "missing" if without_missing(value).null_count else shown(raw, place)
+        if found != "missing" and not self.convert(value).broken[0]:
+            found += " (no value)"
         has_line_end = self.type == pa.binary() and any(mark in found for mark in (r"\n", r"\r", r"\x00"))
         return f"{self.column} is {found}, but must be {'text without line ends (CR, LF) and NUL' if has_line_end else self.expected}"
 

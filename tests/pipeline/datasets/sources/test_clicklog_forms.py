@@ -375,7 +375,7 @@ def test_missing_has_one_meaning_by_column(tmp_path):
         (None, None, None, b"(unknown)"),
         (None, b"x", 2.5, b"7"),
     ]
-    assert "line 2: user is 'u', but must be text" in refusal(log, f'{PLAIN}[missing]\nuser_id = ["u"]')
+    assert "line 2: user is 'u' (no value), but must be text" in refusal(log, f'{PLAIN}[missing]\nuser_id = ["u"]')
 
 
 def test_quotes_and_escapes_are_said_by_the_mapping(tmp_path):
