@@ -134,7 +134,7 @@ def json_instances(tensors: Tensors) -> list[dict[str, Any]]:
 
 def _to_json(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return [_to_json(element) for element in value]
+        return [_to_json(element) for element in value] if value.dtype == object else value.tolist()
     if isinstance(value, bytes):
         try:
             return value.decode()
