@@ -16,8 +16,16 @@ _STRING_BYTES = 8  # a string takes at least this much
 _FIELDS = {
     tf.float32: "float_val",
     tf.float64: "double_val",
+    tf.float16: "half_val",
+    tf.bfloat16: "half_val",
+    tf.int8: "int_val",
+    tf.int16: "int_val",
     tf.int32: "int_val",
+    tf.uint8: "int_val",
+    tf.uint16: "int_val",
     tf.int64: "int64_val",
+    tf.uint32: "uint32_val",
+    tf.uint64: "uint64_val",
     tf.bool: "bool_val",
     tf.string: "string_val",
 }
@@ -49,4 +57,5 @@ def to_proto(array: np.ndarray) -> TensorProto:
     """Returns an array as TF Serving answers: the values are in the field of their type, not in `tensor_content`."""
     dtype = tf.as_dtype(array.dtype)
     shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=size) for size in array.shape])
-    return TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape, **{_FIELDS[dtype]: array.ravel().tolist()})
+    values = array.view(np.uint16) if _FIELDS[dtype] == "half_val" else array  # the bits
+    return TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape, **{_FIELDS[dtype]: values.ravel().tolist()})

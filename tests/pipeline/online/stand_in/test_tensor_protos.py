@@ -1,12 +1,14 @@
 """TensorProtos of gRPC requests become arrays, or are refused."""
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from grpc import StatusCode
 from tensorflow.core.framework.tensor_shape_pb2 import TensorShapeProto
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
 from pipeline.online.stand_in.status_error import StatusError
-from pipeline.online.stand_in.tensor_protos import read_request
+from pipeline.online.stand_in.tensor_protos import read_request, to_proto
 
 
 def tensor(**fields):
@@ -45,3 +47,15 @@ def test_a_tensor_that_would_fill_the_memory_is_refused(dtype):
     with pytest.raises(StatusError, match="input 'x' is larger than") as raised:
         read_request(tensor(dtype=dtype, tensor_shape=shape(1 << 40)))
     assert raised.value.code == StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"],
+)
+def test_outputs_of_all_types_are_written_into_their_field(dtype):
+    array = np.array([[1, 0, 1]]).astype(tf.as_dtype(dtype).as_numpy_dtype)
+    proto = to_proto(array)
+    assert not proto.tensor_content
+    np.testing.assert_array_equal(tf.make_ndarray(proto), array)
+    assert tf.make_ndarray(proto).dtype == array.dtype
