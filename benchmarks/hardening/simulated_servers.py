@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -226,12 +227,7 @@ class SimulatedServer:
         return there if config is None or config.versions is None else there & config.versions
 
     def _read(self) -> Config | None:
-        if not self._folder.config:
-            return None
-        (model,) = text_format.Parse(self._folder.config, ModelServerConfig()).model_config_list.config
-        policy = model.model_version_policy
-        versions = frozenset(policy.specific.versions) if policy.HasField("specific") else None
-        return Config(dict(model.version_labels), versions, Path(model.base_path))
+        return _parse(self._folder.config) if self._folder.config else None
 
     def _load(self, version: Path) -> bool:
         if version.is_dir() and self.name not in _broken(version):
@@ -240,6 +236,14 @@ class SimulatedServer:
             self.deleted.append(int(version.name))
         self._failed.add(version)
         raise StatusError(StatusCode.NOT_FOUND, "Could not find SavedModel")
+
+
+@lru_cache(maxsize=64)
+def _parse(content: bytes) -> Config:
+    (model,) = text_format.Parse(content, ModelServerConfig()).model_config_list.config
+    policy = model.model_version_policy
+    versions = frozenset(policy.specific.versions) if policy.HasField("specific") else None
+    return Config(dict(model.version_labels), versions, Path(model.base_path))
 
 
 def _broken(version: Path) -> str:

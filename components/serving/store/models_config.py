@@ -7,6 +7,7 @@ is loaded yet. Each write names a new folder of links, whose versions TF Serving
 
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,22 +63,28 @@ def link_folder(folder: Path) -> int | None:
 
 def _read(file: Path) -> Any:
     """Returns the ModelConfig of the only model in the file; None if there is no file."""
-    from google.protobuf import text_format
-    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+    from google.protobuf.text_format import ParseError
 
     try:
-        parsed = text_format.Parse(file.read_bytes(), ModelServerConfig())
+        models = _parse(file.read_bytes()).model_config_list.config
     except FileNotFoundError:
         return None
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}): make it readable. It holds the labels: do not delete it.") from error
-    except (ValueError, text_format.ParseError) as error:
+    except (ValueError, ParseError) as error:
         reason = " ".join(str(error).split()) or "it is not text"
         raise InputError(f"{file} cannot be read ({reason}): correct it, or delete it.") from error
-    models = parsed.model_config_list.config
     if len(models) != 1 or STABLE not in models[0].version_labels:
         raise InputError(f"{file} must name one model with a version labelled {STABLE}: correct it, or delete it.")
     return models[0]
+
+
+@lru_cache(maxsize=4)  # who waits for servers reads the file each second
+def _parse(content: bytes) -> Any:
+    from google.protobuf import text_format
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    return text_format.Parse(content, ModelServerConfig())
 
 
 def write_models_config(folder: Path, served: ServedModel, also: Collection[int] = (), now: float | None = None) -> None:
