@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.datasets.guess.csv_form import is_number
 from pipeline.datasets.importing.column_counts import MISSING_WORDS
-from pipeline.datasets.sources.typed_columns import INT64_MAX
+from pipeline.datasets.tables.typed_values import INT64_MAX
 
 _WHOLE = re.compile(r"-?[0-9]+(\.0*)?")
 _WORDS = frozenset(word.lower() for word in MISSING_WORDS)

@@ -12,13 +12,11 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, USER, Tally
-from pipeline.datasets.sources.text_lines import read_lines, require_rows
-from pipeline.datasets.sources.typed_columns import Column
+from pipeline.datasets.tables.text_lines import read_lines
+from pipeline.datasets.tables.typed_values import INT64_MAX
 
 ATTRIBUTES = "_item2attributes.json"
 NO_CATEGORY = 0  # free, since S3-Rec counts attributes from 1
-_ID = Column("an id")
-_ATTRIBUTE = Column("an attribute")
 _EXPECTED = "it must be a JSON object with a list of whole numbers for each item"
 
 
@@ -60,12 +58,17 @@ class Sequences:
         return [self.file]
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-        """Yields the interactions, line by line."""
+        """Yields the interactions, line by line.
+
+        Raises:
+            InputError: The file cannot be read or is empty; or a line is broken, and broken lines are not skipped.
+        """
         users: list[int] = []
         items: list[int] = []
-        for number, line in require_rows(file, read_lines(file)):
+        number = 0
+        for number, line in read_lines(file):
             values = line.split()
-            fault = next((found for value in values if (found := _ID.fault(value))), None)
+            fault = next((_fault("an id", value) for value in values if not _is_id(value)), None)
             if len(values) < 2:
                 fault = "it has no item, but must be a user and their items"
             if fault:
@@ -76,6 +79,8 @@ class Sequences:
             while len(users) >= BATCH_SIZE:
                 yield self._batch(users[:BATCH_SIZE], items[:BATCH_SIZE], tally)
                 del users[:BATCH_SIZE], items[:BATCH_SIZE]
+        if not number:
+            raise InputError(f"{file} holds no rows: download it again.")
         yield self._batch(users, items, tally)
 
     def _batch(self, users: list[int], items: list[int], tally: Tally) -> pa.RecordBatch:
@@ -105,10 +110,23 @@ def _last(path: Path, item: str, values: Any) -> int:
     Raises:
         InputError: The item or the attribute is not an id.
     """
-    fault = _ID.fault(item) or (_ATTRIBUTE.fault(str(values[-1])) if isinstance(values, list) else f"{values!r:.80} is not a list")
-    if fault:
-        raise InputError(f"{path}, item {item!r}: {fault}: {_EXPECTED}.")
-    return int(values[-1])
+    if not _is_id(item):
+        fault = _fault("an id", item)
+    elif not isinstance(values, list):
+        fault = f"{values!r:.80} is not a list"
+    elif not _is_id(str(values[-1])):
+        fault = _fault("an attribute", str(values[-1]))
+    else:
+        return int(values[-1])
+    raise InputError(f"{path}, item {item!r}: {fault}: {_EXPECTED}.")
+
+
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and int(text) <= INT64_MAX
+
+
+def _fault(what: str, text: str) -> str:
+    return f"{what} is {text!r:.80}, but must be a whole number from 0 up"
 
 
 def open_sequences(path: Path, attributes: Path | None = None) -> Sequences:

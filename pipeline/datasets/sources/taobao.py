@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -10,8 +9,10 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.text_lines import Row, read_rows, require_rows
-from pipeline.datasets.sources.typed_columns import INT64_MAX, Column, typed_batches
+from pipeline.datasets.sources.typed_columns import Column, typed_rows
+from pipeline.datasets.tables.read_table import read_table
+from pipeline.datasets.tables.table_form import TableForm
+from pipeline.datasets.tables.typed_values import INT64_MAX
 
 _FILES = ("UserBehavior.csv", "UserBehavior.csv.gz")
 _CLICK = "pv"
@@ -24,6 +25,7 @@ _COLUMNS = (
     Column("behaviour", dtype="bytes", expected="pv, buy, cart or fav", choices=(_CLICK, *_OTHERS)),
     Column("timestamp", low=-INT64_MAX, expected="a time in whole unix seconds"),  # wrong clocks give times below 0
 )
+_FORM = TableForm("csv", header=False, names=tuple(column.name for column in _COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Taobao:
         Raises:
             InputError: The file, or a line of it, cannot be read.
         """
-        rows = _without_header(file, require_rows(file, read_rows(file)), tally)
-        for user, item, category, behaviour, timestamp in typed_batches(file, rows, len(_COLUMNS), list(enumerate(_COLUMNS)), tally):
+        columns = {column.name: column for column in _COLUMNS}
+        for user, item, category, behaviour, timestamp in typed_rows(file, read_table(file, list(columns), _FORM), columns, tally):
             for other in _OTHERS:
                 tally.drop(f"behaviour {other}, not a click", int((behaviour == other.encode()).sum()))
             clicked, in_time = behaviour == _CLICK.encode(), (timestamp >= _BEGIN) & (timestamp < _END)
@@ -86,12 +88,3 @@ class Taobao:
             yield pa.RecordBatch.from_arrays(
                 [pa.array(values[kept], pa.int64()) for values in (user, item, category, clicked, timestamp)], schema=self.schema
             )
-
-
-def _without_header(file: Path, rows: Iterator[tuple[int, Row]], tally: Tally) -> Iterator[tuple[int, Row]]:
-    """Yields the rows; a first row of column names counts as broken."""
-    number, first = next(rows)
-    if len(first) == len(_COLUMNS) and all(column.fault(value) for column, value in zip(_COLUMNS, first, strict=True)):
-        tally.count_broken(file, number, f"it is a header ({', '.join(first)}), but the file must have none")
-        return rows
-    return chain(((number, first),), rows)

@@ -74,13 +74,15 @@ class _Csv:
         text = _texts(first, [place])
         if text.count(self._separator.encode()) >= _MOST_COLUMNS:
             raise InputError(f"{where}: the {what} has more than {_MOST_COLUMNS:,} columns: it is damaged, or not a table in CSV.")
+        if self.form.names:  # bytes of the first row that are not text do no harm in columns that are not wanted
+            return list(self.form.names), chain((first,), parts)
         try:
             names = self._arrow(text, pa.csv.ReadOptions()).column_names
         except UnicodeDecodeError as error:
             raise InputError(f"{where}: the {what} has {error.object!r:.80}, {NOT_TEXT}.") from error
         if self.form.header:
             return names, chain((_rest(first, place + 1),), parts)
-        return list(self.form.names or (str(number + 1) for number in range(len(names)))), chain((first,), parts)
+        return [str(number + 1) for number in range(len(names))], chain((first,), parts)
 
     def parse(self, records: Records, places: Sequence[int], width: int) -> RawRows:
         """Returns some columns of rows, by their places."""

@@ -108,12 +108,12 @@ def test_file_as_downloaded(tmp_path: Path) -> None:
 
 
 def test_empty_file(tmp_path: Path) -> None:
-    assert "UserBehavior.csv holds no rows" in refused(write(tmp_path / "UserBehavior.csv", []))
+    assert "UserBehavior.csv is empty: download it again." in refused(write(tmp_path / "UserBehavior.csv", []))
 
 
 def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches of 3 lines, the middle one with 1 click."""
-    monkeypatch.setattr("pipeline.datasets.sources.typed_columns.BATCH_SIZE", 3)
+    monkeypatch.setattr("pipeline.datasets.tables.raw_rows.BATCH_SIZE", 3)
     source = write(tmp_path / "UserBehavior.csv")
     assert [batch.num_rows for batch in Taobao(source).read(source, Tally())] == [2, 1, 1]
     assert read(source) == CLICKS
@@ -122,7 +122,7 @@ def test_batches_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_header_is_refused_or_counted(tmp_path: Path) -> None:
     header = "user_id,item_id,category_id,behavior_type,timestamp"
     source = write(tmp_path / "UserBehavior.csv", [header, *LINES])
-    fault = "line 1: it is a header (user_id, item_id, category_id, behavior_type, timestamp), but the file must have none"
+    fault = "line 1: user is 'user_id', but must be a whole number from 0 up"
     assert f"{source}, {fault}: correct or remove the line" in refused(source)
     tally = Tally(skip_broken=True)
     assert read(source, tally) == CLICKS

@@ -143,6 +143,8 @@ def test_without_a_header_columns_are_named_by_place_or_by_the_form(tmp_path):
     assert column_names(path, form) == ["1", "2", "3"]
     assert read(path, ("3", "1"), form) == ([(1, "x", "a"), (3, "", "c")], {2: "it has 4 value(s), but must have 3"})
     named = TableForm(format="csv", separator="::", header=False, names=("user", "item", "what"))
+    latin = table(tmp_path, b"1::2::caf\xe9\n3::4::x\n", "latin.dat")
+    assert read(latin, ("user", "item"), named) == ([(1, "1", "2"), (2, "3", "4")], {})  # the first row has no names to read
     assert read(path, ("item",), named)[0] == [(1, "1"), (3, "3")]
 
 
