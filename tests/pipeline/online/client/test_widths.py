@@ -76,8 +76,8 @@ def test_the_server_tells_the_history_length(monkeypatch):
     np.testing.assert_array_equal(asked[1]["historical_item_ids"], [[-1] * 7])
 
 
-def test_a_server_that_does_not_tell_it_gets_the_longest_history(url, monkeypatch):
-    """The toy model has no `transform_features`; README's rows keep their width."""
+def test_a_server_that_does_not_tell_it_gets_the_longest_history(url):
+    """The toy model has no `transform_features`."""
     with Client(url) as client:
         np.testing.assert_allclose(client.predict([LONG]), [toy.probability(LONG, 0.2)], rtol=1e-6)
         assert client._width() == 1
