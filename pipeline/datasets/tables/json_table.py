@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from pipeline.datasets.tables.json_values import column_of
-from pipeline.datasets.tables.raw_rows import NOT_TEXT, RawRows, missing_column
+from pipeline.datasets.tables.raw_rows import RawRows, missing_column
 from pipeline.datasets.tables.record_splitter import Records, read_records
 from pipeline.datasets.tables.table_form import TableForm
 
@@ -75,7 +75,9 @@ def _known_types(schema: pa.Schema) -> pa.Schema | None:
 
 
 def _by_arrow(records: Records, wanted: Sequence[str], types: pa.Schema | None = None) -> pa.Table | None:
-    """Returns the keys as columns; None where Arrow's reader refuses a line, would change a value, or finds two objects in a line."""
+    """Returns the keys as columns; None where Arrow's reader refuses a line, would change a value, finds two objects in a line, or takes
+    bytes for text that are not UTF-8.
+    """
     if _may_be_deep(records):
         return None
     read = pa.json.ReadOptions(use_threads=False, block_size=len(records.text) + 1)
@@ -87,7 +89,8 @@ def _by_arrow(records: Records, wanted: Sequence[str], types: pa.Schema | None =
     as_text = pa.schema([(field.name, _without_times(field.type)) for field in table.schema])
     if as_text != table.schema:
         return _by_arrow(records, wanted, as_text)
-    if table.num_rows != len(_line_numbers(records)) or any(_is_changed(table[name]) for name in table.column_names if name in wanted):
+    columns = [table[name] for name in table.column_names if name in wanted]
+    if table.num_rows != len(_line_numbers(records)) or any(_is_changed(column) or not _is_utf_8(column) for column in columns):
         return None
     return table
 
@@ -111,6 +114,14 @@ def _is_changed(column: pa.ChunkedArray) -> bool:
     while pa.types.is_list(column.type):
         column = pc.list_flatten(column)
     return pa.types.is_floating(column.type) and pc.any(pc.greater_equal(pc.abs(column), _EXACT)).as_py() is True
+
+
+def _is_utf_8(column: pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _selected(table: pa.Table, wanted: Sequence[str], numbers: np.ndarray) -> RawRows:
@@ -137,10 +148,7 @@ def _objects(records: Records) -> tuple[dict[int, dict[str, Any]], dict[int, str
     for number, end in zip(records.lines.tolist(), records.ends.tolist(), strict=True):
         line, begin = records.text[begin:end], end
         try:
-            row = json.loads(line.decode()) if line.strip() else {}
-        except UnicodeDecodeError as error:
-            broken[number] = f"it holds {line[error.start : error.end + 10]!r} at byte {error.start + 1}, {NOT_TEXT}"
-            continue
+            row = json.loads(line.decode(errors="surrogateescape")) if line.strip() else {}
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):

@@ -270,7 +270,17 @@ def test_json_lines_that_are_no_objects_are_named(tmp_path, monkeypatch):
     assert broken[5] == "x is {'a': 1}, but must be a single value"
     assert "x is '\\ud800', which is not text in UTF-8" in broken[6]
     rows, broken = read(table(tmp_path, b'{"x": "\xf6", "y": 1}\n{"x": 1, "y": 1}\n', "t.jsonl"))
-    assert rows == [(2, 1, 1)] and "it holds b'\\xf6" in broken[1] and "files.encoding" in broken[1]
+    assert rows == [(2, 1, 1)] and "x is '\\udcf6', which is not text" in broken[1] and "files.encoding" in broken[1]
+
+
+def test_json_that_is_not_text_is_named(tmp_path):
+    """Case 10, in JSON: in a column that is not wanted it does no harm."""
+    path = table(tmp_path, '{"x": 1, "y": "a", "z": "ö"}\n{"x": 2, "y": "ö", "z": ""}\n'.encode("latin-1"), "t.jsonl")
+    assert read(path) == (
+        [(1, 1, "a")],
+        {2: "y is '\\udcf6', which is not text in UTF-8 (of a click log, set files.encoding in the mapping)"},
+    )
+    assert read(path, ("x",)) == ([(1, 1), (2, 2)], {})
 
 
 def test_deep_json_is_a_broken_line(tmp_path):
