@@ -91,15 +91,15 @@ class World:
 
     def push(self, model: Path, push_to: Literal["stable", "canary"] = "stable") -> bool:
         """Pushes a model. Returns whether it was not refused."""
-        return self._try(lambda: push(model, self.base, push_to=push_to, keep=self._keep, servers=self._reach()))
+        return self._try(lambda: push(model, self.base, push_to=push_to, keep=self._keep, servers=self.reach()))
 
     def promote(self) -> bool:
         """Promotes the canary. Returns whether it was not refused."""
-        return self._try(lambda: promote(self.base, self._reach()))
+        return self._try(lambda: promote(self.base, self.reach()))
 
     def rollback(self, to: int | None = None) -> bool:
         """Rolls back. Returns whether it was not refused."""
-        return self._try(lambda: rollback(self.base, to, self._reach()))
+        return self._try(lambda: rollback(self.base, to, self.reach()))
 
     def killed(self, change: Callable[[], object], at: float) -> None:
         """Makes a change that is killed at a moment, if it still waits then."""
@@ -160,7 +160,8 @@ class World:
             elif server.loaded()[-1] != max(served.labels.values()):
                 self.findings.append(f"{server.url} answers requests without a label by {server.loaded()[-1]}, which has no label")
 
-    def _reach(self) -> Servers:
+    def reach(self) -> Servers:
+        """Returns the servers as push and others get them."""
         return Servers(self.servers if self.asked else (), 5.0, 600.0, self)
 
     def _try(self, change: Callable[[], object]) -> bool:

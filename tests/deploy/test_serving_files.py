@@ -268,7 +268,7 @@ def test_flags_are_tf_serving_s_and_the_same_in_both(service, pod):
     assert in_compose["tensorflow_intra_op_parallelism"] == cpus == container["resources"]["limits"]["cpu"]
     assert in_compose["allow_version_labels_for_unavailable_models"] == "true"
     assert in_compose["enable_profiler"] == "false"
-    assert float(in_compose["model_config_file_poll_wait_seconds"]) == POLL_SECONDS  # push and rollback wait for two of them
+    assert float(in_compose["model_config_file_poll_wait_seconds"]) == POLL_SECONDS  # the default of serving.poll_seconds
 
 
 def test_files_that_flags_name_are_mounted(service, pod):

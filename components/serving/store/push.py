@@ -84,7 +84,8 @@ def push(
         replaces: The version that was stable when the run started, None if there was none. The push is refused if another one is stable
             now. By default this is not checked.
         servers: The servers that read the folder. The first version is pushed without them, because none can run without a version.
-        run_id: The run that pushes. It is recorded in the folder of the version, so that a run that is killed keeps what it pushed.
+        run_id: The run that pushes. It is recorded in the folder of the version when the labels move, so that a run that is killed keeps
+            what it pushed.
 
     Raises:
         RolledBack: A kept version has the same weights, and was rolled back.
@@ -118,11 +119,12 @@ def push(
             raise RolledBack(f"these very weights are version {version}, which was rolled back: {again} serves it again.")
         unchanged = version in labels.values()
         if version is None:
-            version = _copy_in(saved_model, digest, base, warm_up, run_id)
+            version = _copy_in(saved_model, digest, base, warm_up)
+        place = base / str(version)
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
         served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         write_servers(base, [server.url for server in servers.asked])
-        move_labels(base, number, served, servers)
+        move_labels(base, number, served, servers, lambda: None if unchanged or run_id is None else write_pushed_by(place, run_id))
         unasked = bool(servers.poll_seconds) and not servers.asked
         with locked(base):
             # a server that is not asked may be late: what it loads or labels stays for one more push, and for some minutes
@@ -168,7 +170,7 @@ def _version_with(digest: str, base: Path) -> int | None:
     return None
 
 
-def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None, run_id: str | None) -> int:
+def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -> int:
     """Copies the model to a name that TF Serving skips, waits until it is on the disk, and renames it to its version number."""
     version = next_version(base)
     aside = base / f"{PUSHING}{version}"
@@ -179,8 +181,6 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None, r
             shutil.copyfile(warm_up, aside / WARM_UP_FILE)
         (aside / SIGNATURES_FILE).write_text(describe_signatures(saved_model, base.name), encoding="utf-8")
         write_digest(aside, digest)
-        if run_id is not None:
-            write_pushed_by(aside, run_id)
         for folder, _, files in os.walk(aside):
             for path in (*(Path(folder, file) for file in files), Path(folder)):
                 sync(path)

@@ -11,9 +11,10 @@ import pytest
 from benchmarks.hardening.label_world import World, without_tensorflow
 from components.serving.servers.status import serving_status
 from components.serving.store.models_config import link_folder, read_models_config
+from components.serving.store.push import push
 from components.serving.store.rollback_and_promote import rollback
 from components.serving.store.served_links import link_folders, linked_versions
-from components.serving.store.versions import locked, read_rolled_back, read_servers, sound_versions
+from components.serving.store.versions import locked, pushed_by, read_rolled_back, read_servers, sound_versions
 
 
 @pytest.fixture(autouse=True)
@@ -272,3 +273,13 @@ def test_the_status_says_what_each_server_must_serve_and_does(tmp_path):
     assert found["expected"] == {"labels": {"canary": first, "stable": first}, "loaded": [first]} and not found["as_expected"]
     assert found["servers"][0] == {"url": "grpc://a:8500", "error": "the simulation keeps it still", "versions": {}, "labels": {}}
     assert found["servers"][1]["versions"][str(first)] == {"state": "AVAILABLE", "error": ""}
+
+
+def test_a_run_has_pushed_a_version_only_once_the_labels_move(tmp_path):
+    """A run that is killed while servers load the version has pushed nothing; `din runs` asks for that."""
+    world = make_world(tmp_path, True, poll_seconds=600.0)
+    for killed_after, claims in ((10, False), (40, True)):
+        world.pass_time(100)
+        model = world.model()
+        world.killed(lambda model=model: push(model, world.base, servers=world.reach(), run_id="run"), world.monotonic() + killed_after)
+        assert (pushed_by(world.base, "run") is not None) is claims
