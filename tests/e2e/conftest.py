@@ -52,7 +52,7 @@ def interrupt(workspace: Path, data: Path) -> Result:
 
     SIGINT's default is restored in the child: a shell starts background jobs with SIGINT ignored, and children inherit that.
     """
-    endless = ["training.epochs=100000", "training.patience=100000"]
+    endless = ["training.epochs=10000", "training.patience=10000"]
     command = [DIN, "run", "--data", data, "--workspace", workspace, *(f"--set={setting}" for setting in [*TINY, *endless])]
     with subprocess.Popen(
         list(map(str, command)),
