@@ -1,24 +1,54 @@
-"""Reads Amazon reviews of McAuley's 2014 crawl: JSON lines of reviews, and metadata as strict JSON or Python literals."""
+"""Reads reviews of Amazon's products in the forms of 2014, 2018 and 2023, with their metadata, as McAuley's group publishes them."""
 
-import ast
-import json
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 
 from components.base.errors import InputError
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally, breaks_line
-from pipeline.datasets.sources.text_lines import read_lines, require_rows
-from pipeline.datasets.sources.typed_columns import time_column
+from pipeline.datasets.sources.amazon_categories import UNKNOWN, read_categories
+from pipeline.datasets.sources.amazon_files import AmazonFiles, find_amazon_files
+from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.typed_columns import Column, time_column, typed_rows
+from pipeline.datasets.tables.read_table import column_names, read_table
 
-UNKNOWN = b"(unknown)"
-_SUFFIXES = (".json", ".json.gz")
-_TIME = time_column("unixReviewTime")
+
+@dataclass(frozen=True)
+class _Form:
+    """The keys of a review.
+
+    Attributes:
+        years: When the reviews were collected.
+        user: The key of the user.
+        item: The key of the item, in reviews and in metadata.
+        time: The time.
+        per_second: How many units of the time are a second.
+    """
+
+    years: str
+    user: str
+    item: str
+    time: Column
+    per_second: int
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """The columns to read, by their keys."""
+        ids = {key: Column(key, dtype="bytes", expected="text in UTF-8, without line ends and NUL") for key in (self.user, self.item)}
+        return {**ids, self.time.name: self.time}
+
+    def __str__(self) -> str:
+        return ", ".join(self.columns)
+
+
+_MS = Column("timestamp", high=4_102_444_800_000, expected="a time in whole unix milliseconds")
+_FORMS = (
+    _Form("2014 or 2018", "reviewerID", "asin", time_column("unixReviewTime"), 1),
+    _Form("2023", "user_id", "parent_asin", _MS, 1000),
+)
 
 
 @dataclass(frozen=True)
@@ -26,10 +56,8 @@ class Amazon:
     """Reviews as clicks: each review is one, whatever its stars, as in the code of the DIN paper's authors.
 
     Args:
-        source: Folder with one `reviews_*` and at most one `meta_*`; or `reviews_NAME_5.json`, which may have `meta_NAME.json` beside it.
-            Each may be gzipped. A line of reviews is an object with reviewerID, asin and unixReviewTime.
-        metadata: A line is an object with asin and categories, a list of paths. None: the file beside the reviews. Without metadata,
-            items have no category.
+        source: A file of reviews, or a folder with one, or with the three of a split; `find_amazon_files` says their names.
+        metadata: JSON lines of products. None: the file beside the reviews. Without metadata, items have no category.
 
     Raises:
         InputError: A file is missing, or there are several.
@@ -41,155 +69,62 @@ class Amazon:
     has_negatives: bool = False
     history: Literal["earlier", "before"] = "before"
     repeats: Literal["latest", "all"] = "all"
-    reviews: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        reviews, beside = _find(self.source)
-        object.__setattr__(self, "reviews", reviews)
-        object.__setattr__(self, "metadata", self.metadata or beside)
+        object.__setattr__(self, "metadata", self.metadata or self._found.metadata)
 
     @property
     def rules(self) -> dict[str, str]:
-        rules = {
-            "label": "each review is a click, whatever its stars",
-            "time": "unixReviewTime, whole days; within a day the file's order",
-        }
+        category = f"none, since there is no file {self._found.metadata_pattern}"
         if self.metadata:
-            rules["category"] = (
-                f"the last of the item's last category path; {UNKNOWN.decode()} where {self.metadata.name} has none; "
-                "where it has an item several times, the first line counts"
+            category = (
+                f"the last one in the item's list in {self.metadata.name} (in its last list if it has several), else its main category; "
+                f"{UNKNOWN.decode()} where it has none. The first line of an item counts"
             )
-        return rules
+        return {
+            "form": f"reviews of {self._form.years}: {self._form}",
+            "label": "each review is a click, whatever its stars",
+            "time": f"{self._form.time.name} in whole seconds (whole days in 2014 and 2018); at one time the file's order counts",
+            "category": category,
+        }
 
     @property
     def schema(self) -> pa.Schema:
         fields = [(USER, pa.binary()), (ITEM, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())]
-        return pa.schema([*fields, (CATEGORY, pa.binary())] if self.metadata else fields)
+        fields += [(CATEGORY, pa.binary())] * bool(self.metadata) + [(SPLIT, pa.int64())] * self._found.is_split
+        return pa.schema(fields)
 
     def files(self) -> list[Path]:
-        return [self.reviews]
+        return self._found.reviews
 
     def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
         """Yields the reviews in the file's order. The category of each item is held in memory.
 
-        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, but
-        `tally.dropped` does not count them, since they are not interactions.
+        With `tally.skip_broken`, an item on a broken line counts as an item without a line. `tally.broken` names those lines, and
+        `tally.notes` counts them, since they are not interactions.
         """
-        categories = _read_categories(self.metadata, tally) if self.metadata else {}
-        rows = _reviews(file, tally)
-        while batch := list(islice(rows, BATCH_SIZE)):
-            users, items, times = zip(*batch, strict=True)
-            columns = [pa.array(users, pa.binary()), pa.array(items, pa.binary()), pa.array([1] * len(batch), pa.int64())]
-            columns.append(pa.array(times, pa.int64()))
-            if self.metadata:
-                columns.append(pa.array([categories.get(item, UNKNOWN) for item in items], pa.binary()))
-            yield pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        categories = read_categories(self.metadata, self._form.item, tally) if self.metadata else {}
+        columns = self._form.columns
+        for user, item, time in typed_rows(file, read_table(file, list(columns)), columns, tally):
+            values = {USER: user, ITEM: item, LABEL: [1] * len(user), TIMESTAMP: time // self._form.per_second}
+            values[CATEGORY] = [categories.get(key, UNKNOWN) for key in item]
+            values[SPLIT] = [self.files().index(file)] * len(user)
+            yield pa.RecordBatch.from_pydict({name: values[name] for name in self.schema.names}, schema=self.schema)
 
+    @cached_property
+    def _found(self) -> AmazonFiles:
+        return find_amazon_files(self.source)
 
-def _find(source: Path) -> tuple[Path, Path | None]:
-    """Returns the files of reviews and of metadata."""
-    if source.is_dir():
-        reviews, metadata = (
-            sorted(path for path in source.glob(f"{kind}_*") if path.name.endswith(_SUFFIXES)) for kind in ("reviews", "meta")
-        )
-        file = _at_most_one(source, "reviews_*.json", reviews)
-        if file is None:
-            raise InputError(f"{source} has no file reviews_*.json or .json.gz: name the folder or the file that holds the reviews.")
-        return file, _at_most_one(source, "meta_*.json", metadata)
-    if not source.is_file():
-        raise InputError(f"{source} is missing: name a folder with reviews_*.json and meta_*.json, or the file of reviews.")
-    subject = re.sub(r"^reviews_|(_\d+)?\.json(\.gz)?$", "", source.name)
-    beside = [path for suffix in _SUFFIXES if (path := source.with_name(f"meta_{subject}{suffix}")).is_file()]
-    return source, _at_most_one(source.parent, f"meta_{subject}.json", beside)
-
-
-def _at_most_one(folder: Path, pattern: str, found: list[Path]) -> Path | None:
-    if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise InputError(f"{folder} has several files {pattern} ({names}): keep one, or name it.")
-    return found[0] if found else None
-
-
-def _reviews(file: Path, tally: Tally) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yields user, item and unix seconds of each correct line."""
-    for number, line in require_rows(file, read_lines(file)):
-        try:
-            record = json.loads(line)
-            yield _id(record, "reviewerID"), _id(record, "asin"), _time(record)
-        except json.JSONDecodeError:
-            tally.count_broken(file, number, "it is not a JSON object")
-        except (ValueError, RecursionError) as error:
-            tally.count_broken(file, number, str(error))
-
-
-def _id(record: Any, key: str) -> bytes:
-    """Returns a text of a record.
-
-    Raises:
-        ValueError: The text is missing or empty.
-    """
-    value = _value(record, key)
-    try:
-        encoded = value.encode() if isinstance(value, str) else b""
-    except UnicodeEncodeError:
-        encoded = b""
-    if not encoded or breaks_line(encoded):
-        raise ValueError(f"{key} is {value!r}, but must be text in UTF-8, without line ends and NUL")
-    return encoded
-
-
-def _time(record: Any) -> int:
-    value = _value(record, _TIME.name)
-    if type(value) is not int or not _TIME.low <= value <= _TIME.high:
-        raise ValueError(f"{_TIME.name} is {value!r}, but must be {_TIME.expected}")
-    return value
-
-
-def _value(record: Any, key: str) -> Any:
-    if not isinstance(record, dict):
-        raise ValueError("it is not a JSON object")
-    if key not in record:
-        raise ValueError(f"it has no {key}")
-    return record[key]
-
-
-def _read_categories(metadata: Path, tally: Tally) -> dict[bytes, bytes]:
-    """Returns the category of each item that has one."""
-    own_tally = Tally(tally.skip_broken)
-    categories: dict[bytes, bytes] = {}
-    names: dict[bytes, bytes] = {}  # so that equal categories share one object
-    for number, line in require_rows(metadata, read_lines(metadata)):
-        try:
-            record = _parse_loosely(line)
-            item, category = _id(record, "asin"), _category(record.get("categories"))
-        except (ValueError, RecursionError) as error:
-            own_tally.count_broken(metadata, number, str(error))
-            continue
-        categories.setdefault(item, names.setdefault(category, category))
-    tally.note_side_file(metadata, own_tally)
-    return categories
-
-
-def _parse_loosely(line: str) -> Any:
-    """Parses a line of strict JSON or of a Python literal."""
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        pass
-    try:
-        return ast.literal_eval(line)
-    except (ValueError, SyntaxError, TypeError, MemoryError) as error:
-        raise ValueError("it is neither a JSON object nor a Python literal") from error
-
-
-def _category(paths: Any) -> bytes:
-    """Returns the last category of the last path, as the authors' code does.
-
-    Raises:
-        ValueError: `paths` is not a list of lists of texts.
-    """
-    if not paths or (isinstance(paths, list) and not paths[-1]):
-        return UNKNOWN
-    if not (isinstance(paths, list) and isinstance(paths[-1], list) and isinstance(paths[-1][-1], str)):
-        raise ValueError(f"categories is {paths!r:.80}, but must be lists of texts")
-    return _id({"categories": paths[-1][-1]}, "categories") if paths[-1][-1] else UNKNOWN
+    @cached_property
+    def _form(self) -> _Form:
+        """The form of the reviews, which their keys show."""
+        file = self.files()[0]
+        names = column_names(file)
+        found = next((form for form in _FORMS if not names or {form.user, form.item} <= {*names}), None)
+        if found is None:
+            known = " nor ".join(f"those of {form.years} ({form})" for form in _FORMS)
+            raise InputError(
+                f"{file} has neither the keys of reviews of {known.removeprefix('those of ')}; it has: {', '.join(names)}. "
+                "Name a file of reviews, or import it with clicklog."
+            )
+        return found

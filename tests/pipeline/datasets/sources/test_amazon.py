@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from components.base.errors import InputError
+from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.amazon import Amazon
 from pipeline.datasets.sources.by_name import open_source
 from pipeline.datasets.sources.interactions import Tally
@@ -59,7 +61,8 @@ def test_a_folder_or_the_reviews_give_every_review_as_a_click(tmp_path, suffix):
     assert rows(Amazon(source / f"reviews_Home_and_Garden_5.json{suffix}")) == ROWS
     amazon = Amazon(source)
     assert (amazon.name, amazon.has_negatives, amazon.history, amazon.repeats) == ("amazon", False, "before", "all")
-    assert "whatever its stars" in amazon.rules["label"] and "last category path" in amazon.rules["category"]
+    assert "whatever its stars" in amazon.rules["label"] and "the last one in the item's list" in amazon.rules["category"]
+    assert amazon.rules["form"] == "reviews of 2014 or 2018: reviewerID, asin, unixReviewTime"
 
 
 def test_without_metadata_there_is_no_category(tmp_path):
@@ -91,13 +94,19 @@ def test_the_category_is_the_last_of_the_last_path(tmp_path, categories, expecte
         ("{", "it is not a JSON object"),
         ("[1]", "it is not a JSON object"),
         ("[" * 100_000, ""),
-        ('{"asin": "B1", "unixReviewTime": 1}', "it has no reviewerID"),
-        ('{"reviewerID": 7, "asin": "B1", "unixReviewTime": 1}', "reviewerID is 7, but must be text in UTF-8"),
+        ('{"asin": "B1", "unixReviewTime": 1}', "reviewerID is None, but must be text in UTF-8"),
+        ('{"reviewerID": ["A"], "asin": "B1", "unixReviewTime": 1}', "reviewerID is ['A'], but must be a single value"),
         ('{"reviewerID": "A", "asin": "", "unixReviewTime": 1}', "asin is '', but must be text in UTF-8"),
-        (b'{"reviewerID": "A", "asin": "\xff", "unixReviewTime": 1}', "asin is '\\udcff', but must be text in UTF-8"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": "1"}', "unixReviewTime is '1', but must be a time in whole unix seconds"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": true}', "unixReviewTime is True, but must be a time in whole unix seconds"),
-        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": 1400000000000}', "unixReviewTime is 1400000000000, but must be a time"),
+        (b'{"reviewerID": "A", "asin": "\xff", "unixReviewTime": 1}', "asin is '\\udcff', which is not text in UTF-8"),
+        (
+            '{"reviewerID": "A", "asin": "B", "unixReviewTime": "today"}',
+            "unixReviewTime is 'today', but must be a time in whole unix seconds",
+        ),
+        ('{"reviewerID": "A", "asin": "B", "unixReviewTime": true}', "unixReviewTime is 'true', but must be a time in whole unix seconds"),
+        (
+            '{"reviewerID": "A", "asin": "B", "unixReviewTime": 1400000000000}',
+            "unixReviewTime is 1400000000000, but must be a time in whole unix seconds",
+        ),
     ],
 )
 def test_broken_reviews_are_named_or_counted(tmp_path, line, fault):
@@ -116,8 +125,11 @@ def test_broken_reviews_are_named_or_counted(tmp_path, line, fault):
         ("{'asin': B01}", "it is neither a JSON object nor a Python literal"),
         ("__import__('os').getcwd()", "it is neither a JSON object nor a Python literal"),
         ("{'categories': []}", "it has no asin"),
-        ("{'asin': 'B1', 'categories': ['GPS']}", "categories is ['GPS'], but must be lists of texts"),
-        ("{'asin': 'B1', 'categories': [[1]]}", "categories is [[1]], but must be lists of texts"),
+        ("{'asin': 'B1', 'categories': 'GPS'}", "categories is 'GPS', but must be a list of texts, or a list of such lists"),
+        ("{'asin': 'B1', 'categories': [[1]]}", "categories is [[1]], but must be a list of texts, or a list of such lists"),
+        ("{'asin': 'B1', 'category': [1]}", "category is [1], but must be a list of texts, or a list of such lists"),
+        ("{'asin': ''}", "asin is '', but must be text"),
+        ("[]", "it is not a JSON object"),
     ],
 )
 def test_broken_metadata_is_named_or_counted(tmp_path, line, fault):
@@ -160,9 +172,9 @@ def test_a_truncated_gzip_is_refused(tmp_path):
 
 
 def test_missing_and_ambiguous_files_are_refused(tmp_path):
-    with pytest.raises(InputError, match="nowhere is missing: name a folder with reviews"):
+    with pytest.raises(InputError, match="nowhere is missing: name the file of reviews, or the folder"):
         Amazon(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"has no file reviews_\*.json"):
+    with pytest.raises(InputError, match=r"has no file of reviews"):
         Amazon(tmp_path)
     source = folder(tmp_path / "data")
     write(source / "meta_Books.json", META)
@@ -170,5 +182,122 @@ def test_missing_and_ambiguous_files_are_refused(tmp_path):
         Amazon(source)
     assert rows(Amazon(source / "reviews_Home_and_Garden_5.json")) == ROWS
     write(source / "reviews_Books_5.json", [])
-    with pytest.raises(InputError, match=r"several files reviews_\*.json"):
+    with pytest.raises(InputError, match=r"several files of reviews"):
         Amazon(source)
+
+
+REVIEWS_2018 = [
+    {"overall": 5.0, "verified": True, "reviewerID": "A1", "asin": "I1", "style": {"Edition:": " PC"}, "unixReviewTime": DAY},
+    {"overall": 2.0, "verified": False, "reviewerID": "A1", "asin": "I2", "unixReviewTime": 2 * DAY},
+    {"overall": 4.0, "reviewerID": "A2", "asin": "I3", "unixReviewTime": 3 * DAY, "vote": "3", "image": ["http://x"]},
+    {"overall": 4.0, "reviewerID": "A2", "asin": "I4", "unixReviewTime": 3 * DAY},
+]
+META_2018 = [
+    '{"category": ["Video Games", "PC"], "asin": "I1", "main_cat": "Video Games"}',
+    '{"category": [], "asin": "I2", "main_cat": "Movies &amp; TV"}',
+    '{"category": ["Clothing", "Shirts", "</span></span></span>"], "asin": "I3", "main_cat": "<img src=\'x\'/>"}',
+    '{"category": [], "asin": "I4", "main_cat": "<img src=\'x\'/>"}',
+]
+CATEGORIES_2018 = [b"PC", b"Movies &amp; TV", b"Shirts", b"(unknown)"]
+
+
+def lines(path: Path, objects: list[dict[str, Any]]) -> Path:
+    return write(path, [json.dumps(each) for each in objects])
+
+
+@pytest.mark.parametrize("name", ["Video_Games_5.json", "Video_Games_5.json.gz", "Video_Games.json.gz"])
+def test_reviews_of_2018(tmp_path, name):
+    """Case 3: the file or its folder. A list without a name falls back on the main category; HTML in either is passed over."""
+    file = lines(tmp_path / name, REVIEWS_2018)
+    write(tmp_path / "meta_Video_Games.json.gz", META_2018)
+    for source in (tmp_path, file):
+        amazon = Amazon(source)
+        found = rows(amazon)
+        assert [row["candidate_category_id"] for row in found] == CATEGORIES_2018
+        assert [(row["user_id"], row["candidate_item_id"], row["label"], row["timestamp"] // DAY) for row in found] == [
+            *((b"A1", b"I1", 1, 1), (b"A1", b"I2", 1, 2), (b"A2", b"I3", 1, 3), (b"A2", b"I4", 1, 3))
+        ]
+        assert amazon.rules["form"] == "reviews of 2014 or 2018: reviewerID, asin, unixReviewTime"
+
+
+REVIEWS_2023 = [
+    {"rating": 5.0, "title": "x", "images": [], "asin": "C1", "parent_asin": "P1", "user_id": "U1", "timestamp": 1588687728923},
+    {"rating": 1.0, "asin": "C2", "parent_asin": "P2", "user_id": "U1", "timestamp": 1588687729000, "verified_purchase": True},
+    {"rating": 1.0, "asin": "C3", "parent_asin": "P3", "user_id": "U2", "timestamp": 86400000},
+]
+META_2023 = [
+    '{"main_category": "Video Games", "title": "x", "categories": ["Video Games", "PC", "Games"], "parent_asin": "P1"}',
+    '{"main_category": "Computers", "categories": [], "parent_asin": "P2"}',
+    '{"main_category": null, "categories": [], "parent_asin": "P3"}',
+]
+ROWS_2023 = [
+    (b"U1", b"P1", 1, 1588687728, b"Games"),
+    (b"U1", b"P2", 1, 1588687729, b"Computers"),
+    (b"U2", b"P3", 1, 86400, b"(unknown)"),
+]
+
+
+def values(amazon: Amazon) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in rows(amazon)]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_reviews_of_2023(tmp_path, suffix):
+    """Case 3: times are in milliseconds, rounded down; the product is the parent."""
+    file = lines(tmp_path / f"Video_Games.jsonl{suffix}", REVIEWS_2023)
+    write(tmp_path / f"meta_Video_Games.jsonl{suffix}", META_2023)
+    for source in (tmp_path, file):
+        assert values(Amazon(source)) == ROWS_2023
+        assert Amazon(source).rules["form"] == "reviews of 2023: user_id, parent_asin, timestamp"
+
+
+CSV = "user_id,parent_asin,rating,timestamp"
+
+
+def test_the_5_core_of_2023_is_csv(tmp_path):
+    file = write(tmp_path / "Video_Games.csv", [CSV, "U1,P1,5.0,1588687728923", "U1,P2,1.0,1588687729000", "U2,P3,1.0,86400000"])
+    assert values(Amazon(file)) == [row[:4] for row in ROWS_2023]
+    assert Amazon(file).rules["category"] == "none, since there is no file meta_Video_Games.json"
+    write(tmp_path / "meta_Video_Games.jsonl", META_2023)
+    assert values(Amazon(file)) == values(Amazon(tmp_path)) == ROWS_2023
+    write(file, [CSV, "U1,P1,5.0,2020-05-05"])
+    with pytest.raises(
+        InputError, match=r"Video_Games\.csv, line 2: timestamp is '2020-05-05', but must be a time in whole unix milliseconds"
+    ):
+        rows(Amazon(file))
+
+
+def test_the_split_of_2023_is_given(tmp_path):
+    """With the histories that the published files have, which are not used: the import builds them."""
+    for split, items in (("train", (0, 1)), ("valid", (2,)), ("test", (3,))):
+        clicks = [f"U1,P{item},5.0,{1588687728923 + 1000 * item},P7 P8" for item in items]
+        write(tmp_path / f"Video_Games.{split}.csv", [f"{CSV},history", *clicks])
+    amazon = Amazon(tmp_path)
+    assert [(row["candidate_item_id"], row["split"]) for row in rows(amazon)] == [(b"P0", 0), (b"P1", 0), (b"P2", 1), (b"P3", 2)]
+    assert "split" not in Amazon(tmp_path / "Video_Games.train.csv").schema.names
+    manifest = import_source(amazon, tmp_path / "out", ImportSettings())
+    assert (manifest["split"], manifest["examples"]) == ("given", {"train": 1, "validation": 1, "eval": 1})
+
+
+@pytest.mark.parametrize(
+    "names", [("Video_Games.json", "Video_Games_5.json"), ("A.train.csv", "A.valid.csv", "B.test.csv"), ("A.train.csv", "A.test.csv")]
+)
+def test_several_files_of_reviews_are_refused(tmp_path, names):
+    for name in names:
+        write(tmp_path / name, ["{}"])
+    with pytest.raises(InputError, match=rf"several files of reviews \({', '.join(sorted(names))}\): keep one, or name it"):
+        Amazon(tmp_path)
+
+
+def test_other_files_are_named(tmp_path):
+    file = write(tmp_path / "ratings.csv", ["A1,B1,5.0,1400000000"])
+    message = (
+        f"{file} has neither the keys of reviews of 2014 or 2018 (reviewerID, asin, unixReviewTime) nor those of 2023 "
+        "(user_id, parent_asin, timestamp); it has: A1, B1, 5.0, 1400000000. Name a file of reviews, or import it with clicklog."
+    )
+    with pytest.raises(InputError) as error:
+        rows(Amazon(file))
+    assert str(error.value) == message
+    lines(tmp_path / "x.jsonl", [{"user_id": "U", "parent_asin": "P"}])
+    with pytest.raises(InputError, match=r"x\.jsonl has no column 'timestamp'"):
+        rows(Amazon(tmp_path / "x.jsonl"))
