@@ -107,6 +107,12 @@ def refuse_unreachable(base: Path, servers: Servers, version: int | None = None)
             raise NotServed(f"{server.url} has not loaded version {version} of {base.name}: din status shows its state.")
 
 
+def loading(servers: Servers) -> set[int]:
+    """Returns the versions that a server is loading, or is about to. If they were deleted, it would try to load them for minutes."""
+    states = [state for server in servers.asked for state in _states(server).items()]
+    return {version for version, state in states if state.state in ("START", "LOADING")}
+
+
 def ask_for_links(base: Path, servers: Servers) -> None:
     """Replaces a `models.config` of an older release, which names versions, by one with the same labels and a folder of links."""
     with locked(base):
@@ -146,6 +152,7 @@ def move_labels(
             commit()
             if before == served:
                 return
+            _unmark(base, served)
             earlier = set(before.labels.values()) if before and servers.poll_seconds else set()
             also = {version for version in earlier if version < max(served.labels.values())}
             write_models_config(base, served, also, servers.clock.time())
@@ -163,6 +170,7 @@ def move_labels(
         with locked(base):
             _check(base, number)
             commit()
+            _unmark(base, served)
             write_models_config(base, served, now=servers.clock.time())
             written = link_folder(base)
         ending = f"{MODELS_CONFIG} has the new labels" if forced else as_before
@@ -176,9 +184,12 @@ def move_labels(
             _take_back(base, number, before, new, None, servers)
         raise
     with locked(base):
-        for version in new:
-            mark_not_loaded(base, version, None)
         _forget_link_folders(base)
+
+
+def _unmark(base: Path, served: ServedModel) -> None:
+    for version in set(served.labels.values()):
+        mark_not_loaded(base, version, None)
 
 
 def _forget_link_folders(base: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from components.base.atomic_files import sync
 from components.serving.model.signature_page import SIGNATURES_FILE, describe_signatures
-from components.serving.store.label_moves import NOBODY, PushRefused, Servers, ask_for_links, move_labels, refuse_unreachable
+from components.serving.store.label_moves import NOBODY, PushRefused, Servers, ask_for_links, loading, move_labels, refuse_unreachable
 from components.serving.store.model_digest import model_digest, read_digest, write_digest
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, link_folder, read_models_config
 from components.serving.store.served_links import linked_versions, versions_since
@@ -20,6 +20,7 @@ from components.serving.store.versions import (
     clear_leftovers,
     locked,
     locked_for_push,
+    mark_new,
     next_version,
     read_rolled_back,
     remove_version,
@@ -127,8 +128,8 @@ def push(
         move_labels(base, number, served, servers, lambda: None if unchanged or run_id is None else write_pushed_by(place, run_id))
         unasked = bool(servers.poll_seconds) and not servers.asked
         with locked(base):
-            # a server that is not asked may be late: what it loads or labels stays for one more push, and for some minutes
-            late = versions_since(base, servers.clock.time() - servers.wait_seconds) if unasked else set()
+            # a server that is not asked may be late: what it loads or labels stays for some more pushes, and for some minutes
+            late = versions_since(base, servers.clock.time() - servers.wait_seconds) if unasked else loading(servers)
             _remove_old(base, keep, {*_loaded(base), *late, *pinned})
         if is_first and servers.asked:
             servers.say(f"Version {version} is the first of {base.name}, so no server was asked: din status asks them once they run.")
@@ -181,6 +182,7 @@ def _copy_in(saved_model: Path, digest: str, base: Path, warm_up: Path | None) -
             shutil.copyfile(warm_up, aside / WARM_UP_FILE)
         (aside / SIGNATURES_FILE).write_text(describe_signatures(saved_model, base.name), encoding="utf-8")
         write_digest(aside, digest)
+        mark_new(aside)
         for folder, _, files in os.walk(aside):
             for path in (*(Path(folder, file) for file in files), Path(folder)):
                 sync(path)

@@ -9,7 +9,7 @@ TF Serving loads all versions in the folder of the last `models.config` that it 
 
 * A new version gets a link in all folders. A server finds and loads it, even if it refuses each `models.config` until it has loaded it.
 * A version is left by a new folder without it, never by removing its link. A server leaves it at the moment at which it accepts the labels
-  that go with the new folder, and no load is disturbed.
+  that go with the new folder, and no load is disturbed. Even the link of a deleted version stays: a late server has it in memory.
 """
 
 import errno
@@ -81,16 +81,6 @@ def make_link_folder(base: Path, versions: Collection[int], now: float) -> int:
     sync(base / SERVED)
     sync(base)
     return number
-
-
-def unlink_everywhere(base: Path, version: int) -> None:
-    """Removes all links to a version that will be deleted."""
-    for number in link_folders(base):
-        link = base / SERVED / str(number) / str(version)
-        if link.is_dir() and not link.is_symlink():  # a workspace that was copied with `cp -L` has copies in place of links
-            shutil.rmtree(link)
-        else:
-            link.unlink(missing_ok=True)
 
 
 def remove_link_folders(base: Path, numbers: Collection[int]) -> None:

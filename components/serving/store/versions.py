@@ -22,14 +22,13 @@ from pathlib import Path
 from components.base.atomic_files import write_durably
 from components.base.errors import InputError
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, read_models_config
-from components.serving.store.served_links import unlink_everywhere
 
 PUSHING = ".pushing-"
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for it in a SavedModel
 
 _HIGHEST = 2**63 - 1  # TF Serving reads versions as int64
 _PUSHED_BY = "pushed_by"  # in the folder of a version: the id of the run that pushed it
-_NOT_LOADED = "not_loaded"  # in the folder of a version: why a push withdrew it
+_NOT_LOADED = "not_loaded"  # in the folder of a version that had no label, or that a server could not load: why
 _LOCK, _PUSH_LOCK = ".lock", ".push.lock"
 _REMOVING = ".removing-"
 _ROLLED_BACK = "rolled_back"
@@ -130,8 +129,13 @@ def write_rolled_back(base: Path, versions: set[int]) -> None:
     write_durably(base / _ROLLED_BACK, "".join(f"{version}\n" for version in sorted(versions & set(served_versions(base)))))
 
 
+def mark_new(version: Path) -> None:
+    """Records in the folder of a version that it has not had a label yet."""
+    (version / _NOT_LOADED).write_text("it has had no label yet\n")
+
+
 def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
-    """Records why a server did not serve a version; None says that it does.
+    """Records why a version is not known to be served well; None says that it is, because it gets a label.
 
     Raises:
         OSError: The file cannot be written.
@@ -144,12 +148,12 @@ def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
 
 
 def was_not_loaded(base: Path, version: int) -> bool:
-    """Returns whether a server did not serve a version when that was tried last."""
+    """Returns whether a version has never had a label, or a server could not load it when that was tried last."""
     return (base / str(version) / _NOT_LOADED).exists()
 
 
 def sound_versions(base: Path) -> list[int]:
-    """Returns the versions that were not rolled back, and that no server failed to load, in order.
+    """Returns the versions that had a label, were not rolled back, and could be loaded, in order.
 
     Raises:
         InputError: `rolled_back` cannot be read.
@@ -204,7 +208,6 @@ def clear_leftovers(base: Path) -> None:
 
 def remove_version(base: Path, version: int) -> None:
     """Deletes a version: a reader sees the whole version or none."""
-    unlink_everywhere(base, version)
     gone = base / f"{_REMOVING}{version}"
     (base / str(version)).rename(gone)
     shutil.rmtree(gone)

@@ -79,6 +79,8 @@ def assert_whole(start, folder):
         else:
             assert version == 3
             found.pop(f".{DIGEST_FILE}.part", None)
+        found.pop("not_loaded", None)
+        found.pop(".not_loaded.part", None)
         assert found == expected.get(str(version), pushed), (folder.name, version)
     config = read_models_config(folder / "demo")
     assert config is None or set(config.labels.values()) <= set(versions)
@@ -119,7 +121,8 @@ def test_a_push_of_other_weights_repairs_as_well(served, tmp_path, without_tenso
         whole = [version for version in served_versions(folder / "demo") if version > 3]
         (folder / "model" / "variables" / "weights").write_bytes(b"weights 5")
         version = killing.push(folder).version
-        assert served_versions(folder / "demo") == [*(whole or [3]), version]
+        # a whole version that never had a label is kept as a bad one, beside the two good ones
+        assert served_versions(folder / "demo") in ([*(whole or [3]), version], [3, *whole, version])
         assert read_models_config(folder / "demo").labels == {"canary": version, "stable": version}
 
 
