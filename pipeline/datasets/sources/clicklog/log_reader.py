@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from components.base.errors import InputError
 from pipeline.datasets.sources.broken_rows import sound_rows
-from pipeline.datasets.sources.clicklog.fields import Field
-from pipeline.datasets.sources.clicklog.histories import HistoryField, typed_histories
+from pipeline.datasets.sources.clicklog.fields import UNKNOWN, Field
+from pipeline.datasets.sources.clicklog.histories import ITEMS, HistoryField, typed_histories
 from pipeline.datasets.sources.clicklog.impression_lists import one_row_an_item
 from pipeline.datasets.sources.clicklog.item_table import ItemTable
 from pipeline.datasets.sources.clicklog.log_columns import LogColumns
@@ -75,6 +75,7 @@ class LogReader:
             raw |= {field.column: found[field.name] for field in columns.joined}
         typed |= {field.name: field.typed(raw[field.column], tally) for field in (*columns.joined, *columns.labels)}
         typed |= typed_histories(columns.histories, raw, tally)
+        typed |= self._joined_histories(typed)
         for field in columns.fields:
             if field.name == TIMESTAMP:
                 self._check_times(file, rows, field, raw[field.column], typed[TIMESTAMP], tally)
@@ -84,6 +85,15 @@ class LogReader:
             typed[REQUEST] = sound(pa.array((place << _FILE_BITS) + rows.numbers))
         kept = pa.array(sound_rows(file, rows, faults, tally))
         return {name: column.values.filter(kept) for name, column in typed.items()}
+
+    def _joined_histories(self, typed: dict[str, Typed]) -> dict[str, Typed]:
+        """Returns the fields of the items of histories, as the side table has them."""
+        if not (self.items and self.columns.joined_histories):
+            return {}
+        histories = typed[ITEMS].values
+        fields = self.items.fields_of(histories.values)
+        events = {history: fields[name].fill_null(UNKNOWN) for history, name in self.columns.joined_histories.items()}
+        return {name: sound(pa.ListArray.from_arrays(histories.offsets, values)) for name, values in events.items()}
 
     def _check_times(self, file: Path, rows: RawRows, field: Field, raw: pa.Array, typed: Typed, tally: Tally) -> None:
         tally.warn(f"times of {field.column} are before 1990 or more than a year ahead, and others are not", unlikely(typed))

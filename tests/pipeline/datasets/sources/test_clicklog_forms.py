@@ -1,7 +1,6 @@
 """Logs as people have them: nullable numbers, forms of times, lists as text, impression lists, quotes, links, and names of any kind."""
 
 import os
-import textwrap
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import Tally
-from tests.conftest import ROOT
 
 PLAIN = '[columns]\nuser_id = "user"\ncandidate_item_id = "item"\n'
 
@@ -78,6 +76,10 @@ HISTORIES = f'{PLAIN}[histories]\nhistorical_item_ids = {{ column = "hist", sepa
         ("\"['a', nan, None]\"", [b"a"]),
         ('"[3.0, nan]"', [b"3"]),
         ('"3,,4,"', [b"3", b"4"]),
+        ('"3, 4 "', [b"3", b"4"]),
+        ('"[3., 4.]"', [b"3", b"4"]),
+        ('"[np.int64(3), np.float64(nan), NULL, <NA>]"', [b"3"]),
+        ("\"[np.str_('a b'), np.str_('c')]\"", [b"a b", b"c"]),
         ('"(3, 4)"', [b"3", b"4"]),
         ('"(3,)"', [b"3"]),
         ("\"('a', 'b')\"", [b"a", b"b"]),
@@ -94,6 +96,26 @@ def test_a_list_as_text_is_read_as_its_writer_meant_it(tmp_path, cell, expected)
     assert any("hist are written in brackets" in note for note in tally.notes) == (
         cell.strip('"')[:1] in [*"[({"] and "a],[" not in cell and "unknown" not in cell
     )
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator"),
+    [
+        ("[1 2 ... 8 9]", " "),
+        ("['a' 'b' ... 'z']", " "),
+        ("[1, 2, ..., 9]", ","),
+        ("['a', ..., 'z']", ","),
+        ("[[1, 2], [3]]", ","),
+        ("[(1, 5), (2, 4)]", ","),
+        ("array([1, 2])", ","),
+        ("[1, 2", ","),
+    ],
+)
+def test_lists_of_which_a_part_is_missing_or_nested_are_refused(tmp_path, cell, separator):
+    """NumPy writes `...` for elements of long lists; the other cells would become events such as `(1`."""
+    log = text(tmp_path / "log.csv", f'user,item,hist\n0,0,"{cell}"\n')
+    message = refusal(log, HISTORIES.replace('","', f'"{separator}"'))
+    assert "hist is" in message and cell in message and "but must be a list separated by" in message
 
 
 def test_events_without_a_value_are_counted(tmp_path):
@@ -321,15 +343,6 @@ def test_a_cell_holds_a_whole_impression_list(tmp_path):
     assert values(log, own, "request_id") == [b"1", b"1", b"2"]
 
 
-def test_the_mapping_of_the_docs_reads_mind(tmp_path):
-    page = (ROOT / "docs" / "click-log.md").read_text(encoding="utf-8")
-    mapping = textwrap.dedent(page[page.index("MIND's `behaviors.tsv` is such a log:") :].partition("\n")[2])
-    log = text(tmp_path / "behaviors.tsv", "1\tU1\t11/15/2019 8:55:22 AM\tN10 N11\tN1-0 N2-1\n")
-    assert [tuple(row.values()) for row in read(log, mapping)] == [
-        (label, b"U1", 1_573_808_122, item, 1, [b"N10", b"N11"]) for item, label in ((b"N1", 0), (b"N2", 1))
-    ]
-
-
 @pytest.mark.parametrize(
     ("cell", "fault"),
     [
@@ -519,3 +532,22 @@ def test_a_history_that_cannot_be_built_is_refused(tmp_path):
     log = text(tmp_path / "log.csv", "user,item,hist\nu,i,\n")
     assert 'history = "earlier" needs columns.timestamp' in refusal(log, f'history = "earlier"\n{PLAIN}')
     assert "history has no effect where [histories] gives them: remove one" in refusal(log, f'history = "before"\n{HISTORIES}')
+
+
+def test_the_side_table_gives_the_fields_of_histories(tmp_path):
+    """Those of text, for which "(unknown)" can stand; a history of categories that the log has is taken as it is."""
+    text(tmp_path / "items.csv", "id,cate,brand\na,x,1\nb,y,2\n")
+    log = text(tmp_path / "log.csv", "user,item,hist,brands\nu,a,b|z||a,5|6|7|8\nu,b,,\n")
+    mapping = (
+        f'{PLAIN}[histories]\nhistorical_item_ids = {{ column = "hist", separator = "|" }}\n[items]\nfile = "items.csv"\nid = "id"\n'
+        'columns = { candidate_category_id = "cate", candidate_brand_id = "brand" }\n'
+    )
+    first, second = read(log, mapping)
+    assert first["historical_item_ids"] == [b"b", b"z", b"a"]
+    assert first["historical_category_ids"] == [b"y", b"(unknown)", b"x"]
+    assert first["historical_brand_ids"] == [b"2", b"(unknown)", b"1"]
+    assert second["historical_category_ids"] == []
+    (first, _) = read(log, f'{mapping}[types]\ncandidate_brand_id = "int64"\n')
+    assert "historical_brand_ids" not in first and first["historical_category_ids"] == [b"y", b"(unknown)", b"x"]
+    own = mapping.replace("[items]", 'historical_brand_ids = { column = "brands", separator = "|" }\n[items]')
+    assert read(log, own)[0]["historical_brand_ids"] == [b"5", b"6", b"8"]
