@@ -12,7 +12,7 @@ from tfx.utils import json_utils
 
 from components.base.tfx_pins import mark_not_pushed, mark_pushed
 from components.serving.servers.asked_server import GrpcServer
-from components.serving.store.label_moves import PushRefused, Servers
+from components.serving.servers.waiting import PushRefused, Servers
 from components.serving.store.models_config import WAIT_SECONDS
 from components.serving.store.push import push
 from components.serving.store.versions import WARM_UP_FILE

@@ -19,7 +19,7 @@ from unittest.mock import patch
 from benchmarks.hardening.simulated_servers import BREAKS, Folder, SimulatedServer
 from components.base.errors import InputError
 from components.serving.servers.asked_server import Unreachable
-from components.serving.store.label_moves import Servers
+from components.serving.servers.waiting import Servers
 from components.serving.store.models_config import read_models_config
 from components.serving.store.push import push
 from components.serving.store.rollback_and_promote import promote, rollback

@@ -19,7 +19,7 @@ from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.serving.servers.asked_server import Unreachable, VersionState
-from components.serving.store.label_moves import Clock
+from components.serving.servers.waiting import Clock
 from components.serving.store.models_config import MODELS_CONFIG
 from pipeline.online.stand_in.status_error import StatusError
 from pipeline.online.stand_in.version_manager import Behaviour, Config, Served, VersionManager

@@ -12,7 +12,7 @@ from pipeline.cli.arguments import Commands, add_command, add_json, add_name, ad
 from pipeline.terminal import complain, say
 
 if TYPE_CHECKING:
-    from components.serving.store.label_moves import Servers
+    from components.serving.servers.waiting import Servers
     from components.serving.store.models_config import ServedModel
 
 
@@ -78,7 +78,7 @@ def _promote(args: argparse.Namespace) -> int:
 def _move_labels(args: argparse.Namespace, move: Callable[[Path, "Servers"], "ServedModel"], poll_seconds: float, as_json: bool) -> int:
     """Moves labels, asks the servers of the last push, and prints where the labels are. Returns 3 if a server does not follow."""
     from components.serving.servers.asked_server import GrpcServer
-    from components.serving.store.label_moves import PushRefused, Servers
+    from components.serving.servers.waiting import PushRefused, Servers
     from components.serving.store.versions import read_servers, serving_folder
 
     folder = serving_folder(args.workspace, args.name)

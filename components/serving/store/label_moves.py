@@ -21,96 +21,15 @@ in all such folders. Every server loads it by the file that it accepted last, an
 whatever could not be loaded before. At that moment its labels and its versions change together.
 """
 
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
-from components.base.errors import InputError
-from components.serving.servers.asked_server import AVAILABLE, END, Server, Unreachable, VersionState
-from components.serving.store.models_config import (
-    MODELS_CONFIG,
-    WAIT_SECONDS,
-    ServedModel,
-    link_folder,
-    read_models_config,
-    write_models_config,
-)
+from components.serving.servers.waiting import LabelsMoved, NotServed, Servers, not_labelled, not_loaded, states_of, wait
+from components.serving.store.models_config import MODELS_CONFIG, ServedModel, link_folder, read_models_config, write_models_config
 from components.serving.store.served_links import link_everywhere, link_folders, remove_link_folders
 from components.serving.store.versions import locked, mark_not_loaded
 
-_ASK_SECONDS = 1.0
-_OLD_STATE_SECONDS = 10.0  # so long the error of an earlier load of the same version may be what a server still shows
 _FOLDERS = 20  # so many folders of links stay: a server that misses more changes than that must be started again
-
-
-class Clock(Protocol):
-    """The module `time`, or the clock of a simulation."""
-
-    def sleep(self, seconds: float, /) -> None: ...
-    def monotonic(self) -> float: ...
-    def time(self) -> float: ...
-
-
-class PushRefused(InputError):
-    """A change is refused, and the labels stay where they were. The message is one sentence."""
-
-
-class LabelsMoved(PushRefused):
-    """Somebody else moved the labels in the meantime."""
-
-
-class NotServed(PushRefused):
-    """A server does not do what it must do before the labels can move."""
-
-
-class Servers(NamedTuple):
-    """The servers that read a folder.
-
-    Attributes:
-        asked: Those that can be asked.
-        poll_seconds: How often the others read `models.config`; 0 if nothing reads it.
-        wait_seconds: The longest wait for those that are asked.
-        clock: Sleeps, and tells the time.
-        say: Called with a sentence that the user must see.
-    """
-
-    asked: Sequence[Server] = ()
-    poll_seconds: float = 0
-    wait_seconds: float = WAIT_SECONDS
-    clock: Clock = time
-    say: Callable[[str], None] = lambda sentence: None
-
-
-NOBODY = Servers()  # nothing reads the folder
-
-
-def refuse_unreachable(base: Path, servers: Servers, version: int | None = None) -> None:
-    """Refuses a change if a server cannot be asked.
-
-    Args:
-        base: The folder of the versions.
-        servers: The servers.
-        version: A version that they must have loaded.
-
-    Raises:
-        NotServed: A server gives no answer, does not know the model, or has not loaded the version.
-    """
-    for server in servers.asked:
-        try:
-            states = server.states()
-        except Unreachable as error:
-            raise NotServed(f"{server.url} in serving.servers cannot be reached ({error}): start it, or remove it from there.") from error
-        if not states:
-            raise NotServed(f"{server.url} in serving.servers does not serve {base.name}: start it with {base / MODELS_CONFIG}.")
-        if version is not None and states.get(version, VersionState(END)).state != AVAILABLE:
-            raise NotServed(f"{server.url} has not loaded version {version} of {base.name}: din status shows its state.")
-
-
-def loading(servers: Servers) -> set[int]:
-    """Returns the versions that a server is loading, or is about to. If they were deleted, it would try to load them for minutes."""
-    states = [state for server in servers.asked for state in _states(server).items()]
-    return {version for version, state in states if state.state in ("START", "LOADING")}
 
 
 def ask_for_links(base: Path, servers: Servers) -> None:
@@ -145,6 +64,7 @@ def move_labels(
         LabelsMoved: The labels were moved by somebody else.
         NotServed: A server cannot load a version, or does not move the labels, within the time.
     """
+    states = [states_of(server) for server in servers.asked]
     with locked(base):
         _check(base, number)
         before = read_models_config(base)
@@ -158,7 +78,6 @@ def move_labels(
             write_models_config(base, served, also, servers.clock.time())
             _forget_link_folders(base)
             return
-        states = [_states(server) for server in servers.asked]
         new = set(served.labels.values()) - set(before.labels.values())
         for version in new:
             link_everywhere(base, version)
@@ -166,7 +85,7 @@ def move_labels(
     deadline = servers.clock.monotonic() + servers.wait_seconds
     as_before = "the version was withdrawn, and the labels are where they were"
     try:
-        _wait(servers, deadline, lambda: _check(base, number), _not_loaded(base, servers, new, states), as_before, forced)
+        wait(servers, deadline, lambda: _check(base, number), not_loaded(base, servers, new, states), as_before, forced)
         with locked(base):
             _check(base, number)
             commit()
@@ -174,7 +93,7 @@ def move_labels(
             write_models_config(base, served, now=servers.clock.time())
             written = link_folder(base)
         ending = f"{MODELS_CONFIG} has the new labels" if forced else as_before
-        _wait(servers, deadline, lambda: _check(base, written), _not_labelled(served, servers), ending, forced)
+        wait(servers, deadline, lambda: _check(base, written), not_labelled(served, servers), ending, forced)
     except NotServed as error:
         if not (forced and written):
             _take_back(base, written or number, before, new, str(error), servers)
@@ -206,25 +125,6 @@ def _take_back(base: Path, number: int | None, before: ServedModel, new: Collect
             write_models_config(base, before, now=servers.clock.time())
 
 
-class _Reason(NamedTuple):
-    """Why a server is waited for.
-
-    Attributes:
-        sentence: Without a full stop.
-        final: Whether waiting is of no use.
-    """
-
-    sentence: str
-    final: bool = False
-
-
-def _states(server: Server) -> dict[int, VersionState]:
-    try:
-        return server.states()
-    except Unreachable:
-        return {}
-
-
 def _check(base: Path, number: int | None) -> None:
     """Refuses to go on if somebody else wrote `models.config`, which then names another folder of links."""
     if link_folder(base) != number:
@@ -232,79 +132,3 @@ def _check(base: Path, number: int | None) -> None:
         labels = sorted(now.labels.items(), reverse=True) if now else []
         shown = ", ".join(f"{label} {version}" for label, version in labels) or "no label"
         raise LabelsMoved(f"somebody moved the labels of {base.name} in the meantime (now {shown}): start again from there.")
-
-
-def _not_loaded(
-    base: Path, servers: Servers, new: Collection[int], earlier: Sequence[dict[int, VersionState]]
-) -> Callable[[Server], _Reason | None]:
-    """Returns a function that says what a server has not loaded."""
-    start = servers.clock.monotonic()
-    before = {server.url: states for server, states in zip(servers.asked, earlier, strict=True)}
-
-    def reason(server: Server) -> _Reason | None:
-        states = server.states()
-        for version in sorted(new):
-            state = states.get(version, VersionState("not found"))
-            is_old = state == before[server.url].get(version) and servers.clock.monotonic() - start < _OLD_STATE_SECONDS
-            if state.state == END and state.error and not is_old:
-                return _Reason(f"{server.url} cannot load version {version} of {base.name}: {state.error}", final=True)
-            if state.state != AVAILABLE:
-                return _Reason(f"{server.url} has not loaded version {version} of {base.name} (it is {state.state})")
-        return None
-
-    return reason
-
-
-def _not_labelled(served: ServedModel, servers: Servers) -> Callable[[Server], _Reason | None]:
-    """Returns a function that says which label a server has not moved."""
-    start = servers.clock.monotonic()
-
-    def reason(server: Server) -> _Reason | None:
-        for label, version in served.labels.items():
-            if (found := server.labelled(label)) != version:
-                state = server.states().get(version, VersionState("not found"))
-                if state.state == END and state.error and servers.clock.monotonic() - start >= _OLD_STATE_SECONDS:
-                    return _Reason(f"{server.url} cannot load version {version} of {served.name}: {state.error}", final=True)
-                there = f"version {found}" if found else "no version"
-                return _Reason(f"{server.url} still answers the label {label} of {served.name} with {there} instead of {version}")
-        return None
-
-    return reason
-
-
-def _wait(
-    servers: Servers,
-    deadline: float,
-    check: Callable[[], None],
-    refusal: Callable[[Server], _Reason | None],
-    ending: str,
-    forced: bool,
-) -> None:
-    """Waits until no server has a reason to wait for. If it is forced, servers that give no answer get two polls.
-
-    Raises:
-        LabelsMoved: As `check` says.
-        NotServed: Waiting is of no use, or took too long.
-    """
-    patience = servers.clock.monotonic() + 2 * servers.poll_seconds
-    while True:
-        check()
-        reasons, silent = [], []
-        for server in servers.asked:
-            try:
-                reason = refusal(server)
-            except Unreachable as error:
-                silent.append(f"{server.url} gives no answer ({error})")
-                continue
-            if reason and reason.final:
-                raise NotServed(f"{reason.sentence}: {ending}.")
-            if reason:
-                reasons.append(reason.sentence)
-        now = servers.clock.monotonic()
-        if not reasons and (not silent or (forced and now >= patience)):
-            for sentence in silent:
-                servers.say(f"{sentence}: it follows when it can.")
-            return
-        if now >= deadline:
-            raise NotServed(f"{(reasons or silent)[0]} after {servers.wait_seconds:g} s (serving.wait_seconds): {ending}.")
-        servers.clock.sleep(_ASK_SECONDS)

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple
 
 from components.base.atomic_files import sync
 from components.serving.model.signature_page import SIGNATURES_FILE, describe_signatures
-from components.serving.store.label_moves import NOBODY, PushRefused, Servers, ask_for_links, loading, move_labels, refuse_unreachable
+from components.serving.servers.waiting import NOBODY, PushRefused, Servers, loading, refuse_unreachable
+from components.serving.store.label_moves import ask_for_links, move_labels
 from components.serving.store.model_digest import model_digest, read_digest, write_digest
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, link_folder, read_models_config
 from components.serving.store.served_links import linked_versions, versions_since

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from components.base.errors import InputError
-from components.serving.store.label_moves import NOBODY, Servers, ask_for_links, move_labels, refuse_unreachable
+from components.serving.servers.waiting import NOBODY, NotServed, Servers, refuse_unreachable
+from components.serving.store.label_moves import ask_for_links, move_labels
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, link_folder, read_models_config
 from components.serving.store.versions import (
     locked,
@@ -55,7 +56,14 @@ def rollback(base: Path, to: int | None = None, servers: Servers = NOBODY) -> Se
     def record() -> None:  # before the labels move: after a kill no bad version counts as good
         write_rolled_back(base, (read_rolled_back(base) | newer) - {chosen})
 
-    move_labels(base, number, served, servers, record, forced=not was_not_loaded(base, chosen))
+    try:
+        move_labels(base, number, served, servers, record, forced=not was_not_loaded(base, chosen))
+    except NotServed:
+        with locked(base):
+            now = _served(base)
+            if newer & set(now.labels.values()):  # the labels were taken back
+                write_rolled_back(base, read_rolled_back(base) - newer)
+        raise
     return served
 
 

@@ -283,3 +283,17 @@ def test_a_run_has_pushed_a_version_only_once_the_labels_move(tmp_path):
         model = world.model()
         world.killed(lambda model=model: push(model, world.base, servers=world.reach(), run_id="run"), world.monotonic() + killed_after)
         assert (pushed_by(world.base, "run") is not None) is claims
+
+
+def test_a_rollback_to_a_version_that_does_not_load_leaves_everything_as_it_was(tmp_path):
+    world = make_world(tmp_path, True, names="ab")
+    assert not world.push(world.model("b"))
+    assert world.push(world.model())
+    _, bad, good = world.versions()
+    assert not world.rollback(bad) and world.refusals[-1].startswith(f"grpc://b:8500 cannot load version {bad} of demo")
+    assert labels(world) == {good} and read_rolled_back(world.base) == set()
+    world.servers[1].freeze(world.monotonic(), 5_000)  # nor does it go there without the server that may not be able to load it
+    assert not world.rollback(bad) and "grpc://b:8500 gives no answer" in world.refusals[-1]
+    assert labels(world) == {good} and read_rolled_back(world.base) == set()
+    world.pass_time(6_000)
+    assert_all_follow(world)
