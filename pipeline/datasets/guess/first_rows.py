@@ -1,5 +1,6 @@
 """Reads the first rows of a table whose form is not known: guesses the form, then reads with the reader of the import."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from pipeline.datasets.tables.text_stream import check_file, read_blocks
 
 ROWS = 10_000
 _PARQUET = b"PAR1"
+_JSON = re.compile(r"\s*(\[\s*)?\{")
+_EXCELS_LINE = re.compile(r"\Asep=.\n")  # before the header
 _SEQUENCE_WORDS = 3  # values of a line, on average, by which a line of whole numbers is a user and their items
 
 
@@ -82,10 +85,8 @@ def _guess_form(path: Path, draft: Draft) -> TableForm:
         draft.set("files", "encoding", encoding.name, encoding.reason)
         form = replace(form, encoding=encoding.name)
     text = _first_lines(head, encoding.name)
-    if text.lstrip().startswith("{"):
+    if _JSON.match(text):
         return _with_format(path, form, "json", draft)
-    if text.lstrip().startswith("[{"):
-        raise InputError(f"{path} is one JSON list: write one object on each line, for example with `jq -c '.[]'`.")
     return _with_csv(path, _with_format(path, form, "csv", draft), text, draft)
 
 
@@ -104,6 +105,7 @@ def _with_format(path: Path, form: TableForm, kind: Format, draft: Draft) -> Tab
 
 
 def _with_csv(path: Path, form: TableForm, text: str, draft: Draft) -> TableForm:
+    text = _EXCELS_LINE.sub("", text)
     found = guess_csv_form(text)
     if found is None:
         raise InputError(_no_table(path, text))

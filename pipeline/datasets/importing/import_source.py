@@ -36,7 +36,8 @@ from pipeline.terminal import Progress
 
 SHARD_SIZE = 100_000  # impressions in a file, about
 _PART_BYTES = 8_000_000  # a part of the users for about this many bytes of the source's files
-_GZIP_FACTOR = 5  # how much larger a gzipped file is once unpacked, about
+_PACKED = (".gz", ".bz2", ".zst")
+_PACKED_FACTOR = 5  # how much larger a packed file is once unpacked, about
 _MOST_PARTS = 256
 _T = TypeVar("_T")
 
@@ -144,7 +145,7 @@ class _Import:
 
     def _read(self) -> list[dict[str, Any]]:
         files = self._source.files()
-        size = sum(file.stat().st_size * (_GZIP_FACTOR if file.suffix == ".gz" else 1) for file in files)
+        size = sum(file.stat().st_size * (_PACKED_FACTOR if file.suffix in _PACKED else 1) for file in files)
         parts = min(_MOST_PARTS, 1 + size // _PART_BYTES)
         folder, skip_broken = self._work / "read", self._settings.skip_broken
         return [read_file(self._source, file, index, folder, parts, skip_broken) for index, file in enumerate(files)]

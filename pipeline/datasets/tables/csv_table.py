@@ -67,7 +67,10 @@ class _Csv:
         first = next((records for records in parts if not _blank(records).all()), None)
         if first is None:
             raise InputError(f"{self.path} is empty: download it again.")
-        place = int(np.flatnonzero(~_blank(first))[0])
+        place, *later = np.flatnonzero(~_blank(first)).tolist()
+        if later and _texts(first, [place]).rstrip(b"\r\n") == f"sep={self._separator}".encode():  # as Excel writes it before the header
+            first = _rest(first, later[0])
+            place = 0
         where, what = f"{self.path}, line {first.lines[place]}", "header" if self.form.header else "first row"
         if place in first.faults:
             raise InputError(f"{where}: {first.faults[place]}: correct the {what}.")

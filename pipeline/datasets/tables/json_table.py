@@ -5,6 +5,7 @@ numbers beside a fraction or beyond 64 bits, which changes the digits of long id
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
+from components.base.errors import InputError
 from pipeline.datasets.tables.json_values import column_of
 from pipeline.datasets.tables.raw_rows import RawRows, missing_column
 from pipeline.datasets.tables.record_splitter import Records, read_records
@@ -21,15 +23,17 @@ from pipeline.datasets.tables.table_form import TableForm
 
 _MOST_BRACKETS = 1000  # that open in a line; Python's reader takes lines with more
 _EXACT = 2**53  # a greater whole number may differ from the float nearest to it
+_ONE_LIST = re.compile(rb"\s*\[\s*\{")
+_OVER_LINES = re.compile(rb"\s*\{[ \t]*\r?\n")
 
 
 def json_names(path: Path, form: TableForm) -> list[str]:
     """Returns the keys of the first lines, in the order in which they are first seen.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or its objects are not one on each line.
     """
-    first = next(read_records(path, form.encoding), None)
+    first = next(_read(path, form), None)
     if first is None:
         return []
     objects, _ = _objects(first)
@@ -40,11 +44,11 @@ def read_json(path: Path, wanted: Sequence[str], form: TableForm) -> Iterator[Ra
     """Yields the wanted keys as columns; a key may be missing in some lines, but not in all.
 
     Raises:
-        InputError: The file cannot be read, or no line has a key.
+        InputError: As `json_names`, or no line has a key.
     """
     seen, types = dict[str, None](), None
     waiting: RawRows | None = None  # the last rows, until it is sure that no key is missing
-    for records in read_records(path, form.encoding):
+    for records in _read(path, form):
         table = (types and _by_arrow(records, wanted, types)) or _by_arrow(records, wanted)
         if table is None:
             rows, names = _by_python(records, wanted)
@@ -60,6 +64,15 @@ def read_json(path: Path, wanted: Sequence[str], form: TableForm) -> Iterator[Ra
         raise missing_column(path, missing[0], list(seen))
     if waiting:
         yield waiting
+
+
+def _read(path: Path, form: TableForm) -> Iterator[Records]:
+    for place, records in enumerate(read_records(path, form.encoding)):
+        if place == 0 and _ONE_LIST.match(records.text):
+            raise InputError(f"{path} is one JSON list: write one object on each line, for example with `jq -c '.[]'`.")
+        if place == 0 and _OVER_LINES.match(records.text):
+            raise InputError(f"{path} has JSON objects over several lines: write one object on each line, for example with `jq -c .`.")
+        yield records
 
 
 def _line_numbers(records: Records) -> np.ndarray:

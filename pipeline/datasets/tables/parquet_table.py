@@ -26,7 +26,7 @@ def parquet_names(path: Path) -> list[str]:
 
 
 def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RawRows]:
-    """Yields the wanted columns; values that are encoded by a dictionary are given plainly.
+    """Yields the wanted columns.
 
     Raises:
         InputError: The file cannot be read; or a column is missing, or there several times.
@@ -36,17 +36,13 @@ def read_parquet(path: Path, wanted: Sequence[str]) -> Iterator[RawRows]:
     try:
         with pa.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH_SIZE, columns=list(wanted)):
-                columns = [_plain(batch.column(name)) for name in wanted]
+                columns = [batch.column(name) for name in wanted]
                 numbers = np.arange(begin, begin + batch.num_rows)
                 rows = RawRows(pa.RecordBatch.from_arrays(columns, list(wanted)), numbers, {}, "row")
                 yield rows.without(dict(_not_text(rows.columns)))
                 begin += batch.num_rows
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _not_text(columns: pa.RecordBatch) -> Iterator[tuple[int, str]]:

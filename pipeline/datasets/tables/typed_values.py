@@ -17,7 +17,7 @@ FRACTIONS = "whole numbers of {} are written with a fraction: 25.0 is taken for 
 _EXACT = 2**53  # floats from here on may have lost digits
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _LINE_ENDS = r"[\n\r\x00]"
-_FRACTION_OF_0 = r"^([+-]?[0-9]+)\.0+$"
+_FRACTION_OF_0 = r"^([+-]?[0-9]+)\.0*$"
 
 
 class Typed(NamedTuple):
@@ -91,14 +91,14 @@ def texts(raw: pa.Array, missing: tuple[str, ...] = ()) -> Typed:
         raw = raw.cast(pa.string())
     if not (pa.types.is_string(raw.type) or pa.types.is_binary(raw.type)):
         typed = by_unique(raw, to_bytes, pa.binary())
-        return typed._replace(fractions=typed.values.is_valid().true_count)
+        return typed._replace(fractions=typed.values.is_valid().true_count if pa.types.is_floating(raw.type) else 0)
     return _without_line_ends(sound(raw.cast(pa.binary())))
 
 
 def id_texts(raw: pa.Array, missing: tuple[str, ...] = ()) -> Typed:
     """As `texts`, for ids: "3.0", as a column with missing values is often written, is "3"."""
     typed = texts(raw, missing)
-    if not (pa.types.is_string(raw.type) and pc.any(pc.match_substring(raw, ".0")).as_py()):
+    if not (pa.types.is_string(raw.type) and pc.any(pc.match_substring(raw, ".")).as_py()):
         return typed
     fractions = pc.match_substring_regex(typed.values, _FRACTION_OF_0)
     values = pc.replace_substring_regex(typed.values, _FRACTION_OF_0, r"\1")
@@ -207,16 +207,20 @@ def plain_text(raw: Any) -> str:
 
 
 def _plain(raw: pa.Array) -> pa.Array:
-    """Returns the column in one of Arrow's simple types: large texts as texts, decimals as numbers."""
+    """Returns the column in one of Arrow's simple types: codes of a dictionary as values, large texts as texts, decimals as numbers."""
     kind = raw.type
+    if pa.types.is_dictionary(kind):
+        return _plain(raw.dictionary_decode())
     if pa.types.is_decimal(kind):
         try:
             return raw.cast(pa.int64())
         except pa.ArrowInvalid:  # a fraction, or beyond 64 bits
-            return raw.cast(pa.float64())
+            return raw.cast(pa.float64() if kind.scale else pa.string())
+    if pa.types.is_float16(kind):
+        return raw.cast(pa.float32())
     if pa.types.is_large_string(kind):
         return raw.cast(pa.string())
-    if pa.types.is_large_binary(kind):
+    if pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
         return raw.cast(pa.binary())
     return raw
 

@@ -23,6 +23,8 @@ _WHOLE = re.compile(r"(-?[0-9]+)\.0*")
 def label_text(value: Any) -> str:
     """Returns the text by which values of a label are compared: "true" or "false" for a truth value, no fraction for a whole number.
 
+    Blanks at its ends do not count.
+
     Raises:
         ValueError: The value is not a text, a number or a truth value.
     """
@@ -30,7 +32,7 @@ def label_text(value: Any) -> str:
         value = value.decode()
     if not isinstance(value, str | int | float):
         raise ValueError("not a text")
-    text = str(value)
+    text = str(value).strip()
     if text.lower() in ("true", "false"):
         return text.lower()
     whole = _WHOLE.fullmatch(text) if "." in text else None

@@ -305,6 +305,7 @@ def test_hostile_names_of_columns_give_valid_toml(tmp_path: Path) -> None:
         (b"PK\x03\x04" + bytes(100), "is a zip archive, or a table of Excel: unpack it"),
         (b"just\none\ncolumn\n", "has no separator by which its rows have the same number of values"),
         (b'[{"user": 1}]', "is one JSON list: write one object on each line"),
+        (b'[\n {\n  "user": 1\n }\n]', "is one JSON list: write one object on each line"),
         (b'{"user": 1\n{"x"\n', "holds no rows that can be read"),
         (b"user,item\n", "holds no rows that can be read"),
         (b"1 5 7 9\n2 4\n3 8 8 1 2\n", "holds a user and their items on each line: that is for `din import sequences"),

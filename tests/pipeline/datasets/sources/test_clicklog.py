@@ -212,6 +212,7 @@ def test_0_and_1_are_labels_in_all_their_spellings(tmp_path, suffix, values):
         ('"1.0"', 1),
         ("-1", -1.0),
         ('"2.5"', 2.5),
+        ('"click"', " click "),
     ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])

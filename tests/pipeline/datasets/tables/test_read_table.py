@@ -96,6 +96,14 @@ def test_a_header_between_rows_is_no_row(tmp_path):
     assert len(read(path, ("1", "2"), TableForm(header=False))[0]) == 4
 
 
+def test_excels_line_before_the_header_is_no_row(tmp_path):
+    form = TableForm(separator=";")
+    assert read(table(tmp_path, "\ufeffsep=;\r\n\r\nx;y\r\n1;2\r\n"), form=form) == ([(4, "1", "2")], {})
+    plain = TableForm(header=False)
+    assert read(table(tmp_path, "sep=,\n1,2\n3\n"), ("1", "2"), plain) == ([(2, "1", "2")], {3: "it has 1 value(s), but must have 2"})
+    assert column_names(table(tmp_path, "sep=;\nx;y\n")) == ["sep=;"]  # another separator than that of the form
+
+
 def test_mysql_writes_no_value_as_an_escaped_n(tmp_path):
     path = table(tmp_path, "x\ty\n\\N\t\\N\na\\N\tN\n\\\\N\t1\n", "t.tsv")
     assert read(path, form=TableForm(escape="\\")) == ([(2, "", ""), (3, "aN", "N"), (4, "\\N", "1")], {})
@@ -271,6 +279,18 @@ def test_json_lines_that_are_no_objects_are_named(tmp_path, monkeypatch):
     assert "x is '\\ud800', which is not text in UTF-8" in broken[6]
     rows, broken = read(table(tmp_path, b'{"x": "\xf6", "y": 1}\n{"x": 1, "y": 1}\n', "t.jsonl"))
     assert rows == [(2, 1, 1)] and "x is '\\udcf6', which is not text" in broken[1] and "files.encoding" in broken[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[{"x": 1, "y": 2},\n{"x": 1, "y": 2}]', "is one JSON list: write one object on each line, for example with `jq -c '.[]'`."),
+        ('\n[\n {\n  "x": 1}]', "is one JSON list: write one object on each line"),
+        ('{\r\n "x": 1,\n "y": 2}\n', "has JSON objects over several lines: write one object on each line, for example with `jq -c .`."),
+    ],
+)
+def test_json_that_is_not_in_lines_is_refused(tmp_path, text, message):
+    assert message in refusal(table(tmp_path, text, "t.json"))
 
 
 def test_json_that_is_not_text_is_named(tmp_path):

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -20,6 +21,7 @@ def found(typed: Typed) -> list[Any]:
     [
         (["1", "-2", "", None], [1, -2, None, None], 0),
         (["+2", " 3", "4.0", "1e3", "9223372036854775807"], [2, 3, 4, 1000, 2**63 - 1], 1),
+        ([np.float16(1), None], [1, None], 1),
         (["5.5", "0x1F", "1_0", "9223372036854775808", "nan", "inf", "x"], [BROKEN] * 7, 0),
         ([1.0, 25.0, float("nan"), None], [1, 25, None, None], 2),
         ([1.5, 2.0**53, float("inf"), 2.0], [BROKEN, BROKEN, BROKEN, 2], 1),
@@ -60,19 +62,28 @@ def test_numbers(raw, expected):
 @pytest.mark.parametrize(
     ("raw", "expected", "of_ids"),
     [
-        (["a", "", None, "3.0", "1.50"], [b"a", None, None, b"3.0", b"1.50"], [b"a", None, None, b"3", b"1.50"]),
+        (["a", "", None, "3.0", "4.", "1.50"], [b"a", None, None, b"3.0", b"4.", b"1.50"], [b"a", None, None, b"3", b"4", b"1.50"]),
         (["a\nb", "c\rd", "e\0f", "g\th"], [BROKEN, BROKEN, BROKEN, b"g\th"], None),
         ([5, None], [b"5", None], None),
         ([5.0, 5.5, None], [b"5", BROKEN, None], None),
         ([True, False], [b"true", b"false"], None),
         ([b"\xff", b""], [b"\xff", None], None),
         ([Decimal("5.00")], [b"5"], None),
+        ([Decimal("12345678901234567890")], [b"12345678901234567890"], None),
         ([[1]], [BROKEN], None),
     ],
 )
 def test_texts(raw, expected, of_ids):
     assert found(texts(pa.array(raw))) == expected
     assert found(id_texts(pa.array(raw))) == (of_ids or expected)
+
+
+def test_texts_of_other_types_are_no_fractions():
+    """Codes of a dictionary, also within lists, and texts of one size."""
+    for raw in (pa.array(["a", "3.0", None]).dictionary_encode(), pa.array([b"a  ", b"3.0", None], pa.binary(3))):
+        assert found(texts(raw)) == [raw[0].as_py().encode() if isinstance(raw[0].as_py(), str) else b"a  ", b"3.0", None]
+        assert texts(raw).fractions == 0
+    assert texts(pa.array([1.0, None])).fractions == 1
 
 
 def test_a_part_of_a_column_is_treated_as_the_whole():
