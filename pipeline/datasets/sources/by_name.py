@@ -9,7 +9,7 @@ from components.base.errors import InputError
 if TYPE_CHECKING:  # `din --help` is faster without it
     from pipeline.datasets.sources.interactions import Source
 
-SOURCES = ("movielens", "amazon", "taobao", "mind", "sequences", "clicklog")
+SOURCES = ("movielens", "amazon", "taobao", "mind", "recbole", "sequences", "clicklog")
 _WITH_METADATA = ("amazon", "sequences")
 
 
@@ -65,6 +65,10 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         from pipeline.datasets.sources.mind import Mind
 
         return Mind(path, find_mapping("mind"))
+    if name == "recbole":
+        from pipeline.datasets.sources.recbole import RecBole
+
+        return RecBole(path)
     if name == "sequences":
         from pipeline.datasets.sources.sequences import open_sequences
 
