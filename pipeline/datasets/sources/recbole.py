@@ -177,7 +177,7 @@ def _find(source: Path) -> _Files:
         raise InputError(f"{source} has no file NAME.inter: name the folder or the file that holds the interactions.")
     names = ", ".join(path.name for path in found)
     raise InputError(
-        f"{source} holds {names}, which are neither one NAME.inter nor NAME.train.inter, NAME.valid.inter (optional) and NAME.test.inter of "
+        f"{source} holds {names}, which are neither one NAME.inter nor NAME.train.inter, NAME.valid.inter and NAME.test.inter of "
         "one NAME: name one of them."
     )
 

@@ -46,7 +46,7 @@ def log_columns(meaning: Mapping) -> LogColumns:
         fields.append(feature(meaning, ITEM, item_column(impressions)))
     joined = [feature(meaning, name, f"{column} of {meaning.items.file}") for name, column in meaning.items.columns.items()]
     histories = [HistoryField(_event(meaning, name), history.separator) for name, history in meaning.histories.items()]
-    joined_histories = _joined_histories(meaning)
+    joined_histories = histories_of_items(meaning)
     labels = []
     if impressions.column:
         labels.append(label(LABEL, LabelMapping(), label_column(impressions)))
@@ -68,7 +68,7 @@ def _column(meaning: Mapping, name: str) -> str:
     return f"{column} {meaning.timestamp.time}" if name == TIMESTAMP and meaning.timestamp.time else column
 
 
-def _joined_histories(meaning: Mapping) -> dict[str, str]:
+def histories_of_items(meaning: Mapping) -> dict[str, str]:
     """Returns the histories of fields that the log has for candidates only; those of whole numbers are left out, since an item of a
     history may have no such field.
     """

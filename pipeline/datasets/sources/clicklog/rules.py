@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN
+from pipeline.datasets.sources.clicklog.log_columns import histories_of_items
 from pipeline.datasets.sources.clicklog.mapping import Mapping, label_text
 from pipeline.datasets.sources.interactions import TIMESTAMP
 
@@ -35,6 +36,8 @@ def mapping_rules(meaning: Mapping) -> dict[str, str]:
         rules["missing"] = ", ".join(f"{name}: {', '.join(meaning.missing_texts(name))}" for name in meaning.missing)
     if meaning.histories:
         rules["histories"] = "as the log has them: " + ", ".join(f"{name}: {history.column}" for name, history in meaning.histories.items())
+        if joined := histories_of_items(meaning):
+            rules["histories"] += f"; {', '.join(joined)} as {meaning.items.file} has the items"
     rules["time"] = "the order of the rows"
     if TIMESTAMP in meaning.columns:
         time = f"{meaning.columns[TIMESTAMP]} {meaning.timestamp.time}".strip()

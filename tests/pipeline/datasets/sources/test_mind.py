@@ -60,6 +60,8 @@ def test_each_item_of_a_list_is_an_impression(tmp_path: Path) -> None:
         rows = read(path)
         assert [tuple(row[name] for name in COLUMNS) for row in rows] == ROWS
         assert rows[0]["historical_subcategory_ids"] == [b"recipes", b"(unknown)"]
+        rule = "historical_item_ids: history; historical_category_ids, historical_subcategory_ids as news.tsv has the items"
+        assert rule in open_source("mind", path).rules["histories"]
         assert "split" not in rows[0] and "folders" not in open_source("mind", path).rules
 
 
