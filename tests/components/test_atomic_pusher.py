@@ -9,7 +9,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils, path_utils
 from tfx.version import __version__ as tfx_version
 
-from components.atomic_pusher import REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
+from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
 from components.serving.store.models_config import read_models_config
 from components.serving.store.rollback_and_promote import promote, rollback
 from components.serving.store.versions import pushed_by, served_versions
@@ -128,3 +128,30 @@ def test_no_stable_version_is_null_in_the_settings(node):
     pushed = node.run(2, replaces=None)
     assert pushed.get_int_custom_property("pushed") == 0
     assert pushed.get_string_custom_property(REFUSED_KEY).startswith("no version of demo was stable when the run started")
+
+
+def test_a_server_that_cannot_be_reached_refuses_the_push_with_the_reason(node):
+    named = {"servers": ["grpc://127.0.0.1:9"], "wait_seconds": 1, "poll_seconds": 5}
+    first = node.run(1, **named)  # no server can run yet
+    version = first.get_string_custom_property("pushed_version")
+    assert first.get_string_custom_property(NOT_CHECKED_KEY) == (
+        f"Version {version} is the first of demo, so no server was asked: din status asks them once they run."
+    )
+    before = content(node.base)
+    refused = node.run(2, **named)
+    assert refused.get_int_custom_property("pushed") == 0
+    assert refused.get_string_custom_property(REFUSED_KEY).startswith(
+        "grpc://127.0.0.1:9 in serving.servers cannot be reached (UNAVAILABLE: "
+    )
+    assert content(node.base) == before
+
+
+def test_what_no_server_was_asked_is_said(node):
+    versions = [node.run(1).get_string_custom_property("pushed_version")]
+    pushed = node.run(2, poll_seconds=5)
+    versions.append(pushed.get_string_custom_property("pushed_version"))
+    assert pushed.get_string_custom_property(NOT_CHECKED_KEY) == (
+        f"No server was asked whether it can load version {versions[1]} of demo, because serving.servers names none. Each moves its labels "
+        f"when it has loaded the version. Until the next push it loads {versions[0]} and {versions[1]}."
+    )
+    assert node.run(3).get_string_custom_property(NOT_CHECKED_KEY) == ""  # nothing reads the folder
