@@ -92,6 +92,8 @@ def has_header(rows: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[boo
         known: The values of the first row that are usual names of columns.
     """
     first, others = rows[0], rows[1:]
+    while first and not any(row[len(first) - 1 : len(first)] not in ([], [""]) for row in rows):  # each row ends with a separator
+        first = first[:-1]
     if any(map(is_number, first)):
         return False, "the first row holds a number"
     if len(set(first)) < len(first) or "" in first[1:]:

@@ -29,7 +29,8 @@ class LabelForm(NamedTuple):
 
 def guess_label(column: Column) -> LabelForm | None:
     """Returns what the values mean; None where they are not those of a label."""
-    words = {text.lower() for text in column.different}
+    texts = {text.strip() for text in column.different}
+    words = {text.lower() for text in texts}
     if not words or len(words) > _MOST_WORDS or (len(words) == 1 and words <= _TRUTH):
         return None
     counts = ", ".join(f"{quoted(text)} {count:,} times" for text, count in column.different.most_common(_SHOWN))
@@ -40,11 +41,11 @@ def guess_label(column: Column) -> LabelForm | None:
         return _rating(column, counts)
     if "pv" in words and words <= _TAOBAO:
         reason = f"{counts}; as in Taobao's logs a page view (pv) is a click, and other rows are dropped"
-        return LabelForm({"positive": [text for text in column.different if text.lower() == "pv"], "negative": []}, reason)
-    if words == {"y", "n"}:
-        return LabelForm({"positive": [text for text in column.different if text in "Yy"]}, counts)
-    positive, negative = (sorted(text for text in column.different if text.lower() in known.split()) for known in (_POSITIVE, _NEGATIVE))
-    others = sorted(column.different.keys() - {*positive, *negative})
+        return LabelForm({"positive": [text for text in texts if text.lower() == "pv"], "negative": []}, reason)
+    if words in ({"y", "n"}, {"t", "f"}):
+        return LabelForm({"positive": [text for text in texts if text in "YyTt"]}, counts)
+    positive, negative = (sorted(text for text in texts if text.lower() in known.split()) for known in (_POSITIVE, _NEGATIVE))
+    others = sorted(texts - {*positive, *negative})
     if not positive:
         return None
     keys: dict[str, Value] = {"positive": positive}
@@ -61,6 +62,6 @@ def _rating(column: Column, counts: str) -> LabelForm | None:
     if set(numbers) == {-1, 1}:
         return LabelForm({"positive": ["1"], "negative": ["-1"]}, counts)
     top = next((top for top in _LIKED if max(numbers) <= top), None)
-    if top is None or min(numbers) < 0 or len(set(numbers)) < 3:
+    if top is None or not 0 <= min(numbers) < _LIKED[top] <= max(numbers) or len(set(numbers)) < 3:
         return None
     return LabelForm({"at_least": _LIKED[top]}, f"{counts}; choose from which number on a row is a click")

@@ -50,15 +50,18 @@ def _write_ids(roles: Roles, draft: Draft) -> None:
 def _write_type(draft: Draft, name: str, column: Column) -> None:
     kind = "whole numbers" if column.is_whole else "numbers"
     written = ", written as 3.0" if column.is_whole and any("." in text for text in column.different) else ""
-    low, high = (f"{limit:.10g}" for limit in (min(column.numbers or [0]), max(column.numbers or [0])))
+    low, high = (f"{int(limit) if limit.is_integer() else limit}" for limit in (min(column.numbers or [0.0]), max(column.numbers or [0.0])))
     draft.set("types", name, column.dtype, f"{kind} from {low} to {high}{written}")
 
 
 def _write_missing(draft: Draft, name: str, column: Column) -> None:
+    is_needed, without = name in (USER, ITEM, TIMESTAMP), len(column.values) - len(column.present)
+    if is_needed and without:
+        draft.say("missing", f"{without:,} rows have no {name} and are broken: use --skip-broken")
     if not column.markers:
         return
     counts = ", ".join(f"{quoted(text)} {count:,} times" for text, count in column.markers.items())
-    needed = "; rows without it are broken: use --skip-broken" if name in (USER, ITEM, TIMESTAMP) else ""
+    needed = "; rows without it are broken: use --skip-broken" if is_needed else ""
     draft.set("missing", name, sorted({text.removesuffix(".0") for text in column.markers}), f"{counts}{needed}")
 
 

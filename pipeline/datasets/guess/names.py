@@ -37,7 +37,11 @@ _WORDS = {
     TIMESTAMP: "timestamp time ts datetime date day created stamp unix epoch hour dt dat t 时间",
     REQUEST: "request impression imp display session search srch query",
 }
-_BESIDE_TIME = "event user unix review create created at utc server local click view imp impression log request time date"
+_BESIDE_TIME = (
+    "event user unix review create created added updated at utc server local click view imp impression log request time date "
+    "ms millis milliseconds s sec seconds us ns"
+)
+_CLOCK = {"timestamp", "time", "ts"}
 _HISTORY = {"hist", "history", "historical", "histories", "seq", "sequence", "prev", "previous", "past", "recent"}
 _OF_OTHERS = {
     "birth",
@@ -78,7 +82,7 @@ def name_rank(name: str, role: str) -> int | None:
         extra |= {*_BESIDE_TIME.split()}
     elif role == CATEGORY:
         extra |= {*_WORDS[ITEM].split(), "main", "first", "name"}
-    elif role == LABEL:
+    elif role == LABEL and (words == ["type"] or set(words) & set(usual) - {"type"}):
         extra |= {*_WORDS[ITEM].split(), *_WORDS[USER].split(), "name", "category"}
     ranks = [usual.index(word) for word in words if word in usual]
     return min(ranks) if ranks and set(words) <= extra else None
@@ -94,6 +98,11 @@ def is_bare_id(name: str) -> bool:
     return bool(words_of(name)) and set(words_of(name)) <= _ID_WORDS
 
 
+def is_unique_id(name: str) -> bool:
+    """Whether a name says that the id is unique everywhere; where it repeats, it is of a user."""
+    return words_of(name) in (["uuid"], ["guid"])
+
+
 def is_list_of(name: str, role: str) -> bool:
     """Whether a word of a name, in the singular, is usual for a role: "hist_cids" for categories."""
     return any(word in _WORDS[role].split() or word.removesuffix("s") in _WORDS[role].split() for word in words_of(name))
@@ -102,6 +111,11 @@ def is_list_of(name: str, role: str) -> bool:
 def is_history(name: str) -> bool:
     """Whether a name is usual for what a user did before."""
     return bool(_HISTORY & set(words_of(name)))
+
+
+def is_clock(name: str) -> bool:
+    """Whether a name is usual for the numbers of a clock."""
+    return bool(_CLOCK & set(words_of(name))) and name_rank(name, TIMESTAMP) is not None
 
 
 def is_of_others(name: str) -> bool:

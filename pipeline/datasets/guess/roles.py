@@ -7,8 +7,8 @@ from pipeline.datasets.guess.column import Column
 from pipeline.datasets.guess.draft import quoted
 from pipeline.datasets.guess.labels import LabelForm, guess_label
 from pipeline.datasets.guess.lists import LabelledForm, bracketed_lists, labelled_items
-from pipeline.datasets.guess.names import is_bare_id, is_history, is_of_others, name_rank
-from pipeline.datasets.guess.times import TimeForm, clock_format, guess_time
+from pipeline.datasets.guess.names import is_bare_id, is_clock, is_history, is_of_others, is_unique_id, name_rank
+from pipeline.datasets.guess.times import TimeForm, clock_format, guess_counter, guess_time
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, REQUEST, TIMESTAMP, USER
 
 _NO_RANK = 1000
@@ -78,15 +78,19 @@ def guess_roles(columns: list[Column], has_names: bool) -> Roles:
 
 
 def _find_time(roles: Roles, has_names: bool) -> None:
-    def rank(name: str) -> tuple[bool, int]:
+    def rank(name: str) -> tuple[bool, bool, bool, int]:
         found = name_rank(name, TIMESTAMP)
-        return is_of_others(name), _NO_RANK if found is None else found
+        return is_of_others(name), found is None, forms[name].is_day, found or 0
 
-    forms = {name: form for name, column in roles.others.items() if not column.is_nested and (form := guess_time(column))}
-    named = [name for name in forms if rank(name)[1] < _NO_RANK or not has_names or forms[name].unit in ("", "iso")]
-    if not named:
+    columns = [column for column in roles.others.values() if not column.is_nested]
+    known = {column.name: form for column in columns if (form := guess_time(column))}
+    forms = {
+        name: form for name, form in known.items() if name_rank(name, TIMESTAMP) is not None or not has_names or form.unit in ("", "iso")
+    }
+    forms = forms or {column.name: form for column in columns if is_clock(column.name) and (form := guess_counter(column))}
+    if not forms:
         return
-    first, *more = sorted(named, key=rank)
+    first, *more = sorted(forms, key=rank)
     roles.time = forms[first]
     roles.give(TIMESTAMP, roles.others[first], f"{roles.time.reason}{_choices(more)}")
     clocks = [(column, clock) for column in roles.others.values() if (clock := clock_format(column))]
@@ -117,8 +121,9 @@ def _find_label(roles: Roles, names: list[str]) -> None:
 
 def _find_by_name(roles: Roles, role: str) -> None:
     ranked = [(rank, name) for name, column in roles.others.items() if _is_id(column) and (rank := name_rank(name, role)) is not None]
-    if not ranked and role == ITEM and USER in roles.columns:
-        ranked = [(0, name) for name, column in roles.others.items() if is_bare_id(name) and _repeats(column)]
+    if not ranked and (role == USER or (role == ITEM and USER in roles.columns)):
+        is_usual = is_unique_id if role == USER else is_bare_id
+        ranked = [(0, name) for name, column in roles.others.items() if is_usual(name) and _repeats(column)]
     if not ranked:
         return
     (_, first), *more = sorted(ranked, key=lambda pair: pair[0])

@@ -107,7 +107,8 @@ def _parsed(texts: pa.Array, form: str) -> pa.Array:
     """Returns unix seconds; null where a text is not a time."""
     if not form:
         texts = null_where(texts, pc.invert(pc.match_substring_regex(texts, _ISO_DAY)))
-        texts = pc.replace_substring_regex(texts, r" UTC$", "Z")
+        texts = pc.replace_substring_regex(texts, r" (UTC|GMT)$", "Z")
+        texts = pc.replace_substring_regex(texts, r"(:\d\d),(\d)", r"\1.\2")  # pandas knows fractions after a point only
     moments = pd.to_datetime(texts.to_pandas(), format=form or "ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
     return _floor(pa.array(moments.astype("datetime64[ns]"), pa.timestamp("ns"), from_pandas=True).cast(pa.int64()), 10**9)
 

@@ -174,6 +174,8 @@ def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
     ("header", "role", "column"),
     [
         ("session_id,item,label", "user_id", "session_id"),  # no user at all
+        ("uuid,ad_id,display_id", "user_id", "uuid"),  # Outbrain
+        ("user,item,device_type", "device_type", "device_type"),  # 0 and 1, but not a label
         ("userId,Id,label", "candidate_item_id", "Id"),  # MovieLens as Kaggle has it
         ("reviewerID,asin,label", "candidate_item_id", "asin"),
         ("visitorid,itemid,label", "user_id", "visitorid"),
@@ -205,12 +207,14 @@ def test_what_cannot_be_told_is_said_with_the_choices(tmp_path: Path) -> None:
         ("play purchase x", {"column": "event", "positive": ["play", "purchase"]}),
         ("click impression", {"column": "event", "positive": ["click"], "negative": ["impression"]}),
         ("Y N", {"column": "event", "positive": ["Y"]}),
+        ("t f", {"column": "event", "positive": ["t"]}),
         ("1 -1", {"column": "event", "positive": ["1"], "negative": ["-1"]}),
         ("1.0 2.5 5.0", {"column": "event", "at_least": 4}),
         ("0 3 10", {"column": "event", "at_least": 7}),
         ("10 60 100", {"column": "event", "at_least": 70}),
         ("1", None),  # always 1: each row is a click
         ("red green blue", None),
+        ("0 2 3", None),  # codes: nothing is as high as a liked rating
         ("-5 3 8", None),
     ],
 )
@@ -220,6 +224,52 @@ def test_labels(tmp_path: Path, values: str, label: dict[str, Any] | None) -> No
     (tmp_path / "log.csv").write_text("user,item,event\n" + rows)
     found = guessed(tmp_path / "log.csv")
     assert found.get("label") == label and "label" not in found["columns"]
+
+
+def test_blanks_after_separators(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user, item, label\n" + "".join(f"{row % 9}, {row % 7}, {row % 2}\n" for row in range(100)))
+    assert guessed(tmp_path / "log.csv")["columns"] == {"user_id": "user", "candidate_item_id": " item", "label": " label"}
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "column", "timestamp"),
+    [
+        ("time", '"2020-07-05 01:02:{:02d},123"', "time", {"unit": "iso"}),
+        ("event_time", "2020-07-05 01:02:{:02d} UTC", "event_time", {"unit": "iso"}),
+        ("date_added", "Sun Jul 05 01:02:{:02d} -0700 2020", "date_added", {"format": "%a %b %d %H:%M:%S %z %Y"}),
+        ("date,time_ms", "20200705,15939253220{:02d}", "time_ms", {"unit": "ms"}),  # a finer clock than the days
+        ("ts", "41730063.6{:02d}", "ts", {"unit": "s"}),  # since a moment that nobody said
+        ("timestamp", "41730063100{:02d}", "timestamp", {"unit": "ms"}),
+        ("year,time", "20{:02d},1593925322", "time", {"unit": "s"}),
+        ("hour", "{:02d}", None, None),
+    ],
+)
+def test_times(tmp_path: Path, header: str, value: str, column: str | None, timestamp: dict[str, Any] | None) -> None:
+    """The numbers from 0 to 59 of each user are seconds, parts of one, or years."""
+    places = range(24 if column is None else 60)
+    rows = "".join(f"u{user},i{place % 7},{value.format(place)}\n" for user in range(9) for place in places)
+    (tmp_path / "log.csv").write_text(f"user,item,{header}\n{rows}")
+    found = guessed(tmp_path / "log.csv")
+    assert (found["columns"].get("timestamp"), found.get("timestamp")) == (column, timestamp)
+
+
+def test_years_of_a_table_without_a_header_are_no_times(tmp_path: Path) -> None:
+    """UserBehavior.csv with items from 2000 to 2024, which are years that pandas knows as times."""
+    rows = "".join(f"{row % 9},{2000 + row % 25},{row % 4},{1593925322 + row}\n" for row in range(200))
+    (tmp_path / "log.csv").write_text(rows)
+    assert guessed(tmp_path / "log.csv")["columns"]["timestamp"] == "4"
+
+
+def test_a_separator_at_the_end_of_each_row(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,label,\n" + "".join(f"{row % 9},{row % 7},{row % 2},\n" for row in range(100)))
+    assert guessed(tmp_path / "log.csv")["columns"] == {"user_id": "user", "candidate_item_id": "item", "label": "label"}
+
+
+def test_excels_line_before_the_header(tmp_path: Path) -> None:
+    rows = "".join(f"{row % 9};{row % 7};{row % 2}\r\n" for row in range(100))
+    (tmp_path / "log.csv").write_bytes(("\ufeffsep=;\r\nuser;item;label\r\n" + rows).encode())
+    found = guessed(tmp_path / "log.csv")
+    assert found["columns"] == {"user_id": "user", "candidate_item_id": "item", "label": "label"} and found["files"] == {"separator": ";"}
 
 
 def test_rows_without_a_label_are_said(tmp_path: Path) -> None:
@@ -243,7 +293,7 @@ def test_reasons_are_comments(tmp_path: Path) -> None:
 def test_rows_without_a_user_and_categories_without_a_value(tmp_path: Path) -> None:
     """A missing user makes a row broken; a missing category becomes (unknown) where it is text, so it is no int64."""
     path = tmp_path / "log.csv"
-    path.write_text("user,item,category\n" + "".join(f"{row % 9 or 'NULL'},{row % 7},{row % 5 or ''}\n" for row in range(100)))
+    path.write_text("user,item,category\n" + "".join(f"{row % 9 or 'NULL'},{row % 7},{row % 5 or ''}\n" for row in range(100)) + ",1,1\n")
     lines = guess_mapping(path)
     assert tomllib.loads("\n".join(lines)) == {
         "columns": {"user_id": "user", "candidate_item_id": "item", "candidate_category_id": "category"},
@@ -251,6 +301,7 @@ def test_rows_without_a_user_and_categories_without_a_value(tmp_path: Path) -> N
         "missing": {"user_id": ["NULL"]},
     }
     assert 'user_id = ["NULL"] # "NULL" 12 times; rows without it are broken: use --skip-broken' in lines
+    assert "# 1 rows have no user_id and are broken: use --skip-broken" in lines
 
 
 def test_only_the_first_rows_count(tmp_path: Path) -> None:
