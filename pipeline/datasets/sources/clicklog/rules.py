@@ -36,8 +36,8 @@ def mapping_rules(meaning: Mapping) -> dict[str, str]:
         rules["missing"] = ", ".join(f"{name}: {', '.join(meaning.missing_texts(name))}" for name in meaning.missing)
     if meaning.histories:
         rules["histories"] = "as the log has them: " + ", ".join(f"{name}: {history.column}" for name, history in meaning.histories.items())
-        if joined := histories_of_items(meaning):
-            rules["histories"] += f"; {', '.join(joined)} as {meaning.items.file} has the items"
+        if given := histories_of_items(meaning):
+            rules["histories"] += f"; {', '.join(given)} as {meaning.items.file} has the items"
     rules["time"] = "the order of the rows"
     if TIMESTAMP in meaning.columns:
         time = f"{meaning.columns[TIMESTAMP]} {meaning.timestamp.time}".strip()
