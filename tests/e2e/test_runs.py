@@ -298,7 +298,7 @@ def test_predict_scores_a_folder(runs, tmp_path):
 @pytest.mark.parametrize(
     "line, reason",
     [
-        ("{not json", "is not JSON lines"),
+        ("{not json", "line 1 is not JSON"),
         ("[1, 2]", "line 1: a JSON object is needed"),
         ('{"user_id": 1, "candidate_category_id": 1}', "candidate_item_id"),
         ('{"user_id": "anna", "candidate_item_id": 1, "candidate_category_id": 1}', "line 1: feature 'user_id' is \"anna\", but int64"),
