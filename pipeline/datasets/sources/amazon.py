@@ -120,7 +120,7 @@ class Amazon:
         """The form of the reviews, which their keys show."""
         file = self.files()[0]
         names = column_names(file)
-        found = next((form for form in _FORMS if not names or {form.user, form.item} <= {*names}), None)
+        found = next((form for form in _FORMS if not names or {*form.columns} <= {*names}), None)
         if found is None:
             known = " nor ".join(f"those of {form.years} ({form})" for form in _FORMS)
             raise InputError(

@@ -299,5 +299,5 @@ def test_other_files_are_named(tmp_path):
         rows(Amazon(file))
     assert str(error.value) == message
     lines(tmp_path / "x.jsonl", [{"user_id": "U", "parent_asin": "P"}])
-    with pytest.raises(InputError, match=r"x\.jsonl has no column 'timestamp'"):
+    with pytest.raises(InputError, match=r"x\.jsonl has neither the keys .* it has: user_id, parent_asin\. Name a file of reviews"):
         rows(Amazon(tmp_path / "x.jsonl"))
