@@ -35,7 +35,7 @@ class Column:
     @cached_property
     def present(self) -> list[Any]:
         """The values that are there: not null, NaN or empty."""
-        return [value for value in self.values if value is not None and value not in ("", b"") and value == value]
+        return [value for value in self.values if _is_there(value)]
 
     @cached_property
     def is_nested(self) -> bool:
@@ -51,6 +51,14 @@ class Column:
     def texts(self) -> list[str]:
         """The values that are there, as texts, without those that mean that there is none."""
         return [text for text in self._all_texts if text not in self.markers]
+
+    @cached_property
+    def cells(self) -> list[Any]:
+        """All values, moments as they are and others as texts; None where there is no value."""
+        if self.is_moment:
+            return self.values
+        texts = [_text(value) if _is_there(value) else None for value in self.values]
+        return [None if text in self.markers else text for text in texts]
 
     @cached_property
     def markers(self) -> dict[str, int]:
@@ -111,6 +119,10 @@ class Column:
             else (text for text, _ in self.different.most_common(_SHOWN))
         )
         return [text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…" for text in shown]
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and value not in ("", b"") and value == value
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from pipeline.datasets.guess.draft import Draft, quoted
 from pipeline.datasets.guess.histories import History, find_histories
 from pipeline.datasets.guess.names import is_history
 from pipeline.datasets.guess.roles import Roles
+from pipeline.datasets.guess.times import TimeForm
 from pipeline.datasets.importing.column_counts import MISSING_WORDS
 from pipeline.datasets.sources.interactions import CANDIDATE, CATEGORY, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
 
@@ -84,15 +85,15 @@ def _write_time(roles: Roles, draft: Draft) -> None:
 
 def _write_clock(roles: Roles, draft: Draft) -> None:
     """Says how a history is built where the clock is coarse."""
-    if USER not in roles.columns or TIMESTAMP not in roles.columns or roles.clock:
+    if USER not in roles.columns or roles.time is None or roles.clock:
         return
-    if (tied := _tied_share(roles.columns[USER], roles.columns[TIMESTAMP])) > _TIED:
+    if (tied := _tied_share(roles.columns[USER], roles.time)) > _TIED:
         reason = f"{tied:.0%} of the rows have the time of another row of the same user, so the order of the rows counts within a time"
         draft.set("", "history", "before", reason)
 
 
-def _tied_share(user: Column, time: Column) -> float:
-    pairs = Counter(zip(map(str, user.values), map(str, time.values), strict=True))
+def _tied_share(user: Column, time: TimeForm) -> float:
+    pairs = Counter(zip(user.cells, time.seconds, strict=True))
     return sum(count for count in pairs.values() if count > 1) / len(user.values)
 
 

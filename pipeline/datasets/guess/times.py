@@ -2,10 +2,10 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from pandas.tseries.api import guess_datetime_format
@@ -34,25 +34,25 @@ class TimeForm(NamedTuple):
     Attributes:
         unit: "s", "ms", "us", "ns" or "iso"; "" where `format` says it, or where Parquet says it.
         format: As strptime has it; "": by `unit`.
-        seconds: The times, in unix seconds.
+        seconds: The times of all rows, in unix seconds; None where there is none, or one of an unusual year.
         reason: What the times say, in words.
     """
 
     unit: str
     format: str
-    seconds: list[float]
+    seconds: list[int | None]
     reason: str
 
     @property
     def is_day(self) -> bool:
         """Whether all times are midnight."""
-        return not any(second % _DAY for second in self.seconds)
+        return not any(second and second % _DAY for second in self.seconds)
 
 
 def guess_time(column: Column) -> TimeForm | None:
     """Returns how a column's times are written; None where its values are no times, or none of usual years."""
     if column.is_moment:
-        return _form(column.present, TimestampMapping(), "times of Parquet")
+        return _form(column, TimestampMapping(), "times of Parquet")
     return next(_forms(column), None) if column.texts else None
 
 
@@ -63,7 +63,7 @@ def guess_counter(column: Column) -> TimeForm | None:
     low, high = min(column.numbers), max(column.numbers)
     unit: Unit = "s" if high < _MOST_SECONDS else "ms"
     words = f"numbers from {low:.10g} to {high:.10g}, which are no dates: taken for {_UNITS[unit]} since an unknown moment"
-    return TimeForm(unit, "", column.numbers, words)
+    return TimeForm(unit, "", to_seconds(pa.array(column.cells), TimestampMapping(unit=unit)).values.to_pylist(), words)
 
 
 def clock_format(column: Column) -> str | None:
@@ -75,7 +75,7 @@ def clock_format(column: Column) -> str | None:
 
 def _forms(column: Column) -> Iterator[TimeForm]:
     for form, words in _candidates(column):
-        if found := _form(column.texts, form, words):
+        if found := _form(column, form, words):
             yield found
 
 
@@ -92,17 +92,19 @@ def _candidates(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
     yield TimestampMapping(format=_UNIX_DATE), "the format fits"
 
 
-def _form(values: Sequence[Any], form: TimestampMapping, words: str) -> TimeForm | None:
+def _form(column: Column, form: TimestampMapping, words: str) -> TimeForm | None:
     """Returns a form where nearly all times are of usual years, as the import reads them."""
     low, high = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (FIRST_YEAR, datetime.now(UTC).year + 2))
-    seconds = to_seconds(pa.array(values), form).values.drop_null().to_pylist()
-    usual = [second for second in seconds if low <= second < high]
-    misfits = len(values) - len(usual)
-    if not usual or misfits > _MOST_MISFITS * len(values):
+    found = to_seconds(pa.array(column.cells), form).values.to_pylist()
+    seconds = [second if second is not None and low <= second < high else None for second in found]
+    usual = [second for second in seconds if second is not None]
+    size = len(column.cells) - column.cells.count(None)
+    misfits = size - len(usual)
+    if not usual or misfits > _MOST_MISFITS * size:
         return None
     doubt = f"; {misfits} values do not fit" if misfits else ""
     unit = form.unit if "unit" in form.model_fields_set else ""
-    return TimeForm(unit, form.format, usual, f"{words}, from {utc(min(usual))} to {utc(max(usual))} UTC{doubt}")
+    return TimeForm(unit, form.format, seconds, f"{words}, from {utc(min(usual))} to {utc(max(usual))} UTC{doubt}")
 
 
 def _formatted(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
@@ -112,7 +114,7 @@ def _formatted(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
     for day_first, words in orders:
         guesses = (_pandas_guess(text, day_first) for text in islice(column.different, _TEXTS_TRIED))
         form = next(filter(None, guesses), None)
-        if form and _form(column.texts, TimestampMapping(format=form), ""):
+        if form and _form(column, TimestampMapping(format=form), ""):
             fitting.setdefault(form, words)
     for form, words in fitting.items():
         others = "".join(f" ({other} fits as well)" for other in fitting if other != form)

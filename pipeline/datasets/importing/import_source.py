@@ -75,6 +75,8 @@ def check_splits(counts: dict[str, int], manifest: dict[str, Any]) -> None:
     """
     tied = manifest["interactions_without_impression"].get(TIED_CLICK, 0)
     advice = "use another --split, or other shares"
+    if counts[SPLITS[0]] and manifest["split"] == "last":
+        advice = "each user's rows are split, and a share of them may be less than one; use --split user or time, or larger shares"
     if tied:
         advice = f"{tied:,} clicks are in histories alone, only because {coarse_clock(manifest)}"
     for name, count in counts.items():

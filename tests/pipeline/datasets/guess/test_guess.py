@@ -253,6 +253,13 @@ def test_times(tmp_path: Path, header: str, value: str, column: str | None, time
     assert (found["columns"].get("timestamp"), found.get("timestamp")) == (column, timestamp)
 
 
+def test_a_clock_finer_than_seconds_is_coarse_where_all_is_in_one_second(tmp_path: Path) -> None:
+    """An import keeps whole seconds."""
+    rows = "".join(f"u{row % 5},i{row % 7},{1593925322000 + row}\n" for row in range(100))
+    (tmp_path / "log.csv").write_text("user,item,time\n" + rows)
+    assert guessed(tmp_path / "log.csv")["history"] == "before"
+
+
 def test_years_of_a_table_without_a_header_are_no_times(tmp_path: Path) -> None:
     """UserBehavior.csv with items from 2000 to 2024, which are years that pandas knows as times."""
     rows = "".join(f"{row % 9},{2000 + row % 25},{row % 4},{1593925322 + row}\n" for row in range(200))

@@ -320,8 +320,13 @@ def test_users_without_an_impression_are_no_harm(tmp_path: Path) -> None:
 
 def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     source = ListSource([[event(1, 1, 1), event(1, 2, 2)]], tmp_path / "files")
-    with pytest.raises(InputError, match=r"No impression would be in validation \(2 in train, 0 in eval\): use another --split"):
+    message = (
+        r"No impression would be in validation \(2 in train, 0 in eval\): each user's rows are split, and a share of them may be less than"
+    )
+    with pytest.raises(InputError, match=message):
         import_source(source, tmp_path / "out")
+    with pytest.raises(InputError, match=r"No impression would be in train \(0 in validation, 2 in eval\): use another --split"):
+        import_source(source, tmp_path / "out", ImportSettings(split="user", seed=1))
     assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
