@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from components.base.errors import InputError
-from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.sources.interactions import Tally, breaks_line
 from pipeline.datasets.sources.typed_columns import Column, find_column, typed_rows
 from pipeline.datasets.tables.read_table import column_names, read_table
 from pipeline.datasets.tables.table_form import TableForm
@@ -97,8 +97,9 @@ def _of_metadata(metadata: Path, tally: Tally) -> Iterator[tuple[int, bytes]]:
 
 
 def _first_name(listed: bytes | None) -> bytes:
-    """Returns the first genre of a text such as [{'id': 16, 'name': 'Animation'}]."""
+    """Returns the first genre of a text such as [{'id': 16, 'name': 'Animation'}]; `UNKNOWN` where it is none."""
     try:
-        return str(ast.literal_eval((listed or b"").decode())[0]["name"]).encode() or UNKNOWN
+        name = str(ast.literal_eval((listed or b"").decode())[0]["name"]).encode()
     except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError):
         return UNKNOWN
+    return UNKNOWN if breaks_line(name) or not name else name

@@ -1,5 +1,6 @@
 """The columns of a click log's batches: how each is made of raw values, and what is said about a value that is not legal."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -123,7 +124,7 @@ def _label(raw: Any) -> int:
 
 def _label_of_number(raw: Any, at_least: float) -> int:
     number = to_float(raw)
-    if number is None:
+    if number is None or math.isinf(number):
         raise ValueError("not a number")
     return int(number >= at_least)
 

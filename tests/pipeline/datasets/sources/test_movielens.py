@@ -234,6 +234,12 @@ def test_ids_of_tmdb_are_not_taken_for_those_of_movielens(tmp_path: Path) -> Non
     assert f"{source / 'links.csv'} is missing: the ids of movies_metadata.csv are those of TMDB, and only links.csv" in refused(source)
 
 
+@pytest.mark.parametrize("listed", ["", "x", "[{'id': 1", "[5]", "{}", "[{'name': ''}]", "[{'name': 'a\\nb'}]"])
+def test_genres_of_metadata_that_are_none(tmp_path: Path, listed: str) -> None:
+    source = movies_dataset(tmp_path / "ml", ["id,genres", f'862,"{listed}"'])
+    assert read(source)[1][:3] == (1, 1, b"(unknown)")
+
+
 def test_broken_rows_of_metadata(tmp_path: Path) -> None:
     """Kaggle's file has a few rows with a date as the id."""
     source = movies_dataset(tmp_path / "ml", [*METADATA, "Rune,[],1997-08-20,x,Midnight Man"])

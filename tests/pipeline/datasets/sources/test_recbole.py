@@ -155,6 +155,7 @@ def test_another_scale_is_refused(tmp_path: Path, ratings: tuple[str, ...], faul
     [
         ("\tA\t4\t1000000000", "user_id:token is missing, but must be text or a whole number"),
         ("u1\tA\tgood\t1000000000", "rating:float is 'good', but must be a number"),
+        ("u1\tA\tinf\t1000000000", "rating:float is 'inf', but must be a number"),
         ("u1\tA\t\t1000000000", "rating:float is missing, but must be a number"),
         ("u1\tA\t4\tnow", "timestamp:float is 'now', but must be a time until 2100 in unix seconds"),
         ("u1\tA\t4", "it has 3 value(s) where the header has 4"),
