@@ -16,9 +16,7 @@ class SyntheticConfig(Frozen):
     examples: int = Field(50_000, ge=100, le=10**10, description="How many impressions.")
     users: int = Field(1_000, ge=1, le=10**8)
     items: int = Field(500, ge=PAGE, le=10**8)
-    categories: int | None = Field(
-        None, ge=1, le=10**8, description=f"None: {DEFAULT_CATEGORIES}, or one for each item if fewer."
-    )
+    categories: int | None = Field(None, ge=1, le=10**8, description=f"None: {DEFAULT_CATEGORIES}, or one for each item if fewer.")
     history: int = Field(10, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
     labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, so nothing can be learnt.")
     seed: int = Field(0, ge=0, lt=2**32)
