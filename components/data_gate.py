@@ -1,20 +1,20 @@
-"""Stops the run if ExampleGen read other impressions than were checked, or if ExampleValidator found anomalies in them.
+"""Stops the run if ExampleGen read other data than was checked, or if ExampleValidator found anomalies in it.
 
 ExampleGen takes the files that it finds, however many, and ExampleValidator only reports.
 """
 
-import json
 from pathlib import Path
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2, statistics_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.components.example_gen.utils import FINGERPRINT_PROPERTY_NAME
 from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.base.errors import DataError
+from components.base.shards import split_of
 
 ANOMALIES_FILE = "SchemaDiff.pb"
-STATISTICS_FILE = "FeatureStats.pb"
 # An undeclared column does no harm, because nothing reads it.
 _HARMLESS = {anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN}
 
@@ -36,54 +36,38 @@ def describe_anomalies(anomalies: anomalies_pb2.Anomalies, split: str) -> list[s
     return sentences
 
 
-def describe_counts(read: dict[str, int], checked: dict[str, int], examples: str) -> list[str]:
-    """One sentence for each split of which ExampleGen read another number of impressions than were checked.
+def changed_splits(read: str, checked: str) -> list[str]:
+    """One sentence for each split whose content is not that which was checked.
 
     Args:
-        read: The number that ExampleGen read, by split.
-        checked: The number that was checked before the run, by split.
-        examples: The folder of ExampleGen's output. A later run may take it from the cache.
+        read: The fingerprint of what ExampleGen read, a line for each split.
+        checked: That of what was checked before the run; empty if nothing was.
     """
-    advice = f"Leave the data as it is during a run, and run again; if that does not help, delete {examples}."
-    return [
-        f"split {split}: {read.get(split, 0):,} impressions were read, but {count:,} were checked: files have changed meanwhile. {advice}"
-        for split, count in checked.items()
-        if read.get(split, 0) != count
-    ]
-
-
-def count_examples(statistics: Path, splits: list[str]) -> dict[str, int]:
-    """The number of impressions by split, from StatisticsGen's output."""
-    counts = {}
-    for split in splits:
-        found = statistics_pb2.DatasetFeatureStatisticsList.FromString((statistics / f"Split-{split}" / STATISTICS_FILE).read_bytes())
-        counts[split] = sum(dataset.num_examples for dataset in found.datasets)
-    return counts
+    pairs = zip(read.splitlines(), checked.splitlines(), strict=True) if checked else ()
+    advice = "leave the data as it is during a run, and run again."
+    return [f"split {split_of(then)}: its files have changed since this run checked them: {advice}" for now, then in pairs if now != then]
 
 
 @component
 def DataGate(
     examples: InputArtifact[standard_artifacts.Examples],
-    statistics: InputArtifact[standard_artifacts.ExampleStatistics],
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     checked: Parameter[str],
     source_fingerprint: Parameter[str],
 ) -> None:
-    """Fails the run if impressions are missing, or if ExampleValidator found anomalies in any split.
+    """Fails the run if the data is not what was checked, or if ExampleValidator found anomalies in any split.
 
     Args:
         examples: ExampleGen's output.
-        statistics: StatisticsGen's output.
         anomalies: ExampleValidator's output.
-        checked: JSON object: the number of impressions that were checked before the run, by split.
+        checked: As in `changed_splits`.
         source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
 
     Raises:
-        DataRefused: There are anomalies, or other impressions. It names each split and reason.
+        DataRefused: There are anomalies, or the data has changed. It names each split and reason.
     """
     del source_fingerprint
-    read = count_examples(Path(statistics.uri), artifact_utils.decode_split_names(statistics.split_names))
-    if sentences := describe_counts(read, json.loads(checked), examples.uri):
+    if sentences := changed_splits(examples.get_string_custom_property(FINGERPRINT_PROPERTY_NAME), checked):
         raise DataRefused(" ".join(sentences))
     for split in artifact_utils.decode_split_names(anomalies.split_names):
         found = anomalies_pb2.Anomalies()

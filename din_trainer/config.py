@@ -65,6 +65,9 @@ class TrainingConfig(Frozen):
     patience: int = Field(
         1, ge=0, le=10_000, description="Training stops after this many epochs without a better validation AUC; 0: never."
     )
+    memory_mb: float = Field(
+        4096.0, gt=0, le=10**7, description="A split up to this size is kept in memory; a larger one is read anew in each epoch."
+    )
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="The same seed gives bit-equal weights; training is slower.")
 

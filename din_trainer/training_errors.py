@@ -3,3 +3,7 @@
 
 class TrainingDiverged(RuntimeError):
     """The loss, a weight or a validation figure became NaN or infinite. The message says in which epoch, and what to change."""
+
+
+class EmptyVocabulary(Exception):
+    """No value of a feature can be in its vocabulary. The message is one sentence."""

@@ -3,21 +3,16 @@
 The settings of each node are in `pipeline/configuration/node_settings.py`.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from tfx.components.evaluator.component import Evaluator
-from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.infra_validator.component import InfraValidator
 from tfx.components.pusher.component import Pusher
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
-from tfx.components.transform.component import Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
@@ -30,9 +25,12 @@ from tfx.version import __version__ as tfx_version
 
 from components.base.fingerprint import source_fingerprint
 from components.data_gate import DataGate
+from components.import_example_gen import ImportExampleGen
 from components.infra_gate import InfraGate
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
+from components.statistics_gen import StatisticsGen
+from components.transform import Transform
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from pipeline.configuration import node_settings as settings
@@ -53,7 +51,7 @@ class Places(NamedTuple):
         baseline: Folder that holds the baseline as TFX lays models out; None if there is none.
         stable: The version that was labelled stable when the run started; None if there was none. A push replaces this version or nothing.
         requests: Whether the data has request ids, so that metrics within requests can be computed.
-        examples: How many impressions were checked, by split: the data gate refuses any other number. An empty dict is not compared.
+        checked: The fingerprint of the data that was checked: the data gate refuses other data. Empty: nothing is compared.
     """
 
     data: Path
@@ -65,7 +63,7 @@ class Places(NamedTuple):
     baseline: Path | None
     stable: int | None = None
     requests: bool = False
-    examples: Mapping[str, int] = MappingProxyType({})
+    checked: str = ""
 
 
 class DataNodes(NamedTuple):
@@ -89,18 +87,17 @@ def _data_nodes(config: PipelineConfig, places: Places) -> DataNodes:
     schema = schema_gen.outputs["schema"]
 
     # Computes statistics of each feature, because problems of the data show there before anything is trained.
-    statistics_gen = StatisticsGen(examples=examples, schema=schema)
+    statistics_gen = StatisticsGen(examples=examples, schema=schema, **settings.statistics_settings(config))
     statistics = statistics_gen.outputs["statistics"]
 
     # Compares the statistics with the schema, because a model cannot handle missing features, wrong types or negative ids.
     example_validator = ExampleValidator(statistics=statistics, schema=schema)
 
-    # Stops the run if impressions are missing or have anomalies, because ExampleGen and ExampleValidator do not.
+    # Stops the run if the data has changed or has anomalies, because ExampleGen and ExampleValidator do not.
     data_gate = DataGate(
         examples=examples,
-        statistics=statistics,
         anomalies=example_validator.outputs["anomalies"],
-        checked=json.dumps(dict(places.examples)),
+        checked=places.checked,
         source_fingerprint=source_fingerprint(DataGate),
     )
 
@@ -128,7 +125,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
 
     # Trains the model and exports the epoch that is best on validation/, because eval/ must stay unseen until the model is judged.
     trainer = Trainer(
-        examples=data.transform.outputs["transformed_examples"],
+        examples=examples,
         transform_graph=transform_graph,
         schema=schema,
         **settings.trainer_settings(config, places.checkpoints),

@@ -13,13 +13,15 @@ from benchmarks.quality.eval_judge import Trial, read_eval
 from components.base.errors import DataError
 from components.data_gate import DataRefused
 from din_trainer.config import DINConfig
-from din_trainer.features import USER_ID, FeatureConfig
+from din_trainer.features import LABEL, USER_ID
+from din_trainer.reading.training_examples import raw_example_reader
 from din_trainer.training.fit import fit
 from din_trainer.training.initial_tables import vocabulary_sizes
+from din_trainer.training.input_pipeline import Split
 from din_trainer.training.validation import logits_of
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.dag import Places, create_data_pipeline
-from pipeline.datasets.layout import split_files
+from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.runners.local import run_locally
 from pipeline.terminal import Progress
@@ -67,9 +69,8 @@ class Experiment:
             raise DataError(str(error)) from error
         outputs = RunOutputs(places.metadata, _RUN)
         self._transform_output = tft.TFTransformOutput(str(outputs.uri("Transform", "transform_graph")))
-        examples = Path(str(outputs.uri("Transform", "transformed_examples")))
-        self._train, self._validation = (sorted(map(str, (examples / f"Split-{s}").iterdir())) for s in ("train", "validation"))
-        self._eval_batches = _transformed(split_files(data, "eval"), config.features, self._transform_output)
+        self._files = {split: [str(file) for file in split_files(data, split)] for split in SPLITS}
+        self._read = raw_example_reader(config.features, self._transform_output)
         self._judge = read_eval(data, with_users=USER_ID in config.features.user)
         self.vocabulary_sizes = vocabulary_sizes(config.features.vocabularies, self._transform_output)
 
@@ -77,9 +78,9 @@ class Experiment:
         """Trains a model like TFX's Trainer, with early stopping on validation/."""
         keras.backend.clear_session()  # frees the graphs of the last model
         started = time.monotonic()
-        trained = fit(config, self._transform_output, self._train, self._validation)
+        trained = fit(config, self._transform_output, self._files["train"], self._files["validation"])
         seconds = time.monotonic() - started
-        logits = np.concatenate(list(logits_of(trained.model, self._eval_batches).as_numpy_iterator())).astype(np.float64)
+        logits = np.concatenate(list(logits_of(trained.model, self._batches("eval")).as_numpy_iterator())).astype(np.float64)
         return Trial(logits, [epoch["val_auc"] for epoch in trained.epochs], seconds)
 
     def measure(self, config: DINConfig) -> Measurement:
@@ -88,23 +89,13 @@ class Experiment:
         return Measurement(*self._judge.judge(trial.logits), trial.seconds)
 
     def write_arrays(self, file: Path) -> None:
-        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for the peers. eval/ keeps its order."""
-        spec = self._transform_output.transformed_feature_spec()
-        splits = {
-            name: tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH).map(lambda x: tf.io.parse_example(x, spec))
-            for name, files in (("train", self._train), ("validation", self._validation))
-        }
-        splits["eval"] = self._eval_batches
+        """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for the peers, in their order."""
         arrays: dict[str, np.ndarray] = {}
-        for split, batches in splits.items():
-            parsed = list(batches.as_numpy_iterator())
+        for split in SPLITS:
+            parsed = [{**features, LABEL: label} for features, label, *_ in self._batches(split).as_numpy_iterator()]
             arrays |= {f"{split}/{name}": np.concatenate([batch[name] for batch in parsed]) for name in parsed[0]}
         np.savez(file, allow_pickle=False, **arrays)
 
-
-def _transformed(files: list[Path], features: FeatureConfig, transform_output: tft.TFTransformOutput) -> tf.data.Dataset:
-    """Returns batches of the model's inputs from raw impressions, in their order, transformed like in the exported model."""
-    transform = transform_output.transform_features_layer()
-    spec = {column.name: transform_output.raw_feature_spec()[column.name] for column in features.columns}
-    records = tf.data.TFRecordDataset([str(file) for file in files], compression_type="GZIP")
-    return records.batch(_BATCH).map(lambda serialized: transform(tf.io.parse_example(serialized, spec)))
+    def _batches(self, split: str) -> tf.data.Dataset:
+        """Returns the transformed impressions of a split, in their order."""
+        return Split(self._files[split], self._read, _BATCH).epoch()

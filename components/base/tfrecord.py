@@ -16,14 +16,13 @@ import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamplesEncoder
 
 from components.base.errors import DataError
+from components.base.shards import is_gzipped
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
-_GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of every gzip file
 _LARGEST_RECORD = 2**31  # a protobuf message is smaller
 _KINDS = {
-    stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -71,29 +70,26 @@ def _check_file(path: Path) -> None:
     """Checks what can be checked without reading: a FIFO or a device would be read for ever.
 
     Raises:
-        DataError: The path is not a file with content, or a gzip file is not gzipped.
+        DataError: The path is not a file with content.
         OSError: The file cannot be read.
     """
     if path.is_symlink() and not path.exists():
         raise DataError(f"{path} is a link to a file that is not there: correct the link, or remove it.")
     kind = stat.S_IFMT(path.stat().st_mode)
+    if kind == stat.S_IFDIR:
+        raise DataError(f"{path} is a folder, not a file: move its files into {path.parent}, or remove it.")
     if kind in _KINDS:
         raise DataError(f"{path} is {_KINDS[kind]}, not a file: remove it, or put a file in its place.")
-    if path.suffix == ".gz":
-        with open(path, "rb") as file:
-            magic = file.read(2)
-        if not magic:
-            raise DataError(f"{path} is empty (0 bytes): write or copy it again, or remove it.")
-        if not _GZIP_MAGIC.startswith(magic):
-            raise DataError(f"{path} is not gzipped, although its name ends in .gz: compress it with gzip, or write it again.")
+    if not path.stat().st_size:
+        raise DataError(f"{path} is empty (0 bytes): write or copy it again, or remove it.")
 
 
 def _open_file(path: Path) -> Any:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+    return gzip.open(path, "rb") if is_gzipped(path) else open(path, "rb")
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """Yields the serialised records of one TFRecord file, gzipped if its name ends in `.gz`.
+    """Yields the serialised records of one TFRecord file, gzipped or not, whatever its name.
 
     Raises:
         DataError: The file cannot be read, or it is truncated, damaged or not a TFRecord file.
@@ -104,8 +100,6 @@ def read_records(path: Path) -> Iterator[bytes]:
         with _open_file(path) as file:
             while header := file.read(12):
                 if len(header) < 12 or header[8:] != _masked_crc(header[:8]):
-                    if index == 0 and header.startswith(_GZIP_MAGIC):
-                        raise DataError(f"{path} is gzipped, but its name does not end in .gz: rename it.")
                     what = "is not a TFRecord file" if index == 0 else f"is damaged after record {index}"
                     raise DataError(f"{path} {what}: write it again (impressions as tf.Examples in gzipped TFRecords).")
                 (length,) = _LENGTH.unpack(header[:8])

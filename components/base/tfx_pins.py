@@ -4,7 +4,9 @@ Each function has its own test in `tests/components/base/test_tfx_pins.py`. Thos
 The functions import the libraries themselves, because some callers must start without them.
 """
 
+import contextlib
 import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -90,3 +92,41 @@ def read_meta_graph(saved_model: Path) -> Any:
     from tensorflow.python.tools import saved_model_utils
 
     return saved_model_utils.get_meta_graph_def(str(saved_model), "serve")
+
+
+@contextlib.contextmanager
+def example_reader(reader: Callable[..., Any]) -> Iterator[None]:
+    """While this is open, TFX's factory makes `reader` where it makes a `TFExampleRecord`; nodes have no argument for it."""
+    from tfx_bsl.tfxio import tf_example_record
+
+    original = tf_example_record.TFExampleRecord
+    tf_example_record.TFExampleRecord = reader
+    try:
+        yield
+    finally:
+        tf_example_record.TFExampleRecord = original
+
+
+@contextlib.contextmanager
+def integer_lengths(total_length: Callable[[Any], int]) -> Iterator[None]:
+    """While this is open, TFDV's statistics get the total length of integer ids from `total_length`, which takes an Arrow array."""
+    import pyarrow as pa
+    from tensorflow_data_validation.statistics.generators import basic_stats_generator
+    from tfx_bsl.arrow import array_util
+
+    statistics = basic_stats_generator._PartialStringStats
+    original = statistics.update
+
+    def update(self: Any, feature_array: Any) -> None:
+        if not pa.types.is_null(feature_array.type):
+            values, _ = array_util.flatten_nested(feature_array)
+            if pa.types.is_integer(values.type):
+                self.total_bytes_length += total_length(values)
+                return
+        original(self, feature_array)
+
+    statistics.update = update
+    try:
+        yield
+    finally:
+        statistics.update = original

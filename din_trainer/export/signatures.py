@@ -27,11 +27,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.export.fold_dice import fold
-from din_trainer.export.request_reader import DTYPES, Reader, is_number
-from din_trainer.features import EXAMPLES, TIME_GAPS, FeatureConfig
+from din_trainer.features import EXAMPLES, FeatureConfig
 from din_trainer.models.din import DIN
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.models.ranking_model import RankingModel
+from din_trainer.reading.raw_reader import DTYPES, Reader, example_spec, is_number
 
 PROBABILITY = "probability"
 
@@ -93,26 +93,16 @@ class ServingModel:
             return {PROBABILITY: tf.reshape(self._probability(self.reader.of_tensors(raw)), tf.shape(candidate))}
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs, places = self.reader.of_examples(examples)
-        outputs = {name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}
-        for sequence, behaviours in self._features.sequences.items():
-            for behaviour in behaviours.values():
-                outputs[behaviour.history] = self._padded(inputs.ids[behaviour.history], places[sequence], examples)
-        if inputs.time_gaps is not None:
-            outputs[TIME_GAPS] = self._padded(inputs.time_gaps[:, 0], next(iter(places.values())), examples)
-        return outputs | {name: number[:, 0] for name, number in zip(self.reader.numbers, inputs.numbers, strict=True)}
+        return self.reader.transformed(tf.io.parse_example(examples, example_spec(self._features)))
 
     def explain(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         assert isinstance(self._model, DIN)
         inputs, places = self.reader.of_examples(examples)
         with self._frozen():
             weights = self._model.attention_weights(inputs)
-            padded = {f"{sequence}_attention": self._padded(x, places[sequence], examples) for sequence, x in weights.items()}
+            count = tf.shape(examples, tf.int64)[0]
+            padded = {f"{sequence}_attention": self.reader.padded(x, places[sequence], count) for sequence, x in weights.items()}
             return {PROBABILITY: self._probability(inputs), **padded}
-
-    def _padded(self, x: tf.Tensor, places: tf.Tensor, examples: tf.Tensor) -> tf.Tensor:
-        """Puts events (E,) at their places in (B, L), and padding elsewhere."""
-        return tf.scatter_nd(places, x, [tf.shape(examples, tf.int64)[0], self._features.history_length])
 
     def resources(self) -> tf.Module:
         """The variables and lookup tables that the graphs use, which are saved with them."""

@@ -7,6 +7,7 @@ import tensorflow_transform as tft
 
 from din_trainer.config import DINConfig
 from din_trainer.models.make_model import make_model
+from din_trainer.reading.training_examples import raw_example_reader
 from din_trainer.training.initial_tables import initialise_tables, vocabulary_sizes
 from din_trainer.training.input_pipeline import Split
 from din_trainer.training.loop import Trained, seed_everything, train
@@ -25,8 +26,8 @@ def fit(
     Args:
         config: The model and its training, with the seed.
         transform_output: The Transform graph and its vocabularies.
-        train_files: Transformed examples to learn from.
-        validation_files: Transformed examples that select the best epoch.
+        train_files: Shards of raw tf.Examples to learn from.
+        validation_files: Shards of raw tf.Examples that select the best epoch.
         log_dir: As in `train`.
         checkpoint_dir: As in `train`.
 
@@ -39,14 +40,14 @@ def fit(
     model = make_model(config, vocabulary_sizes(config.features.vocabularies, transform_output))
     initialise_tables(model, transform_output)
 
-    spec = transform_output.transformed_feature_spec()
+    read = raw_example_reader(config.features, transform_output)
     train_split = Split(
         train_files,
-        spec,
+        read,
         settings.batch_size,
         shuffle_seed=settings.seed,
         negative_rate=settings.negative_rate,
-        deterministic=settings.deterministic,
+        memory_mb=settings.memory_mb,
     )
-    validation_split = Split(validation_files, spec, settings.batch_size, deterministic=settings.deterministic)
+    validation_split = Split(validation_files, read, settings.batch_size, memory_mb=settings.memory_mb)
     return train(model, train_split.epoch, validation_split.epoch(), log_dir, checkpoint_dir)

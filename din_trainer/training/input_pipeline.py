@@ -1,105 +1,121 @@
-"""Reads transformed examples and makes the batches of each epoch for Keras."""
+"""Makes the batches of each epoch from the shards of a split: from memory if the split fits there, otherwise block by block."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from din_trainer.features import LABEL, SAMPLE_WEIGHT
+from din_trainer.training.packed_rows import Features, PackedRows
 
-_SHUFFLE_BUFFER = 200_000  # impressions; ExampleGen has shuffled the files already
-_BLOCK = 4096  # records parsed at once, if batches are cut after a filter
+_PARSED = 8192  # tf.Examples that are parsed at once
+_INTERLEAVED = 128  # shards that are read at the same time, if a split does not fit into memory; each takes about 0.5 MB
 _AHEAD = 8  # batches that are made in advance
-
-Features = dict[str, tf.Tensor]
-
-
-def _sorted_by_values(features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Sorts the rows by their values, so that the order in which ExampleGen wrote them does not matter."""
-    as_bytes = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for _, values in sorted(features.items())]
-    rows = np.ascontiguousarray(np.concatenate(as_bytes, axis=1))
-    order = np.argsort(rows.view(np.dtype((np.void, rows.shape[1]))).ravel(), kind="stable")
-    return {name: values[order] for name, values in features.items()}
-
-
-def _split_label(features: Features) -> tuple[tf.Tensor, ...]:
-    """Returns (features, label), or (features, label, weight) if the examples have weights."""
-    inputs = {name: values for name, values in features.items() if name not in (LABEL, SAMPLE_WEIGHT)}
-    return (inputs, features[LABEL], features[SAMPLE_WEIGHT]) if SAMPLE_WEIGHT in features else (inputs, features[LABEL])
 
 
 class Split:
-    """A split of transformed examples in gzipped TFRecords.
+    """A split in shards: gzipped TFRecords of tf.Examples.
+
+    A split that takes at most `memory_mb` is read once and kept as one int32 matrix; each epoch then has an exact permutation of its own.
+    A larger split is read anew in each epoch: in another order of the shards, several at a time, and the rows are shuffled within blocks
+    that take a quarter of `memory_mb`. All orders follow from the seed and the number of the epoch.
 
     Args:
-        files: The files of the split.
-        feature_spec: How the transformed examples are parsed, with the label.
+        files: The shards.
+        read: As in `PackedRows`; the features must have a label.
         batch_size: Impressions in a batch; the last batch may be smaller.
-        shuffle_seed: Each epoch has another order, which follows from this seed; None keeps the order of the files.
+        shuffle_seed: The seed of the orders; None keeps the order of the files.
         negative_rate: Share of the negatives that are kept; each epoch draws others.
-        deterministic: The batches depend only on the set of examples and the seed, not on their order in the files. The whole split is read
-            into memory.
+        memory_mb: The most that the split may take in memory, in units of 10⁶ bytes.
     """
 
     def __init__(
         self,
         files: Sequence[str],
-        feature_spec: dict[str, tf.io.FixedLenFeature],
+        read: Callable[[tf.Tensor], Features],
         batch_size: int,
         *,
         shuffle_seed: int | None = None,
         negative_rate: float = 1.0,
-        deterministic: bool = False,
+        memory_mb: float = 4096,
     ):
         self._files = list(files)
-        self._spec = feature_spec
+        self._rows = PackedRows(read)
         self._batch_size = batch_size
         self._seed = shuffle_seed
         self._negative_rate = negative_rate
-        self._tensors = self._load() if deterministic else None
+        most = int(memory_mb * 1e6) // (4 * self._rows.width)  # rows
+        self._block = max(most // 4, _PARSED)
+        self._matrix = self._load(most)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the split is kept in memory."""
+        return self._matrix is not None
 
     def epoch(self, number: int = 0) -> tf.data.Dataset:
         """Returns the batches (features, label[, weight]) of an epoch. The same number always gives the same batches."""
-        batches = self._stream(number) if self._tensors is None else self._from_memory(number)
+        batches = self._stream(number) if self._matrix is None else self._from_memory(self._matrix, number)
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread takes half a second to end after each epoch
-        return batches.map(_split_label, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
+        return batches.map(self._unpack, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
 
-    def _parse(self, serialized: tf.Tensor) -> Features:
-        return tf.io.parse_example(serialized, self._spec)
+    def _unpack(self, rows: tf.Tensor) -> tuple[Features | tf.Tensor, ...]:
+        """Returns (features, label), or (features, label, weight) if the rows have weights."""
+        features = self._rows.unpack(rows)
+        label = features.pop(LABEL)
+        return (features, label, features.pop(SAMPLE_WEIGHT)) if SAMPLE_WEIGHT in features else (features, label)
 
-    def _load(self) -> Features:
-        blocks = tf.data.TFRecordDataset(self._files, compression_type="GZIP").batch(_BLOCK).map(self._parse)
-        parsed = list(blocks.as_numpy_iterator())
-        features = _sorted_by_values({name: np.concatenate([block[name] for block in parsed]) for name in parsed[0]})
-        return {name: tf.constant(values) for name, values in features.items()}
+    def _parsed(self, records: tf.data.Dataset) -> tf.data.Dataset:
+        return records.batch(_PARSED).map(self._rows.pack, num_parallel_calls=2)
+
+    def _load(self, most: int) -> tf.Tensor | None:
+        """Returns all rows (N, K), None if there are more than `most`."""
+        blocks: list[np.ndarray] = []
+        count = 0
+        for block in self._parsed(tf.data.TFRecordDataset(self._files, compression_type="GZIP")).as_numpy_iterator():
+            count += len(block)
+            if count > most:
+                return None
+            blocks.append(block)
+        matrix = np.empty((count, self._rows.width), np.int32)
+        while blocks:  # each block is freed once it is copied, so that the peak stays near the size of the matrix
+            block = blocks.pop()
+            matrix[count - len(block) : count] = block
+            count -= len(block)
+        return tf.constant(matrix)
+
+    def _from_memory(self, matrix: tf.Tensor, epoch: int) -> tf.data.Dataset:
+        order = self._order(matrix, epoch)
+        size = self._batch_size
+        return tf.data.Dataset.range(-(-len(order) // size)).map(
+            lambda batch: tf.gather(matrix, order[batch * size : (batch + 1) * size]), num_parallel_calls=2
+        )
+
+    def _order(self, matrix: tf.Tensor, epoch: int) -> tf.Tensor:
+        """The numbers of an epoch's rows, in its order."""
+        rng = np.random.default_rng([self._seed or 0, epoch])
+        rows = np.arange(len(matrix))
+        if self._negative_rate < 1:
+            label = self._rows.column(matrix, LABEL).numpy()
+            rows = rows[(label == 1) | (rng.random(len(rows)) < self._negative_rate)]
+        return tf.constant(rows if self._seed is None else rng.permutation(rows))
 
     def _stream(self, epoch: int) -> tf.data.Dataset:
-        records = tf.data.TFRecordDataset(self._files, compression_type="GZIP")
-        if self._seed is not None:
-            records = records.shuffle(_SHUFFLE_BUFFER, seed=self._seed + epoch)
-        if self._negative_rate == 1:
-            return records.batch(self._batch_size).map(self._parse, num_parallel_calls=2)
-        blocks = records.batch(_BLOCK).map(self._parse, num_parallel_calls=2).enumerate()
-        return blocks.map(lambda block, features: self._keep(features, epoch, block)).rebatch(self._batch_size)
+        if self._seed is None:
+            blocks = self._parsed(tf.data.TFRecordDataset(self._files, compression_type="GZIP"))
+        else:
+            shards = np.random.default_rng([self._seed, epoch]).permutation(self._files)
+            records = tf.data.Dataset.from_tensor_slices(shards.astype(str).tolist()).interleave(
+                lambda shard: tf.data.TFRecordDataset(shard, compression_type="GZIP"), cycle_length=_INTERLEAVED, block_length=8
+            )
+            blocks = self._parsed(records).rebatch(self._block)
+        return blocks.enumerate().map(lambda number, rows: self._drawn(rows, epoch, number)).rebatch(self._batch_size)
 
-    def _from_memory(self, epoch: int) -> tf.data.Dataset:
-        tensors = self._tensors
-        assert tensors is not None
-        count = len(tensors[LABEL])
-        rows = tf.data.Dataset.range(count)
-        if self._seed is not None:
-            rows = rows.shuffle(count, seed=self._seed + epoch)
+    def _drawn(self, rows: tf.Tensor, epoch: int, block: tf.Tensor) -> tf.Tensor:
+        """Takes the negatives that are not kept out of a block, and shuffles it."""
+        seed = tf.stack([tf.cast((self._seed or 0) + (epoch << 32), tf.int64), block])
         if self._negative_rate < 1:
-            kept = self._is_kept(tensors[LABEL], epoch, 0)
-            rows = rows.filter(lambda row: kept[row])
-        return rows.batch(self._batch_size).map(lambda batch: {name: tf.gather(values, batch) for name, values in tensors.items()})
-
-    def _is_kept(self, labels: tf.Tensor, epoch: int, block: tf.Tensor | int) -> tf.Tensor:
-        """Whether each example is kept: positives, and a random share of the negatives. (N,) bool."""
-        seed = tf.stack([tf.cast((self._seed or 0) + epoch, tf.int64), tf.cast(block, tf.int64)])
-        return (labels == 1) | (tf.random.stateless_uniform(tf.shape(labels), seed) < self._negative_rate)
-
-    def _keep(self, features: Features, epoch: int, block: tf.Tensor) -> Features:
-        kept = self._is_kept(features[LABEL], epoch, block)
-        return {name: tf.boolean_mask(values, kept) for name, values in features.items()}
+            kept = tf.random.stateless_uniform(tf.shape(rows)[:1], seed) < self._negative_rate
+            rows = tf.boolean_mask(rows, (self._rows.column(rows, LABEL) == 1) | kept)
+        return rows if self._seed is None else tf.random.experimental.stateless_shuffle(rows, seed)

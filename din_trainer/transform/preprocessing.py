@@ -21,6 +21,7 @@ from din_trainer.features import (
     SideFeature,
     Vocabulary,
 )
+from din_trainer.transform import vocabularies
 
 _HOUR = 3600.0
 _MOST_DEVIATIONS = 1e4  # from the mean; numbers are clipped to it, so that no wrong number makes a score overflow
@@ -37,10 +38,7 @@ def counts_name(vocabulary: str) -> str:
 
 
 def _vocabulary(values: tf.Tensor, name: str, vocabulary: Vocabulary, with_counts: bool) -> Any:
-    threshold = vocabulary.min_count if vocabulary.min_count > 1 else None
-    if with_counts:
-        tft.vocabulary(values, frequency_threshold=threshold, vocab_filename=counts_name(name), store_frequency=True)
-    return tft.vocabulary(values, frequency_threshold=threshold, vocab_filename=name)
+    return vocabularies.vocabulary(values, name, vocabulary.min_count, counts_name(name) if with_counts else None)
 
 
 def _ids(x: tf.Tensor | tf.SparseTensor, file: Any, vocabulary: Vocabulary) -> Any:

@@ -12,7 +12,7 @@ def add_commands(commands: Commands) -> None:
     config = "a TOML file, or the name of a shipped configuration: demo, notebook, movielens, … (default: the default of every setting)"
     run.add_argument("--config", metavar="FILE|NAME", help=config)
     add_settings(run)
-    data = "a folder with train/, validation/ and eval/, each with *.tfrecord.gz files (default: make synthetic impressions first)"
+    data = "a folder with train/, validation/ and eval/, each with TFRecord files (default: make synthetic impressions first)"
     run.add_argument("--data", type=Path, metavar="DIR", help=data)
     add_workspace(run)
     add_json(run, "the summary of the run as one JSON object")

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tensorflow_data_validation as tfdv
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2, transform_pb2
@@ -32,12 +33,17 @@ TF_SERVING = "2.19.1"  # the tag of the image that TFX's InfraValidator starts
 
 def example_gen_settings(data: Path) -> dict[str, Any]:
     """One input split for each folder of the data set."""
-    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*.tfrecord.gz") for split in SPLITS]
+    splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*") for split in SPLITS]
     return {"input_base": str(data), "input_config": example_gen_pb2.Input(splits=splits)}
 
 
+def statistics_settings(config: PipelineConfig) -> dict[str, Any]:
+    """How large a share of the impressions is read. Without options the schema is an input of the node."""
+    return {} if config.statistics.sample == 1 else {"stats_options": tfdv.StatsOptions(sample_rate=config.statistics.sample)}
+
+
 def transform_settings(config: PipelineConfig) -> dict[str, Any]:
-    """Vocabularies and statistics come from train/ only. eval/ is not transformed, because models are judged on raw impressions."""
+    """Vocabularies and statistics come from train/ only. Nothing is transformed here: training and evaluation read raw impressions."""
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
         COUNTS_KEY: config.training.regularization > 0,
@@ -46,7 +52,8 @@ def transform_settings(config: PipelineConfig) -> dict[str, Any]:
     return {
         "preprocessing_fn": PREPROCESSING_FN,
         "custom_config": custom,
-        "splits_config": transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "validation"]),
+        "splits_config": transform_pb2.SplitsConfig(analyze=["train"]),
+        "materialize": False,
         "disable_analyzer_cache": True,
         "disable_statistics": True,
     }

@@ -106,6 +106,12 @@ class SchemaConfig(Frozen):
     infer: bool = Field(False, description="Infer the schema from train/ in this run, and write it to a file for review.")
 
 
+class StatisticsConfig(Frozen):
+    """The statistics of the data, which are compared with the schema."""
+
+    sample: float = Field(1.0, gt=0, le=1, description="The share of the impressions that they are computed from.")
+
+
 class ServingConfig(Frozen):
     """How a model is checked and pushed for TF Serving."""
 
@@ -145,6 +151,7 @@ class PipelineConfig(DINConfig):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="Runs, baseline and served versions belong to this name.")
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
     data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
+    statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
     evaluation: EvaluationConfig
     serving: ServingConfig = Field(default_factory=ServingConfig)
 

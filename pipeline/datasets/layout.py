@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from components.base.errors import DataError, InputError
 from components.base.scratch_folder import clear_scratch, scratch_folder
+from components.base.shards import shard_files
 from components.base.tfrecord import TFRecordWriter
 from pipeline.datasets.manifest import MANIFEST
 
@@ -174,7 +175,7 @@ def split_files(data: Path, split: str) -> list[Path]:
     """
     if not data.is_dir():
         raise DataError(f"{data} is not a folder: give --data the folder that holds {', '.join(f'{s}/' for s in SPLITS)}.")
-    files = sorted((data / split).glob("*.tfrecord.gz"))
+    files = shard_files(data / split)
     if not files:
-        raise DataError(f"{data / split} holds no *.tfrecord.gz files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
+        raise DataError(f"{data / split} holds no TFRecord files: a data set has them in {', '.join(f'{s}/' for s in SPLITS)}.")
     return files

@@ -1,6 +1,7 @@
 """The schema that a run checks its data against: derived from the features, written by hand, or inferred on request."""
 
 import hashlib
+import tempfile
 from collections.abc import Set
 from pathlib import Path
 
@@ -32,15 +33,18 @@ def read_schema(file: Path) -> schema_pb2.Schema:
 
 def _infer(data: Path) -> schema_pb2.Schema:
     """Returns the schema that TFDV infers from `train/`."""
+    import apache_beam as beam
     import tensorflow_data_validation as tfdv
-    from apache_beam.options.pipeline_options import PipelineOptions
 
+    from components.base.shard_tfxio import ShardTFXIO
     from pipeline.runners.beam_options import local_options
 
     files = [str(file) for file in split_files(data, "train")]
-    statistics = tfdv.generate_statistics_from_tfrecord(
-        f"{Path(files[0]).parent}/*.tfrecord.gz", pipeline_options=PipelineOptions(local_options())
-    )
+    with tempfile.TemporaryDirectory(prefix="din-schema-") as folder:
+        with beam.Pipeline(argv=local_options()) as pipeline:
+            batches = pipeline | ShardTFXIO(files, telemetry_descriptors=["din"]).BeamSource()
+            _ = batches | tfdv.GenerateStatistics() | tfdv.WriteStatisticsToBinaryFile(f"{folder}/statistics")
+        statistics = tfdv.load_stats_binary(f"{folder}/statistics")
     return tfdv.infer_schema(statistics, infer_feature_shape=False)
 
 
@@ -90,12 +94,13 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
 
 
 def unchecked_by_run(config: PipelineConfig) -> list[str]:
-    """One sentence for each part of a schema written by hand that no run checks. Empty if there is no such schema."""
-    file = config.data_schema.file
-    if not file:
-        return []
-    schema = read_schema(Path(file))
-    return [*unchecked_parts(schema, file), *replaced_counts(schema, config.features, file)]
+    """One sentence for what the data gate does not see: impressions outside a sample, and parts of a schema written by hand."""
+    share = config.statistics.sample
+    found = [f"The statistics, which the data gate judges, are those of {share:.2%} of the impressions."] if share < 1 else []
+    if file := config.data_schema.file:
+        schema = read_schema(Path(file))
+        found += [*unchecked_parts(schema, file), *replaced_counts(schema, config.features, file)]
+    return found
 
 
 def check_evaluation(config: PipelineConfig, features: Set[str], data: Path, schema: Path) -> None:

@@ -116,12 +116,18 @@ class Run:
         self._progress.start("check data")
         check_gate(self._config.serving)
         check_embeddings(self._config.features)
-        facts = check_data(data, self._config.features)
+        facts = check_data(data, self._config.features, self._known_shards())
         self._progress.examples["check data"] = sum(facts.examples.values())
         self._progress.finish()
         self.summary.examples = facts.examples
         self.summary.oracle = read_oracle(data)
         return facts
+
+    def _known_shards(self) -> Path:
+        """The file with what earlier checks found. Its name changes with the features and with the code of the check."""
+        source = source_fingerprint("pipeline.run.check_impressions")
+        digest = hashlib.sha256(f"{self._config.features.model_dump_json()} {source}".encode()).hexdigest()[:12]
+        return self._workspace / "checks" / f"{self._config.name}-{digest}.json"
 
     def _prepare(self, data: Path, facts: DataFacts) -> tuple["Places", "Pipeline"]:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
-from din_trainer.training_errors import TrainingDiverged
+from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged
 from pipeline.records.summary import Status
 
 BAD_INPUT = 2  # the exit code of what the user can correct
@@ -29,6 +29,8 @@ def explain_failure(error: BaseException) -> Ending:
         return Ending("interrupted", None)
     for cause in causes(error):
         if isinstance(cause, DataError):
+            return Ending("data_refused", str(cause))
+        if isinstance(cause, EmptyVocabulary):
             return Ending("data_refused", str(cause))
         if isinstance(cause, InputError):
             return Ending("failed", str(cause), BAD_INPUT)

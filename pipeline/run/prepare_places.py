@@ -36,5 +36,5 @@ def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspa
         baseline=link_baseline(config, serving, artifacts / "baseline"),
         stable=stable,
         requests=REQUEST_ID in features,
-        examples=facts.examples,
+        checked=facts.fingerprint,
     )

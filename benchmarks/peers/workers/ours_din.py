@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def _write_tfrecords(data: Data, file: Path) -> dict[str, Any]:
 
 def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
     """Returns `batches(batch, rows)`, which reads TFRecords like `din run`."""
+    import tensorflow as tf
+
     from din_trainer.training.input_pipeline import Split
 
     folder = tempfile.TemporaryDirectory(prefix="din-bench-")
@@ -49,8 +52,8 @@ def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
     def batches(batch: int, rows: int) -> Any:
         _ = folder  # keeps the folder as long as this function exists
         epochs = -(-rows // data.n_train)
-        split = Split([str(file)] * epochs, spec, batch, shuffle_seed=0)
-        return split.epoch().take(rows // batch)
+        split = Split([str(file)], lambda serialized: tf.io.parse_example(serialized, spec), batch, shuffle_seed=0)
+        return reduce(tf.data.Dataset.concatenate, map(split.epoch, range(epochs))).take(rows // batch)
 
     return batches
 

@@ -7,11 +7,12 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils.anomalies_util import load_anomalies_binary
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.data_gate import ANOMALIES_FILE, STATISTICS_FILE, describe_anomalies
+from components.data_gate import ANOMALIES_FILE, describe_anomalies
 from din_trainer.features import HISTORICAL_TIMESTAMPS, REQUEST_ID, TIMESTAMP
 from pipeline.datasets.layout import SPLITS
 
 _SCHEMA_FILE = "schema.pbtxt"
+_STATISTICS_FILE = "FeatureStats.pb"
 _TOP = 5
 _EVER_NEW = {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}  # always new: their distance from earlier data means nothing
 _MISSING = {"-1", ""}  # as values of categories
@@ -55,7 +56,7 @@ def describe_data(
 
 
 def _read_statistics(folder: Path, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
-    return tfdv.load_stats_binary(str(folder / f"Split-{split}" / STATISTICS_FILE))
+    return tfdv.load_stats_binary(str(folder / f"Split-{split}" / _STATISTICS_FILE))
 
 
 def _read_schema(folder: Path) -> schema_pb2.Schema:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from components.base.errors import InputError
-from components.base.tfrecord import read_records
+from components.base.tfrecord import read_batches
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.check_environment import check_embeddings, check_workspace
 from pipeline.run.check_impressions import check_data, check_unchanged
+from pipeline.run.quick_batches import quick_batches
 from tests.sample_data import make_impressions, write_dataset
 
 FEATURES = FeatureConfig()
@@ -52,12 +53,12 @@ def test_missing_folder(tmp_path):
 
 
 def test_empty_folder(tmp_path):
-    assert f"{tmp_path / 'train'} holds no *.tfrecord.gz files" in refused(tmp_path)
+    assert f"{tmp_path / 'train'} holds no TFRecord files" in refused(tmp_path)
 
 
 def test_missing_split(data):
     (data / "validation" / "part-00000.tfrecord.gz").unlink()
-    assert f"{data / 'validation'} holds no *.tfrecord.gz files" in refused(data)
+    assert f"{data / 'validation'} holds no TFRecord files" in refused(data)
 
 
 def test_not_tfrecords(data):
@@ -66,17 +67,16 @@ def test_not_tfrecords(data):
     assert refused(data).startswith(f"{file} is not a TFRecord file")
 
 
-def test_plain_tfrecords_that_are_called_gz(data):
-    file = data / "train" / "part-00000.tfrecord.gz"
-    file.write_bytes(gzip.decompress(file.read_bytes()))
-    assert refused(data) == f"{file} is not gzipped, although its name ends in .gz: compress it with gzip, or write it again."
-
-
-def test_gzipped_tfrecords_that_are_called_plain(data):
-    file = data / "train" / "part-00000.tfrecord"
-    file.write_bytes((data / "train" / "part-00000.tfrecord.gz").read_bytes())
-    with pytest.raises(InputError, match=r"part-00000\.tfrecord is gzipped, but its name does not end in \.gz: rename it\.$"):
-        next(read_records(file))
+@pytest.mark.parametrize("name", ["part-00000.tfrecord", "part-00000.tfrecords.gz", "data_tfrecord-00000-of-00001", "part-00000"])
+@pytest.mark.parametrize("gzipped", [True, False])
+def test_shards_are_known_by_their_content_whatever_their_names(data, name, gzipped):
+    shard = data / "train" / "part-00000.tfrecord.gz"
+    content = shard.read_bytes()
+    shard.unlink()
+    (data / "train" / name).write_bytes(content if gzipped else gzip.decompress(content))
+    for left in ("_SUCCESS", "._SUCCESS.crc", ".part-00000.crc", f"{name}.crc"):
+        (data / "train" / left).touch()
+    assert check_data(data, FEATURES).examples["train"] == 4
 
 
 def test_an_empty_file_beside_whole_ones(data):
@@ -85,23 +85,16 @@ def test_an_empty_file_beside_whole_ones(data):
     assert refused(data) == f"{file} is empty (0 bytes): write or copy it again, or remove it."
 
 
-@pytest.mark.parametrize(
-    "name", ["part-00001.tfrecord", "part-00001.tfrecords.gz", "data_tfrecord-00000-of-00001.gz", "2016/a.tfrecord.gz"]
-)
-def test_files_that_would_be_passed_over(data, name):
-    """ExampleGen reads what the pattern names. Without this check, half of a data set could be left out without a word."""
-    file = data / "train" / name
-    file.parent.mkdir(exist_ok=True)
-    file.write_bytes((data / "train" / "part-00000.tfrecord.gz").read_bytes())
-    (data / "train" / "_SUCCESS").touch()
-    (data / "train" / ".part-00000.tfrecord.crc").touch()
-    assert refused(data).startswith(f"{file} would not be read, because its name or place is another than train/*.tfrecord.gz")
+def test_a_folder_among_the_shards_is_refused(data, tmp_path):
+    """ExampleGen reads the files of one folder. Without this check, a part of a data set could be left out without a word."""
+    (data / "train" / "2016").mkdir()
+    assert refused(data).startswith(f"{data / 'train' / '2016'} is a folder, not a file: move its files into {data / 'train'}")
 
 
-def test_files_behind_a_link_to_a_folder_would_be_passed_over(data, tmp_path):
+def test_a_split_may_be_a_link_but_not_a_folder_in_it(data, tmp_path):
     write_dataset(tmp_path / "more")
     (data / "train" / "more").symlink_to(tmp_path / "more" / "train")
-    assert refused(data).startswith(f"{data / 'train' / 'more' / 'part-00000.tfrecord.gz'} would not be read")
+    assert refused(data).startswith(f"{data / 'train' / 'more'} is a folder, not a file")
     (data / "train" / "more").unlink()
     (data / "eval").rename(tmp_path / "eval")
     (data / "eval").symlink_to(tmp_path / "eval")
@@ -420,3 +413,77 @@ def test_an_unwritable_workspace(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"workspace cannot be made \(Not a directory\): name another workspace with --workspace\."):
         check_workspace(tmp_path / "file" / "workspace")
+
+
+def large(tmp_path, monkeypatch, **columns):
+    """A data set whose shards count as large."""
+    monkeypatch.setattr("pipeline.run.check_impressions._FIRST", 2)
+    return write_dataset(tmp_path / "d", {"train": make_impressions(**columns)} if columns else None)
+
+
+def test_large_shards_are_read_quickly_with_the_same_result(tmp_path, monkeypatch):
+    slow = check_data(write_dataset(tmp_path / "slow"), FEATURES)
+    data = large(tmp_path, monkeypatch)
+    used = []
+    monkeypatch.setattr("pipeline.run.check_impressions.quick_batches", lambda *args: used.append(args) or quick_batches(*args))
+    found = check_data(data, FEATURES)
+    assert len(used) == 3
+    assert (found.examples, found.columns) == (slow.examples, slow.columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": [0, 1, 0, 2]}, "impression 4: the label must be 0 or 1."),
+        (
+            {"candidate_item_id": [1, 2, 3, -4]},
+            "impression 4: feature 'candidate_item_id' holds a negative id (-4): ids must be 0 or more",
+        ),
+        ({"user_id": [b"a", b"b", b"c", b"d"]}, "feature 'user_id' is bytes, but int64 is declared: change one of the two."),
+    ],
+)
+def test_what_is_wrong_in_large_shards_is_named_as_in_small_ones(tmp_path, monkeypatch, columns, message):
+    assert message in refused(large(tmp_path, monkeypatch, **columns))
+
+
+def test_a_damaged_large_shard_is_named(tmp_path, monkeypatch):
+    shard = large(tmp_path, monkeypatch) / "train" / "part-00000.tfrecord.gz"
+    records = bytearray(gzip.decompress(shard.read_bytes()))
+    records[-1] ^= 1
+    shard.write_bytes(gzip.compress(records))
+    assert refused(shard.parents[1]) == f"{shard} is truncated or damaged in record 4: write or copy it again."
+
+
+def test_a_shard_that_stays_the_same_is_not_read_again(data, tmp_path, monkeypatch):
+    known = tmp_path / "checks" / "known.json"
+    facts = check_data(data, FEATURES, known)
+    read = []
+    monkeypatch.setattr("pipeline.run.check_impressions.read_batches", lambda file, *more: read.append(file) or read_batches(file, *more))
+    assert check_data(data, FEATURES, known) == facts
+    assert read == []
+    shard = data / "eval" / "part-00000.tfrecord.gz"
+    content, stat = shard.read_bytes(), shard.stat()
+    shard.write_bytes(content)  # the same size and content
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert check_data(data, FEATURES, known).examples == facts.examples
+    assert set(read) == {shard}
+
+
+def test_a_shard_that_becomes_wrong_is_found_in_spite_of_what_is_known(data, tmp_path):
+    known = tmp_path / "known.json"
+    check_data(data, FEATURES, known)
+    shard = data / "eval" / "part-00000.tfrecord.gz"
+    stat, damaged = shard.stat(), bytearray(shard.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    shard.write_bytes(damaged)
+    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(InputError, match=f"^{shard} "):
+        check_data(data, FEATURES, known)
+
+
+@pytest.mark.parametrize("content", ["", "no JSON", "[1]", '{"x": 1}'])
+def test_what_is_known_may_be_damaged(data, tmp_path, content):
+    known = tmp_path / "known.json"
+    known.write_text(content)
+    assert check_data(data, FEATURES, known).examples["eval"] == 4
+    assert known.read_text().startswith('{"')

@@ -6,7 +6,7 @@ import pytest
 
 from components.base.errors import DataError, InputError
 from components.data_gate import DataRefused
-from din_trainer.training_errors import TrainingDiverged
+from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged
 from pipeline.records.summary import Summary
 from pipeline.run.failure import explain_failure
 
@@ -18,6 +18,7 @@ ENDINGS = [
     (InputError("/d cannot be read."), "failed", "/d cannot be read.", 2),
     (FULL, "failed", "/serving/1: the disk is full: free some space, or name a place on another disk.", 2),
     (TrainingDiverged(DIVERGED), "failed", DIVERGED, 1),
+    (EmptyVocabulary("no value"), "data_refused", "no value", 2),
 ]
 
 

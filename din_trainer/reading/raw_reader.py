@@ -1,4 +1,4 @@
-"""Reads requests in the exported model: turns raw features, serialised or as tensors, into the inputs of the model.
+"""Turns raw features, serialised or as tensors, into the inputs of the model: in requests to the exported model, and in training.
 
 It does the same as Transform, in fewer operations: it cuts histories to their most recent events before it looks up their ids, and does not
 pad them. An event without a value (−1 or "") is padding, in tensors and in tf.Examples. Numbers and time gaps go through Transform's own
@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.export.vocabulary_lookups import VocabularyLookups
 from din_trainer.features import HISTORICAL_TIMESTAMPS, MISSING, TIME_GAPS, TIMESTAMP, Column, DType, FeatureConfig
 from din_trainer.models.model_inputs import ModelInputs
+from din_trainer.reading.vocabulary_lookups import VocabularyLookups
 from din_trainer.transform.preprocessing import to_dense
 
 DTYPES: dict[DType, tf.DType] = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
@@ -57,14 +57,33 @@ class Reader(tf.Module):
             self.transform = transform_output.transform_features_layer()
 
     def of_examples(self, examples: tf.Tensor) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
-        """Reads serialised tf.Examples (B,).
+        """Reads serialised tf.Examples (B,). Returns what `of_parsed` does."""
+        return self.of_parsed(tf.io.parse_example(examples, example_spec(self._features)))
+
+    def of_parsed(self, raw: Raw) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
+        """Reads tf.Examples that were parsed by `example_spec`.
 
         Returns:
             The inputs, and for each sequence the places of its events: (E, 2), row and column in (B, L).
         """
-        raw = tf.io.parse_example(examples, example_spec(self._features))
         scalars = {name: to_dense(raw[name], MISSING[self._dtype(name)]) for name in self._scalars()}
         return self._read(raw | scalars, {name: raw[name] for name in self.numbers})
+
+    def transformed(self, raw: Raw) -> dict[str, tf.Tensor]:
+        """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B,), histories (B, L)."""
+        inputs, places = self.of_parsed(raw)
+        outputs = {name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}
+        count = tf.shape(next(iter(outputs.values())), tf.int64)[0]
+        for sequence, behaviours in self._features.sequences.items():
+            for behaviour in behaviours.values():
+                outputs[behaviour.history] = self.padded(inputs.ids[behaviour.history], places[sequence], count)
+        if inputs.time_gaps is not None:
+            outputs[TIME_GAPS] = self.padded(inputs.time_gaps[:, 0], next(iter(places.values())), count)
+        return outputs | {name: number[:, 0] for name, number in zip(self.numbers, inputs.numbers, strict=True)}
+
+    def padded(self, x: tf.Tensor, places: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """Puts events (E,) at their places in (B, L), and padding elsewhere."""
+        return tf.scatter_nd(places, x, tf.stack([count, tf.constant(self._features.history_length, tf.int64)]))
 
     def of_tensors(self, raw: Raw) -> ModelInputs:
         """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""

@@ -1,0 +1,125 @@
+"""Reads examples for TFX's nodes by whole shards: one Beam element is a shard, not a record, which saves most of the time of reading.
+
+`ShardTFXIO` keeps what a record says: a missing feature differs from an empty list. `ParsedTFXIO` is about twice as fast and treats the two
+as one, which is right for Transform, but not for statistics.
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+from tfx_bsl.tfxio import record_based_tfxio, tensor_representation_util, tf_example_record
+
+from components.base.shards import is_gzipped
+
+_BATCH = 8192  # impressions
+
+
+def _record_batches(file: str, batch_size: int) -> Any:
+    """Yields serialised examples, (N,) arrays of objects. TensorFlow's reader checks the CRCs."""
+    import tensorflow as tf
+
+    return tf.data.TFRecordDataset(file, compression_type="GZIP" if is_gzipped(Path(file)) else "").batch(batch_size)
+
+
+class _DecodeShard(beam.DoFn):
+    """Turns a shard into record batches, with tfx-bsl's decoder."""
+
+    def __init__(self, schema: schema_pb2.Schema | None, raw: str | None, batch_size: int, sample: float):
+        self._schema = None if schema is None else schema.SerializeToString()
+        self._raw, self._batch_size, self._sample = raw, batch_size, sample
+
+    def setup(self) -> None:
+        self._decoder = ExamplesToRecordBatchDecoder(*([] if self._schema is None else [self._schema]))
+
+    def process(self, file: str) -> Iterator[pa.RecordBatch]:
+        rng = np.random.default_rng(zlib.crc32(Path(file).name.encode()))
+        for records in _record_batches(file, self._batch_size).as_numpy_iterator():
+            if self._sample < 1:
+                records = records[rng.random(len(records)) < self._sample]
+            decoded = self._decoder.DecodeBatch(records)
+            yield decoded if self._raw is None else record_based_tfxio.AppendRawRecordColumn(decoded, self._raw, records.tolist())
+
+
+class _ParseShard(beam.DoFn):
+    """Turns a shard into record batches, with TensorFlow's parser.
+
+    A required feature with one value must be there once in each example: otherwise TensorFlow raises an error. tfx-bsl's decoder would
+    shift the values if one example lacks it and another has two.
+    """
+
+    def __init__(self, schema: schema_pb2.Schema, batch_size: int):
+        self._schema, self._batch_size = schema.SerializeToString(), batch_size
+
+    def process(self, file: str) -> Iterator[pa.RecordBatch]:
+        import tensorflow as tf
+
+        features = schema_pb2.Schema.FromString(self._schema).feature
+        kinds = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32, schema_pb2.BYTES: tf.string}
+        spec = {
+            feature.name: tf.io.FixedLenFeature([1], kinds[feature.type])
+            if feature.HasField("shape")
+            else tf.io.RaggedFeature(kinds[feature.type], row_splits_dtype=tf.int64)
+            for feature in features
+        }
+        names = [feature.name for feature in features]
+        parsed = _record_batches(file, self._batch_size).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
+        for batch in parsed:
+            yield pa.RecordBatch.from_arrays([_list_column(batch[name]) for name in names], names)
+
+
+def _list_column(x: Any) -> pa.LargeListArray:
+    """A dense (N, 1) or ragged (N, any) tensor -> N lists."""
+    ragged = hasattr(x, "row_splits")
+    values = x.values.numpy() if ragged else x.numpy().ravel()
+    splits = x.row_splits.numpy() if ragged else np.arange(len(values) + 1)
+    return pa.LargeListArray.from_arrays(pa.array(splits), pa.array(values, pa.large_binary() if values.dtype == object else None))
+
+
+class ShardTFXIO(tf_example_record.TFExampleRecord):
+    """TFX's reader of tf.Examples in TFRecords, whose Beam source reads a whole shard for each element.
+
+    Args:
+        sample: The share of the impressions that are read; which ones, follows from the name of the shard.
+        arguments: Those of `TFExampleRecord`.
+    """
+
+    def __init__(self, *arguments: Any, sample: float = 1.0, **named: Any):
+        super().__init__(*arguments, **named)
+        self._sample = sample
+
+    def BeamSource(self, batch_size: int | None = None) -> beam.PTransform:
+        files = sorted(str(file) for pattern in self._file_pattern for file in Path(pattern).parent.glob(Path(pattern).name))
+        read = self._reader(batch_size or _BATCH)
+
+        @beam.ptransform_fn
+        @beam.typehints.with_input_types(Any)
+        @beam.typehints.with_output_types(pa.RecordBatch)
+        def source(pipeline: Any) -> Any:
+            return pipeline | "Shards" >> beam.Create(files, reshuffle=False) | "ReadShard" >> beam.ParDo(read)
+
+        return source()
+
+    def _reader(self, batch_size: int) -> beam.DoFn:
+        return _DecodeShard(self._GetSchemaForDecoding(), self._raw_record_column_name, batch_size, self._sample)
+
+    def _ProjectImpl(self, tensor_names: list[str]) -> "ShardTFXIO":
+        return type(self)(
+            self._file_pattern,
+            schema=tensor_representation_util.ProjectTensorRepresentationsInSchema(self._schema, tensor_names),
+            raw_record_column_name=self.raw_record_column_name,
+            telemetry_descriptors=self.telemetry_descriptors,
+        )
+
+
+class ParsedTFXIO(ShardTFXIO):
+    """`ShardTFXIO` with TensorFlow's parser; it needs a schema."""
+
+    def _reader(self, batch_size: int) -> beam.DoFn:
+        return _ParseShard(self._GetSchemaForDecoding(), batch_size)

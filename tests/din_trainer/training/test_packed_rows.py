@@ -1,0 +1,34 @@
+"""Features survive packing bit by bit."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from din_trainer.training.packed_rows import PackedRows
+
+IDS = np.array([0, 1, 2**31 - 1], np.int64)
+NUMBERS = np.array([[0.1, -0.0], [np.inf, 1e-45], [3.5, -7.25]], np.float32)
+
+
+def read(serialized):
+    rows = tf.strings.to_number(serialized, tf.int64)
+    return {"numbers": tf.gather(NUMBERS, rows), "id": tf.gather(IDS, rows), "history": tf.gather(np.stack([IDS, IDS[::-1]], axis=1), rows)}
+
+
+def test_rows_hold_the_features_bit_by_bit():
+    rows = PackedRows(read)
+    packed = rows.pack(tf.constant(["2", "0", "1"]))
+    assert packed.dtype == tf.int32 and packed.shape == (3, 5)
+    features = rows.unpack(packed)
+    np.testing.assert_array_equal(features["id"], IDS[[2, 0, 1]])
+    np.testing.assert_array_equal(features["history"], [[2**31 - 1, 0], [0, 2**31 - 1], [1, 1]])
+    assert features["numbers"].numpy().tobytes() == NUMBERS[[2, 0, 1]].tobytes()
+    assert {name: x.dtype for name, x in features.items()} == {"id": tf.int64, "history": tf.int64, "numbers": tf.float32}
+    np.testing.assert_array_equal(rows.column(packed, "id"), IDS[[2, 0, 1]])
+
+
+def test_other_types_and_lengths_are_refused():
+    with pytest.raises(ValueError, match="feature 'text' must be int64 or float32"):
+        PackedRows(lambda serialized: {"text": serialized})
+    with pytest.raises(ValueError, match="feature 'list' must be int64 or float32 and of a fixed length"):
+        PackedRows(lambda serialized: {"list": tf.strings.to_number(tf.strings.split(serialized).to_tensor(), tf.int64)})
