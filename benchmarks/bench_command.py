@@ -11,6 +11,7 @@ def add_commands(commands: Commands) -> None:
     bench = add_command(commands, "bench", "measure quality, speed or cost, and print a table")
     benchmarks = bench.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
+    _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
     for name, purpose, call in (
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
         (
@@ -23,6 +24,12 @@ def add_commands(commands: Commands) -> None:
         benchmark = add_command(benchmarks, name, purpose)
         add_json(benchmark, "the measurements as one JSON object")
         benchmark.set_defaults(call=call)
+
+
+def _add_data(data: argparse.ArgumentParser) -> None:
+    data.add_argument("--quick", action="store_true", help="leave out the largest size, 10 million training impressions")
+    add_json(data, "the measurements as one JSON object")
+    data.set_defaults(call=_data)
 
 
 def _add_quality(quality: argparse.ArgumentParser) -> None:
@@ -87,3 +94,9 @@ def _serve(args: argparse.Namespace) -> int:
     from benchmarks.speed import serving_speed
 
     return serving_speed.main(args.json)
+
+
+def _data(args: argparse.Namespace) -> int:
+    from benchmarks.speed import data_path
+
+    return data_path.main(args.quick, args.json)
