@@ -71,7 +71,7 @@ def _id(record: Any, key: str) -> bytes:
 
 
 def _category(record: dict[str, Any]) -> bytes:
-    """Returns the last category that is listed, else the main one, else `UNKNOWN`. Some lists of 2018 hold HTML, which is passed over.
+    """Returns the last category that is listed, else the main one, else `UNKNOWN`. Names with HTML in them are passed over.
 
     Raises:
         ValueError: The categories are not a list of texts, or a list of such lists.

@@ -34,7 +34,10 @@ _LIKED, _BEST = 4, 5  # least rating of a click, and greatest rating of the scal
 _ITEMS = f"{HISTORICAL}item_ids"
 _ROLES = {
     USER: Column("user_id", ("userid", "user", "sessionid", "visitorid", "reviewerid")),
-    ITEM: Column("item_id", ("itemid", "item", "productid", "businessid", "artistid", "venueid", "movieid", "newsid", "trackid", "asin")),
+    ITEM: Column(
+        "item_id",
+        ("itemid", "item", "productid", "businessid", "artistid", "venueid", "movieid", "newsid", "trackid", "parentasin", "asin"),
+    ),
     LABEL: Column("label", ("label",)),
     "rating": Column("rating", ("rating", "ratings", "stars", "overall", "score")),
     TIMESTAMP: Column("timestamp", ("timestamp", "time", "date", "unixreviewtime")),
@@ -69,7 +72,7 @@ class RecBole:
         rules = mapping_rules(self._meaning)
         if self._meaning.items.file:
             rules["items"] = (
-                f"{rules['items']}; of several (token_seq) the first: up to the first comma, or without one up to the first blank"
+                f"{rules['items']}; of several (token_seq) the first: up to the first comma or |, or without one up to the first blank"
             )
         elif CATEGORY not in self._meaning.columns:
             rules["items"] = f"no category, since no column of {self._found.items.name} or of the interactions is called so"
@@ -229,12 +232,12 @@ def _first_token(raw: pa.Array) -> Typed:
 
 
 def _first(text: str) -> bytes | None:
-    """Returns the first of several categories: "Action" of "Action Crime", "Hair Care" of "'Hair Care', 'Beauty'".
+    """Returns the first of several categories: "Action" of "Action Crime", "Hair Care" of "'Hair Care', 'Beauty'" or "Hair Care|Beauty".
 
     Raises:
         ValueError: It holds NUL.
     """
-    parts = text.split(",") if "," in text else text.split()
+    parts = re.split(r"[,|]" if re.search(r"[,|]", text) else r"\s", text.strip())
     first = next((part.strip(" \t[]'\"") for part in parts), "").encode()
     if breaks_line(first):
         raise ValueError("a line end or NUL")

@@ -61,7 +61,25 @@ def test_ratings_and_categories(tmp_path: Path) -> None:
     assert (source.name, source.has_negatives, source.history, source.repeats) == ("recbole", True, "earlier", "latest")
     assert source.rules["label"] == "rating:float of 4 or more is 1, else 0"
     assert "candidate_category_id: categories:token_seq of set.item" in source.rules["items"]
-    assert source.rules["items"].endswith("of several (token_seq) the first: up to the first comma, or without one up to the first blank")
+    assert source.rules["items"].endswith(
+        "of several (token_seq) the first: up to the first comma or |, or without one up to the first blank"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("Food, Coffee", b"Food"),
+        ("Ice Cream|Food", b"Ice Cream"),
+        (" War  Drama ", b"War"),
+        ("['a b', 'c']", b"a b"),
+        ("Children's War", b"Children's"),
+    ],
+)
+def test_the_first_of_several_categories(tmp_path: Path, cell: str, expected: bytes) -> None:
+    write(tmp_path / "set.inter", [INTER[0], "u\tA\t4\t1"])
+    write(tmp_path / "set.item", ["item_id:token\tclass:token_seq", f"A\t{cell}"])
+    assert values(tmp_path, "candidate_category_id") == [(expected,)]
 
 
 def test_a_label_comes_before_a_rating(tmp_path: Path) -> None:
