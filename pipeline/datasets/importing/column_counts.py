@@ -16,6 +16,7 @@ _MARKERS = pa.array(
 )
 _UNKNOWN = b"(unknown)"
 _BLANK_ENDS = r"^\s|\s$"
+_ROUNDED = r"^[0-9]\.[0-9]+E\+[0-9]+$"
 
 
 @dataclass
@@ -27,6 +28,7 @@ class ColumnCounts:
         missing: Feature -> rows without a value.
         unknown: Further field of the candidate -> rows where the source knows no value, which it writes as "(unknown)".
         blank_ends: Feature -> values that begin or end with a blank.
+        rounded: Feature -> values such as 1.23E+15, which Excel makes of long numbers.
         markers: (feature, text) -> values that are a text, or the number -1, which often means that there is no value.
     """
 
@@ -34,6 +36,7 @@ class ColumnCounts:
     missing: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     blank_ends: Counter[str] = field(default_factory=Counter)
+    rounded: Counter[str] = field(default_factory=Counter)
     markers: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -57,7 +60,8 @@ class ColumnCounts:
         found = column.filter(pc.is_in(column, _MARKERS))
         for entry in pc.value_counts(found).to_pylist():
             self.markers[name, entry["values"].decode()] += entry["counts"]
-        self.blank_ends[name] += pc.sum(pc.match_substring_regex(column, _BLANK_ENDS)).as_py() or 0
+        for counts, pattern in ((self.blank_ends, _BLANK_ENDS), (self.rounded, _ROUNDED)):
+            counts[name] += pc.sum(pc.match_substring_regex(column, pattern)).as_py() or 0
         if name.startswith(CANDIDATE) and name != ITEM:
             self.unknown[name] += pc.sum(pc.equal(column, _UNKNOWN)).as_py() or 0
 
@@ -66,12 +70,13 @@ def value_report(counts: Iterable[ColumnCounts]) -> dict[str, Any]:
     """Returns the sum of counts for the manifest: shares of rows for what is missing and unknown, numbers of values for the rest."""
     every = list(counts)
     rows = sum(each.rows for each in every)
-    missing, unknown, blank_ends = (_sum(getattr(each, name) for each in every) for name in ("missing", "unknown", "blank_ends"))
+    missing, unknown = (_sum(getattr(each, name) for each in every) for name in ("missing", "unknown"))
     markers = _sum(each.markers for each in every)
     return {
         "missing": {name: count / rows for name, count in missing.items()},
         "unknown": {name: count / rows for name, count in unknown.items()},
-        "blank_ends": dict(blank_ends),
+        "blank_ends": dict(_sum(each.blank_ends for each in every)),
+        "rounded": dict(_sum(each.rounded for each in every)),
         "missing_markers": [{"feature": name, "text": text, "count": count} for (name, text), count in sorted(markers.items())],
     }
 

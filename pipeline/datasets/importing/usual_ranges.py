@@ -123,3 +123,5 @@ def _texts(manifest: dict[str, Any]) -> Iterator[str]:
         yield f'{found["feature"]} is "{found["text"]}" in {found["count"]:,} values: if that means that there is no value{advice}'
     for name, count in manifest["values"]["blank_ends"].items():
         yield f"{name} begins or ends with a blank in {count:,} values, and values with and without it are different: remove it"
+    for name, count in manifest["values"]["rounded"].items():
+        yield f"{name} is a rounded number such as 1.23E+15 in {count:,} values, so several ids may be one: export the data again, as text"

@@ -119,7 +119,8 @@ def _given(source: Path, files: FilesMapping, mapping: Path) -> Iterator[tuple[P
             names = glob.glob(pattern, root_dir=source, recursive=True)  # noqa: PTH207  Path.glob does not follow links below **
             found = [path for path in map(source.joinpath, sorted(names)) if not path.is_dir()]
             if not found:
-                raise InputError(f"{source} has no file {pattern!r}, which files.{split} in {mapping} names.")
+                hint = f": for all files of a folder, write {pattern}/**" if names else ""
+                raise InputError(f"{source} has no file {pattern!r}, which files.{split} in {mapping} names{hint}.")
             for path in found:
                 if path.resolve() not in splits:
                     yield path, split

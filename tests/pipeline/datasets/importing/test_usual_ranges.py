@@ -201,6 +201,14 @@ def test_blanks_at_the_ends_of_ids(tmp_path: Path) -> None:
     assert warning == "user_id begins or ends with a blank in 2 values, and values with and without it are different: remove it"
 
 
+def test_long_ids_that_excel_has_rounded(tmp_path: Path) -> None:
+    """Hexadecimal ids such as 68e12345 are none."""
+    (warning,) = warned(tmp_path, text_rows(user_id={0: b"1.23457E+15", 9: b"1.2E+15", 12: b"68e12345"}), source={"types": BYTES})
+    assert warning == (
+        "user_id is a rounded number such as 1.23E+15 in 2 values, so several ids may be one: export the data again, as text"
+    )
+
+
 @pytest.mark.parametrize(
     ("unknown", "words"),
     [

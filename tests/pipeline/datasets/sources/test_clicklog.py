@@ -490,6 +490,8 @@ def test_a_split_that_is_given(tmp_path):
         (b"3", 2),
     ]
     assert "has no file 'x.csv', which files.eval in" in refusal(folder, f'{PLAIN}[files]\ntrain = ["t*"]\neval = ["x.csv"]')
+    (folder / "more").mkdir()
+    assert "names: for all files of a folder, write more/**." in refusal(folder, f'{PLAIN}[files]\ntrain = ["more"]\neval = ["val.csv"]')
     assert "is in train and in eval" in refusal(folder, f'{PLAIN}[files]\ntrain = ["*.csv"]\neval = ["test.csv"]')
     assert "is not a folder, but [files]" in refusal(folder / "val.csv", PLAIN + split)
 
