@@ -103,6 +103,10 @@ class GrpcServer:
         call = self._channel.unary_unary(f"/tensorflow.serving.{method}", type(request).SerializeToString, answer.FromString)
         return call(request, timeout=_CALL_SECONDS)
 
+    def close(self) -> None:
+        """Closes the connection."""
+        self._channel.close()
+
 
 def _unreachable(error: grpc.RpcError) -> Unreachable:
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
