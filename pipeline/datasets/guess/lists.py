@@ -5,7 +5,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from pipeline.datasets.guess.column import Column
+from pipeline.datasets.sources.clicklog.list_cells import to_lists
+from pipeline.datasets.sources.interactions import Tally
 
 _BRACKETS = ("[]", "()", "{}")
 _SEPARATORS = (",", "|", ";", " ", "^", "#", "\x02", "_", ":")
@@ -63,24 +67,31 @@ def nested_lists(column: Column) -> ListForm | None:
 
 
 def bracketed_lists(column: Column) -> ListForm | None:
-    """Returns the lists of texts such as "[3, 4]", as pandas and NumPy write them; None where a text has no brackets."""
-    texts = column.texts
-    pair = next((pair for pair in _BRACKETS if texts and all(text[0] == pair[0] and text[-1] == pair[1] for text in texts)), None)
-    if pair is None:
+    """Returns the lists of texts such as "[3, 4]", as pandas and NumPy write them; None where a text has no brackets or is no list."""
+    texts = [text.strip() for text in column.texts]
+    if not any(all(text[:1] == pair[0] and text[-1:] == pair[1] for text in texts) for pair in _BRACKETS if texts):
         return None
     inside = [text[1:-1].strip() for text in texts]
-    separator = next((mark for mark in (",", ";", "|") if any(mark in text for text in inside)), " ")
-    if separator == " " and not any(" " in text for text in inside):
-        separator = ","
-    return ListForm(separator, [[part.strip(" '\"") for part in text.split(separator) if part.strip(" '\"")] for text in inside], True)
+    separator = next((mark for mark in (",", ";", "|", " ") if any(mark in text for text in inside)), ",")
+    lists = _split(texts, separator)
+    return None if lists is None else ListForm(separator, lists, True)
 
 
 def separated_lists(column: Column) -> list[ListForm]:
     """Returns the ways in which texts can be lists: one for each separator that is in several of the texts."""
     different = list(column.different)
     counts = {separator: sum(separator in text for text in different) for separator in _SEPARATORS}
-    forms = (ListForm(mark, [[part for part in text.split(mark) if part] for text in column.texts]) for mark, n in counts.items() if n > 1)
-    return sorted(forms, key=lambda form: -counts[form.separator])
+    forms = ((mark, _split(column.texts, mark)) for mark, count in counts.items() if count > 1)
+    return sorted((ListForm(mark, lists) for mark, lists in forms if lists), key=lambda form: -counts[form.separator])
+
+
+def _split(texts: list[str], separator: str) -> list[list[str]] | None:
+    """Returns the lists as the import reads them; None where it refuses one."""
+    sizes, elements, broken = to_lists(pa.array(texts), separator, "", Tally())
+    if broken.any():
+        return None
+    values, ends = elements.to_pylist(), sizes.cumsum()
+    return [[value for value in values[begin:end] if value] for begin, end in zip(ends - sizes, ends, strict=True)]
 
 
 def labelled_items(column: Column) -> LabelledForm | None:

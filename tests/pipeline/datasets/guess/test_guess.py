@@ -226,6 +226,28 @@ def test_labels(tmp_path: Path, values: str, label: dict[str, Any] | None) -> No
     assert found.get("label") == label and "label" not in found["columns"]
 
 
+@pytest.mark.parametrize(
+    ("cell", "separator"),
+    [
+        ("[i1 i{}\n i3]", " "),
+        ("[np.str_('i1'), np.str_('i{}')]", ","),
+        (" ['i1', 'i{}'] ", ","),
+        ("i1, i{}", ","),
+        ("i1|i{}", "|"),
+        ("[[i1, i{}], [i3]]", None),
+        ("[i1 i{} ... i3]", None),
+    ],
+)
+def test_lists_as_text(tmp_path: Path, cell: str, separator: str | None) -> None:
+    """All values are items. What an import would refuse is no list."""
+    rows = "".join(f'u{row % 9},i{row % 4},{row % 2},"{cell.format(row % 4)}"\n' for row in range(99))
+    (tmp_path / "log.csv").write_text("user,item,label,hist\n" + rows)
+    lines = guess_mapping(tmp_path / "log.csv")
+    found = tomllib.loads("\n".join(lines)).get("histories")
+    assert found == (separator and {"historical_item_ids": {"column": "hist", "separator": separator}})
+    assert any("100% of its values are items" in line for line in lines) == (separator is not None)
+
+
 def test_blanks_after_separators(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user, item, label\n" + "".join(f"{row % 9}, {row % 7}, {row % 2}\n" for row in range(100)))
     assert guessed(tmp_path / "log.csv")["columns"] == {"user_id": "user", "candidate_item_id": " item", "label": " label"}
