@@ -23,7 +23,7 @@ def commands(page):
 def test_every_command_can_be_typed(page):
     parser, targets = make_parser(), re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     for line in commands(page):
-        program, *words = shlex.split(re.sub(r"\b[A-Z]{3,}\b(?=$| )", "1", line))
+        program, *words = shlex.split(re.sub(r"\b[A-Z]{3,}\b(?=$| )", "1", re.sub(r" > \S+$", "", line)))
         if program == "make":
             assert words[0] in targets, line
         else:
