@@ -6,13 +6,13 @@ missing, whatever must have a value may not, and a history holds real events onl
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.base.errors import DataError
+from components.base.utf8 import is_utf8
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, TIMESTAMP, Column, FeatureConfig
 
 _TIMES = (TIMESTAMP, HISTORICAL_TIMESTAMPS)
@@ -140,7 +140,7 @@ class BatchChecker:
         try:
             values.cast(pa.large_string())
         except pa.ArrowInvalid:
-            bad = np.array([not _is_utf8(value) for value in values.to_pylist()])
+            bad = np.array([not is_utf8(value) for value in values.to_pylist()])
             self._refuse_value(name, values, bad, "holds {value}, which is not UTF-8: write ids as text in UTF-8, or as whole numbers.")
 
     def _flat(self, batch: pa.RecordBatch, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -178,11 +178,3 @@ class BatchChecker:
         self._refuse(
             bad, "its history holds an event after the impression, which leaks the future: make histories from earlier clicks only."
         )
-
-
-def _is_utf8(value: Any) -> bool:
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

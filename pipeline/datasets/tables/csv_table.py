@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from components.base.errors import InputError
+from components.base.utf8 import is_utf8
 from pipeline.datasets.tables.raw_rows import NOT_TEXT, RawRows, check_names, text_rows
 from pipeline.datasets.tables.record_splitter import Marks, Records, read_records
 from pipeline.datasets.tables.table_form import TableForm
@@ -89,7 +90,7 @@ class _Csv:
 
     def parse(self, records: Records, places: Sequence[int], width: int) -> RawRows:
         """Returns some columns of rows, by their places."""
-        if not _is_text(records.text):  # Arrow's reader cannot say which rows of a wrong width hold such bytes
+        if not is_utf8(records.text):  # Arrow's reader cannot say which rows of a wrong width hold such bytes
             only_ascii = records._replace(text=records.text.translate(_ONLY_ASCII))
             records = self._with_faults(records, self._columns(only_ascii, places, width)[1], width)
         columns, wrong = self._columns(records, places, width)
@@ -158,14 +159,6 @@ def _repeated_headers(columns: pa.RecordBatch) -> dict[int, str]:
     for name in columns.schema.names:
         places = places[pc.equal(columns[name].take(pa.array(places)), name).to_numpy(zero_copy_only=False)]
     return dict.fromkeys(places.tolist(), "it is the header again")
-
-
-def _is_text(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _without_nulls(text: bytes, marks: Marks) -> bytes:
