@@ -80,7 +80,7 @@ def _histories(manifest: dict[str, Any]) -> Iterator[str]:
     if known is not None and known < LEAST_KNOWN_EVENTS:
         yield (
             f"{known:.1%} of the events of histories are ever a candidate: check the separator and the type of the histories, "
-            "and that they hold ids of the same kind as candidate_item_id"
+            "that they hold ids of the same kind as candidate_item_id, and that values which only fill them up, such as 0, are in [missing]"
         )
 
 

@@ -63,7 +63,7 @@ class LogReader:
         day, time_of_day = self.meaning.columns.get(TIMESTAMP, ""), self.meaning.timestamp.time
         if not time_of_day:
             return rows
-        column = joined(rows.columns[day], rows.columns[time_of_day])
+        column = joined(rows.columns[day], rows.columns[time_of_day], self.meaning.timestamp.format)
         return rows._replace(columns=rows.columns.append_column(f"{day} {time_of_day}", column))
 
     def _typed(self, file: Path, place: int, rows: RawRows, tally: Tally) -> dict[str, pa.Array]:

@@ -1,5 +1,6 @@
 """Turns raw times (numbers, texts, or times of Parquet) into unix seconds, and finds out what was likely meant where no time is likely."""
 
+import re
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ _UNITS = {"s": "unix seconds", "ms": "unix milliseconds", "us": "unix microsecon
 _ISO_DAY = r"^\s*\d{4}[-/]?\d{1,2}[-/]?\d{1,2}(\D|$)"  # pandas reads "now" and "2020" too
 _FORMATS = {"%Y%m%d": 8, "%y%m%d%H": 8, "%Y%m%d%H": 10, "%Y%m%d%H%M": 12, "%Y%m%d%H%M%S": 14}  # and how many digits they have
 _LOOKED_AT = 1000  # different values
+_CODES_OF_FIGURES = re.compile("(%[YymdHMS])+")
 
 
 def expected_time(form: TimestampMapping) -> str:
@@ -35,9 +37,17 @@ def to_seconds(raw: pa.Array, form: TimestampMapping, missing: tuple[str, ...] =
     return refused(typed, pc.or_(pc.less(typed.values, 0), pc.greater(typed.values, _YEAR_2100)))
 
 
-def joined(day: pa.Array, time_of_day: pa.Array) -> pa.Array:
-    """Returns day and time of day as one text; null where one of them is missing."""
-    return pc.binary_join_element_wise(*(_as_text(without_missing(column)) for column in (day, time_of_day)), " ")
+def joined(day: pa.Array, time_of_day: pa.Array, form: str) -> pa.Array:
+    """Returns day and time of day as one text; null where one of them is missing.
+
+    Args:
+        day: Days.
+        time_of_day: Times of day.
+        form: The form of both, with one blank between them; "": ISO 8601.
+    """
+    form_of_day, _, form_of_time = form.partition(" ")
+    parts = ((day, form_of_day), (time_of_day, form_of_time))
+    return pc.binary_join_element_wise(*(_with_zeros(_as_text(without_missing(column)), part) for column, part in parts), " ")
 
 
 def likely_form(raw: pa.Array, typed: Typed) -> str | None:
@@ -109,8 +119,17 @@ def _parsed(texts: pa.Array, form: str) -> pa.Array:
         texts = null_where(texts, pc.invert(pc.match_substring_regex(texts, _ISO_DAY)))
         texts = pc.replace_substring_regex(texts, r" (UTC|GMT)$", "Z")
         texts = pc.replace_substring_regex(texts, r"(:\d\d),(\d)", r"\1.\2")  # pandas knows fractions after a point only
+    texts = _with_zeros(texts, form)
     moments = pd.to_datetime(texts.to_pandas(), format=form or "ISO8601", utc=True, errors="coerce").dt.tz_localize(None)
     return _floor(pa.array(moments.astype("datetime64[ns]"), pa.timestamp("ns"), from_pandas=True).cast(pa.int64()), 10**9)
+
+
+def _with_zeros(texts: pa.Array, form: str) -> pa.Array:
+    """Returns numbers such as 905 for %H%M with the zeros that they have lost at the beginning: 0905; and 905.0 is 905."""
+    if not _CODES_OF_FIGURES.fullmatch(form):
+        return texts
+    texts = pc.replace_substring_regex(texts, r"\.0*$", "")
+    return pc.utf8_lpad(texts, len(form) + 2 * form.count("Y"), "0")  # two figures for a code of two characters, four for a year
 
 
 def _as_text(raw: pa.Array) -> pa.Array:

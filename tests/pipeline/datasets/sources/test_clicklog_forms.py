@@ -262,6 +262,8 @@ def test_a_clock_that_begins_at_0_is_taken_as_it_is(tmp_path):
         ('format = "%m/%d/%Y %I:%M:%S %p"', "07/05/2020 01:02:03 PM", datetime(2020, 7, 5, 13, 2, 3)),
         ('format = "%y%m%d%H"', "14102123", datetime(2014, 10, 21, 23)),
         ('format = "%Y%m%d"', "20200705", datetime(2020, 7, 5)),
+        ('format = "%Y%m%d"', "20200705.0", datetime(2020, 7, 5)),
+        ('format = "%d%m%Y"', "1112020", datetime(2020, 11, 1)),  # a number has lost its first zero
         ('format = "%d.%m.%Y %H:%M:%S.%f %z"', "05.07.2020 13:02:03.9 +0200", datetime(2020, 7, 5, 11, 2, 3)),
         ('unit = "ns"', "1593954123999999999", datetime(2020, 7, 5, 13, 2, 3)),
         ('unit = "s"', "1593954123.0", datetime(2020, 7, 5, 13, 2, 3)),
@@ -300,6 +302,9 @@ def test_day_and_time_in_two_columns(tmp_path):
     tally = Tally(skip_broken=True)
     assert values(log, f'{mapping}format = "%d/%m/%y %I %p"', "timestamp", tally) == [1_593_954_000]
     assert tally.broken == ["log.csv, line 3: day hour is missing, but must be a time until 2100 written as %d/%m/%y %I %p"]
+    log = text(tmp_path / "log.csv", "user,item,day,hour\nu,i,20200705,1302\nu,i,20200705,100\nu,i,20200705,45\nu,i,20200705,0.0\n")
+    day = 1_593_907_200  # 13:02, 1:00, 0:45 and midnight, as KuaiRand writes them; strptime alone reads 10:00 and 4:05
+    assert values(log, f'{mapping}format = "%Y%m%d %H%M"', "timestamp") == [day + 46_920, day + 3600, day + 2700, day]
     log = parquet(tmp_path / "log.parquet", user=["u"], item=["i"], day=[date(2020, 7, 5)], hour=["13:02:03"])
     assert values(log, f'{mapping}unit = "iso"', "timestamp") == [1_593_954_123]
 
