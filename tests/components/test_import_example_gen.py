@@ -58,7 +58,7 @@ def test_shards_are_copied_in_their_order(tmp_path, data):
 
 
 def test_content_that_changes_at_equal_size_and_time_changes_the_fingerprint(data):
-    """Otherwise all nodes would take their results from the cache, and report the metrics of the old labels."""
+    """Case 14: otherwise all nodes would take their results from the cache, and report the metrics of the old labels."""
     before, shard = fingerprint(data), data / "eval" / "0.tfrecord.gz"
     stat = shard.stat()
     changed = bytearray(shard.read_bytes())

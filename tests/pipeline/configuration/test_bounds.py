@@ -1,4 +1,4 @@
-"""Every key of the configuration refuses absurd values, with exit status 2 and before TensorFlow is imported."""
+"""Case 17: every key of the configuration refuses absurd values, with exit status 2 and before TensorFlow is imported."""
 
 import subprocess
 import sys
@@ -120,6 +120,7 @@ def test_a_feature_cannot_be_called_as_the_input_of_the_signatures():
 
 
 def test_an_error_is_blamed_on_the_layer_that_made_it(tmp_path):
+    """Case 26: errors of `--set` were blamed on the configuration file."""
     file = tmp_path / "mine.toml"
     file.write_text('name = "mine"\n[training]\nepochs = 7\n')
     with pytest.raises(InputError, match=r"^--set training\.epochs=0: training\.epochs"):
