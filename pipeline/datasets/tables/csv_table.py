@@ -157,7 +157,8 @@ def _repeated_headers(columns: pa.RecordBatch) -> dict[int, str]:
     """Returns the places of rows that hold the names of the columns, as in files of CSV that were put one after the other."""
     places = np.arange(columns.num_rows)
     for name in columns.schema.names:
-        places = places[pc.equal(columns[name].take(pa.array(places)), name).to_numpy(zero_copy_only=False)]
+        values = pc.utf8_ltrim(columns[name].take(pa.array(places)), "\ufeff")  # each file may begin with a byte order mark
+        places = places[pc.equal(values, name).to_numpy(zero_copy_only=False)]
     return dict.fromkeys(places.tolist(), "it is the header again")
 
 

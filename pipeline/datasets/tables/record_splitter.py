@@ -135,11 +135,17 @@ def _find_quotes(data: np.ndarray, line_ends: np.ndarray, marks: Marks, is_last:
     is_whole = len(places) % 2 == 0
     if opens[::2].all() and closes[1::2].all() and (is_whole or not is_last):  # as each writer of CSV does it
         return _Quotes(places[::2], places[1::2] if is_whole else np.append(places[1::2], len(data)), {})
-    return _walk(data, places, may_open.tolist(), may_close.tolist(), line_ends, is_last)
+    return _walk(data, places, may_open.tolist(), may_close.tolist(), line_ends, marks.separator, is_last)
 
 
 def _walk(
-    data: np.ndarray, places: np.ndarray, may_open: list[bool], may_close: list[bool], line_ends: np.ndarray, is_last: bool
+    data: np.ndarray,
+    places: np.ndarray,
+    may_open: list[bool],
+    may_close: list[bool],
+    line_ends: np.ndarray,
+    separator: str,
+    is_last: bool,
 ) -> _Quotes:
     """Finds the quoted values one after the other. After a wrong quote it goes on in the next line, so that only one line is lost."""
     begins, ends, faults, at = [], [], dict[int, str](), 0
@@ -160,7 +166,7 @@ def _walk(
             break
         else:
             shown = bytes(data[places[at] : places[at] + 30]).split(b"\n")[0].decode(errors="replace")
-            what = "is not followed by the separator" if end < len(places) else "does not end"
+            what = f"is not followed by the separator {separator!r}" if end < len(places) else "does not end"
             faults[int(places[at])] = f"the quoted value that begins with {shown} {what}; {_ADVICE}"
             next_line = np.searchsorted(line_ends, places[at])
             at = int(np.searchsorted(places, line_ends[next_line])) if next_line < len(line_ends) else len(places)

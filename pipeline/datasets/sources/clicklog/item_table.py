@@ -43,8 +43,8 @@ class ItemTable:
             ids.append(typed[0].values.filter(sound))
             parts.append(pa.table([values.values.filter(sound) for values in typed[1:]], [field.name for field in fields]))
         tally.note_side_file(path, own_tally)
-        if not ids:
-            raise InputError(f"{path} holds no rows: download it again.")
+        if not any(map(len, ids)):
+            raise InputError(f"{path} holds no rows that can be read: download it again.")
         index = pd.Index(np.concatenate([part.to_numpy(zero_copy_only=False) for part in ids]))
         is_first = ~index.duplicated()
         self._index = index[is_first]

@@ -358,7 +358,11 @@ def test_broken_rows_are_named_or_counted(tmp_path, suffix, fault, column, value
     [
         ("csv", b"1,2,3", "it has 3 value(s) where the header has 2"),
         ("csv", b'"1,2', 'the quoted value that begins with "1,2 does not end; where quotes are part of the text, a click log needs'),
-        ("csv", b'"1"2,2', 'the quoted value that begins with "1"2,2 is not followed by the separator; where quotes are part of the text'),
+        (
+            "csv",
+            b'"1"2,2',
+            "the quoted value that begins with \"1\"2,2 is not followed by the separator ','; where quotes are part of the text",
+        ),
         ("csv", b"1,\xff", "ad is b'\\xff', which is not text in UTF-8 (of a click log, set files.encoding in the mapping)"),
         ("csv", b"1\r2,2", "it has a carriage return (CR) in a value that is not quoted"),
         ("jsonl", b'{"uid": ', "it is not a JSON object; each line"),
@@ -456,6 +460,15 @@ def test_a_side_table_holds_one_value_a_field(tmp_path, value):
     write(tmp_path / "items.jsonl", [{"item": 6, "cate": "c"}, {"item": 5, "cate": value}])
     message = refusal(log, PLAIN + SIDE.replace("items.csv", "items.jsonl"))
     assert f"items.jsonl, line 2: cate is {value!r}, but must be a single value: correct or remove the line" in message
+
+
+@pytest.mark.parametrize("items", ["item,cate\n", "item,cate\n,c\n"])
+def test_a_side_table_without_items_is_refused(tmp_path, items):
+    log = write(tmp_path / "log.csv", [{"uid": 1, "ad": 5}])
+    (tmp_path / "items.csv").write_text(items)
+    source = source_of(log, PLAIN + SIDE)
+    with pytest.raises(InputError, match=r"items\.csv holds no rows that can be read: download it again\."):
+        rows(source, Tally(skip_broken=True))
 
 
 def test_data_sets_that_an_import_made_are_no_log(tmp_path):

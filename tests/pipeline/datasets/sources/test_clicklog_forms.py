@@ -425,8 +425,6 @@ def test_broken_lines_of_a_side_table_are_skipped_and_counted(tmp_path):
 
 def test_a_side_table_with_whole_numbers_as_floats(tmp_path):
     log = text(tmp_path / "log.csv", "user,item\nu,1\nu,2\nu,3\n")
-    text(tmp_path / "items.csv", "item,cate\n")
-    assert values(log, PLAIN + SIDE, "candidate_category_id") == [b"(unknown)"] * 3
     text(tmp_path / "items.csv", "item,cate\n1.0,5.0\n2.0,\n")
     assert values(log, PLAIN + SIDE, "candidate_category_id") == [b"5", b"(unknown)", b"(unknown)"]
     numbers = f'{PLAIN}{SIDE}[types]\ncandidate_category_id = "int64"\n'

@@ -469,7 +469,7 @@ def test_file_that_is_no_csv(tmp_path: Path) -> None:
         ("7,3\r,4.0,300", "it has a carriage return (CR) in a value that is not quoted"),
         (
             '7,3,"4"x,300',
-            'the quoted value that begins with "4"x,300 is not followed by the separator; where quotes are part of the text, '
+            "the quoted value that begins with \"4\"x,300 is not followed by the separator ','; where quotes are part of the text, "
             'a click log needs files.quote = "" in its mapping, or files.escape',
         ),
     ],

@@ -91,7 +91,7 @@ def test_random_quotes_are_read_as_the_strict_reader_of_python_does(tmp_path, mo
 
 def test_a_header_between_rows_is_no_row(tmp_path):
     """Two files of CSV, one after the other."""
-    path = table(tmp_path, "x,y\n1,y\nx,y\nx,2\n")
+    path = table(tmp_path, "\ufeffx,y\n1,y\n\ufeffx,y\nx,2\n")
     assert read(path) == ([(2, "1", "y"), (4, "x", "2")], {3: "it is the header again"})
     assert len(read(path, ("1", "2"), TableForm(header=False))[0]) == 4
 
@@ -108,6 +108,10 @@ def test_mysql_writes_no_value_as_an_escaped_n(tmp_path):
     path = table(tmp_path, "x\ty\n\\N\t\\N\na\\N\tN\n\\\\N\t1\n", "t.tsv")
     assert read(path, form=TableForm(escape="\\")) == ([(2, "", ""), (3, "aN", "N"), (4, "\\N", "1")], {})
     assert read(path)[0][0] == (2, "\\N", "\\N")
+
+
+def test_another_separator_in_a_header_with_quotes_is_said(tmp_path):
+    assert 'the quoted value that begins with "x";"y" is not followed by the separator \',\'' in refusal(table(tmp_path, '"x";"y"\n1;2\n'))
 
 
 def test_a_stray_quote_costs_its_own_line(tmp_path):
