@@ -94,9 +94,11 @@ def has_header(rows: Sequence[Sequence[str]], known: Sequence[str]) -> tuple[boo
     first, others = rows[0], rows[1:]
     while first and not any(row[len(first) - 1 : len(first)] not in ([], [""]) for row in rows):  # each row ends with a separator
         first = first[:-1]
+    if len(first) > 1 and list(first) == [str(place) for place in range(len(first))]:
+        return True, "the first row counts the columns from 0, as pandas does where they have no names"
     if any(map(is_number, first)):
         return False, "the first row holds a number"
-    if len(set(first)) < len(first) or "" in first[1:]:
+    if (len(set(first)) < len(first) or "" in first[1:]) and len(set(known)) <= 1:
         return False, "a value of the first row is empty or there twice"
     repeated = [value for place, value in enumerate(first) if any(row[place : place + 1] == [value] for row in others)]
     if len(repeated) > len(known):

@@ -35,7 +35,8 @@ def guess_mapping(source: Path) -> list[str]:
     _write_title(path, table, draft)
     if others:
         _write_others(path, others, table, draft)
-    write_mapping(guess_roles(table.columns, table.form.header), draft)
+    has_names = not all(column.name.isdigit() for column in table.columns)
+    write_mapping(guess_roles(table.columns, has_names), draft)
     return draft.lines()
 
 

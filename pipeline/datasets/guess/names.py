@@ -83,7 +83,7 @@ def name_rank(name: str, role: str) -> int | None:
     elif role == CATEGORY:
         extra |= {*_WORDS[ITEM].split(), "main", "first", "name"}
     elif role == LABEL and (words == ["type"] or set(words) & set(usual) - {"type"}):
-        extra |= {*_WORDS[ITEM].split(), *_WORDS[USER].split(), "name", "category"}
+        extra |= {*_WORDS[ITEM].split(), *_WORDS[USER].split(), "name", "category", "bool", "flag"}
     ranks = [usual.index(word) for word in words if word in usual]
     return min(ranks) if ranks and set(words) <= extra else None
 

@@ -57,7 +57,7 @@ def guess_roles(columns: list[Column], has_names: bool) -> Roles:
 
     Args:
         columns: The columns of a table, with different names.
-        has_names: Whether the table has a header; if not, only values can tell.
+        has_names: Whether the columns have names; if not, only values can tell.
     """
     roles = Roles(others={column.name: column for column in columns})
     _find_time(roles, has_names)
@@ -128,8 +128,8 @@ def _find_by_name(roles: Roles, role: str) -> None:
         return
     (_, first), *more = sorted(ranked, key=lambda pair: pair[0])
     column = roles.others[first]
-    if role == REQUEST and not roles.impressions and not _repeats(column):
-        return  # no two rows were shown together
+    if role == REQUEST and not roles.impressions and not (_repeats(column) and len(column.different) > 1):
+        return  # no two rows were shown together, or all
     roles.give(role, column, f"{_BY_NAME}; {_counted(column)}{_choices([name for _, name in more])}")
 
 

@@ -19,8 +19,16 @@ _UNITS: dict[Unit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microsec
 _FIGURES = {8: ("%Y%m%d", "%y%m%d%H"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}  # by how many figures
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2})?")
 _YEAR_DAY_MONTH = re.compile("%Y.%d.%m")  # nobody writes so
-_UNIX_DATE = "%a %b %d %H:%M:%S %z %Y"  # as Ruby and Java write it; pandas does not guess it
 _MONTH_FIRST, _DAY_FIRST = "the month before the day", "the day before the month"
+_OTHER_FORMATS = {  # which pandas does not guess of each text, or never
+    "%m/%d/%Y %I:%M %p": _MONTH_FIRST,
+    "%m/%d/%Y %I:%M:%S %p": _MONTH_FIRST,
+    "%d/%m/%Y %I:%M %p": _DAY_FIRST,
+    "%m/%d/%y %H:%M": _MONTH_FIRST,
+    "%d/%m/%y %H:%M": _DAY_FIRST,
+    "%d/%b/%Y:%H:%M:%S %z": _DAY_FIRST,
+    "%a %b %d %H:%M:%S %z %Y": _MONTH_FIRST,
+}
 _DAY = 86_400
 _MOST_DAYS = 31  # different numbers of a column may be days or hours; more may be a clock
 _MOST_SECONDS = 4e9  # greater numbers are beyond 2100
@@ -89,7 +97,6 @@ def _candidates(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
         return
     yield TimestampMapping(unit="iso"), "ISO 8601"
     yield from _formatted(column)
-    yield TimestampMapping(format=_UNIX_DATE), "the format fits"
 
 
 def _form(column: Column, form: TimestampMapping, words: str) -> TimeForm | None:
@@ -108,7 +115,7 @@ def _form(column: Column, form: TimestampMapping, words: str) -> TimeForm | None
 
 
 def _formatted(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
-    """Yields the formats that pandas guesses of the first texts, with the month first and with the day first."""
+    """Yields the formats that fit: those that pandas guesses of the first texts, with the month first and with the day first, or others."""
     orders = ((True, _DAY_FIRST), (False, _MONTH_FIRST)) if "." in column.texts[0] else ((False, _MONTH_FIRST), (True, _DAY_FIRST))
     fitting: dict[str, str] = {}
     for day_first, words in orders:
@@ -116,6 +123,7 @@ def _formatted(column: Column) -> Iterator[tuple[TimestampMapping, str]]:
         form = next(filter(None, guesses), None)
         if form and _form(column, TimestampMapping(format=form), ""):
             fitting.setdefault(form, words)
+    fitting = fitting or {form: words for form, words in _OTHER_FORMATS.items() if _form(column, TimestampMapping(format=form), "")}
     for form, words in fitting.items():
         others = "".join(f" ({other} fits as well)" for other in fitting if other != form)
         yield TimestampMapping(format=form), f"the format fits, {words}{others}"

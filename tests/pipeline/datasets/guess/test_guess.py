@@ -175,6 +175,9 @@ def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
     [
         ("session_id,item,label", "user_id", "session_id"),  # no user at all
         ("uuid,ad_id,display_id", "user_id", "uuid"),  # Outbrain
+        ("user_id,prop_id,click_bool", "label", "click_bool"),  # Expedia
+        ("user_id,item_id,label,item_id", "label", "label"),  # a name that is there twice is no reason against a header
+        ("0,1,2", "user_id", "0"),  # the header of pandas where columns have no names
         ("user,item,device_type", "device_type", "device_type"),  # 0 and 1, but not a label
         ("userId,Id,label", "candidate_item_id", "Id"),  # MovieLens as Kaggle has it
         ("reviewerID,asin,label", "candidate_item_id", "asin"),
@@ -187,7 +190,8 @@ def test_parquet_has_types_of_its_own(tmp_path: Path) -> None:
 )
 def test_roles_by_names(tmp_path: Path, header: str, role: str, column: str) -> None:
     path = tmp_path / "log.csv"
-    path.write_text(header + "\n" + "".join(f"{row % 9},{row % 7},{row % 2}\n" for row in range(100)))
+    fourth = ",1" * (header.count(",") == 3)
+    path.write_text(header + "\n" + "".join(f"{row % 9},{row % 7},{row % 2}{fourth}\n" for row in range(100)))
     assert guessed(path)["columns"][role] == column
 
 
@@ -259,6 +263,9 @@ def test_blanks_after_separators(tmp_path: Path) -> None:
         ("time", '"2020-07-05 01:02:{:02d},123"', "time", {"unit": "iso"}),
         ("event_time", "2020-07-05 01:02:{:02d} UTC", "event_time", {"unit": "iso"}),
         ("date_added", "Sun Jul 05 01:02:{:02d} -0700 2020", "date_added", {"format": "%a %b %d %H:%M:%S %z %Y"}),
+        ("date", "1/13/2020 1:{:02d} PM", "date", {"format": "%m/%d/%Y %I:%M %p"}),
+        ("date", "13/1/20 13:{:02d}", "date", {"format": "%d/%m/%y %H:%M"}),
+        ("time", "13/Jan/2020:13:00:{:02d} +0000", "time", {"format": "%d/%b/%Y:%H:%M:%S %z"}),
         ("date,time_ms", "20200705,15939253220{:02d}", "time_ms", {"unit": "ms"}),  # a finer clock than the days
         ("ts", "41730063.6{:02d}", "ts", {"unit": "s"}),  # since a moment that nobody said
         ("timestamp", "41730063100{:02d}", "timestamp", {"unit": "ms"}),
