@@ -285,6 +285,14 @@ def test_json_lines_that_are_no_objects_are_named(tmp_path, monkeypatch):
     assert rows == [(2, 1, 1)] and "x is '\\udcf6', which is not text" in broken[1] and "files.encoding" in broken[1]
 
 
+@pytest.mark.parametrize("other", ['{"a": 3}', '{"a": "b"}', '[{"a": [1]}]'])
+def test_columns_of_objects_do_no_harm_to_others(tmp_path, other):
+    """The last line makes Arrow's reader refuse all of them."""
+    path = table(tmp_path, f'{{"x": {{"a": 1}}, "y": 1}}\n{{"x": {other}, "y": 2}}\n{{"x": null, "y": "c"}}\n', "t.jsonl")
+    rows, broken = read(path)
+    assert [row[2] for row in rows] == ["1", "2", "c"] and broken == {} and isinstance(rows[0][1], dict)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
