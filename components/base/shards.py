@@ -2,10 +2,13 @@
 
 import gzip
 import hashlib
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of every gzip file
+_EMPTY_BODY = b"\x03\x00"  # the compressed form of nothing
+_END_OF_EMPTY_MEMBER = bytes(8)  # the checksum and the size of nothing
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
 
@@ -19,6 +22,22 @@ def is_gzipped(path: Path) -> bool:
     """Whether the content of a file is gzipped, whatever its name."""
     with open(path, "rb") as file:
         return file.read(2) == GZIP_MAGIC
+
+
+def unreadable_gzip(path: Path) -> str | None:
+    """Why TensorFlow does not read the whole of a gzip file that Python reads; None if it does, or if the file is not gzipped.
+
+    At an empty member before others, TensorFlow ends without an error. `cat` makes such files, of an empty file and others or of those of
+    bgzip, which all end with an empty member.
+    """
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[:2] != GZIP_MAGIC:
+            return None
+        if content.find(_END_OF_EMPTY_MEMBER + GZIP_MAGIC) >= 0:
+            return "is gzip files put together, and one of them is empty, after which TensorFlow reads no more"
+        if content[-10:].endswith(_END_OF_EMPTY_MEMBER) and not content[-10:].startswith(_EMPTY_BODY):
+            return "has zeros after its gzip content, which TensorFlow cannot read"
+    return None
 
 
 def hash_shard(path: Path) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamplesEncoder
 
 from components.base.errors import DataError
-from components.base.shards import is_gzipped
+from components.base.shards import is_gzipped, unreadable_gzip
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
@@ -70,7 +70,7 @@ def _check_file(path: Path) -> None:
     """Checks what can be checked without reading: a FIFO or a device would be read for ever.
 
     Raises:
-        DataError: The path is not a file with content.
+        DataError: The path is not a file with content, or TensorFlow would read a part of it only.
         OSError: The file cannot be read.
     """
     if path.is_symlink() and not path.exists():
@@ -82,6 +82,8 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path} is {_KINDS[kind]}, not a file: remove it, or put a file in its place.")
     if not path.stat().st_size:
         raise DataError(f"{path} is empty (0 bytes): write or copy it again, or remove it.")
+    if reason := unreadable_gzip(path):
+        raise DataError(f"{path} {reason}: unzip it and gzip it again.")
 
 
 def _open_file(path: Path) -> Any:

@@ -125,7 +125,9 @@ def check_data(data: Path, features: FeatureConfig, known: Path | None = None) -
             examples[split] = found.examples
             columns |= found.columns
             fingerprints.append(split_fingerprint(split, hashes))
-    return DataFacts(examples, columns, states, "\n".join(fingerprints))
+    whole = DataFacts(examples, columns, states, "\n".join(fingerprints))
+    check_unchanged(whole)  # what was checked is what was hashed
+    return whole
 
 
 def _state(file: Path) -> ShardState | None:

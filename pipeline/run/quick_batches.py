@@ -1,5 +1,6 @@
 """Reads the impressions of a large shard quickly, with TensorFlow's reader and parser instead of Python's and tfx-bsl's."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 from components.base.shards import is_gzipped
 
 _PARSED = 8192  # tf.Examples that are parsed at once
+_FRAME = 16  # bytes of a TFRecord around its tf.Example: lengths and checksums
 
 
 class NotAsExpected(Exception):
@@ -30,13 +32,29 @@ def quick_batches(path: Path, dtypes: Mapping[str, str]) -> Iterator[pa.RecordBa
 
     kinds = {"int64": tf.int64, "float": tf.float32, "bytes": tf.string}
     spec = {name: tf.io.RaggedFeature(kinds[dtype], row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
+
+    def parse(records: Any) -> Any:
+        return tf.io.parse_example(records, spec), tf.reduce_sum(tf.strings.length(records) + _FRAME)
+
     records = tf.data.TFRecordDataset(str(path), compression_type="GZIP" if is_gzipped(path) else "")
-    parsed = records.batch(_PARSED).map(lambda batch: tf.io.parse_example(batch, spec), num_parallel_calls=2).prefetch(2)
+    size = 0
     try:
-        for batch in parsed:
+        for batch, batch_size in records.batch(_PARSED).map(parse, num_parallel_calls=2).prefetch(2):
+            size += int(batch_size)
             yield pa.RecordBatch.from_arrays([_lists(batch[name]) for name in spec], list(spec))
     except tf.errors.OpError as error:
         raise NotAsExpected from error
+    if size % 2**32 != _content_size(path):  # TensorFlow takes the last records of a truncated gzip file for its end
+        raise NotAsExpected
+
+
+def _content_size(path: Path) -> int:
+    """The bytes of a file, unzipped, modulo 2³²: the last four bytes of a gzip file say so."""
+    if not is_gzipped(path):
+        return path.stat().st_size % 2**32
+    with open(path, "rb") as file:
+        file.seek(-4, os.SEEK_END)
+        return int.from_bytes(file.read(), "little")
 
 
 def _lists(ragged: Any) -> pa.LargeListArray:

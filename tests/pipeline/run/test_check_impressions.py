@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from components.base.errors import InputError
-from components.base.tfrecord import read_batches
+from components.base.shards import hash_shard
+from components.base.tfrecord import _frame, read_batches, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.check_environment import check_embeddings, check_workspace
@@ -149,6 +151,49 @@ def test_truncated_gzip(data, keep):
     file = data / "eval" / "part-00000.tfrecord.gz"
     file.write_bytes(file.read_bytes()[:keep])
     assert refused(data).startswith(f"{file} ")
+
+
+@pytest.mark.parametrize("known", [None, "known.json"])
+def test_a_file_that_changes_while_it_is_checked_is_named(data, tmp_path, monkeypatch, known):
+    """Otherwise the facts would be those of the old content, and the fingerprint that of the new one."""
+
+    def hash_changed(shard):
+        shard.write_bytes(gzip.compress(gzip.decompress(shard.read_bytes()), 9))
+        return hash_shard(shard)
+
+    monkeypatch.setattr("pipeline.run.check_impressions.hash_shard", hash_changed)
+    with pytest.raises(InputError, match=r"has changed since this run checked it: leave the data as it is"):
+        check_data(data, FEATURES, known and tmp_path / known)
+
+
+@pytest.mark.parametrize("parts", [[0, 4], [1, 0, 3]])
+def test_gzip_members_that_end_tensorflows_reading_are_refused(data, parts):
+    """TensorFlow stops at an empty member without an error, so that a part of the data would be left out without a word."""
+    file = data / "train" / "part-00000.tfrecord.gz"
+    file.write_bytes(gzip_members(file, parts))
+    assert refused(data).startswith(f"{file} is gzip files put together, and one of them is empty, after which TensorFlow reads no more")
+
+
+def test_zeros_after_the_gzip_content_are_refused(data):
+    """Python passes over them, and TensorFlow fails in the middle of the run."""
+    file = data / "train" / "part-00000.tfrecord.gz"
+    file.write_bytes(file.read_bytes() + bytes(512))
+    assert refused(data) == f"{file} has zeros after its gzip content, which TensorFlow cannot read: unzip it and gzip it again."
+
+
+@pytest.mark.parametrize("parts", [[1, 3], [4, 0], [1, 1, 2]])
+def test_gzip_members_that_tensorflow_reads(tmp_path, monkeypatch, parts):
+    file = large(tmp_path, monkeypatch) / "train" / "part-00000.tfrecord.gz"
+    file.write_bytes(gzip_members(file, parts))
+    assert len(list(tf.data.TFRecordDataset(str(file), compression_type="GZIP"))) == 4
+    assert check_data(file.parents[1], FEATURES).examples["train"] == 4
+
+
+def gzip_members(file, parts):
+    """The records of a shard in gzip members with the given numbers of records."""
+    records = list(read_records(file))
+    ends = np.cumsum(parts)
+    return b"".join(gzip.compress(b"".join(map(_frame, records[end - part : end]))) for part, end in zip(parts, ends, strict=True))
 
 
 def test_a_flipped_bit(data):
@@ -452,6 +497,18 @@ def test_a_damaged_large_shard_is_named(tmp_path, monkeypatch):
     records[-1] ^= 1
     shard.write_bytes(gzip.compress(records))
     assert refused(shard.parents[1]) == f"{shard} is truncated or damaged in record 4: write or copy it again."
+
+
+@pytest.mark.parametrize("cut", [1, 9, 20, 40, 300])
+def test_a_truncated_large_shard_is_named(tmp_path, monkeypatch, cut):
+    """TensorFlow's reader takes the last records of a truncated gzip file for its end, without an error."""
+    shard = (
+        large(tmp_path, monkeypatch, **{name: values * 100 for name, values in make_impressions().items()})
+        / "train"
+        / "part-00000.tfrecord.gz"
+    )
+    shard.write_bytes(shard.read_bytes()[:-cut])
+    assert refused(shard.parents[1]).startswith(f"{shard} is not a whole gzip file")
 
 
 def test_a_shard_that_stays_the_same_is_not_read_again(data, tmp_path, monkeypatch):
