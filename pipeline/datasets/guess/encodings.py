@@ -25,8 +25,8 @@ def guess_encoding(head: bytes) -> Encoding | None:
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             return Encoding(name, "the file begins with its byte order mark")
-    if b"\0" in head:
-        return _utf_16(head[_PLACES])
+    if b"\0" in head and (found := _utf_16(head[_PLACES])):
+        return found
     if len(head) - len(head.translate(None, _CONTROLS)) > len(head) / 100:
         return None
     if _decodes(head, "utf-8"):

@@ -301,6 +301,12 @@ def test_a_separator_at_the_end_of_each_row(tmp_path: Path) -> None:
     assert guessed(tmp_path / "log.csv")["columns"] == {"user_id": "user", "candidate_item_id": "item", "label": "label"}
 
 
+def test_a_single_nul_is_a_broken_row_and_the_file_is_text(tmp_path: Path) -> None:
+    rows = "".join(f"{row % 9},{row % 7},{row % 2}\n" for row in range(100))
+    (tmp_path / "log.csv").write_text(f"user,item,label\n{rows}1,2\0,1\n")
+    assert guessed(tmp_path / "log.csv")["columns"] == {"user_id": "user", "candidate_item_id": "item", "label": "label"}
+
+
 def test_excels_line_before_the_header(tmp_path: Path) -> None:
     rows = "".join(f"{row % 9};{row % 7};{row % 2}\r\n" for row in range(100))
     (tmp_path / "log.csv").write_bytes(("\ufeffsep=;\r\nuser;item;label\r\n" + rows).encode())
