@@ -26,7 +26,7 @@ from components.serving.model.impression_tensors import (
     rank_tensors,
     to_example,
 )
-from din_trainer.features import TIMESTAMP, USER_ID, Column, DType, FeatureConfig
+from din_trainer.features import LONGEST_HISTORY, TIMESTAMP, USER_ID, Column, DType, FeatureConfig
 from pipeline.online.client.connection import Connection, Signature
 from pipeline.online.client.history_cut import most_recent
 from pipeline.online.client.model_url import ModelUrl, parse_url
@@ -205,4 +205,4 @@ def _history_length(signatures: dict[str, Signature]) -> int | None:
     transformed = signatures["transform_features"].outputs if "transform_features" in signatures else {}
     histories = {name for name, (_, shape) in signatures["predict"].inputs.items() if len(shape) == 2}
     lengths = {shape[1] for name, (_, shape) in transformed.items() if name in histories and len(shape) == 2}
-    return lengths.pop() if len(lengths) == 1 and min(lengths) > 0 else None
+    return lengths.pop() if len(lengths) == 1 and 0 < min(lengths) <= LONGEST_HISTORY else None

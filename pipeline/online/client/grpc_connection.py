@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
@@ -70,8 +71,13 @@ class GrpcConnection(Connection):
     def signatures(self) -> dict[str, Signature]:
         response = self._ask(self._stub.GetModelMetadata, GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"]))
         found = SignatureDefMap()
-        response.metadata["signature_def"].Unpack(found)
-        return {name: Signature(_tensors(signature.inputs), _tensors(signature.outputs)) for name, signature in found.signature_def.items()}
+        try:
+            response.metadata["signature_def"].Unpack(found)
+            return {
+                name: Signature(_tensors(signature.inputs), _tensors(signature.outputs)) for name, signature in found.signature_def.items()
+            }
+        except (DecodeError, ValueError) as error:
+            raise ServingError(f"{self._shown} answered {one_line(response)}, but signatures are needed: is it TF Serving?") from error
 
     def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...]) -> np.ndarray:
         request = PredictRequest(model_spec=self._spec, output_filter=[PROBABILITY])
@@ -79,8 +85,9 @@ class GrpcConnection(Connection):
         for name, values in tensors.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string if values.dtype == object else values.dtype, values.shape))
         outputs = self._ask(self._stub.Predict, request).outputs
+        sizes = [dim.size for dim in outputs[PROBABILITY].tensor_shape.dim]  # read first: one value may stand for any number of them
         try:
-            scores = tf.make_ndarray(outputs[PROBABILITY])
+            scores = tf.make_ndarray(outputs[PROBABILITY]) if sizes == list(shape) else None
         except (TypeError, ValueError):
             scores = None
         return checked_scores(scores, shape, self._shown, outputs)

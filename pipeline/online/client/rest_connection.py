@@ -62,6 +62,7 @@ class RestConnection(Connection):
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
         self._proxy = http_proxy(self._url)
+        self._through = f" through the proxy {urlsplit(self._proxy).netloc.rpartition('@')[2]} of the environment" if self._proxy else ""
         self._deadline = Deadline()
         self._open()
 
@@ -90,7 +91,7 @@ class RestConnection(Connection):
             except httpcore.TimeoutException as error:
                 raise Timeout(f"{self._shown} gave no answer within {self._timeout:g} s.") from error
             except httpcore.ConnectError as error:
-                failure = Unavailable(f"{self._shown} cannot be reached ({one_line(error)}): is a server running there?")
+                failure = Unavailable(f"{self._shown} cannot be reached{self._through} ({one_line(error)}): is a server running there?")
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
                 failure = Unavailable(f"{self._shown} gave no complete HTTP answer ({one_line(error)}): is it TF Serving's port for REST?")
             pause = RETRY_SECONDS * 2**attempt
@@ -135,4 +136,4 @@ class RestConnection(Connection):
 
 
 def _tensors(infos: Any) -> dict[str, Tensor]:
-    return {name: (info["dtype"], tuple(int(dim["size"]) for dim in info["tensor_shape"]["dim"])) for name, info in infos.items()}
+    return {name: (str(info["dtype"]), tuple(int(dim["size"]) for dim in info["tensor_shape"]["dim"])) for name, info in infos.items()}

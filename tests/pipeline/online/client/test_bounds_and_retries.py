@@ -163,8 +163,24 @@ def test_other_hosts_go_to_the_proxy_unless_no_proxy_names_them(server, proxied)
         score("http://din.invalid:80/v1/models/demo", retries=0)
     proxied("no_proxy", "")
     proxied("http_proxy", "socks5://127.0.0.1:1")
-    with pytest.raises(ValueError, match="only HTTP proxies can be used: add the host to NO_PROXY"):
+    with pytest.raises(ValueError, match="correct it, or add the host to NO_PROXY"):
         Client("http://din.invalid:80/v1/models/demo")
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://", "http://host:port", "http://host:99999", "host:0", "http://pröxy:3128", "ftp://host", "http://[::1"]
+)
+def test_what_is_no_proxy_is_refused_with_its_name(proxied, proxy):
+    proxied("HTTP_PROXY", proxy)
+    with pytest.raises(ValueError, match=r"the environment names the proxy .* for http://din\.invalid"):
+        Client("http://din.invalid:80/v1/models/demo")
+
+
+def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(proxied):
+    proxied("HTTP_PROXY", " http://user:word@127.0.0.1:1 ")
+    with pytest.raises(Unavailable, match=r"cannot be reached through the proxy 127\.0\.0\.1:1 of the environment") as raised:
+        score("http://din.invalid:80/v1/models/demo", retries=0)
+    assert "word" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from components.serving.model.impression_tensors import predict_tensors
 from din_trainer.features import FeatureConfig
 from pipeline.online.client import Client
+from pipeline.online.client.client import _history_length
 from pipeline.online.client.connection import Signature
 from pipeline.online.client.history_cut import most_recent
 from tests.components.serving import toy
@@ -74,6 +75,13 @@ def test_the_server_tells_the_history_length(monkeypatch):
         client.predict([SHORT])
     np.testing.assert_array_equal(asked[0]["historical_item_ids"], [range(8, 15)])
     np.testing.assert_array_equal(asked[1]["historical_item_ids"], [[-1] * 7])
+
+
+@pytest.mark.parametrize("told", [0, -1, 10**9])
+def test_a_history_length_that_no_model_has_counts_as_not_told(told):
+    """Otherwise a server that tells 1e9 would take all memory for padding."""
+    history = {"historical_item_ids": ("DT_INT64", (-1, told))}
+    assert _history_length({"predict": Signature(history, {}), "transform_features": Signature({}, history)}) is None
 
 
 def test_a_server_that_does_not_tell_it_gets_the_longest_history(url):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
 from tensorflow_serving.apis.predict_pb2 import PredictResponse
 
 from din_trainer.features import FeatureConfig
@@ -101,8 +102,9 @@ def test_ranks_of_another_shape_are_a_serving_error(server, scores):
         tf.make_tensor_proto([True]),
         TensorProto(dtype=1, tensor_content=b"123", tensor_shape={"dim": [{"size": 1}]}),
         TensorProto(),
+        TensorProto(dtype=1, float_val=[0.5], tensor_shape={"dim": [{"size": 10**12}]}),  # one value for 4 TB of equal ones
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_wrong_answers_over_grpc_are_serving_errors_too(monkeypatch, tensor):
     monkeypatch.setattr(GrpcConnection, "_ask", lambda self, method, request: PredictResponse(outputs={"probability": tensor}))
@@ -182,15 +184,27 @@ def test_a_large_answer_over_grpc_is_refused(stand_in, monkeypatch):
         ({"metadata": {}}, ServingError, "but signatures are needed: is it TF Serving?"),
         ({"metadata": {"signature_def": {"signature_def": {"predict": {"inputs": {"x": {}}, "outputs": {}}}}}}, ServingError, "signatures"),
         ({"metadata": {"signature_def": {"signature_def": {}}}}, InvalidRequest, "serves no signatures, but predict and rank are needed"),
-        ("half", ServingError, "serves a model of another kind"),
+        ("DT_HALF", ServingError, "serves a model of another kind"),
+        ([], ServingError, "serves a model of another kind"),
     ],
 )
 def test_metadata_of_another_kind_is_a_serving_error(server, metadata, kind, message):
-    if metadata == "half":
-        inputs = {"x": {"dtype": "DT_HALF", "tensor_shape": {"dim": [{"size": "-1"}]}}}
+    if not isinstance(metadata, dict):
+        inputs = {"x": {"dtype": metadata, "tensor_shape": {"dim": [{"size": "-1"}]}}}
         signature = {"inputs": inputs, "outputs": {}}
         metadata = {"metadata": {"signature_def": {"signature_def": {"predict": signature, "rank": signature}}}}
     server.serve = lambda connection, number: connection.sendall(answer(json.dumps(metadata).encode()))
     with Client(server.url) as client, pytest.raises(ServingError, match=message) as raised:
         client.predict(toy.ROWS)
     assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize(
+    "found", [b"\xff\xff", SignatureDefMap(signature_def={"predict": {"inputs": {"x": {"dtype": 999}}}}).SerializeToString()]
+)
+def test_metadata_of_another_kind_over_grpc_are_a_serving_error(monkeypatch, found):
+    """Bytes that are no message, and a type that this client does not know."""
+    metadata = {"signature_def": {"type_url": "type.googleapis.com/tensorflow.serving.SignatureDefMap", "value": found}}
+    monkeypatch.setattr(GrpcConnection, "_ask", lambda self, method, request: GetModelMetadataResponse(metadata=metadata))
+    with Client("grpc://127.0.0.1:1/demo") as client, pytest.raises(ServingError, match="but signatures are needed"):
+        client.features()
