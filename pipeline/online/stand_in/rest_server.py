@@ -13,10 +13,9 @@ import uvicorn
 from anyio import to_thread
 from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
@@ -30,10 +29,14 @@ from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
 from pipeline.online.stand_in.status_error import StatusError, invalid
 from pipeline.online.stand_in.tensor_protos import MAX_BYTES
 
-_METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 _WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _PREDICTION = re.compile(rf"(?i:/v1/models/(?P<name>[^/:]+){_WHICH}):(?P<method>classify|regress|predict)")
 _STATUS = re.compile(rf"(?i:/v1/models(?:/(?P<name>[^/:]+))?{_WHICH}(?:/(?P<part>metadata))?)")
+
+_URI = re.compile(
+    r"(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*)?((?:[A-Za-z0-9._~!$&'()*+,;=:@/?#-]|%[0-9A-Fa-f]{2})*)"
+)  # as in libevent; group: path
 
 _HTTP = {
     StatusCode.CANCELLED: 499,
@@ -140,12 +143,17 @@ def _unzipped(body: bytes) -> bytes:
     return plain if reader.eof and not reader.unused_data else b""
 
 
-def make_app(endpoint: Endpoint) -> Starlette:
+def make_app(endpoint: Endpoint) -> ASGIApp:
     """Returns TF Serving's REST API as an ASGI application."""
 
     async def handle(request: Request) -> Response:
         query = request.scope["query_string"].decode("latin-1")
-        path = request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
+        uri = _URI.fullmatch(request.scope["raw_path"].decode("latin-1") + (f"?{query}" if query else ""))
+        if request.method not in _METHODS:
+            return PlainTextResponse("Not Implemented", 501)
+        if not uri:
+            return PlainTextResponse("Bad Request", 400)
+        path = uri[1]
         try:
             body = await _body(request)
             if not path.lower().startswith("/v1/"):
@@ -169,7 +177,11 @@ def make_app(endpoint: Endpoint) -> Starlette:
             logging.getLogger(__name__).exception("%s %s", request.method, path)
             return _error(f"{type(error).__name__}: {error}", 500)
 
-    return Starlette(routes=[Route("/{path:path}", handle, methods=_METHODS)])
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handle(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return app
 
 
 class RestServer:
@@ -193,7 +205,12 @@ class RestServer:
         )  # connections inherit it; without it, headers wait 40 ms for the client's ACK
         self.port: int = listener.getsockname()[1]
         config = uvicorn.Config(
-            make_app(endpoint), http=HttpProtocol, log_level="critical", lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
+            make_app(endpoint),
+            http=HttpProtocol,
+            ws="none",
+            log_level="critical",
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="REST")

@@ -252,6 +252,27 @@ def test_paths_are_read_as_by_tf_serving(ask):
     assert ask("GET", "/demo/METADATA") == ask("GET", "/demo") == ask("GET", "/demo/labels/stable?a=1")  # a label is ignored
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("GET http://example.org:80/v1/models/demo HTTP/1.1", 200),  # as to a proxy
+        ("GET //example.org/v1/models/demo HTTP/1.1", 200),
+        ("GET //v1/models/demo HTTP/1.1", 404),
+        ("GET /v1/models/demo%zz HTTP/1.1", 400),
+        ('GET /v1/models/{"demo"} HTTP/1.1', 400),
+        ("GET /v1/models/demo~ HTTP/1.1", 404),
+        ("TRACE /v1/models/demo HTTP/1.1", 501),
+        ("COPY /v1/models/demo HTTP/1.1", 501),
+    ],
+)
+def test_request_lines_are_read_as_by_libevent(stand_in, line, status):
+    """evhttp_uri_parse takes the path of a whole URI and refuses characters that no URI has; unknown methods are 501."""
+    host, port = urlsplit(stand_in.rest_url).netloc.split(":")
+    with socket.create_connection((host, int(port)), 30) as connection:
+        connection.sendall(f"{line}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert int(connection.makefile("rb").readline().split()[1]) == status
+
+
 def test_options_are_answered_to_a_page_of_a_site(stand_in):
     for headers, status in (({"Origin": "https://example.org"}, 200), ({"Origin": "null"}, 400), ({}, 400)):
         with contextlib.closing(http.client.HTTPConnection(urlsplit(stand_in.rest_url).netloc, timeout=30)) as connection:
