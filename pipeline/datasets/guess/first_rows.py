@@ -18,6 +18,7 @@ from pipeline.datasets.tables.table_form import Format, TableForm, is_table
 from pipeline.datasets.tables.text_stream import check_file, read_blocks
 
 ROWS = 10_000
+_MOST_COLUMNS = 1_000  # one JSON object that is a whole dictionary has more
 _PARQUET = b"PAR1"
 _JSON = re.compile(r"\s*(\[\s*)?\{")
 _EXCELS_LINE = re.compile(r"\Asep=.\n")  # before the header
@@ -46,6 +47,8 @@ def read_first_rows(path: Path, draft: Draft) -> FirstRows:
     """
     form = _guess_form(path, draft)
     names = column_names(path, form)
+    if len(names) > _MOST_COLUMNS:
+        raise InputError(f"{path} has {len(names):,} columns, so it is no log: name the file that has a row for each impression.")
     wanted = [name for name in names if name and names.count(name) == 1]
     for name in dict.fromkeys(name for name in names if name not in wanted):
         draft.say("columns", f"not used: {quoted(name)}, {'several columns have this name' if name else 'the column has no name'}")

@@ -24,13 +24,15 @@ def guess_mapping(source: Path) -> list[str]:
     """Returns the lines of a mapping, with the reasons as comments.
 
     Args:
-        source: A table, or a folder: then its first table counts.
+        source: A table, or a folder: then its largest table counts.
 
     Raises:
         InputError: The file cannot be read, or holds no table.
     """
     draft = Draft()
-    path, *others = _files(source)
+    files = _files(source)
+    path = max(files, key=lambda file: file.stat().st_size) if len(files) > 1 else files[0]
+    others = [file for file in files if file != path]
     table = read_first_rows(path, draft)
     _write_title(path, table, draft)
     if others:
@@ -52,7 +54,7 @@ def _files(source: Path) -> list[Path]:
 
 def _write_others(path: Path, others: list[Path], table: FirstRows, draft: Draft) -> None:
     """Says which other files of the folder an import reads too, and which of the first ones have other columns."""
-    draft.say("", f"An import of the folder also reads the {len(others):,} other files in it.")
+    draft.say("", f"This is the largest file of the folder. An import of the folder also reads the others ({len(others):,}).")
     names = column_names(path, table.form)
     different = []
     for other in others[:_OTHERS_READ]:

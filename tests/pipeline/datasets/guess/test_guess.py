@@ -353,13 +353,13 @@ def test_only_the_first_rows_count(tmp_path: Path) -> None:
     assert guessed(path)["types"] == INT_IDS
 
 
-def test_a_folder_by_its_first_file(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("user,item\n" + "".join(f"u{row % 9},{row % 7}\n" for row in range(50)))
+def test_a_folder_by_its_largest_file(tmp_path: Path) -> None:
+    (tmp_path / "z.csv").write_text("user,item\n" + "".join(f"u{row % 9},{row % 7}\n" for row in range(50)))
     (tmp_path / "b.csv").write_text("movie,title\n1,x\n")
     (tmp_path / "_ignored.csv").write_text("")
     lines = guess_mapping(tmp_path)
-    assert '# Guessed by the first 50 rows of "a.csv". Check it, save it as mapping.toml, and then:' in lines
-    assert "# An import of the folder also reads the 1 other files in it." in lines
+    assert '# Guessed by the first 50 rows of "z.csv". Check it, save it as mapping.toml, and then:' in lines
+    assert "# This is the largest file of the folder. An import of the folder also reads the others (1)." in lines
     assert '# These have other columns: "b.csv". Name one file as SOURCE, or the files of the log in [files].' in lines
 
 
@@ -431,3 +431,10 @@ def test_the_ratings_of_movielens() -> None:
 def test_sequences_are_for_another_source() -> None:
     with pytest.raises(InputError, match="holds a user and their items on each line: that is for `din import sequences"):
         guess_mapping(SPORTS)
+
+
+def test_one_json_object_that_is_a_dictionary_is_no_log(tmp_path):
+    file = tmp_path / "item2attributes.json"
+    file.write_text(json.dumps({str(item): [1, 2] for item in range(2_000)}) + "\n")
+    with pytest.raises(InputError, match="has 2,000 columns, so it is no log: name the file that has a row for each impression"):
+        guess_mapping(file)
