@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.speed.process_cost import Costs, measured
 from din_trainer.training.threads import share_cores
+from pipeline.terminal import say
 
 MEMORY_MB = 64.0  # bound of a split in memory, so that large splits are read block by block
 
@@ -86,4 +87,4 @@ def measure_anchor(data: Path, out: Path) -> Costs:
 if __name__ == "__main__":
     share_cores()
     measure = {"ours": measure_ours, "anchor": measure_anchor}[sys.argv[1]]
-    print(json.dumps(measure(Path(sys.argv[2]), Path(sys.argv[3]))))
+    say(json.dumps(measure(Path(sys.argv[2]), Path(sys.argv[3]))))
