@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,7 @@ def _serve(args: argparse.Namespace) -> int:
     folder = serving_folder(args.workspace, args.name)
     with output_to(args.workspace / LOG_FILE) as terminal:
         serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: say(line, terminal))
-    return 0
+    os._exit(0)  # a request that the stand-in had no more time for still has its thread, which Python would wait for
 
 
 def _rollback(args: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ The rules were read in its json_tensor.cc and in RapidJSON 1.1.0, its parser.
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Never
 
 import numpy as np
 import tensorflow as tf
@@ -108,12 +108,10 @@ def _to_arrays(values: Mapping[str, Any], inputs: Mapping[str, TensorInfo]) -> T
 
 def _to_array(name: str, value: Any, dtype: tf.DType) -> np.ndarray:
     """Returns nested lists as an array."""
-    shape, values = _shape(value), []
+    shape, values, read = _shape(value), [], _reader(name, dtype)
     for element in _elements(name, value, shape):
-        if dtype not in _TYPES:
-            raise StatusError(StatusCode.UNIMPLEMENTED, f"input {name!r} is {dtype.name}, which JSON has no form for")
         try:
-            values.append(_typed(element, dtype))
+            values.append(read(element))
         except (ValueError, OverflowError) as error:
             shown = json.dumps(element)[:_SHOWN]
             raise invalid(f"input {name!r} has the value {shown}, but {dtype.name} is needed") from error
@@ -142,25 +140,33 @@ def _elements(name: str, value: Any, shape: tuple[int, ...]) -> Iterator[Any]:
         yield from _elements(name, element, shape[1:])
 
 
-def _typed(value: Any, dtype: tf.DType) -> Any:
-    """Returns a JSON value as a value of a type.
+def _reader(name: str, dtype: tf.DType) -> Callable[[Any], Any]:
+    """Returns what reads a JSON value as a value of a type. It raises ValueError or OverflowError for a value of another type."""
+    if dtype == tf.string:
+        return _text
+    if dtype == tf.bool:
+        return lambda value: value if isinstance(value, bool) else _refuse()
+    if dtype in _FLOATS:
+        return lambda value: float(value) if type(value) in (int, float) else _refuse()
+    if dtype in _INTEGERS:
+        limits = tf.int32 if dtype in _SMALL else dtype
+        lowest, highest = limits.min, limits.max
+        return lambda value: value if type(value) is int and lowest <= value <= highest else _refuse()
+    return lambda value: _refuse_type(name, dtype)
 
-    Raises:
-        ValueError, OverflowError: It is not of this type.
-    """
-    is_bool = isinstance(value, bool)
-    if dtype == tf.string and is_base64(value):
+
+def _text(value: Any) -> bytes:
+    if is_base64(value):
         return from_base64(value["b64"])
-    if dtype == tf.string and isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    if dtype == tf.bool and is_bool:
-        return value
-    limits = tf.int32 if dtype in _SMALL else dtype
-    if dtype in _INTEGERS and isinstance(value, int) and not is_bool and limits.min <= value <= limits.max:
-        return value
-    if dtype in _FLOATS and isinstance(value, (int, float)) and not is_bool:
-        return float(value)
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else _refuse()
+
+
+def _refuse() -> Never:
     raise ValueError
+
+
+def _refuse_type(name: str, dtype: tf.DType) -> Never:
+    raise StatusError(StatusCode.UNIMPLEMENTED, f"input {name!r} is {dtype.name}, which JSON has no form for")
 
 
 def write_tensors(outputs: Tensors, by_row: bool) -> bytes:

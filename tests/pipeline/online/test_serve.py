@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from components.base.errors import InputError
+from din_trainer.features import FeatureConfig
 from pipeline.cli.main import main
-from pipeline.online.client import Client
+from pipeline.online.client import Client, ServingError
 from pipeline.online.models_config_follower import Follower
 from pipeline.online.serve import serve
 from tests.components.serving import toy
@@ -177,5 +179,38 @@ def test_din_serve_answers_until_it_is_interrupted(toy_folder):
                 np.testing.assert_allclose(Client(url).predict(toy.ROWS), [toy.probability(row, 0.2) for row in toy.ROWS], rtol=1e-6)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+
+_SLOW = """
+import sys, time
+from pipeline.cli.main import main
+from pipeline.online.stand_in import grpc_server, rest_server
+from pipeline.online.stand_in.loaded_version import LoadedVersion
+def run(*arguments):
+    open(sys.argv.pop(), "w").close()
+    time.sleep(600)
+LoadedVersion.run, grpc_server.GRACE_SECONDS, rest_server.GRACE_SECONDS = run, 0.2, 0.2
+sys.exit(main(sys.argv[1:-1]))
+"""
+
+
+@pytest.mark.parametrize("protocol", ["REST", "gRPC"])
+def test_a_request_without_end_does_not_keep_din_serve_alive(toy_folder, tmp_path, protocol):
+    """After SIGTERM running requests have a bound; the process ends then, although the thread of such a request still runs."""
+    words = ["serve", "--stand-in", "--workspace", str(toy_folder.parents[1]), "--rest-port", "0", "--grpc-port", "0"]
+    asked = tmp_path / "asked"
+    os.mkfifo(asked)
+    din = subprocess.Popen([sys.executable, "-c", _SLOW, *words, str(asked)], stdout=subprocess.PIPE, text=True)
+    with din as process, ThreadPoolExecutor(1) as threads:
+        try:
+            url = next(line.split()[1] for line in process.stdout if line.startswith(protocol))
+            asking = threads.submit(Client(url, features=FeatureConfig(), timeout=60, retries=0).predict, toy.ROWS)
+            assert asked.read_text() == ""  # once it was asked
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+            with pytest.raises(ServingError):
+                asking.result(60)
         finally:
             process.kill()
