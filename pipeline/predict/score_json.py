@@ -118,7 +118,8 @@ def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Ite
     Args:
         scorer: The model.
         file: One JSON object a line; blank lines are left out.
-        notes: Receives, at the end, sentences on what may be a mistake: keys that the model does not read, and features that no line has.
+        notes: Receives, at the end, sentences on what may be a mistake: no impressions, keys that the model does not read, and features that
+            no line has.
 
     Raises:
         InputError: The file is missing or not JSON, a feature is missing or has a wrong value (the message names the line), or the server
@@ -148,6 +149,8 @@ def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Ite
 
 
 def _notes(file: Path, keys: set[str], features: Features) -> Iterator[str]:
+    if not keys:
+        yield f"{file} holds no impressions."
     columns = {read.column.name: read.column for read in inputs_of(features)}
     if unread := unread_keys(keys - {PROBABILITY}, columns.keys()):
         yield f"{file}: the model does not read {', '.join(map(repr, unread))}."

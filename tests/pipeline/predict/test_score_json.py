@@ -129,6 +129,13 @@ def test_what_may_be_a_mistake_is_noted_once(file):
     assert notes == []
 
 
+@pytest.mark.parametrize("lines", [[], ["", " "]])
+def test_a_file_without_impressions_is_noted(file, lines):
+    notes = []
+    assert predict(file(*lines), notes) == []
+    assert notes == [f"{file()} holds no impressions."]
+
+
 def test_a_missing_file_and_a_missing_model_are_sentences(tmp_path):
     with pytest.raises(InputError, match=r"nowhere cannot be read \(No such file or directory\): give a JSONL file"):
         predict(tmp_path / "nowhere")
