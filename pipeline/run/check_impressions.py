@@ -65,9 +65,10 @@ def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
     """Checks a shard: quickly if it is large and sound, otherwise by the reader that can say what is wrong and where."""
     first = next(read_batches(file, _FIRST), None)
     if first is not None and first.num_rows == _FIRST:
-        present, known = _columns(first), {TIMESTAMP, HISTORICAL_TIMESTAMPS, REQUEST_ID}
-        dtypes: dict[str, str] = {name: dtype for name, dtype in present.items() if name in known}
-        dtypes |= {column.name: column.dtype for column in features.columns} | {LABEL: "int64"}
+        present = _columns(first)
+        dtypes: dict[str, str] = {name: dtype for name, dtype in present.items() if name == REQUEST_ID}
+        dtypes |= dict.fromkeys((LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS), "int64")
+        dtypes |= {column.name: column.dtype for column in features.columns}
         if features.weight:
             dtypes[features.weight] = "float"
         with contextlib.suppress(NotAsExpected, DataError):

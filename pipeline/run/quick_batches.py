@@ -19,7 +19,7 @@ class NotAsExpected(Exception):
 
 
 def quick_batches(path: Path, dtypes: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
-    """Yields the impressions of a shard as columns of lists; a feature without a value becomes an empty list.
+    """Yields the impressions of a shard as columns of lists; a feature without a value is an empty list, or not there if all lack it.
 
     Args:
         path: The shard.
@@ -41,7 +41,8 @@ def quick_batches(path: Path, dtypes: Mapping[str, str]) -> Iterator[pa.RecordBa
     try:
         for batch, batch_size in records.batch(_PARSED).map(parse, num_parallel_calls=2).prefetch(2):
             size += int(batch_size)
-            yield pa.RecordBatch.from_arrays([_lists(batch[name]) for name in spec], list(spec))
+            names = [name for name in spec if len(batch[name].values)]
+            yield pa.RecordBatch.from_arrays([_lists(batch[name]) for name in names], names)
     except tf.errors.OpError as error:
         raise NotAsExpected from error
     if size % 2**32 != _content_size(path):  # TensorFlow takes the last records of a truncated gzip file for its end

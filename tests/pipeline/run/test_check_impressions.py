@@ -491,6 +491,13 @@ def test_what_is_wrong_in_large_shards_is_named_as_in_small_ones(tmp_path, monke
     assert message in refused(large(tmp_path, monkeypatch, **columns))
 
 
+def test_times_that_begin_late_in_a_large_shard_are_checked(tmp_path, monkeypatch):
+    """The first impressions of a shard that say which columns it has have no times; a later one has an event from the future."""
+    late = {"timestamp": [[], [], [], [10]], "historical_timestamps": [[], [], [], [5, 11]], "historical_item_ids": [[], [], [], [5, 5]]}
+    message = refused(large(tmp_path, monkeypatch, **late, historical_category_ids=[[], [], [], [1, 1]]))
+    assert "impression 4: its history holds an event after the impression" in message
+
+
 def test_a_damaged_large_shard_is_named(tmp_path, monkeypatch):
     shard = large(tmp_path, monkeypatch) / "train" / "part-00000.tfrecord.gz"
     records = bytearray(gzip.decompress(shard.read_bytes()))
