@@ -2,8 +2,9 @@
 
 import json
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +29,7 @@ class Manifest(BaseModel):
     """What a run reads from a manifest. Everything else in it is for people."""
 
     oracle: Oracle | None = None
+    examples: Any = None  # impressions by split; not checked, since other tools may mean something else by it
 
 
 def read_manifest(data: Path) -> Manifest:
@@ -64,3 +66,22 @@ def read_oracle(data: Path) -> dict[str, float | None] | None:
     """
     oracle = read_manifest(data).oracle
     return None if oracle is None else oracle.model_dump(exclude_unset=True)
+
+
+def differing_counts(data: Path, found: Mapping[str, int]) -> list[str]:
+    """One sentence for each split that has another number of impressions than its manifest says, as after the loss of a shard.
+
+    Args:
+        data: The data set.
+        found: Number of impressions by split.
+
+    Raises:
+        DataError: As for `read_manifest`.
+    """
+    said = read_manifest(data).examples
+    said = said if isinstance(said, dict) else {}
+    return [
+        f"{data / split} holds {count:,} impressions, but {MANIFEST} says {said[split]:,}: is a file missing, or one too many?"
+        for split, count in found.items()
+        if type(said.get(split)) is int and said[split] != count
+    ]

@@ -118,8 +118,8 @@ def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Ite
     Args:
         scorer: The model.
         file: One JSON object a line; blank lines are left out.
-        notes: Receives, at the end, sentences on what may be a mistake: no impressions, keys that the model does not read, and features that
-            no line has.
+        notes: Receives, at the end, sentences on what may be a mistake: no impressions, keys that the model does not read, features that no
+            line has.
 
     Raises:
         InputError: The file is missing or not JSON, a feature is missing or has a wrong value (the message names the line), or the server

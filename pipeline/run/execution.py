@@ -15,7 +15,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
-from pipeline.datasets.manifest import MANIFEST, read_oracle
+from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, read_summaries, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
@@ -121,6 +121,7 @@ class Run:
         self._progress.finish()
         self.summary.examples = facts.examples
         self.summary.oracle = read_oracle(data)
+        self.summary.notes += differing_counts(data, facts.examples)
         return facts
 
     def _known_shards(self) -> Path:

@@ -1,11 +1,12 @@
 """What a manifest may say about the oracle, and what is refused in one sentence (case 18)."""
 
+import json
 import os
 
 import pytest
 
 from components.base.errors import DataError
-from pipeline.datasets.manifest import read_oracle
+from pipeline.datasets.manifest import differing_counts, read_oracle
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,22 @@ def test_what_is_no_file_is_one_sentence(tmp_path, make):
     make(tmp_path / "manifest.json")
     with pytest.raises(DataError, match=r"manifest\.json is no file"):
         read_oracle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("examples", "splits"),
+    [
+        ({"train": 10, "eval": 4}, []),
+        ({"train": 10, "eval": 5}, ["eval"]),
+        ({"train": 9, "eval": 0}, ["train", "eval"]),
+        ({"train": "10", "eval": True}, []),
+        (14, []),
+        (None, []),
+    ],
+)
+def test_other_counts_than_those_of_the_manifest_are_said(tmp_path, examples, splits):
+    """The loss of a whole shard, or of whole records at the end of one, shows nowhere else."""
+    (tmp_path / "manifest.json").write_text(json.dumps({"examples": examples}))
+    sentences = differing_counts(tmp_path, {"train": 10, "eval": 4})
+    assert [sentence.partition(" holds ")[0] for sentence in sentences] == [str(tmp_path / split) for split in splits]
+    assert all("impressions, but manifest.json says " in sentence for sentence in sentences)
