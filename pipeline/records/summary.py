@@ -81,6 +81,8 @@ def read_summary(file: Path) -> Summary:
         FileNotFoundError: There is no such file.
     """
     try:
+        if file.is_fifo():  # it would be read for ever
+            raise OSError(f"{file} is a FIFO")
         return Summary.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise

@@ -1,6 +1,7 @@
 """Which runs a workspace has, and how each of them ended."""
 
 import json
+import os
 
 import pytest
 
@@ -9,7 +10,7 @@ from components.base.file_lock import hold_lock
 from components.serving.store.versions import write_pushed_by
 from pipeline.cli.main import main
 from pipeline.records.run_list import LOCK_FILE, read_summaries, record_killed
-from pipeline.records.summary import Summary
+from pipeline.records.summary import Summary, read_summary
 
 RUN = "20260101-000000-demo"
 
@@ -110,3 +111,10 @@ def test_din_runs_shows_them_with_what_they_pushed(tmp_path, capsys):
     assert first.split()[-2:] == ["killed", "8"] and second.split()[-1] == "started"
     assert f"{RUN}: its process was killed after it pushed version 8" in shown
     assert [run["status"] for run in json.loads(capsys.readouterr().out)] == ["killed", "started"]
+
+
+def test_a_fifo_in_place_of_a_summary_is_not_read_for_ever(tmp_path):
+    file = tmp_path / "run" / "summary.json"
+    file.parent.mkdir()
+    os.mkfifo(file)
+    assert read_summary(file).refused_because == f"{file} cannot be read (OSError)"
