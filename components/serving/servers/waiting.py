@@ -69,7 +69,8 @@ def refuse_unreachable(base: Path, servers: Servers, version: int | None = None)
         try:
             states = server.states()
         except Unreachable as error:
-            raise NotServed(f"{server.url} in serving.servers cannot be reached ({error}): start it, or remove it from there.") from error
+            where = f"start it, or remove it from there and from {base / 'servers'}"
+            raise NotServed(f"{server.url} in serving.servers cannot be reached ({error}): {where}.") from error
         if not states:
             raise NotServed(f"{server.url} in serving.servers does not serve {base.name}: start it with {base / MODELS_CONFIG}.")
         if version is not None and states.get(version, VersionState(END)).state != AVAILABLE:

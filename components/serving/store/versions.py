@@ -21,6 +21,7 @@ from pathlib import Path
 
 from components.base.atomic_files import write_durably
 from components.base.errors import InputError
+from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, read_models_config
 
 PUSHING = ".pushing-"
@@ -166,10 +167,15 @@ def read_servers(base: Path) -> list[str]:
     """Returns the servers that the last push was told to ask.
 
     Raises:
+        InputError: The file holds something else.
         OSError: The file cannot be read.
     """
     file = base / _SERVERS
-    return file.read_text(encoding="utf-8").split() if file.exists() else []
+    servers = file.read_text(encoding="utf-8", errors="replace").split() if file.exists() else []
+    for server in servers:
+        if not is_server_url(server):
+            raise InputError(f"{file} must hold one grpc://HOST:PORT a line, but has {server!r}: correct it, or delete it.")
+    return servers
 
 
 def write_servers(base: Path, servers: Collection[str]) -> None:

@@ -154,7 +154,8 @@ def test_a_server_that_cannot_be_reached_refuses_the_push_before_anything_is_wri
     before = {path: path.read_bytes() for path in world.base.rglob("*") if path.is_file()}
     assert not world.push(world.model())
     assert world.refusals == [
-        "grpc://b:8500 in serving.servers cannot be reached (the simulation keeps it still): start it, or remove it from there."
+        "grpc://b:8500 in serving.servers cannot be reached (the simulation keeps it still): start it, or remove it from there and from "
+        f"{world.base / 'servers'}."
     ]
     assert {path: path.read_bytes() for path in world.base.rglob("*") if path.is_file()} == before
     assert not world.promote() and len(world.refusals) == 2

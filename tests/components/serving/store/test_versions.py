@@ -11,6 +11,7 @@ from components.serving.store.versions import (
     clear_leftovers,
     next_version,
     read_rolled_back,
+    read_servers,
     remove_version,
     served_model,
     served_versions,
@@ -106,3 +107,10 @@ def test_a_removed_version_leaves_nothing(base):
     clear_leftovers(base)
     assert [path.name for path in (base / "9").iterdir()] == ["variables"]
     assert sorted(path.name for path in base.iterdir()) == ["100", "11", "9", "eleven"]
+
+
+@pytest.mark.parametrize("content", [b"http://a:8501\n", b"grpc://a\n", b"\xff\xfe"])
+def test_a_file_of_servers_that_names_no_servers_is_refused(base, content):
+    (base / "servers").write_bytes(content)
+    with pytest.raises(InputError, match=r"servers must hold one grpc://HOST:PORT a line, but has .*: correct it, or delete it"):
+        read_servers(base)
