@@ -4,6 +4,7 @@
 as one, which is right for Transform, but not for statistics.
 """
 
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ class _ParseShard(beam.DoFn):
         features = schema_pb2.Schema.FromString(self._schema).feature
         kinds = {schema_pb2.INT: tf.int64, schema_pb2.FLOAT: tf.float32, schema_pb2.BYTES: tf.string}
         spec = {
-            feature.name: tf.io.FixedLenFeature([1], kinds[feature.type])
+            feature.name: tf.io.FixedLenFeature([math.prod(dim.size for dim in feature.shape.dim)], kinds[feature.type])
             if feature.HasField("shape")
             else tf.io.RaggedFeature(kinds[feature.type], row_splits_dtype=tf.int64)
             for feature in features
@@ -75,10 +76,10 @@ class _ParseShard(beam.DoFn):
 
 
 def _list_column(x: Any) -> pa.LargeListArray:
-    """A dense (N, 1) or ragged (N, any) tensor -> N lists."""
+    """A dense (N, size) or ragged (N, any) tensor -> N lists."""
     ragged = hasattr(x, "row_splits")
     values = x.values.numpy() if ragged else x.numpy().ravel()
-    splits = x.row_splits.numpy() if ragged else np.arange(len(values) + 1)
+    splits = x.row_splits.numpy() if ragged else np.arange(len(x) + 1) * x.shape[1]
     return pa.LargeListArray.from_arrays(pa.array(splits), pa.array(values, pa.large_binary() if values.dtype == object else None))
 
 

@@ -102,3 +102,11 @@ def test_a_required_value_that_is_missing_in_one_row_and_doubled_in_the_next_is_
     write(tmp_path / "a.gz", [example(user=[b"a"]), example(user=[b"b"], item=[3, 4])])
     with pytest.raises(Exception, match=r"Feature: item .* is required but could not be found"):
         read(ParsedTFXIO(f"{tmp_path}/*", schema=SCHEMA, telemetry_descriptors=["test"]), tmp_path_factory.mktemp("batches") / "none")
+
+
+def test_a_shape_of_several_values_is_read_whole(tmp_path, tmp_path_factory):
+    schema = text_format.Parse('feature { name: "history" type: INT shape { dim { size: 2 } } }', schema_pb2.Schema())
+    schema.feature.add().CopyFrom(SCHEMA.feature[1])  # the item
+    write(tmp_path / "a.gz", [example(item=[1], history=[5, 6]), example(item=[2], history=[7, 8])])
+    table = read(ParsedTFXIO(f"{tmp_path}/*", schema=schema, telemetry_descriptors=["test"]), tmp_path_factory.mktemp("batches") / "two")
+    assert table["history"].to_pylist() == [[5, 6], [7, 8]]
