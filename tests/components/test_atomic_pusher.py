@@ -151,7 +151,7 @@ def test_what_no_server_was_asked_is_said(node):
     pushed = node.run(2, poll_seconds=5)
     versions.append(pushed.get_string_custom_property("pushed_version"))
     assert pushed.get_string_custom_property(NOT_CHECKED_KEY) == (
-        f"No server was asked whether it can load version {versions[1]} of demo, because serving.servers names none. Each moves its labels "
-        f"when it has loaded the version. Until the next push it loads {versions[0]} and {versions[1]}."
+        f"No server was asked whether it can load version {versions[1]} of demo, because serving.servers names none. Each server moves "
+        f"its labels when it has loaded the version, and loads {versions[0]} and {versions[1]} until the next push."
     )
     assert node.run(3).get_string_custom_property(NOT_CHECKED_KEY) == ""  # nothing reads the folder
