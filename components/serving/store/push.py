@@ -135,9 +135,10 @@ def push(
         if is_first and servers.asked:
             servers.say(f"Version {version} is the first of {base.name}, so no server was asked: din status asks them once they run.")
         elif unasked:
+            kept = " and ".join(map(str, _loaded(base)))
             servers.say(
                 f"No server was asked whether it can load version {version} of {base.name}, because serving.servers names none. Each "
-                f"server moves its labels when it has loaded the version, and loads {' and '.join(map(str, _loaded(base)))} until the next push."
+                f"server moves its labels when it has loaded the version, and loads {kept} until the next push."
             )
     return Pushed(version, unchanged)
 
