@@ -46,8 +46,10 @@ OURS = {
     "transform_features": "ours, transform_features",
 }
 PEERS = {"plain_keras": "plain Keras", "deepctr": "DeepCTR (no lookups)", "onnx_core": "ONNX Runtime (the core)"}
-NOTES = """transform_features does our parsing and lookups alone; the core is what comes after the lookups.
-DeepCTR's ids are the rows of its tables: it does no lookups."""
+NOTES = (
+    "transform_features does our parsing and lookups alone; the core is what comes after the lookups.",
+    "DeepCTR's ids are the rows of its tables: it does no lookups.",
+)
 
 Figures = dict[str, float]
 Name = tuple[str, str]  # of a case: a name of OURS or PEERS and the number of rows, or the length of the history and a signature
@@ -187,7 +189,7 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
         console.print(labelled_table(title, columns, cells))
     rates = {name: [f"{by_count[str(count)]['rows_per_s']:,.0f}" for count in REPEATS] for name, by_count in rows.items()}
     console.print(labelled_table("rows a second by the rows of a request", columns, rates))
-    console.print(NOTES, highlight=False)
+    console.print(*NOTES, sep="\n", highlight=False)
     signatures = {"rank": "rank", "serving_default": f"serving_default, {CANDIDATES} rows"}
     ranked = {
         text: [f"{found[signature]['p50_ms']:.3f} / {found[signature]['p99_ms']:.3f}" for found in result["rank"].values()]

@@ -66,8 +66,24 @@ class Reader(tf.Module):
         Returns:
             The inputs, and for each sequence the places of its events: (E, 2), row and column in (B, L).
         """
-        scalars = {name: to_dense(raw[name], MISSING[self._dtype(name)]) for name in self._scalars()}
-        return self._read(raw | scalars, {name: raw[name] for name in self.numbers})
+        ids = {name: self.lookups.ids(name, to_dense(raw[name], MISSING[self._dtype(name)])) for name in self._scalars()}
+        places: dict[str, tf.Tensor] = {}
+        rows: dict[str, tf.Tensor] = {}
+        gaps = None
+        for number, (sequence, behaviours) in enumerate(self._features.sequences.items()):
+            names = [behaviour.history for behaviour in behaviours.values()]
+            first = raw[names[0]]
+            kept = _recent_events(first, MISSING[self._dtype(names[0])], self._features.history_length)
+            places[sequence] = _places(kept)
+            rows |= dict.fromkeys(names, places[sequence][:, 0])
+            for name in names:
+                values = _aligned(raw[name], first, kept, places[sequence][:, 0], MISSING[self._dtype(name)])
+                ids[name] = self.lookups.ids(name, values)
+            if number == 0 and self._features.time_gap:
+                times = _aligned(raw[HISTORICAL_TIMESTAMPS], first, kept, places[sequence][:, 0], MISSING["int64"])
+                events = tf.SparseTensor(places[sequence], times, [first.nrows(), self._features.history_length])
+                gaps = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
+        return ModelInputs(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
 
     def transformed(self, raw: Raw) -> dict[str, tf.Tensor]:
         """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B,), histories (B, L)."""
@@ -87,29 +103,23 @@ class Reader(tf.Module):
 
     def of_tensors(self, raw: Raw) -> ModelInputs:
         """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
-        histories = {c.name: tf.RaggedTensor.from_tensor(raw[c.name]) for c in self._features.columns if c.presence == "sequence"}
-        return self._read(raw | histories, {name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers})[0]
-
-    def _read(self, raw: Raw, numbers: Raw) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
-        """Reads categorical features (B,), ragged histories and sparse numbers: one meaning of padding, however they came."""
         ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
-        places: dict[str, tf.Tensor] = {}
         rows: dict[str, tf.Tensor] = {}
         gaps = None
-        for number, (sequence, behaviours) in enumerate(self._features.sequences.items()):
+        for number, behaviours in enumerate(self._features.sequences.values()):
             names = [behaviour.history for behaviour in behaviours.values()]
-            first = raw[names[0]]
-            kept = _recent_events(first, MISSING[self._dtype(names[0])], self._features.history_length)
-            places[sequence] = _places(kept)
-            rows |= dict.fromkeys(names, places[sequence][:, 0])
+            present = tf.not_equal(raw[names[0]], MISSING[self._dtype(names[0])])
+            later = tf.cumsum(tf.cast(present, tf.int32), axis=1, exclusive=True, reverse=True)  # events after this one
+            kept = tf.logical_and(present, later < self._features.history_length)  # (B, T)
+            positions = tf.where(kept)  # (E, 2)
             for name in names:
-                values = _aligned(raw[name], first, kept, places[sequence][:, 0], MISSING[self._dtype(name)])
-                ids[name] = self.lookups.ids(name, values)
+                ids[name] = self.lookups.ids(name, tf.gather_nd(raw[name], positions))
+            rows |= dict.fromkeys(names, tf.unstack(positions, 2, axis=1)[0])
             if number == 0 and self._features.time_gap:
-                times = _aligned(raw[HISTORICAL_TIMESTAMPS], first, kept, places[sequence][:, 0], MISSING["int64"])
-                events = tf.SparseTensor(places[sequence], times, [first.nrows(), self._features.history_length])
-                gaps = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
-        return ModelInputs(ids, rows, self._numeric(numbers), gaps), places
+                events = tf.ragged.boolean_mask(raw[HISTORICAL_TIMESTAMPS], kept).to_sparse()
+                gaps = self._time_gaps(events, raw[TIMESTAMP], events.indices)
+        numbers = {name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}
+        return ModelInputs(ids, rows, self._numeric(numbers), gaps)
 
     def _scalars(self) -> list[str]:
         """Categorical features with one value for each impression."""
