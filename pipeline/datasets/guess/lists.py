@@ -14,7 +14,6 @@ from pipeline.datasets.sources.interactions import Tally
 _BRACKETS = ("[]", "()", "{}")
 _SEPARATORS = (",", "|", ";", " ", "^", "#", "\x02", "_", ":")
 _LABELLED = re.compile(r"\S+?([-:_#|])[01]")
-_COMMON = 0.9  # of the cells
 
 
 @dataclass(frozen=True)
