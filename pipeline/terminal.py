@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from components.base.secrets import hide_secrets
+
 if TYPE_CHECKING:  # `din --help` is quicker without it
     from rich.live import Live
 
@@ -25,11 +27,13 @@ _UNPRINTABLE = re.compile(
 def printable(text: str, encoding: str | None = "utf-8") -> str:
     """Escapes what would move the cursor, end the line or reorder the text of a terminal, e.g. a newline as `\\n` and ESC as `\\x1b`.
 
+    Secrets of URLs are hidden, too.
+
     Args:
         text: One line for the terminal. It may hold text from data, from file names or from a configuration.
         encoding: The encoding of the terminal. What it cannot show, such as half of a surrogate pair, is escaped as well.
     """
-    escaped = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+    escaped = _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), hide_secrets(text))
     encoding = encoding or "utf-8"
     return escaped.encode(encoding, "backslashreplace").decode(encoding)
 

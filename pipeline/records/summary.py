@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from components.base.atomic_files import write_whole
+from components.base.secrets import hide_secrets
 
 Status = Literal["started", "pushed", "unchanged", "refused", "data_refused", "failed", "interrupted", "killed"]
 
@@ -71,7 +72,7 @@ class Summary(BaseModel):
             self.write_to(file)
 
     def write_to(self, file: Path) -> None:
-        write_whole(file, [json.dumps(self.as_json(), indent=2), "\n"])
+        write_whole(file, [hide_secrets(json.dumps(self.as_json(), indent=2)), "\n"])
 
 
 def read_summary(file: Path) -> Summary:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
+from components.base.secrets import hide_secrets
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
@@ -218,7 +219,7 @@ class Run:
         return details
 
     def _write_json(self, name: str, content: Any) -> None:
-        write_whole(self._folder / name, [json.dumps(content), "\n"])
+        write_whole(self._folder / name, [hide_secrets(json.dumps(content)), "\n"])
 
 
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
