@@ -5,16 +5,23 @@ from pathlib import Path
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
-from tfx.orchestration.metadata import sqlite_metadata_connection_config
 
 from components.base.errors import InputError
 
 _DAMAGED = ("file is not a database", "database disk image is malformed")  # texts of SQLite
 
 
+def _connection(metadata: Path) -> metadata_store_pb2.ConnectionConfig:
+    """The same as TFX's `sqlite_metadata_connection_config`. TFX is not imported here, which takes seconds."""
+    config = metadata_store_pb2.ConnectionConfig()
+    config.sqlite.filename_uri = str(metadata)
+    config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return config
+
+
 def _open(metadata: Path) -> metadata_store.MetadataStore:
     try:
-        return metadata_store.MetadataStore(sqlite_metadata_connection_config(str(metadata)))
+        return metadata_store.MetadataStore(_connection(metadata))
     except RuntimeError as error:
         if damage := next((text for text in _DAMAGED if text in str(error)), None):
             raise InputError(f"{metadata} ({damage}): restore it, or delete it. Without it the next run repeats all steps.") from error
