@@ -142,14 +142,16 @@ class Progress:
         """Ends the running step and prints its line."""
         seconds = time.monotonic() - self._started
         self.seconds[self._current] = round(seconds, 3)
-        if self._current in self.cached:
+        self.stop()
+        self._print_finished(self._current, seconds, self._detail)
+
+    def _print_finished(self, step: str, seconds: float, detail: str) -> None:
+        if step in self.cached:
             text = "cached"
         else:
-            count = self.examples.get(self._current)
+            count = self.examples.get(step)
             rate = f"{count / max(seconds, 1e-9):>10,.0f} examples/s" if count else ""
-            text = "   ".join(part for part in (rate, self._detail) if part)
-        step = self._current
-        self.stop()
+            text = "   ".join(part for part in (rate, detail) if part)
         self._console.print(f"  {step:<18} {seconds:6.1f} s   {text}", soft_wrap=True)
 
     def stop(self) -> None:

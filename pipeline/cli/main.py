@@ -42,7 +42,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `din` and returns its exit status."""
+    """Runs `din` and returns its exit status. Other users cannot read what it writes; the group can if the umask allows it."""
+    os.umask(os.umask(0o077) | 0o007)
     args = make_parser().parse_args(argv)
     try:
         return args.call(args)

@@ -1,15 +1,17 @@
 """The configuration of a run: every key with its type, its bounds and its default."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
+from components.base.secrets import hide_secrets
 from components.evaluation.count_buckets import is_bucket
 from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, USER_ACTIVITY
 from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
+from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig
 
 _LARGEST = 1e12  # bound of a threshold: more impressions than any eval split has
@@ -106,6 +108,14 @@ class SchemaConfig(Frozen):
     infer: bool = Field(False, description="Infer the schema from train/ in this run, and write it to a file for review.")
 
 
+class SpansConfig(Frozen):
+    """Which spans a run with `--span` reads."""
+
+    window: int = Field(0, ge=0, le=10_000, description="Train on so many days before the newest; 0: the newest day has train, too.")
+    hold_back: int = Field(0, ge=0, le=10_000, description="So many of the last days wait for late labels.")
+    validation_share: float = Field(0.1, gt=0, lt=1, description="The share of the last day before the newest that is validation.")
+
+
 class StatisticsConfig(Frozen):
     """The statistics of the data, which are compared with the schema."""
 
@@ -132,6 +142,8 @@ class ServingConfig(Frozen):
     def _check_base_path(cls, value: str) -> str:
         if value and not (value.startswith("/") or "://" in value):
             raise ValueError("it must be an absolute path or a URI, because TF Serving has another working folder")
+        if value != hide_secrets(value):
+            raise ValueError("it holds a secret, which models.config would show: give TF Serving its credentials by its environment")
         return value
 
     @field_validator("servers")
@@ -145,15 +157,47 @@ class ServingConfig(Frozen):
         return value
 
 
+class NotifyConfig(Frozen):
+    """Who is told how a run ended."""
+
+    command: tuple[Annotated[str, Field(min_length=1, max_length=10_000)], ...] = Field(
+        (), max_length=100, description="A program and its arguments; it gets the summary on its stdin."
+    )
+    when: tuple[Literal["pushed", "unchanged", "refused", "data_refused", "failed", "interrupted"], ...] = Field(
+        ("refused", "data_refused", "failed"), description="The endings that are told."
+    )
+    seconds: float = Field(60.0, gt=0, le=3600, description="The command is ended after this time.")
+
+
+class MetadataConfig(Frozen):
+    """Where TFX keeps its metadata."""
+
+    url: str = Field("", description="A database of its own, as postgresql://… or mysql://…; by default a SQLite file in the workspace.")
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        if value:
+            parse_store_url(value)
+        return value
+
+    @field_serializer("url", when_used="json")
+    def _without_password(self, value: str) -> str:
+        return parse_store_url(value).public if value else ""
+
+
 class PipelineConfig(DINConfig):
     """Everything that a run depends on, except its data."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="Runs, baseline and served versions belong to this name.")
     synthetic: SyntheticConfig = Field(default_factory=SyntheticConfig, description="Used when no data is given.")
     data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
+    spans: SpansConfig = Field(default_factory=SpansConfig)
     statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
     evaluation: EvaluationConfig
     serving: ServingConfig = Field(default_factory=ServingConfig)
+    metadata: MetadataConfig = Field(default_factory=MetadataConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineConfig":

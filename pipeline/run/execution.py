@@ -75,7 +75,22 @@ class Run:
             self._write_summary()
         if self.summary.metrics is not None:
             self._report()
+        self._tell()
         return self.summary
+
+    def _tell(self) -> None:
+        """Tells other programs how the run ended. The verdict does not depend on it."""
+        from pipeline.records.metrics_file import write_metrics_file
+        from pipeline.run.notify import notify
+
+        failures = [sentence for sentence in [notify(self._config.notify, self.summary)] if sentence]
+        try:
+            write_metrics_file(self.summary, self._workspace)
+        except InputError as error:
+            failures.append(str(error))
+        if failures:
+            self.summary.notes += failures
+            self._write_summary()
 
     def _fail(self, error: BaseException) -> None:
         """Ends the run by an exception. What it pushed before stays pushed."""
@@ -114,7 +129,10 @@ class Run:
 
     def _check(self, data: Path) -> DataFacts:
         """Checks what can be checked in seconds, without TensorFlow."""
+        from pipeline.records.metadata_store import prepare_store
+
         self._progress.start("check data")
+        prepare_store(self._workspace / METADATA_FILE, self._config.metadata.url)
         check_gate(self._config.serving)
         check_embeddings(self._config.features)
         facts = check_data(data, self._config.features, self._known_shards())
@@ -135,7 +153,7 @@ class Run:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
-        from pipeline.records.metadata_store import close_killed_executions, forget_missing_artifacts
+        from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
         from pipeline.run.data_schema import unchecked_by_run
         from pipeline.run.prepare_places import prepare_places
 
@@ -144,6 +162,8 @@ class Run:
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
         if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
             self.summary.notes.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
+        if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):
+            self.summary.notes.append(f"The metadata store lacks the steps of {lost} folders in artifacts/. These folders were deleted.")
         forget_missing_artifacts(places.metadata)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()

@@ -21,7 +21,9 @@ TEXTS = {  # keys of text: values that make no sense there
     "features.behaviours.item.sequence": ("", "true", "1", '"a b"', '"a\\n"'),
     "features.behaviours.item.vocabulary": ("nope", "true", "1", "item"),
     "evaluation.baseline": ("true", "inf", "[]"),
-    "serving.base_path": ("models", "true", "1", "[]"),
+    "serving.base_path": ("models", "true", "1", "[]", "s3://key:secret@bucket/models"),
+    "notify.command": ("true", "1", "mail", "[1]", '[""]'),
+    "notify.when": ("true", "1", "pushed", '["killed"]'),
     "serving.servers": (
         "true",
         "1",
@@ -32,6 +34,22 @@ TEXTS = {  # keys of text: values that make no sense there
         ),
         '["grpc://a:8500", "grpc://a:8500"]',
         "[1]",
+    ),
+    "metadata.url": (  # no message repeats it
+        "mlmd",
+        "sqlite:///tmp/m",
+        "postgresql://",
+        "postgresql://din@db",
+        "postgresql://db/mlmd",
+        "postgresql://din@/mlmd",
+        "postgresql://din@db:99999/mlmd",
+        "postgresql://din@db/ml-md",
+        "postgresql://din@db/mlmd?sslmode=require",
+        "postgresql://din@db/mlmd?host=/run",
+        "mysql://din@/mlmd?host=/run",
+        "mysql://d in@db/mlmd",
+        "true",
+        "1",
     ),
 }
 PATHS = (  # where a file or a program is looked for later, so that only the type is checked here
