@@ -20,6 +20,7 @@ T = TypeVar("T", bound=Frozen)
 
 
 _NAMED = "pipeline.configuration.named"  # the package with the shipped configurations
+_SECRET = "metadata.url"  # its value may hold a password, so no message repeats it
 
 
 def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,6 +54,11 @@ def _parse_setting(setting: str) -> dict[str, Any]:
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return value
+
+
+def _named(setting: str) -> str:
+    """The option as a message names it."""
+    return f"--set {_SECRET}=…" if setting.partition("=")[0].strip() == _SECRET else f"--set {setting}"
 
 
 def config_names() -> list[str]:
@@ -108,7 +114,7 @@ def _explain(error: ValidationError, section: type[BaseModel], source: str) -> I
         return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it (docs/configuration.md lists the keys).")
     where = f"{key}: " if key else ""
     message = problem["msg"].removeprefix("Value error, ")
-    received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+    received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) and key != _SECRET else ""
     return InputError(f"{source}: {where}{message}{received}.")
 
 
@@ -164,7 +170,7 @@ def load_config(source: str | None = None, settings: Iterable[str] = ()) -> Pipe
         InputError: There is no such configuration, a key is unknown (the message suggests the nearest known one) or a value is wrong.
     """
     files = [DINConfig().model_dump(mode="python"), _read_toml("default"), _read_toml(source) if source else {}]
-    options = {f"--set {setting}": _parse_setting(setting) for setting in settings}
+    options = {_named(setting): _parse_setting(setting) for setting in settings}
     try:
         return PipelineConfig.model_validate(_joined([*files, *options.values()]))
     except ValidationError as error:

@@ -1,10 +1,13 @@
 """The metadata store after kills: executions that stayed open, and the folders that they left."""
 
+import shutil
+import sqlite3
+
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.base.errors import InputError
-from pipeline.records.metadata_store import _open, close_killed_executions
+from pipeline.records.metadata_store import _open, close_killed_executions, delete_later_outputs, prepare_store
 from pipeline.run.check_environment import _LONGEST_DATABASE
 
 
@@ -80,3 +83,53 @@ def test_a_damaged_store_is_one_sentence(workspace, keep):
     file.write_bytes(file.read_bytes()[:keep] + (b"" if keep else b"no database" * 1000))
     with pytest.raises(InputError, match=r"metadata\.sqlite \((file is not a database|database disk image is malformed)\): restore it"):
         close_killed_executions(file, workspace / "artifacts")
+
+
+def test_damage_in_the_middle_of_a_store_is_found_when_it_is_opened(workspace):
+    """ML Metadata opens such a file without a word, and fails in the middle of a run."""
+    file = workspace / "metadata.sqlite"
+    content = bytearray(file.read_bytes())
+    content[-3 * 4096 : -4096] = bytes(2 * 4096)
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"metadata\.sqlite \(.*malformed.*\): restore it"):
+        prepare_store(file, "")
+
+
+def test_a_store_of_another_release_of_ml_metadata_is_one_sentence(workspace):
+    file = workspace / "metadata.sqlite"
+    connection = sqlite3.connect(file)
+    connection.execute("UPDATE MLMDEnv SET schema_version = 99")
+    connection.commit()
+    connection.close()
+    with pytest.raises(InputError, match=r"metadata\.sqlite was written by another release of ml-metadata: name another workspace"):
+        prepare_store(file, "")
+
+
+def test_what_a_killed_writer_left_unfinished_is_undone(workspace):
+    """A copy of the file and of its journal, made in the middle of a transaction, is what a kill leaves."""
+    file = workspace / "metadata.sqlite"
+    writer = sqlite3.connect(file)
+    writer.execute("PRAGMA cache_size = 1")  # so that changes reach the file before the commit
+    writer.execute("BEGIN")
+    writer.executemany("INSERT INTO Execution (type_id, last_known_state) VALUES (?, ?)", [(1, 3)] * 2000)
+    killed = workspace / "killed.sqlite"
+    shutil.copy(file, killed)
+    shutil.copy(f"{file}-journal", f"{killed}-journal")
+    writer.close()
+    assert killed.stat().st_size > file.stat().st_size
+    prepare_store(killed, "")
+    assert len(_open(killed).get_executions()) == 3
+
+
+def test_outputs_that_a_new_store_does_not_know_are_deleted(workspace):
+    """TFX numbers the executions of a new store from 1 on, and would write new outputs among old files."""
+    metadata, artifacts = workspace / "metadata.sqlite", workspace / "artifacts"
+    trainer = artifacts / "demo" / "Trainer"
+    (trainer / "model" / "4").mkdir()
+    (trainer / ".system" / "executor_execution" / "5").mkdir()
+    assert delete_later_outputs(metadata, artifacts) == 2
+    assert {"model/1", "model/2", "model/3"} <= set(folders(workspace)) and "model/4" not in folders(workspace)
+    metadata.unlink()
+    assert delete_later_outputs(metadata, artifacts) == 9
+    assert not [folder for folder in folders(workspace) if folder[-1].isdecimal()]
+    assert (artifacts / "demo" / "baseline" / "3" / "Format-Serving").exists()
