@@ -22,3 +22,9 @@ class ScoredSample(Artifact):
     """
 
     TYPE_NAME = "DinScoredSample"
+
+
+class DriftFigures(Artifact):
+    """A folder with `drift.json`: how far the training data is from other data, feature by feature."""
+
+    TYPE_NAME = "DinDriftFigures"

@@ -11,6 +11,7 @@ from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig
 from din_trainer.features import USER_ID, Frozen
+from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
 from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig
 
@@ -186,6 +187,12 @@ class MetadataConfig(Frozen):
         return parse_store_url(value).public if value else ""
 
 
+class WorkspaceConfig(Frozen):
+    """What stays in the workspace."""
+
+    keep_runs: int = Field(20, ge=1, le=100_000, description="How many of the newest runs of this name stay, with what they made.")
+
+
 class PipelineConfig(DINConfig):
     """Everything that a run depends on, except its data."""
 
@@ -194,13 +201,20 @@ class PipelineConfig(DINConfig):
     data_schema: SchemaConfig = Field(default_factory=SchemaConfig)
     spans: SpansConfig = Field(default_factory=SpansConfig)
     statistics: StatisticsConfig = Field(default_factory=StatisticsConfig)
+    drift: dict[str, DistanceConfig] = Field(default_factory=dict, description="How far features may be from earlier training data.")
+    skew: dict[str, DistanceConfig] = Field(default_factory=dict, description="How far features may be from requests that were served.")
+    presence: PresenceConfig = Field(default_factory=PresenceConfig)
+    requests: str = Field("", description="A folder of logged requests, which the training data is compared with.")
     evaluation: EvaluationConfig
     serving: ServingConfig = Field(default_factory=ServingConfig)
     metadata: MetadataConfig = Field(default_factory=MetadataConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    workspace: WorkspaceConfig = Field(default_factory=WorkspaceConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineConfig":
+        check_bounds("drift", self.drift, self.features)
+        check_bounds("skew", self.skew, self.features)
         known = self.slice_columns.keys() | {column.name for column in self.features.columns if column.presence != "sequence"}
         for name in (name for features in self.evaluation.slice_features for name in features):
             if name not in known:

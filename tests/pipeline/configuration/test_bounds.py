@@ -12,7 +12,14 @@ from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig, SliceThreshold, Threshold
 
 NUMBERS = ("1e22", "-1e22", "inf", "-inf", "nan", "true", "[]", "{}", "-1", "123456789012345678901234567890", "lots")
-TABLES = {"features.behaviours": "item", "features.user": "user_id", "features.context": "hour", "evaluation.thresholds": "log_loss"}
+TABLES = {
+    "features.behaviours": "item",
+    "features.user": "user_id",
+    "features.context": "hour",
+    "evaluation.thresholds": "log_loss",
+    "drift": "user_id",
+    "skew": "user_id",
+}
 TEXTS = {  # keys of text: values that make no sense there
     "name": ("", "Demo", "../x", "a b", "1e22", "true", '"a\\u001b"', '"a\\n"', '"' + 101 * "a" + '"'),
     "features.weight": ("a-b", "true", "1", "examples", "label"),
@@ -55,6 +62,7 @@ TEXTS = {  # keys of text: values that make no sense there
 PATHS = (  # where a file or a program is looked for later, so that only the type is checked here
     *(f"{place}.embeddings" for place in ("features.behaviours.item", "features.user.user_id", "features.context.hour")),
     "data_schema.file",
+    "requests",
     "serving.model_server",
 )
 

@@ -79,3 +79,22 @@ def test_broken_toml_is_named(tmp_path):
     assert f"{file} cannot be read" in refused(str(file))
     file.write_text("name = \n")
     assert f"{file} is not valid TOML" in refused(str(file))
+
+
+@pytest.mark.parametrize("setting, reason", [
+    ("drift.color.at_most=0.1", "drift names 'color', which is no declared feature: known are candidate_category_id, candidate_item_id,"),
+    ("skew.label.at_most=0.1", "skew names 'label', which is no declared feature"),
+    ("drift.label.measure=infinity_norm", "drift.label.measure is infinity_norm, which is for categories, but label is a number"),
+    ("presence.now=0.5", "presence: now (0.5) is above before (0.1), so that data could fail against itself"),
+])  # fmt: skip
+def test_bounds_of_drift_fit_the_features(setting, reason):
+    with pytest.raises(InputError) as error:
+        load_config(None, [setting])
+    assert str(error.value).startswith(f"--set {setting}: {reason}")
+
+
+def test_a_bound_of_drift_refuses_unless_it_says_otherwise():
+    config = load_config(None, ["drift.user_id.at_most=0.3", "skew.candidate_item_id.action=warn"])
+    assert config.drift["user_id"].model_dump() == {"at_most": 0.3, "measure": "auto", "action": "refuse"}
+    assert config.skew["candidate_item_id"].model_dump() == {"at_most": 0.1, "measure": "auto", "action": "warn"}
+    assert config.presence.model_dump() == {"before": 0.1, "now": 0.01, "action": "refuse"}
