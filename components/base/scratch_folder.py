@@ -30,9 +30,17 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clear_scratch(parent: Path) -> None:
-    """Deletes the folders of killed processes. What other users left is not touched."""
+def dead_scratch(parent: Path) -> list[Path]:
+    """Returns the folders of killed processes. What other users left, and cannot be read, is not among them."""
+    found = []
     for folder in parent.glob(f"{_PREFIX}*/"):
         with contextlib.suppress(OSError):
             if (folder / _LOCK).exists() and not is_locked(folder / _LOCK):
-                shutil.rmtree(folder, ignore_errors=True)
+                found.append(folder)
+    return found
+
+
+def clear_scratch(parent: Path) -> None:
+    """Deletes the folders of killed processes."""
+    for folder in dead_scratch(parent):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from components.base.errors import InputError
 from components.base.file_lock import hold_lock
 from components.base.scratch_folder import scratch_folder
 from pipeline.records.run_list import LOCK_FILE
+from pipeline.records.workspace_lock import locked_workspace
 from pipeline.run.check_environment import check_workspace
 
 
@@ -26,10 +27,7 @@ def run_folder(workspace: Path, name: str) -> Iterator[Path]:
     """
     check_workspace(workspace)
     with contextlib.ExitStack() as locks:
-        try:
-            locks.enter_context(hold_lock(workspace / LOCK_FILE))
-        except BlockingIOError as error:
-            raise InputError(f"Another run is using {workspace}: wait for it, or name another workspace with --workspace.") from error
+        locks.enter_context(locked_workspace(workspace))
         base = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
         taken = sum(1 for _ in (workspace / "runs").glob(f"{base}*"))
         folder = workspace.absolute() / "runs" / (f"{base}-{taken + 1}" if taken else base)

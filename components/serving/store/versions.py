@@ -95,13 +95,14 @@ def write_pushed_by(version: Path, run_id: str) -> None:
 
 def pushed_by(base: Path, run_id: str) -> int | None:
     """Returns the version that a run pushed; None if it pushed none, or if that version was removed since."""
+    return next((version for version in reversed(served_versions(base)) if pushing_run(base, version) == run_id), None)
 
-    def read(version: int) -> str:
-        with contextlib.suppress(OSError):
-            return (base / str(version) / _PUSHED_BY).read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
-        return ""
 
-    return next((version for version in reversed(served_versions(base)) if read(version) == run_id), None)
+def pushing_run(base: Path, version: int) -> str:
+    """Returns the id of the run that pushed a version last; empty for a version of an older release, which does not say so."""
+    with contextlib.suppress(OSError):
+        return (base / str(version) / _PUSHED_BY).read_text(encoding="utf-8", errors="surrogateescape").removesuffix("\n")
+    return ""
 
 
 def read_rolled_back(base: Path) -> set[int]:
@@ -204,12 +205,18 @@ def served_model(base: Path) -> ServedModel | None:
     return ServedModel(base.name, str(base.absolute()), dict.fromkeys((CANARY, STABLE), sound[-1])) if sound else None
 
 
+def leftovers(base: Path) -> list[Path]:
+    """Returns what a killed push or a killed removal left. One that goes on has such files, too, while it holds a lock."""
+    return [path for pattern in (f"{PUSHING}*", f"{_REMOVING}*", ".*.part", "*/.*.part") for path in base.glob(pattern)]
+
+
 def clear_leftovers(base: Path) -> None:
-    """Deletes what a killed push or a killed removal left."""
-    for leftover in [*base.glob(f"{PUSHING}*"), *base.glob(f"{_REMOVING}*")]:
-        shutil.rmtree(leftover)
-    for leftover in [*base.glob(".*.part"), *base.glob("*/.*.part")]:
-        leftover.unlink()
+    """Deletes what a killed push or a killed removal left. The folder must be locked."""
+    for path in leftovers(base):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def remove_version(base: Path, version: int) -> None:

@@ -1,0 +1,59 @@
+"""`din clean`, `din doctor` and `din rerun`: they keep a workspace small, find what is wrong with it, and prove what a run computed."""
+
+import argparse
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+from pipeline.cli.arguments import Commands, add_command, add_json, add_workspace
+from pipeline.terminal import say
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_commands(commands: Commands) -> None:
+    clean = add_command(commands, "clean", "delete old runs, what only they used, and what killed processes left")
+    add_workspace(clean)
+    keep = "how many of the newest runs of each name stay (default: 20; with --older-than alone: 1)"
+    clean.add_argument("--keep", type=int, metavar="N", help=keep)
+    age = "delete only runs that started longer ago, e.g. 30d, 12h or 2w (default: whatever their age)"
+    clean.add_argument("--older-than", type=_age, metavar="AGE", help=age)
+    clean.add_argument("--dry-run", action="store_true", help="show what would be deleted, and delete nothing")
+    add_json(clean, "what is deleted, with its bytes, as one JSON object")
+    clean.set_defaults(call=_clean)
+
+
+def _age(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([hdw])", text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: write a number and h, d or w, e.g. 30d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _clean(args: argparse.Namespace) -> int:
+    from components.base.errors import InputError
+    from pipeline.configuration.pipeline_config import WorkspaceConfig
+    from pipeline.housekeeping.clean import clean
+    from pipeline.housekeeping.cleaning_plan import plan_cleaning
+    from pipeline.records.workspace_lock import locked_workspace
+    from pipeline.report.text_format import size
+
+    if args.keep is not None and args.keep < 1:
+        raise InputError(f"--keep is {args.keep}: the newest run of each name always stays, so give at least 1.")
+    before = None if args.older_than is None else datetime.now(UTC) - args.older_than
+    keep = args.keep or (1 if before else WorkspaceConfig().keep_runs)
+    if not args.workspace.is_dir():
+        raise InputError(f"{args.workspace} is no folder: name a workspace with --workspace.")
+    with locked_workspace(args.workspace):
+        plan = plan_cleaning(args.workspace, keep, before)
+        if not args.dry_run:
+            clean(args.workspace, plan)
+    if args.json:
+        found = [{"kind": removal.kind, "path": str(removal.path), "bytes": removal.size} for removal in plan.removals]
+        say(json.dumps({"dry_run": args.dry_run, "deleted": found, "bytes": plan.size, "kept_runs": sorted(plan.kept)}))
+        return 0
+    for removal in plan.removals:
+        say(f"  {removal.kind:<15} {size(removal.size):>9}  {removal.path}")
+    verb = "Would delete" if args.dry_run else "Deleted"
+    say(f"{verb} {size(plan.size)}{f': {counts}' if (counts := plan.counts()) else ''}. {len(plan.kept)} runs stay.")
+    return 0
