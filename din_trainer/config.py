@@ -13,6 +13,8 @@ SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that edi
 COUNTS_KEY = "counts"  # to Transform: whether to write the counts of the vocabularies
 EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the files of initial embeddings
 CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed training continues
+ANALYZER_CACHE_KEY = "analyzer_cache"  # to Transform: the folder with what was counted in earlier runs; none counts all anew
+START_KEY = "start"  # to both, for a warm start: where the start model is, its fingerprint, and to Transform what it keeps
 
 # In the SavedModel: its DINConfig (`config`), the source fingerprint (`source`) and the number of trained weights (`parameters`).
 ORIGIN_FILE = "assets.extra/din.json"

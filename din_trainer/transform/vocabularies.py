@@ -1,6 +1,7 @@
 """Counts the values of a feature and writes its vocabulary, with the same files as `tft.vocabulary`.
 
-TFT's own analyzer makes a Beam element of each value, about 23 for an impression. Here Arrow counts the values of a whole batch.
+TFT's own analyzer makes a Beam element of each value, about 23 for an impression. Here Arrow counts the values of a whole batch. The counts
+of each data set can be cached, so that a window of days counts only its new days. A warm start adds values that its start model knows.
 """
 
 from typing import Any
@@ -10,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
-import tensorflow_transform as tft
-from tensorflow_transform import annotators
+from tensorflow_transform import analyzer_nodes
 from tensorflow_transform import beam as tft_beam
 
 from din_trainer.training_errors import EmptyVocabulary
+from din_trainer.transform.cached_analyzer import Stages, analyse_to_files
+from din_trainer.transform.start_values import StartValues, last_seen_name, with_remembered
 
 _PARTS = 64  # counted batches that are kept before they are added up
-_ANY = b"-1"  # the only value while TFT traces the graph, before the values are known
 
 
 def _count(values: np.ndarray) -> pa.Table:
@@ -36,13 +37,13 @@ def _add_up(parts: list[pa.Table]) -> list[pa.Table]:
     return [total.select(["value", "count_sum"]).rename_columns(["value", "count"])]
 
 
-class _Counts(beam.CombineFn):
-    """Adds up the counts of batches."""
+class _MakeCounts(beam.CombineFn):
+    """Counts the values of batches: at most one table is put out, in a list."""
 
     def create_accumulator(self) -> list[pa.Table]:
         return []
 
-    def add_input(self, parts: list[pa.Table], batch: tuple[np.ndarray, ...]) -> list[pa.Table]:
+    def add_input(self, parts: list[pa.Table], batch: Any) -> list[pa.Table]:
         parts.append(_count(batch[0]))
         return _add_up(parts) if len(parts) >= _PARTS else parts
 
@@ -52,9 +53,30 @@ class _Counts(beam.CombineFn):
     def compact(self, parts: list[pa.Table]) -> list[pa.Table]:
         return _add_up(parts)
 
-    def extract_output(self, parts: list[pa.Table]) -> pa.Table | None:
-        parts = _add_up(parts)
-        return parts[0] if parts else None
+    def extract_output(self, parts: list[pa.Table]) -> list[pa.Table]:
+        return _add_up(parts)
+
+
+class _MergeCounts(_MakeCounts):
+    """Adds up counts that `_MakeCounts` or itself put out."""
+
+    def add_input(self, parts: list[pa.Table], batch: Any) -> list[pa.Table]:
+        return _add_up([*parts, *batch])
+
+
+class _CountsCoder(analyzer_nodes.CacheCoder):
+    """Counts as an Arrow stream; no bytes for no counts."""
+
+    def encode_cache(self, cache: list[pa.Table]) -> bytes:
+        if not cache:
+            return b""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, cache[0].schema) as stream:
+            stream.write_table(cache[0])
+        return sink.getvalue().to_pybytes()
+
+    def decode_cache(self, encoded_cache: bytes) -> list[pa.Table]:
+        return [pa.ipc.open_stream(encoded_cache).read_all()] if encoded_cache else []
 
 
 def in_order(counts: pa.Table, min_count: int) -> pa.Table:
@@ -73,40 +95,56 @@ def in_order(counts: pa.Table, min_count: int) -> pa.Table:
     return kept.filter(is_line).sort_by([("count", "descending"), ("value", "descending")])
 
 
-class _WriteVocabulary(tft_beam.experimental.PTransformAnalyzer):
-    """Writes the vocabulary's file, and the file of the counts if it has a name."""
+class _WriteFiles(tft_beam.experimental.PTransformAnalyzer):
+    """Writes the vocabulary's file, and the files of the counts and of the spans if they have names."""
 
-    def __init__(self, name: str, counts_name: str | None, min_count: int):
+    def __init__(self, name: str, counts_name: str | None, min_count: int, start: StartValues | None):
         super().__init__()
-        self._name, self._counts_name, self._min_count = name, counts_name, min_count
+        self.files = [name, *([counts_name] if counts_name else []), *([last_seen_name(name)] if start else [])]
+        self._name, self._counts_name, self._min_count, self._start = name, counts_name, min_count, start
 
-    def expand(self, batches: Any) -> Any:
-        folder, name, counts_name, min_count = self.base_temp_dir, self._name, self._counts_name, self._min_count
+    def expand(self, counts: Any) -> Any:
+        folder, names = self.base_temp_dir, self.files
+        name, counts_name, min_count, start = self._name, self._counts_name, self._min_count, self._start
 
-        def write(counts: pa.Table | None) -> Any:
-            rows = in_order(counts, min_count) if counts is not None else None
-            if not rows:
-                raise EmptyVocabulary(
-                    f"no value of {name!r} occurs {min_count} times in train/, so its vocabulary would be empty: lower its min_count, or "
-                    "remove the feature."
-                )
+        def write(counted: list[pa.Table]) -> list[Any]:
+            rows = _rows(counted, name, min_count, start)
             values = rows["value"].to_pylist()
-            files = {name: values}
+            contents = {name: values}
             if counts_name:
-                files[counts_name] = [b"%d %s" % (count, value) for count, value in zip(rows["count"].to_pylist(), values, strict=True)]
+                contents[counts_name] = _numbered(rows["count"], values)
+            if start:
+                contents[last_seen_name(name)] = _numbered(rows["last_seen"], values)
             tf.io.gfile.makedirs(folder)
-            for file, lines in files.items():
+            for file, lines in contents.items():
                 with tf.io.gfile.GFile(f"{folder}/{file}", "wb") as out:
                     out.write(b"".join(line + b"\n" for line in lines))
-            return tuple(np.array(f"{folder}/{file}".encode()) for file in files)
+            return [np.array(f"{folder}/{file}".encode()) for file in names]
 
-        written = batches | "Count" >> beam.CombineGlobally(_Counts()) | "Write" >> beam.Map(write)
-        if not counts_name:
-            return written | "File" >> beam.Map(lambda files: files[0])
-        return tuple(written | f"File{index}" >> beam.Map(lambda files, index=index: files[index]) for index in range(2))
+        written = counts | "Write" >> beam.Map(write)
+        return tuple(written | f"File{index}" >> beam.Map(lambda files, index=index: files[index]) for index in range(len(names)))
 
 
-def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | None = None) -> tf.Tensor:
+def _rows(counted: list[pa.Table], name: str, min_count: int, start: StartValues | None) -> pa.Table:
+    """The rows of a vocabulary, in order."""
+    counts = counted[0] if counted else pa.table({"value": pa.array([], pa.large_binary()), "count": pa.array([], pa.int64())})
+    least = min_count
+    if start:
+        counts, least = with_remembered(counts, start.remembered(name), start.span, min_count), 0
+    rows = in_order(counts, least)
+    if not rows:
+        raise EmptyVocabulary(
+            f"no value of {name!r} occurs {min_count} times in train/, so its vocabulary would be empty: lower its min_count, or "
+            "remove the feature."
+        )
+    return rows
+
+
+def _numbered(numbers: pa.ChunkedArray, values: list[bytes]) -> list[bytes]:
+    return [b"%d %s" % (number, value) for number, value in zip(numbers.to_pylist(), values, strict=True)]
+
+
+def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | None = None, start: StartValues | None = None) -> tf.Tensor:
     """Computes a vocabulary over the training data, as `tft.vocabulary` does.
 
     Args:
@@ -114,6 +152,8 @@ def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | 
         name: The asset with one value a line, the most frequent first, for `tft.apply_vocabulary`.
         min_count: Values that occur less often are out of vocabulary.
         counts_name: An asset with `count value` in each line, in the same order; None for no such asset.
+        start: Of a warm start: its values belong to the vocabulary as well, in the order of their counts in the training data, which can
+            be 0. There is a further asset, `last_seen_name(name)`.
 
     Returns:
         The path of the file.
@@ -121,15 +161,6 @@ def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | 
     Raises:
         EmptyVocabulary: When the data is analysed: no value is left.
     """
-    names = [name, *([counts_name] if counts_name else [])]
-    files = tft.experimental.ptransform_analyzer(
-        inputs=[tf.reshape(values, [-1])],
-        ptransform=_WriteVocabulary(name, counts_name, min_count),
-        output_dtypes=[tf.string] * len(names),
-        output_shapes=[[]] * len(names),
-        output_asset_default_values=[_ANY] * len(names),
-        name=f"vocabulary_{name}",
-    )
-    for asset in names:
-        annotators.annotate_asset(asset, asset)
-    return files[0]
+    write = _WriteFiles(name, counts_name, min_count, start)
+    stages = Stages(_MakeCounts(), _MergeCounts(), write, _CountsCoder())
+    return analyse_to_files(tf.reshape(values, [-1]), stages, write.files, f"vocabulary_{name}")[0]
