@@ -9,13 +9,14 @@ from pipeline.terminal import say
 
 
 def add_commands(commands: Commands) -> None:
-    report = add_command(commands, "report", "write the report of a run: one HTML file, which any browser opens without a network")
+    report = add_command(commands, "report", "write the report of a run as HTML, which any browser opens without a network")
     add_workspace(report)
     which = report.add_mutually_exclusive_group()
     which.add_argument("--run", metavar="ID", help="the run, by an id that din runs lists (default: the last run that was evaluated)")
     which.add_argument("--compare", nargs=2, metavar="ID", help="compare two runs, with the differences of their configurations")
     form = report.add_mutually_exclusive_group()
-    form.add_argument("--out", type=Path, metavar="FILE.html", help="the file to write (default: in the folder of the run)")
+    out = "write one file that has all it needs, to send it (default: in the folder of the run, with the scripts of the workspace)"
+    form.add_argument("--out", type=Path, metavar="FILE.html", help=out)
     add_json(form, "the content of the report as one JSON object, without writing a file")
     report.set_defaults(call=_report)
 
@@ -26,7 +27,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from pipeline.report.content import REPORT_FILE, latest_evaluated, read_content
+    from pipeline.report.content import latest_evaluated, read_content
     from pipeline.report.page import write_report
 
     if args.compare:
@@ -41,7 +42,7 @@ def _report(args: argparse.Namespace) -> int:
     from pipeline.records.summary_tables import print_evaluation
 
     print_evaluation(Summary.model_validate(content.summary), content.evaluation, Console())
-    say(str(write_report(folder, args.workspace, args.out or folder / REPORT_FILE)))
+    say(str(write_report(folder, args.workspace, args.out)))
     return 0
 
 
@@ -52,7 +53,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.json:
         say(json.dumps(read_comparison(first, second, args.workspace)))
     else:
-        say(str(write_comparison(first, second, args.workspace, args.out or second / f"beside-{first.name}.html")))
+        say(str(write_comparison(first, second, args.workspace, args.out)))
     return 0
 
 

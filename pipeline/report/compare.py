@@ -13,6 +13,7 @@ from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.config_differences import differences
 from pipeline.report.sections.metric_rows import estimate, overall
 from pipeline.report.sections.slice_table import slice_table
+from pipeline.report.shared_script import share_script
 from pipeline.report.text_format import VERDICTS, metric_meaning, metric_name, verdict_reasons
 
 _SECTIONS = (
@@ -33,24 +34,25 @@ def read_comparison(first: Path, second: Path, workspace: Path) -> dict[str, Any
     return _compare(read_content(first, workspace), read_content(second, workspace))
 
 
-def write_comparison(first: Path, second: Path, workspace: Path, out: Path) -> Path:
-    """Writes the comparison of two runs as one HTML file.
+def write_comparison(first: Path, second: Path, workspace: Path, out: Path | None = None) -> Path:
+    """Writes the comparison of two runs as an HTML file.
 
     Args:
         first: The folder of the first run.
         second: The folder of the second run.
         workspace: The workspace of both.
-        out: The file.
+        out: As in `write_report`.
 
     Returns:
-        `out`.
+        The file.
 
     Raises:
         InputError: As in `write_report`.
     """
     one, other = read_content(first, workspace), read_content(second, workspace)
-    write_whole(out, [_render(one, other)])
-    return out
+    page = out or second / f"beside-{first.name}.html"
+    write_whole(page, [_render(one, other, None if out else share_script(workspace, page))])
+    return page
 
 
 def _compare(first: Content, second: Content) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def _compare(first: Content, second: Content) -> dict[str, Any]:
     }
 
 
-def _render(first: Content, second: Content) -> str:
+def _render(first: Content, second: Content, script: str | None) -> str:
     names = [content.summary["run_id"] for content in (first, second)]
     slices = _slices(first, second)
     return render_page(
@@ -71,6 +73,7 @@ def _render(first: Content, second: Content) -> str:
         charts=_charts(first, second),
         slices={**slice_table(slices), "against": names[0]} if slices else None,
         failed=_failed(first, second),
+        script=script,
         runs=[
             {**content.summary, "verdict": VERDICTS[content.summary["status"]], "reasons": verdict_reasons(content.summary)}
             for content in (first, second)

@@ -1,4 +1,4 @@
-"""Writes the report of one run: a single HTML file that needs no network."""
+"""Writes the report of one run as HTML, which needs no network."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts, score_chart
 from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
 from pipeline.report.charts.training_charts import training_charts
-from pipeline.report.content import Content, read_content
+from pipeline.report.content import REPORT_FILE, Content, read_content
 from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.attention_section import attention_view
 from pipeline.report.sections.config_differences import flatten
@@ -19,6 +19,7 @@ from pipeline.report.sections.data_section import features_by_split
 from pipeline.report.sections.metric_rows import metric_rows
 from pipeline.report.sections.model_card import card_rows
 from pipeline.report.sections.slice_table import slice_table
+from pipeline.report.shared_script import share_script
 from pipeline.report.text_format import VERDICTS, verdict_reasons
 
 _MOST_GATES = 300  # thresholds on slices that a page shows, the failed ones first: the page must stay small
@@ -36,25 +37,26 @@ _SECTIONS = (
 )
 
 
-def write_report(run_folder: Path, workspace: Path, out: Path) -> Path:
+def write_report(run_folder: Path, workspace: Path, out: Path | None = None) -> Path:
     """Writes the report of a run that has a summary.
 
     Args:
         run_folder: The folder of the run.
         workspace: The workspace of the run.
-        out: The file.
+        out: The file, which has all that it needs. None writes into the folder of the run, with a link to the script of the workspace.
 
     Returns:
-        `out`.
+        The file.
 
     Raises:
-        InputError: There is no such run, one of its files cannot be read, or `out` cannot be written.
+        InputError: There is no such run, one of its files cannot be read, or the file cannot be written.
     """
-    write_whole(out, [_render(read_content(run_folder, workspace))])
-    return out
+    content, page = read_content(run_folder, workspace), out or run_folder / REPORT_FILE
+    write_whole(page, [_render(content, None if out else share_script(workspace, page))])
+    return page
 
 
-def _render(content: Content) -> str:
+def _render(content: Content, script: str | None) -> str:
     summary, evaluation, details = content.summary, content.evaluation or {}, content.details
     baseline = f"baseline {(summary['baseline'] or {}).get('version') or ''}".strip()
     slices, data = evaluation.get("slices"), details.get("data")
@@ -66,6 +68,7 @@ def _render(content: Content) -> str:
         charts=_charts(content, baseline),
         slices={**slice_table(slices), "against": "baseline"} if slices else None,
         failed=details.get("failed") or {},
+        script=script,
         summary=summary,
         baseline=baseline.capitalize(),
         confidence=evaluation.get("confidence"),

@@ -1,4 +1,7 @@
-"""Renders HTML pages from templates. A page contains all that it needs: styles, scripts and data. Everything from the data is escaped."""
+"""Renders HTML pages from templates. A page contains its styles, its data, and all scripts, except plotly.js if a workspace shares it.
+
+Everything from the data is escaped.
+"""
 
 from typing import Any, NamedTuple
 
@@ -39,6 +42,7 @@ def render_page(
     charts: dict[str, list[Chart]],
     slices: dict[str, Any] | None,
     failed: dict[str, str],
+    script: str | None,
     **context: Any,
 ) -> str:
     """Renders a page.
@@ -50,6 +54,7 @@ def render_page(
         charts: The charts by the section's name.
         slices: The result of `slice_table`; None if there are no slices.
         failed: Why a section is not complete, by its name.
+        script: The address of plotly.js, from `share_script`; None puts it into the page, which then is one file.
         **context: The variables of the templates.
     """
     environment = Environment(
@@ -70,7 +75,8 @@ def render_page(
         slices=slices,
         failed=failed,
         data={"figures": figures, "slices": slices},
-        plotly=get_plotlyjs(),
+        script=script,
+        plotly=None if script else get_plotlyjs(),
         **context,
     )
 

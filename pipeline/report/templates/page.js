@@ -138,7 +138,9 @@ function startSlices() {
 }
 
 if (page.slices && page.slices.metrics.length) startSlices();
-drawCharts().then(() => {
+if (typeof Plotly === "undefined") {
+  document.getElementById("no-charts").hidden = false;
+} else drawCharts().then(() => {
   document.documentElement.dataset.drawn = "true";
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolourCharts);
 });

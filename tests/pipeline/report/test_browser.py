@@ -45,6 +45,7 @@ def files(tmp_path_factory):
         "report": write_report(folder, workspace, workspace / "report.html"),
         "comparison": write_comparison(folder.parent / "20261120-090000-demo", folder, workspace, workspace / "both.html"),
         "bare": write_report(bare_workspace(bare), bare, bare / "report.html"),
+        "shared": write_report(folder, workspace),
     }
 
 
@@ -78,7 +79,7 @@ def head(browser, key: str):
     return browser.find_element(By.CSS_SELECTOR, f"#slice-table th[data-key={key}]")
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "bare"])
+@pytest.mark.parametrize("name", ["report", "comparison", "bare", "shared"])
 def test_draws_without_errors_or_requests(browser, files, name):
     browser.get("about:blank")
     browser.get_log("browser"), browser.get_log("performance")
@@ -87,7 +88,20 @@ def test_draws_without_errors_or_requests(browser, files, name):
     assert all(figure.find_elements(By.CSS_SELECTOR, "svg.main-svg") for figure in figures)
     assert bool(figures) == (name != "bare")
     assert browser.get_log("browser") == []
-    assert [url for url in requests(browser) if not url.startswith("data:")] == [files[name].as_uri()]
+    asked = [url for url in requests(browser) if not url.startswith("data:")]
+    scripts = (files["report"].parent / "assets").glob("*.js") if name == "shared" else ()
+    assert asked == [files[name].as_uri(), *(script.as_uri() for script in scripts)]
+
+
+def test_a_report_without_its_workspace_says_what_is_missing(browser, files, tmp_path):
+    """Somebody sent the report of a run folder: all but the charts is there."""
+    sent = shutil.copy(files["shared"], tmp_path)
+    browser.get(Path(sent).as_uri())
+    notice = browser.find_element(By.ID, "no-charts")
+    assert notice.is_displayed() and "din report --out FILE.html" in notice.text
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#slice-rows tr")) > 10
+    visit(browser, files["shared"])
+    assert not browser.find_element(By.ID, "no-charts").is_displayed()
 
 
 @pytest.mark.parametrize("name", ["report", "comparison", "bare"])

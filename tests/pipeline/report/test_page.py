@@ -1,6 +1,7 @@
 """The report of a run, without a browser."""
 
 import json
+from urllib.parse import unquote
 
 import pytest
 
@@ -109,6 +110,22 @@ def test_no_network_is_needed(page):
     assert policy.startswith("default-src 'none'") and "http" not in policy
     assert not [attributes for _, attributes in page.tags if "src" in attributes]
     assert all(attributes["href"].startswith(("#", "data:")) for _, attributes in page.tags if "href" in attributes)
+
+
+def test_the_reports_of_a_workspace_share_one_script(tmp_path):
+    """The script has 5 MB: twenty reports must not have it twenty times. A workspace may be moved."""
+    workspace = tmp_path / "a #1"
+    folder = full_workspace(workspace)
+    reports = [write_report(run, workspace) for run in sorted(folder.parent.iterdir())[-2:]]
+    (script,) = (workspace / "assets").iterdir()
+    assert script.stat().st_size > 4e6 and all(report.stat().st_size < 5e5 for report in reports)
+    workspace.rename(tmp_path / "moved")
+    for report in (tmp_path / "moved" / report.relative_to(workspace) for report in reports):
+        page = HTMLPage(report)
+        (source,) = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
+        assert (report.parent / unquote(str(source))).resolve() == tmp_path / "moved" / "assets" / script.name
+        policy = next(attributes["content"] for tag, attributes in page.tags if attributes.get("http-equiv") == "Content-Security-Policy")
+        assert policy.startswith("default-src 'none'") and "script-src 'unsafe-inline' 'self' file:;" in policy and "http" not in policy
 
 
 def test_attention_shows_events_newest_first_beside_the_candidate(page):

@@ -24,6 +24,7 @@ def test_reports_a_named_run_where_it_is_told(tmp_path, capsys):
     out = tmp_path / "elsewhere" / "r.html"
     assert main(["report", "--workspace", str(tmp_path), "--run", "20261104-090000-demo", "--out", str(out)]) == 0
     assert capsys.readouterr().out.endswith(f"{out}\n") and "20261104-090000-demo: Failed" in out.read_text()
+    assert out.stat().st_size > 4e6 and not (tmp_path / "assets").exists()  # one file that has all
 
 
 def test_compares_two_runs_beside_the_second(tmp_path, capsys):
