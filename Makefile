@@ -1,7 +1,8 @@
 # Every target runs deploy/setup.sh first, which makes .venv from uv.lock if needed. Nothing is installed into the system.
 IN_PARALLEL = -n 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format cli-docs clean clean-all
+.PHONY: help setup run test unit lint format cli-docs audit clean clean-all
+UV = $(or $(shell command -v uv),$(wildcard .runtime/uv-*/bin/uv))
 
 help: ## Explain the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +27,10 @@ format: setup ## Put the code in the common form
 
 cli-docs: setup ## Write docs/cli.md from the parser
 	@.venv/bin/python -m pipeline.cli.reference > docs/cli.md
+
+audit: setup ## Ask pypi.org for known vulnerabilities of the locked packages
+	@mkdir -p .runtime && $(UV) export --quiet --frozen --no-emit-project --output-file .runtime/locked.txt
+	@$(UV) tool run --quiet pip-audit@2.10.1 --strict --require-hashes --disable-pip --requirement .runtime/locked.txt
 
 clean: ## Remove caches of tools; the workspace and .venv stay
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache dist && find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from components.base.errors import InputError
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
+from components.serving.model.foreign_ops import refuse_foreign_operations
 from components.serving.model.impression_tensors import Features, inputs_of, predict_tensors, to_example
 from components.serving.model.impression_values import Impression, unread_keys
 from pipeline.online.client import Client, InvalidRequest, ServingError
@@ -58,6 +59,7 @@ class Scorer:
         import tensorflow as tf
 
         self.features: Features = read_features(model)
+        refuse_foreign_operations(model)
         try:
             self._model = tf.saved_model.load(str(model))  # kept, because the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:

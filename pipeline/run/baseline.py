@@ -9,6 +9,7 @@ from tfx.utils import path_utils
 from components.base.errors import InputError
 from components.base.fingerprint import file_fingerprint
 from components.serving.model.exported_features import read_features
+from components.serving.model.foreign_ops import refuse_foreign_operations
 from components.serving.store.models_config import STABLE
 from components.serving.store.versions import read_rolled_back, served_model, served_versions, sound_versions
 from pipeline.configuration.pipeline_config import PipelineConfig
@@ -55,6 +56,7 @@ def _find_baseline(config: PipelineConfig, serving: Path) -> Path | None:
         return serving / choice
     if not Path(choice).is_dir():
         raise InputError(f"evaluation.baseline is {choice!r}: it can be served, none, a version of {serving}, or a SavedModel.")
+    refuse_foreign_operations(Path(choice))
     return Path(choice).absolute()
 
 
@@ -78,11 +80,20 @@ def link_baseline(config: PipelineConfig, serving: Path, folder: Path) -> Path |
         The folder that holds this baseline's link; None if there is no baseline.
 
     Raises:
-        InputError: There is no such model, it reads features that the configuration lacks, or `models.config` cannot be read.
+        InputError: There is no such model, it reads features that the configuration lacks, it does more than compute, or `models.config`
+            cannot be read.
     """
     model = _find_baseline(config, serving)
-    if model is None:
-        return None
+    return None if model is None else _link(config, model, serving, folder)
+
+
+def link_served(config: PipelineConfig, serving: Path, folder: Path) -> Path | None:
+    """As `link_baseline`, for the version that is served now, whatever the baseline is."""
+    stable = stable_version(serving)
+    return None if stable is None else _link(config, serving / str(stable), serving, folder)
+
+
+def _link(config: PipelineConfig, model: Path, serving: Path, folder: Path) -> Path:
     _check_comparable(config, model)
     # TFX's cache knows a baseline by this folder's name. A version never changes, but a model in another folder may.
     place = model.name if model.parent == serving else f"{model.name}-{_content_hash(model)}"

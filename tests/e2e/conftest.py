@@ -15,7 +15,16 @@ import pytest
 
 DIN = Path(sys.executable).parent / "din"
 AUC = "evaluation.thresholds.auc"
-TINY = ["training.epochs=2", "training.batch_size=128", f"{AUC}.at_least=0.5", f"{AUC}.worse_by_at_most=0.5", "serving.poll_seconds=0"]
+SECRET = "s3cr3t"
+HOOK = f'notify.command=["true", "https://hooks.example/ranking?token={SECRET}"]'
+TINY = [
+    "training.epochs=2",
+    "training.batch_size=128",
+    f"{AUC}.at_least=0.5",
+    f"{AUC}.worse_by_at_most=0.5",
+    "serving.poll_seconds=0",
+    HOOK,
+]
 LIMIT = 600  # seconds, for a test with the runs that it waits for
 
 

@@ -18,7 +18,7 @@ from components.serving.store.versions import served_versions
 from components.slice_columns import bucket
 from tests.components.evaluation.metrics.test_gauc import user_by_user
 from tests.conftest import ROOT
-from tests.e2e.conftest import din, run
+from tests.e2e.conftest import SECRET, din, run
 
 DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate"}
 NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
@@ -318,3 +318,14 @@ def test_runs_are_listed(runs):
     assert [runs.first.summary["run_id"], runs.second.summary["run_id"]] == ids[1:3]
     table = din("runs", "--workspace", runs.workspace)
     assert table.code == 0 and "pushed" in table.out
+
+
+def test_no_file_of_the_workspace_shows_a_secret_or_is_readable_for_others(runs):
+    paths = [path for path in runs.workspace.rglob("*") if not path.is_symlink()]
+    assert [path for path in paths if path.stat().st_mode & 0o007] == []
+    assert [path for path in paths if path.is_file() and SECRET.encode() in path.read_bytes()] == []
+    assert "token=***" in (runs.workspace / "runs" / runs.first.summary["run_id"] / "config.json").read_text()
+
+
+def test_the_workspace_has_the_last_run_for_prometheus(runs):
+    assert 'din_run_status{name="default",status=' in (runs.workspace / "metrics.prom").read_text()

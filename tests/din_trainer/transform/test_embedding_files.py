@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,3 +83,24 @@ def test_a_file_that_is_not_an_npz_is_refused(tmp_path, kind):
 def test_tensorflow_is_not_imported():
     code = "import sys, din_trainer.transform.embedding_files; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+class _Runs:
+    """What a pickle of this object runs when it is read."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return (open, (self.target, "w"))
+
+
+def test_a_hostile_file_executes_nothing_and_unpacks_nothing(tmp_path):
+    ran, file = tmp_path / "ran", tmp_path / "e.npz"
+    hostile = np.array([_Runs(ran)], dtype=object)
+    np.savez(file, ids=hostile, vectors=np.zeros((1, 2), np.float32))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("../unpacked", "bad")
+    with pytest.raises(ValueError, match="allow_pickle"):
+        read_embeddings(str(file), 2)
+    assert [path.name for path in tmp_path.iterdir()] == ["e.npz"]

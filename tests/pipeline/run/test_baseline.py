@@ -1,6 +1,7 @@
 """The served model as a baseline."""
 
 import pytest
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from components.base.errors import InputError
 from components.serving.store.versions import write_rolled_back
@@ -73,13 +74,27 @@ def test_a_run_may_name_another_version_or_none(tmp_path):
         link(tmp_path, "evaluation.baseline=8")
 
 
+def write_graph(folder, op):
+    """A SavedModel whose only signature is one operation."""
+    model = SavedModel()
+    graph = model.meta_graphs.add()
+    graph.meta_info_def.tags.append("serve")
+    graph.graph_def.node.add(name="score", op=op)
+    graph.signature_def["serving_default"].outputs["probability"].name = "score:0"
+    (folder / "saved_model.pb").write_bytes(model.SerializeToString())
+
+
 def test_a_run_may_name_a_folder(tmp_path):
     serve(tmp_path, 9)
     elsewhere = serve(tmp_path / "elsewhere", 9)
+    write_graph(elsewhere, "Sigmoid")
     linked = link(tmp_path, f"evaluation.baseline={elsewhere}")
     assert (linked / "Format-Serving").resolve() == elsewhere
     assert linked != link(tmp_path)
-    (elsewhere / "saved_model.pb").write_text("trained anew")
+    write_graph(elsewhere, "Tanh")
     assert link(tmp_path, f"evaluation.baseline={elsewhere}") != linked  # TFX's cache knows a baseline by its folder
     with pytest.raises(InputError, match="it can be served, none, a version of"):
         link(tmp_path, f"evaluation.baseline={tmp_path / 'nowhere'}")
+    write_graph(elsewhere, "WriteFile")
+    with pytest.raises(InputError, match="does more than compute"):
+        link(tmp_path, f"evaluation.baseline={elsewhere}")
