@@ -5,7 +5,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
-from pipeline.cli.arguments import Commands, add_command, add_json, add_workspace
+from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
 from pipeline.terminal import say
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
@@ -21,6 +21,14 @@ def add_commands(commands: Commands) -> None:
     clean.add_argument("--dry-run", action="store_true", help="show what would be deleted, and delete nothing")
     add_json(clean, "what is deleted, with its bytes, as one JSON object")
     clean.set_defaults(call=_clean)
+
+    doctor = add_command(commands, "doctor", "find what is wrong with this machine, a workspace and its servers, and how to end it")
+    add_workspace(doctor)
+    config = "ask the serving.servers of this configuration (default: those of the last run and of the last push of each name)"
+    doctor.add_argument("--config", metavar="FILE|NAME", help=config)
+    add_settings(doctor)
+    add_json(doctor, "all of it as one JSON object")
+    doctor.set_defaults(call=_doctor)
 
 
 def _age(text: str) -> timedelta:
@@ -57,3 +65,18 @@ def _clean(args: argparse.Namespace) -> int:
     verb = "Would delete" if args.dry_run else "Deleted"
     say(f"{verb} {size(plan.size)}{f': {counts}' if (counts := plan.counts()) else ''}. {len(plan.kept)} runs stay.")
     return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from pipeline.housekeeping.doctor import diagnose
+
+    servers = None
+    if args.config or args.settings:
+        from pipeline.configuration.load_config import load_config
+
+        config = load_config(args.config, args.settings)
+        servers = {config.name: list(config.serving.servers)}
+    diagnosis = diagnose(args.workspace, servers)
+    for line in [json.dumps(diagnosis.as_json())] if args.json else diagnosis.lines():
+        say(line)
+    return 1 if diagnosis.findings else 0

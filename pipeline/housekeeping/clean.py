@@ -8,7 +8,7 @@ from components.serving.store.versions import clear_leftovers, locked, locked_fo
 from pipeline.housekeeping.cleaning_plan import REMOVING, Plan, plan_cleaning
 from pipeline.records.metadata_cleaning import delete_rows, mark_deleted
 from pipeline.records.metadata_store import close_killed_executions, forget_missing_artifacts
-from pipeline.records.run_list import METADATA_FILE
+from pipeline.records.run_list import METADATA_FILE, record_killed
 from pipeline.report.text_format import size
 
 _AT_ONCE = ("run", "synthetic data")  # a reader must never find a part of these
@@ -24,6 +24,7 @@ def clean(workspace: Path, plan: Plan) -> None:
         InputError: The metadata store cannot be opened.
         OSError: Something cannot be deleted; what was deleted before stays deleted.
     """
+    record_killed(workspace)
     metadata, artifacts = workspace / METADATA_FILE, [removal for removal in plan.removals if removal.kind == "artifact"]
     for base in workspace.glob("serving/*/"):
         with locked_for_push(base), locked(base):  # a rollback may be writing there

@@ -29,18 +29,25 @@ def read_summaries(workspace: Path) -> list[Summary]:
     return [_read_run(folder) for folder in folders]
 
 
+def unrecorded_kills(workspace: Path) -> list[Summary]:
+    """Returns the runs that were killed and whose own summaries do not say so."""
+
+    def is_recorded(run: str) -> bool:
+        file = workspace / "runs" / run / SUMMARY_FILE
+        return file.exists() and read_summary(file).status == "killed"
+
+    return [run for run in read_summaries(workspace) if run.status == "killed" and not is_recorded(run.run_id)]
+
+
 def record_killed(workspace: Path) -> list[Summary]:
     """Writes `killed` into the summaries of the runs that were killed, with what they pushed.
 
     Returns:
         Those of them that were not recorded before.
     """
-    killed = []
-    for summary in read_summaries(workspace):
-        file = workspace / "runs" / summary.run_id / SUMMARY_FILE
-        if summary.status == "killed" and not (file.exists() and read_summary(file).status == "killed"):
-            summary.write_to(file)
-            killed.append(summary)
+    killed = unrecorded_kills(workspace)
+    for summary in killed:
+        summary.write_to(workspace / "runs" / summary.run_id / SUMMARY_FILE)
     return killed
 
 
