@@ -122,7 +122,7 @@ def close_killed_executions(metadata: Path, artifacts: Path) -> int:
     known = _live(store)
     for execution in left_open:
         execution.last_known_state = states.FAILED
-        for folder in _outputs(artifacts, str(execution.id)):
+        for folder in (*artifacts.glob(f"*/*/*/{execution.id}/"), *artifacts.glob(f"*/*/.system/*/{execution.id}/")):
             _delete_unknown(folder, known)
     for folder in artifacts.glob("*/*/.system/stateful_working_dir/*/") if left_open else ():
         _delete_unknown(folder, known)
@@ -131,27 +131,25 @@ def close_killed_executions(metadata: Path, artifacts: Path) -> int:
 
 
 def delete_later_outputs(metadata: Path, artifacts: Path) -> int:
-    """Deletes outputs whose execution the store has not reached yet: TFX would write new outputs among their files.
+    """Deletes temporary folders of ended executions, and outputs of executions that the store has not reached yet.
 
-    There are such folders after the store was deleted, replaced by an older copy, or moved to another database.
+    TFX would write new outputs among the files of the latter. There are such folders after the store was deleted, or replaced by an older
+    copy. Nobody may be running the pipeline.
 
     Args:
         metadata: SQLite file of the workspace.
         artifacts: The folder of the outputs of all pipelines of the store.
 
     Returns:
-        The number of these folders.
+        The number of the folders with outputs.
     """
     store = _open(metadata) if has_store(metadata) else None
     last = max((execution.id for execution in store.get_executions()), default=0) if store else 0
     known = _live(store) if store else set()
-    later = [folder for folder in _outputs(artifacts) if folder.name.isdecimal() and int(folder.name) > last]
+    for folder in artifacts.glob("*/*/.system/*/*/"):
+        _delete_unknown(folder, known)
+    later = [folder for folder in artifacts.glob("*/*/*/*/") if folder.name.isdecimal() and int(folder.name) > last]
     return sum(_delete_unknown(folder, known) for folder in later)
-
-
-def _outputs(artifacts: Path, execution: str = "*") -> list[Path]:
-    """Returns the folders of outputs, and those of temporary files, of an execution or of all."""
-    return [*artifacts.glob(f"*/*/*/{execution}/"), *artifacts.glob(f"*/*/.system/*/{execution}/")]
 
 
 def _live(store: metadata_store.MetadataStore) -> set[Path]:
@@ -188,7 +186,7 @@ class RunOutputs:
         events = [e for e in store.get_events_by_execution_ids([execution.id]) if e.type == metadata_store_pb2.Event.OUTPUT]
         artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([e.artifact_id for e in events])}
         for event in events:
-            node = nodes[0].rpartition(".")[2]
+            node = nodes[0].partition(".")[2]
             artifact = artifacts[event.artifact_id]
             if artifact.state == metadata_store_pb2.Artifact.LIVE:
                 self._artifacts[node, event.path.steps[0].key] = artifact

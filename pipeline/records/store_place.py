@@ -15,7 +15,7 @@ from ml_metadata.proto import metadata_store_pb2
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from pipeline.configuration.store_url import StoreUrl, parse_store_url
-from pipeline.records.postgresql_text import write_backslashes
+from pipeline.records.postgresql_fixes import fix_postgresql
 
 _PASSWORD = {"postgresql": "PGPASSWORD", "mysql": "MYSQL_PWD"}
 
@@ -35,7 +35,7 @@ class Database(NamedTuple):
         """Returns how ML Metadata, and TFX, reach the database. It has no password, because TFX logs it."""
         url = self.url
         if url.scheme == "postgresql":
-            write_backslashes()
+            fix_postgresql()
             postgresql = metadata_store_pb2.PostgreSQLDatabaseConfig(
                 host=url.socket or url.host, port=str(url.port), user=url.user, dbname=url.database
             )

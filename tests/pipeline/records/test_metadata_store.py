@@ -126,10 +126,11 @@ def test_outputs_that_a_new_store_does_not_know_are_deleted(workspace):
     metadata, artifacts = workspace / "metadata.sqlite", workspace / "artifacts"
     trainer = artifacts / "demo" / "Trainer"
     (trainer / "model" / "4").mkdir()
-    (trainer / ".system" / "executor_execution" / "5").mkdir()
-    assert delete_later_outputs(metadata, artifacts) == 2
-    assert {"model/1", "model/2", "model/3"} <= set(folders(workspace)) and "model/4" not in folders(workspace)
+    (trainer / ".system" / "driver_execution" / "1795802621862286").mkdir(parents=True)
+    assert delete_later_outputs(metadata, artifacts) == 1
+    assert not list(trainer.glob(".system/*/*"))
+    assert sorted(trainer.glob("[a-z]*/*")) == [trainer / key / str(number) for key in ("model", "model_run") for number in (1, 2, 3)]
     metadata.unlink()
-    assert delete_later_outputs(metadata, artifacts) == 9
-    assert not [folder for folder in folders(workspace) if folder[-1].isdecimal()]
+    assert delete_later_outputs(metadata, artifacts) == 6
+    assert not list(trainer.glob("[a-z]*/*"))
     assert (artifacts / "demo" / "baseline" / "3" / "Format-Serving").exists()

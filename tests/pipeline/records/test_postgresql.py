@@ -60,6 +60,28 @@ def test_texts_with_backslashes_and_quotes(url, tmp_path):
     assert store.get_context_by_type_and_name("settings", "a\\b").name == "a\\b"
 
 
+def test_answers_are_in_the_order_of_the_numbers(url, tmp_path):
+    """TFX takes the n-th event of a cached execution to be that of its n-th artifact. PostgreSQL returns rows that were changed last."""
+    metadata = tmp_path / "metadata.sqlite"
+    prepare_store(metadata, url)
+    store = _open(metadata)
+    node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
+    kind = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
+    made = [mlmd.Artifact(type_id=kind, uri=f"/{name}", state=mlmd.Artifact.PENDING) for name in ("model", "model_run", "third")]
+    pairs = [
+        (artifact, mlmd.Event(type=mlmd.Event.OUTPUT, path=mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=artifact.uri[1:])])))
+        for artifact in made
+    ]
+    execution, numbers, _ = store.put_execution(mlmd.Execution(type_id=node), pairs, [])
+    for artifact, number in reversed(list(zip(made, numbers, strict=True))):
+        artifact.id, artifact.state = number, mlmd.Artifact.LIVE
+        store.put_artifacts([artifact])
+    events = store.get_events_by_execution_ids([execution])
+    found = store.get_artifacts_by_id([event.artifact_id for event in events])
+    assert [artifact.uri for artifact in found] == ["/model", "/model_run", "/third"]
+    assert [event.path.steps[0].key for event in events] == ["model", "model_run", "third"]
+
+
 def test_a_database_belongs_to_one_workspace(url, tmp_path):
     """Runs of one workspace would close the executions of another one, which may go on."""
     for name in ("a", "b"):
