@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from components.base.errors import InputError
@@ -14,10 +14,12 @@ from pipeline.records.run_list import LOCK_FILE
 from pipeline.records.workspace_lock import locked_workspace
 from pipeline.run.check_environment import check_workspace
 
+_MOMENT, _MOMENT_LENGTH = "%Y%m%d-%H%M%S", 15
+
 
 @contextlib.contextmanager
 def run_folder(workspace: Path, name: str) -> Iterator[Path]:
-    """Makes a folder such as `runs/20261124-101500-demo`, whose name is the run's id. A second run in the same second gets a counter.
+    """Makes a folder such as `runs/20261124-101500-demo`, whose name is the run's id. Ids sort by age.
 
     A workspace has one run at a time, because its metadata store and its serving folder have one writer. The run holds two locks, which the
     system releases when its process ends: that of the workspace, and that of its folder, by which `din runs` sees that it goes on.
@@ -28,9 +30,7 @@ def run_folder(workspace: Path, name: str) -> Iterator[Path]:
     check_workspace(workspace)
     with contextlib.ExitStack() as locks:
         locks.enter_context(locked_workspace(workspace))
-        base = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{name}"
-        taken = sum(1 for _ in (workspace / "runs").glob(f"{base}*"))
-        folder = workspace.absolute() / "runs" / (f"{base}-{taken + 1}" if taken else base)
+        folder = workspace.absolute() / "runs" / f"{_next_moment(workspace / 'runs'):{_MOMENT}}-{name}"
         try:
             folder.mkdir(parents=True)
         except OSError as error:
@@ -38,6 +38,15 @@ def run_folder(workspace: Path, name: str) -> Iterator[Path]:
         locks.enter_context(hold_lock(folder / LOCK_FILE))
         locks.enter_context(_own_temporary_files())
         yield folder
+
+
+def _next_moment(runs: Path) -> datetime:
+    """Returns the time, or the second after that of the newest run if this is later: after another run, or after a clock was set back."""
+    now, later = datetime.now(UTC).replace(microsecond=0), []
+    for folder in runs.glob("*/"):
+        with contextlib.suppress(ValueError, OverflowError):  # a folder of another name
+            later.append(datetime.strptime(folder.name[:_MOMENT_LENGTH], _MOMENT).replace(tzinfo=UTC) + timedelta(seconds=1))
+    return max([now, *later])
 
 
 @contextlib.contextmanager

@@ -30,12 +30,17 @@ def test_one_run_at_a_time(tmp_path):
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
-def test_runs_of_one_second_have_names_of_their_own(tmp_path):
-    names = set()
-    for _ in range(3):
+def test_ids_sort_by_age_even_if_the_clock_is_set_back(tmp_path):
+    """Three runs of one second, and one after a run whose id has a later time. What else is in the folder does not matter."""
+    ids = []
+    for number in range(4):
+        if number == 3:
+            (tmp_path / "runs" / "29991231-235959-other").mkdir()
+            (tmp_path / "runs" / "29999999-999999-no-time").mkdir()
+            (tmp_path / "runs" / "notes").mkdir()
         with run_folder(tmp_path, "demo") as folder:
-            names.add(folder.name)
-    assert len(names) == 3
+            ids.append(folder.name)
+    assert ids == sorted(set(ids)) and ids[3] == "30000101-000000-demo"
 
 
 @pytest.mark.parametrize("given", [True, False])
