@@ -35,7 +35,7 @@ def source_fingerprint(*entries: Any) -> str:
     names = [entry if isinstance(entry, str) else entry.__module__ for entry in entries]
     for module in import_closure(*names):
         digest.update(module.encode())
-        digest.update(_file_of(module).read_bytes())
+        digest.update(module_file(module).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -61,14 +61,15 @@ def import_closure(*names: str) -> list[str]:
         module = waiting.pop()
         found.add(module)
         try:
-            named = _named_in(_file_of(module).read_bytes())
+            named = _named_in(module_file(module).read_bytes())
         except ValueError as error:
             raise ValueError(f"{module}: {error}") from error
         waiting |= {reached for name in named for reached in _modules(name)} - found
     return sorted(found)
 
 
-def _file_of(module: str) -> Path:
+def module_file(module: str) -> Path:
+    """Returns the file of a module or a package of this project."""
     path = _ROOT.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
@@ -80,7 +81,7 @@ def _modules(name: str) -> Iterator[str]:
         return
     for length in range(1, len(parts) + 1):
         module = ".".join(parts[:length])
-        if not _file_of(module).is_file():
+        if not module_file(module).is_file():
             return
         yield module
 

@@ -5,9 +5,11 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
+from components.base.errors import InputError
 from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
-from pipeline.terminal import say
+from pipeline.terminal import complain, say
 
+_RERUN_LOG = "rerun.txt"  # in the folder of a run: what the libraries print
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -30,6 +32,14 @@ def add_commands(commands: Commands) -> None:
     add_json(doctor, "all of it as one JSON object")
     doctor.set_defaults(call=_doctor)
 
+    rerun = add_command(
+        commands, "rerun", "run an earlier run again without a cache, and compare its metrics to the last digit; push nothing"
+    )
+    add_workspace(rerun)
+    rerun.add_argument("run", metavar="RUN", help="the id of the run, as din runs lists it")
+    add_json(rerun, "both metrics and what differs as one JSON object")
+    rerun.set_defaults(call=_rerun)
+
 
 def _age(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,5})([hdw])", text)
@@ -39,7 +49,6 @@ def _age(text: str) -> timedelta:
 
 
 def _clean(args: argparse.Namespace) -> int:
-    from components.base.errors import InputError
     from pipeline.configuration.pipeline_config import WorkspaceConfig
     from pipeline.housekeeping.clean import clean
     from pipeline.housekeeping.cleaning_plan import plan_cleaning
@@ -80,3 +89,27 @@ def _doctor(args: argparse.Namespace) -> int:
     for line in [json.dumps(diagnosis.as_json())] if args.json else diagnosis.lines():
         say(line)
     return 1 if diagnosis.findings else 0
+
+
+def _rerun(args: argparse.Namespace) -> int:
+    from components.base.secrets import secrets_hidden_in_logs
+    from din_trainer.training.threads import share_cores
+    from pipeline.console import Console
+    from pipeline.run.rerun import rerun
+    from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
+
+    if not (folder := args.workspace / "runs" / args.run).is_dir():
+        raise InputError(f"{args.run} is not a run in {args.workspace}: `din runs` lists the runs.")
+    share_cores()
+    interrupt_on_sigterm()
+    with output_to(folder / _RERUN_LOG) as terminal, secrets_hidden_in_logs():
+        result = rerun(args.workspace, args.run, Progress(Console(file=terminal, quiet=args.json)))
+    if args.json:
+        say(json.dumps(result.as_json()))
+        return 1 if result.differs else 0
+    for name, (then, now) in result.metrics.items():
+        say(f"  {name:<20} {then!r:<22} {now!r}")
+    for sentence in result.differs:
+        complain(sentence)
+    say("Not the same." if result.differs else "The same to the last digit.")
+    return 1 if result.differs else 0

@@ -1,0 +1,104 @@
+"""Runs an earlier run again, without any cache, and compares the metrics to the last digit. Nothing is pushed."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from components.base.errors import InputError
+from components.base.scratch_folder import scratch_folder
+from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.records.run_list import read_summaries
+from pipeline.records.summary import Summary
+from pipeline.records.workspace_lock import locked_workspace
+from pipeline.report.content import CONFIG_FILE
+from pipeline.run.execution import Run
+from pipeline.run.origin import ORIGIN_FILE, Origin
+from pipeline.run.run_folder import run_folder
+from pipeline.terminal import Progress
+
+# What a rerun must not do: compare with a served version, ask servers, call a program, write to a database.
+_ALONE: dict[str, dict[str, Any]] = {
+    "evaluation": {"baseline": "served"},  # of an empty workspace
+    "serving": {"servers": [], "poll_seconds": 0, "push_to": "stable"},
+    "notify": {"command": []},
+    "metadata": {"url": ""},
+}
+
+
+class Rerun(NamedTuple):
+    """How a rerun ended.
+
+    Attributes:
+        run_id: The run.
+        metrics: Each metric of the run, and that of the rerun.
+        differs: Why they are not the same, or were not computed; empty if they are.
+    """
+
+    run_id: str
+    metrics: dict[str, tuple[float | None, float | None]]
+    differs: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        metrics = {name: {"then": then, "now": now} for name, (then, now) in self.metrics.items()}
+        return {"run": self.run_id, "same": not self.differs, "differs": self.differs, "metrics": metrics}
+
+
+def rerun(workspace: Path, run_id: str, progress: Progress) -> Rerun:
+    """Runs a run again in a workspace of its own, which is deleted at the end.
+
+    Args:
+        workspace: The workspace of the run.
+        run_id: The run.
+        progress: Shows the steps.
+
+    Raises:
+        InputError: There is no such run, it was not evaluated, or it cannot be run again.
+    """
+    summary, config, origin = _read(workspace, run_id)
+    data = Path(str(summary.data))
+    with locked_workspace(workspace), scratch_folder(workspace) as place, run_folder(place / "workspace", config.name) as folder:
+        given = None if not data.exists() and data.parent == workspace.absolute() / "data" else data
+        again = Run(config, given, folder, progress, summary.span, expected=origin).execute()
+        now = json.loads((folder / ORIGIN_FILE).read_text()) if (folder / ORIGIN_FILE).exists() else None
+    return Rerun(run_id, _pairs(summary, again), _differs(summary, again, config, origin, now))
+
+
+def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin]:
+    summary = next((run for run in read_summaries(workspace) if run.run_id == run_id), None)
+    if summary is None:
+        raise InputError(f"{run_id} is not a run in {workspace}: `din runs` lists the runs.")
+    if summary.metrics is None:
+        raise InputError(f"Run {run_id} was not evaluated, so there is nothing to compare: name a run of `din runs` that has metrics.")
+    folder = workspace / "runs" / run_id
+    try:
+        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        config = PipelineConfig.model_validate({**values, **{key: {**values.get(key, {}), **alone} for key, alone in _ALONE.items()}})
+        origin = Origin.model_validate_json((folder / ORIGIN_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"Run {run_id} has no {Path(str(error.filename)).name}, because an older release made it: it cannot be run again."
+        ) from error
+    except (OSError, ValueError, ValidationError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"Run {run_id} cannot be run again, because this release does not read its files ({reason}).") from error
+    return summary, config, origin
+
+
+def _pairs(then: Summary, now: Summary) -> dict[str, tuple[float | None, float | None]]:
+    return {name: (value, (now.metrics or {}).get(name)) for name, value in (then.metrics or {}).items()}
+
+
+def _differs(then: Summary, now: Summary, config: PipelineConfig, origin: Origin, made_from: dict[str, Any] | None) -> list[str]:
+    if now.metrics is None:
+        return [str(now.refused_because or "the rerun was interrupted")]
+    changed = [name for name, (one, other) in _pairs(then, now).items() if one != other]
+    if not changed:
+        return []
+    sentences = [f"{', '.join(changed)}: not the same, although data, configuration, code and libraries are"]
+    if made_from is not None and made_from["machine"] != origin.machine:
+        sentences.append(f"the run was made on another machine ({origin.machine}), which may add floats in another order")
+    if not config.training.deterministic:
+        sentences.append("training.deterministic is false, so weights may differ from run to run: --set training.deterministic=true")
+    return sentences
