@@ -3,6 +3,7 @@
 from tfx.types.artifact import Artifact
 
 INTERVALS_FILE = "intervals.json"
+SCORE_FILE = "score.json"
 SAMPLE_FILE = "sample.json"
 SAMENESS_FILE = "sameness.json"
 LOADING_FILE = "loading.json"
@@ -28,3 +29,9 @@ class DriftFigures(Artifact):
     """A folder with `drift.json`: how far the training data is from other data, feature by feature."""
 
     TYPE_NAME = "DinDriftFigures"
+
+
+class ModelScore(Artifact):
+    """A folder with `score.json`: metrics of a model by name, null where a metric is not defined."""
+
+    TYPE_NAME = "DinModelScore"

@@ -53,6 +53,7 @@ def DataGate(
     examples: InputArtifact[standard_artifacts.Examples],
     anomalies: InputArtifact[standard_artifacts.ExampleAnomalies],
     checked: Parameter[str],
+    span: Parameter[str],
     source_fingerprint: Parameter[str],
 ) -> None:
     """Fails the run if the data is not what was checked, or if ExampleValidator found anomalies in any split.
@@ -61,17 +62,17 @@ def DataGate(
         examples: ExampleGen's output.
         anomalies: ExampleValidator's output.
         checked: As in `changed_splits`.
+        span: The name of the span that the examples are, for the message; empty if they are a whole data set.
         source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
 
     Raises:
         DataRefused: There are anomalies, or the data has changed. It names each split and reason.
     """
     del source_fingerprint
-    if sentences := changed_splits(examples.get_string_custom_property(FINGERPRINT_PROPERTY_NAME), checked):
-        raise DataRefused(" ".join(sentences))
-    for split in artifact_utils.decode_split_names(anomalies.split_names):
+    sentences = changed_splits(examples.get_string_custom_property(FINGERPRINT_PROPERTY_NAME), checked)
+    for split in artifact_utils.decode_split_names(anomalies.split_names) if not sentences else ():
         found = anomalies_pb2.Anomalies()
         found.ParseFromString((Path(anomalies.uri) / f"Split-{split}" / ANOMALIES_FILE).read_bytes())
         sentences += describe_anomalies(found, split)
     if sentences:
-        raise DataRefused(" ".join(sentences))
+        raise DataRefused(" ".join(f"{span}, {sentence}" if span else sentence for sentence in sentences))

@@ -24,8 +24,9 @@ _FILE_FORMAT = "tfrecords_gzip"
 
 
 def _shards(base: str, split: example_gen_pb2.Input.Split) -> list[Path]:
-    """The shards of a split, whose pattern names a folder: `train/*`."""
-    return shard_files(Path(base) / Path(split.pattern).parent)
+    """The shards of a split, whose pattern names a folder (`train/*`) or several (`day=2026-11-24/*/*`)."""
+    folders = sorted(folder for folder in Path(base).glob(str(Path(split.pattern).parent)) if folder.name[0] not in "._")
+    return [shard for folder in folders for shard in shard_files(folder)]
 
 
 class _ContentProcessor(input_processor.FileBasedInputProcessor):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of every gzip file
+SPAN_SPLIT = "impressions"  # the only split of the examples of a span
 _EMPTY_BODY = b"\x03\x00"  # the compressed form of nothing
 _END_OF_EMPTY_MEMBER = bytes(8)  # the checksum and the size of nothing
 _CHUNK = 1 << 20

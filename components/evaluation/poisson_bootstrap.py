@@ -5,7 +5,7 @@ The impressions of one user are not independent, so users are drawn, each with a
 difference between two models has its own interval, which is narrow if the models are similar.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -100,13 +100,30 @@ def replicates_of(cut: Slice, weights: list[np.ndarray]) -> dict[str, dict[str, 
     users, user = np.unique(cut.user, return_inverse=True)
     if len(users) < _FEWEST_USERS:
         return {model: dict.fromkeys(cut.metrics, np.empty(0)) for model in cut.scores}
+    return _compute(cut, user, (chunk[users].astype(np.float64) for chunk in weights))
+
+
+def point_values(cut: Slice) -> dict[str, dict[str, float]]:
+    """Computes each metric by model, with each user once. A metric is NaN where it is not defined."""
+    users, user = np.unique(cut.user, return_inverse=True)
+    found = _compute(cut, user, [np.ones((len(users), 1))])
+    return {model: {name: float(values[0]) for name, values in metrics.items()} for model, metrics in found.items()}
+
+
+def _compute(cut: Slice, user: np.ndarray, draws: Iterable[np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
+    """Computes each metric in each replicate.
+
+    Args:
+        cut: A slice.
+        user: (N,), numbers from 0 to U − 1.
+        draws: How often each user is drawn: (U, some replicates) each.
+    """
     counted = {
         model: (_Sums(Impressions(cut.label, score, cut.user, cut.request), cut.metrics, user), _Ranking(cut.label, score, user))
         for model, score in cut.scores.items()
     }
     parts: dict[str, list[dict[str, np.ndarray]]] = {model: [] for model in counted}
-    for chunk in weights:
-        drawn = chunk[users].astype(np.float64)  # (U, some replicates)
+    for drawn in draws:
         for model, (sums, ranking) in counted.items():
             parts[model].append({**sums.metrics(drawn), **ranking.metrics(drawn)})
     return {

@@ -5,29 +5,36 @@ fingerprint of that code, so that TFX does not reuse a cached result of other co
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow_data_validation as tfdv
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
-from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, trainer_pb2, transform_pb2
+from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, range_config_pb2, trainer_pb2, transform_pb2
 
 from components import atomic_pusher, infra_gate
 from components.base.fingerprint import file_fingerprint, source_fingerprint
+from components.base.shards import SPAN_SPLIT
+from components.evaluation.metrics.catalogue import METRICS
+from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
+from components.window import Window
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
-from din_trainer.features import REQUEST_ID
+from din_trainer.features import LABEL, REQUEST_ID, USER_ID
 from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.spans import Span
 
 PREPROCESSING_FN = "din_trainer.transform.preprocessing.preprocessing_fn"
 RUN_FN = "din_trainer.trainer.run_fn"
 EXTRACTORS_MODULE = "components.evaluation.tfma.extractors"
+NEW_DATA_METRICS = ("auc", "gauc", "calibration", "log_loss")  # of the model that is served, on new data
 TF_SERVING = "2.19.1"  # the tag of the image that TFX's InfraValidator starts
 
 
@@ -35,6 +42,35 @@ def example_gen_settings(data: Path) -> dict[str, Any]:
     """One input split for each folder of the data set."""
     splits = [example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*") for split in SPLITS]
     return {"input_base": str(data), "input_config": example_gen_pb2.Input(splits=splits)}
+
+
+def span_settings(data: Path, span: Span) -> dict[str, Any]:
+    """One input split, of one span: TFX's patterns find its folder by its number."""
+    split = example_gen_pb2.Input.Split(name=SPAN_SPLIT, pattern=span.pattern)
+    number = range_config_pb2.StaticRange(start_span_number=span.number, end_span_number=span.number)
+    return {
+        "input_base": str(data),
+        "input_config": example_gen_pb2.Input(splits=[split]),
+        "output_config": example_gen_pb2.Output(),  # the same split: by default TFX makes two of one
+        "range_config": range_config_pb2.RangeConfig(static_range=number),
+    }
+
+
+def window_settings(config: PipelineConfig, spans: Sequence[Span]) -> dict[str, Any]:
+    """The share of the last span but one that selects the best epoch."""
+    return {
+        "names": json.dumps([span.name for span in spans]),
+        "validation_share": config.spans.validation_share,
+        "source_fingerprint": source_fingerprint(Window),
+    }
+
+
+def new_data_settings(config: PipelineConfig) -> dict[str, Any]:
+    """A few metrics of the whole eval split."""
+    user = USER_ID if USER_ID in config.features.user else ""
+    metrics = [name for name in NEW_DATA_METRICS if user or METRICS[name].within is None]
+    settings = {"metrics": metrics, "label": LABEL, "user": user}
+    return {"settings": json.dumps(settings), "source_fingerprint": source_fingerprint(NewDataScore)}
 
 
 def statistics_settings(config: PipelineConfig) -> dict[str, Any]:

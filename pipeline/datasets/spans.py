@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError
-from components.base.shards import shard_files
+from components.base.shards import SPAN_SPLIT, shard_files
 from pipeline.datasets.layout import SPLITS
+from pipeline.datasets.manifest import differing_counts
 
-IMPRESSIONS = "impressions"  # the folder of a span without splits of its own
+IMPRESSIONS = SPAN_SPLIT  # the folder of a span without splits of its own
 LATEST = "latest"
 
 _EPOCH = date(1970, 1, 1)
@@ -87,6 +88,14 @@ class Span(NamedTuple):
         if not found:
             raise DataError(f"{self.folder} holds no TFRecord files: a span has them in {_parts()}.")
         return found
+
+    def differing_counts(self, found: int) -> list[str]:
+        """A sentence if the span has another number of impressions than its manifest says.
+
+        Raises:
+            DataError: The manifest cannot be read.
+        """
+        return [] if self.has_splits else differing_counts(self.folder, {IMPRESSIONS: found})
 
 
 def _parts() -> str:

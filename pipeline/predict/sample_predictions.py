@@ -1,5 +1,6 @@
 """Scores of a few evaluation impressions, which `din run` shows beside their labels."""
 
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,16 @@ from typing import Any
 from components.base.tfrecord import read_batches, read_records
 from components.evaluation.metrics.catalogue import PROBABILITY
 from din_trainer.features import LABEL, FeatureConfig
-from pipeline.datasets.layout import split_files, to_json_rows
+from pipeline.datasets.layout import to_json_rows
 from pipeline.predict.score_json import Scorer
 
 
-def sample_predictions(model: Path, data: Path, features: FeatureConfig, count: int) -> list[dict[str, Any]]:
-    """Scores the first impressions of `eval/`.
+def sample_predictions(model: Path, files: Iterable[Path], features: FeatureConfig, count: int) -> list[dict[str, Any]]:
+    """Scores the first impressions of the eval split.
 
     Args:
         model: A SavedModel.
-        data: A data set.
+        files: The files of the split.
         features: Their user features and candidates are returned, too.
         count: The number of impressions.
 
@@ -24,7 +25,7 @@ def sample_predictions(model: Path, data: Path, features: FeatureConfig, count: 
         One dictionary an impression: user features, candidates, label and `probability`.
     """
     shown = [*features.user, *(behaviour.candidate for behaviour in features.behaviours.values()), LABEL]
-    file = next(file for file in split_files(data, "eval") if next(read_records(file), None) is not None)
+    file = next(file for file in files if next(read_records(file), None) is not None)
     batch = next(read_batches(file, count))
     columns = [name for name in dict.fromkeys(shown) if name in batch.schema.names]
     rows = to_json_rows(batch.select(columns), set(shown))

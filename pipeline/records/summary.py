@@ -30,6 +30,13 @@ class Summary(BaseModel):
     exit_code: int | None = None
     started: str = ""
     data: str | None = None
+    span: str | None = None
+    spans: dict[str, Any] | None = None
+    span_examples: dict[str, int] | None = None
+    span_fingerprints: dict[str, str] | None = None
+    served_on_new_data: dict[str, Any] | None = None
+    data_fingerprint: str | None = None
+    drift: list[dict[str, Any]] | None = None
     examples: dict[str, int] | None = None
     metrics: dict[str, float | None] | None = None
     intervals: dict[str, list[float | None]] | None = None

@@ -5,7 +5,7 @@ only, histories that are not aligned, events from the future.
 """
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,33 +13,43 @@ import numpy as np
 import pyarrow as pa
 
 from components.base.errors import DataError
-from components.base.shards import hash_shard, split_fingerprint
+from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
 from components.base.tfrecord import read_batches
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
+from pipeline.datasets.spans import Span
 from pipeline.run.batch_checker import BatchChecker, list_columns, value_type
 from pipeline.run.check_environment import check_path_for_tfx
 from pipeline.run.quick_batches import NotAsExpected, quick_batches
-from pipeline.run.shard_facts import ShardFacts, ShardState, known_shards
+from pipeline.run.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
 
 _FIRST = 8192  # impressions of a shard that show which columns it has
+
+_SPLIT_OTHERWISE = "give it splits of its own, or use --window."
 
 
 class DataFacts(NamedTuple):
     """What the checks found in a data set.
 
     Attributes:
-        examples: Number of impressions by split.
+        examples: Number of impressions by split, or by the name of a span.
         columns: Type (`int64`, `float` or `bytes`) by name of a column of the data. In a large shard, a column that the features do not
             declare is known if it is among the first impressions.
         shards: The state of each shard when it was read.
-        fingerprint: The fingerprint of the content, as that of ImportExampleGen.
+        hashes: The hash of each shard.
+        fingerprints: The fingerprint of the content, as that of ImportExampleGen, by split or by the name of a span.
     """
 
     examples: dict[str, int]
     columns: dict[str, str]
     shards: dict[Path, ShardState]
-    fingerprint: str
+    hashes: dict[Path, str]
+    fingerprints: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """All fingerprints, one a line."""
+        return "\n".join(self.fingerprints.values())
 
 
 def _check_batches(batches: Iterable[pa.RecordBatch], file: Path, features: FeatureConfig) -> ShardFacts:
@@ -78,19 +88,59 @@ def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
     return _check_batches(read_batches(file), file, features)
 
 
-def _check_split(found: ShardFacts, folder: Path, features: FeatureConfig) -> None:
-    """Checks what the shards of a split hold together."""
+def _check_both_labels(found: ShardFacts, place: Path) -> None:
     if found.examples == 0:
-        raise DataError(f"{folder} holds no impressions: every split needs some.")
+        raise DataError(f"{place} holds no impressions: every split needs some.")
     if len(found.labels) < 2:
-        raise DataError(f"{folder}: every label is {found.labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
-    if features.weight and folder.name != "eval" and len(found.weighted) < 2:
-        raise DataError(f"{folder}: {features.weight!r} is 0 for a whole class of labels, so nothing can be learnt: weigh both classes.")
-    for column in features.columns if folder.name == "train" else []:
+        raise DataError(f"{place}: every label is {found.labels.pop()}, so nothing can be learnt or judged: both classes are needed.")
+
+
+def _check_weights(found: ShardFacts, place: Path, features: FeatureConfig) -> None:
+    if features.weight and len(found.weighted) < 2:
+        raise DataError(f"{place}: {features.weight!r} is 0 for a whole class of labels, so nothing can be learnt: weigh both classes.")
+
+
+def _check_features(found: ShardFacts, place: Path, features: FeatureConfig) -> None:
+    for column in features.columns:
         if column.name not in found.with_values:
             raise DataError(
-                f"{folder}: no impression has a value of feature {column.name!r}: add it to the data, or remove it from [features]."
+                f"{place}: no impression has a value of feature {column.name!r}: add it to the data, or remove it from [features]."
             )
+
+
+class _Reader:
+    """Reads the shards of a data set, or takes what an earlier run found in them.
+
+    Attributes:
+        facts: What was found so far.
+    """
+
+    def __init__(self, features: FeatureConfig, checked: KnownShards):
+        self._features, self._checked = features, checked
+        self.facts = DataFacts({}, {}, {}, {}, {})
+
+    def read(self, name: str, split: str, shards: Iterable[Path]) -> ShardFacts:
+        """Returns what all shards of a split or a span hold together.
+
+        Args:
+            name: Of the split or the span.
+            split: The name of the split in the pipeline.
+            shards: Its files, in order.
+        """
+        found, files = ShardFacts(), list(shards)
+        for file in files:
+            state = _state(file)
+            facts = self._checked.get(file, state) if state else None
+            facts = facts or _check_shard(file, self._features).model_copy(update={"sha256": hash_shard(file)})
+            if state:
+                self._checked.put(file, state, facts)
+                self.facts.shards[file] = state
+            found.add(facts)
+            self.facts.hashes[file] = facts.sha256
+        self.facts.examples[name] = found.examples
+        self.facts.columns.update(found.columns)
+        self.facts.fingerprints[name] = split_fingerprint(split, [self.facts.hashes[file] for file in files])
+        return found
 
 
 def check_data(data: Path, features: FeatureConfig, known: Path | None = None) -> DataFacts:
@@ -106,29 +156,51 @@ def check_data(data: Path, features: FeatureConfig, known: Path | None = None) -
         InputError: The path of the data set has a wildcard in it.
     """
     check_path_for_tfx(data.absolute(), "--data")
-    examples: dict[str, int] = {}
-    columns: dict[str, str] = {}
-    states: dict[Path, ShardState] = {}
-    fingerprints: list[str] = []
     with known_shards(known) as checked:
+        reader = _Reader(features, checked)
         for split in SPLITS:
-            found, hashes = ShardFacts(), []
-            for file in split_files(data, split):
-                state = _state(file)
-                facts = checked.get(file, state) if state else None
-                facts = facts or _check_shard(file, features).model_copy(update={"sha256": hash_shard(file)})
-                if state:
-                    checked.put(file, state, facts)
-                    states[file] = state
-                found.add(facts)
-                hashes.append(facts.sha256)
-            _check_split(found, data / split, features)
-            examples[split] = found.examples
-            columns |= found.columns
-            fingerprints.append(split_fingerprint(split, hashes))
-    whole = DataFacts(examples, columns, states, "\n".join(fingerprints))
-    check_unchanged(whole)  # what was checked is what was hashed
-    return whole
+            found = reader.read(split, split, split_files(data, split))
+            _check_both_labels(found, data / split)
+            if split != "eval":
+                _check_weights(found, data / split, features)
+            if split == "train":
+                _check_features(found, data / split, features)
+    check_unchanged(reader.facts)  # what was checked is what was hashed
+    return reader.facts
+
+
+def check_spans(before: Sequence[Span], newest: Span, features: FeatureConfig, known: Path | None = None) -> DataFacts:
+    """Checks the spans that a run reads.
+
+    Args:
+        before: Those that it learns from, oldest first; empty: it learns from the newest one, which is split by time.
+        newest: The one that it is judged on.
+        features: As for `check_data`.
+        known: As for `check_data`.
+
+    Raises:
+        DataError, InputError: As for `check_data`.
+    """
+    check_path_for_tfx(newest.folder, "--data")
+    learnt = ShardFacts()
+    with known_shards(known) as checked:
+        reader = _Reader(features, checked)
+        for span in (*before, newest):
+            found = reader.read(span.name, SPAN_SPLIT, span.shards())
+            if not found.examples:
+                raise DataError(f"{span.folder} holds no impressions: every span needs some.")
+            if span is newest:
+                _check_both_labels(found, newest.folder)
+            if span is not newest or not before:
+                learnt.add(found)
+        place = before[-1].folder if len(before) == 1 else newest.folder.parent if before else newest.folder
+        _check_both_labels(learnt, place)
+        _check_weights(learnt, place, features)
+        _check_features(learnt, place, features)
+    if not before and TIMESTAMP not in learnt.columns:
+        raise DataError(f"{newest.folder} cannot be split by time, because no impression has a {TIMESTAMP}: {_SPLIT_OTHERWISE}")
+    check_unchanged(reader.facts)
+    return reader.facts
 
 
 def _state(file: Path) -> ShardState | None:

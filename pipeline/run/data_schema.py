@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -14,6 +14,7 @@ from din_trainer.features import REQUEST_ID, FeatureConfig
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import split_files
+from pipeline.datasets.spans import Span
 from pipeline.run.check_impressions import DataFacts
 from pipeline.run.unchecked_schema import replaced_counts, unchecked_parts
 
@@ -31,18 +32,17 @@ def read_schema(file: Path) -> schema_pb2.Schema:
         raise InputError(f"{file} is no readable schema ({reason}): data_schema.file needs a TFMD schema in text form (.pbtxt).") from error
 
 
-def _infer(data: Path) -> schema_pb2.Schema:
-    """Returns the schema that TFDV infers from `train/`."""
+def _infer(files: Iterable[Path]) -> schema_pb2.Schema:
+    """Returns the schema that TFDV infers from the impressions that are learnt from."""
     import apache_beam as beam
     import tensorflow_data_validation as tfdv
 
     from components.base.shard_tfxio import ShardTFXIO
     from pipeline.runners.beam_options import local_options
 
-    files = [str(file) for file in split_files(data, "train")]
     with tempfile.TemporaryDirectory(prefix="din-schema-") as folder:
         with beam.Pipeline(argv=local_options()) as pipeline:
-            batches = pipeline | ShardTFXIO(files, telemetry_descriptors=["din"]).BeamSource()
+            batches = pipeline | ShardTFXIO(list(map(str, files)), telemetry_descriptors=["din"]).BeamSource()
             _ = batches | tfdv.GenerateStatistics() | tfdv.WriteStatisticsToBinaryFile(f"{folder}/statistics")
         statistics = tfdv.load_stats_binary(f"{folder}/statistics")
     return tfdv.infer_schema(statistics, infer_feature_shape=False)
@@ -70,8 +70,15 @@ def _conform(schema: schema_pb2.Schema, features: FeatureConfig, source: str) ->
     return schema
 
 
-def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: Path) -> Path:
+def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: Path, spans: Sequence[Span] = ()) -> Path:
     """Writes the schema of a run to a file that is named by its content: TFX's cache knows the file by its name alone.
+
+    Args:
+        config: The configuration of the run.
+        data: The data set. A schema that is inferred is that of its `train/`, or of `spans`.
+        facts: What was found in the data.
+        folder: Where to write the file.
+        spans: The spans that the run learns from, if it is a run of spans.
 
     Returns:
         The file.
@@ -83,7 +90,8 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
     if settings.file:
         schema = _conform(read_schema(Path(settings.file)), config.features, settings.file)
     elif settings.infer:
-        schema = _conform(_infer(data), config.features, "the inferred schema")
+        learnt = [shard for span in spans for shard in span.shards()] or split_files(data, "train")
+        schema = _conform(_infer(learnt), config.features, "the inferred schema")
     else:
         schema = make_schema(config.features, facts.columns)
     text = text_format.MessageToString(schema)

@@ -14,15 +14,20 @@ from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from components.base.secrets import hide_secrets
+from components.base.shards import shard_files
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
+from pipeline.datasets.layout import split_files
 from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
-from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, read_summaries, record_killed
+from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
-from pipeline.report.content import CONFIG_FILE, DETAILS_FILE, REPORT_FILE
+from pipeline.report.content import CONFIG_FILE, DETAILS_FILE
 from pipeline.run.check_environment import check_embeddings, check_gate
-from pipeline.run.check_impressions import DataFacts, check_data, check_unchanged
+from pipeline.run.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.failure import BAD_INPUT, explain_failure
+from pipeline.run.origin import ORIGIN_FILE, Differs, Origin, differences, make_origin
+from pipeline.run.span_plan import SpanPlan, plan_spans
+from pipeline.run.span_versions import record_spans
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
@@ -32,7 +37,6 @@ if TYPE_CHECKING:  # TFX is imported after the data is checked, because that tak
 
 _SAMPLES = 5
 _DATA_GATE = "DataGate"
-_EARLIER_RUNS = 10  # The report compares the data with the last of these that read other data.
 
 
 class Run:
@@ -43,11 +47,23 @@ class Run:
         data: A data set; None makes synthetic impressions first.
         folder: The run's own folder, from `run_folder`.
         progress: Shows each step.
+        span: The span of `data` that the model is judged on, as in `choose_span`; None: the data has splits.
+        expected: The run ends before its training if it is made from anything else; None expects nothing.
     """
 
-    def __init__(self, config: PipelineConfig, data: Path | None, folder: Path, progress: Progress):
+    def __init__(
+        self,
+        config: PipelineConfig,
+        data: Path | None,
+        folder: Path,
+        progress: Progress,
+        span: str | None = None,
+        expected: Origin | None = None,
+    ):
         self._config = config
         self._given = data
+        self._span = span
+        self._expected = expected
         self._folder = folder
         self._workspace = folder.parents[1]
         self._progress = progress
@@ -75,8 +91,22 @@ class Run:
             self._write_summary()
         if self.summary.metrics is not None:
             self._report()
+        self._clean()
         self._tell()
         return self.summary
+
+    def _clean(self) -> None:
+        """Deletes old runs and leftovers. The verdict does not depend on it."""
+        from pipeline.housekeeping.clean import clean_after_run
+
+        try:
+            done = clean_after_run(self._workspace, self._config.workspace.keep_runs, self._config.name)
+        except (Exception, KeyboardInterrupt) as error:
+            logging.exception("the workspace is not cleaned")
+            done = f"The workspace is not cleaned: {explain_failure(error).reason or 'it was interrupted.'}"
+        if done:
+            self.summary.notes.append(done)
+            self._write_summary()
 
     def _tell(self) -> None:
         """Tells other programs how the run ended. The verdict does not depend on it."""
@@ -105,11 +135,14 @@ class Run:
         self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
         data = self._given.absolute() if self._given else self._make_synthetic_data()
         self.summary.data = str(data)
-        facts = self._check(data)
+        plan = self._plan(data)
+        self._judged = data = plan.newest.folder if plan and plan.has_own_splits else data
+        facts = self._check(data, plan)
         self.summary.write(self._workspace)
-        places, dag = self._prepare(data, facts)
+        self._record_origin(facts)
+        places, dag = self._prepare(data, facts, plan)
         self._run_dag(places, dag, facts)
-        self._score_samples(data)
+        self._score_samples()
 
     def _make_synthetic_data(self) -> Path:
         """Makes the data set of the configuration, unless an earlier run of this workspace made the same one. Returns its folder."""
@@ -127,7 +160,16 @@ class Run:
         self._progress.finish()
         return folder
 
-    def _check(self, data: Path) -> DataFacts:
+    def _plan(self, data: Path) -> SpanPlan | None:
+        """Finds the spans to read; None in a run without spans."""
+        if self._span is None:
+            return None
+        plan = plan_spans(data, self._span, self._config.spans)
+        self.summary.span, self.summary.spans = plan.newest.name, plan.names
+        self.summary.notes += plan.notes()
+        return plan
+
+    def _check(self, data: Path, plan: SpanPlan | None) -> DataFacts:
         """Checks what can be checked in seconds, without TensorFlow."""
         from pipeline.records.metadata_store import prepare_store
 
@@ -135,13 +177,27 @@ class Run:
         prepare_store(self._workspace / METADATA_FILE, self._config.metadata.url)
         check_gate(self._config.serving)
         check_embeddings(self._config.features)
-        facts = check_data(data, self._config.features, self._known_shards())
+        if plan is None or plan.has_own_splits:
+            facts = check_data(data, self._config.features, self._known_shards())
+            self.summary.examples, self.summary.oracle = facts.examples, read_oracle(data)
+            self.summary.notes += differing_counts(data, facts.examples)
+        else:
+            facts = check_spans(plan.before, plan.newest, self._config.features, self._known_shards())
+            self.summary.oracle = read_oracle(plan.newest.folder) if plan.judges_all else None
+            self.summary.notes += [note for span in plan.spans for note in span.differing_counts(facts.examples[span.name])]
+        self.summary.data_fingerprint = facts.fingerprint
         self._progress.examples["check data"] = sum(facts.examples.values())
         self._progress.finish()
-        self.summary.examples = facts.examples
-        self.summary.oracle = read_oracle(data)
-        self.summary.notes += differing_counts(data, facts.examples)
+        if plan:
+            record_spans(self.summary, plan, facts, self._workspace)
         return facts
+
+    def _record_origin(self, facts: DataFacts) -> None:
+        """Records what the metrics will follow from, for `din rerun`."""
+        origin = make_origin(self._config, facts)
+        self._write_json(ORIGIN_FILE, origin.model_dump())
+        if self._expected and (found := differences(self._expected, origin)):
+            raise Differs(f"{'; '.join(found)}.")
 
     def _known_shards(self) -> Path:
         """The file with what earlier checks found. Its name changes with the features and with the code of the check."""
@@ -149,7 +205,7 @@ class Run:
         digest = hashlib.sha256(f"{self._config.features.model_dump_json()} {source}".encode()).hexdigest()[:12]
         return self._workspace / "checks" / f"{self._config.name}-{digest}.json"
 
-    def _prepare(self, data: Path, facts: DataFacts) -> tuple["Places", "Pipeline"]:
+    def _prepare(self, data: Path, facts: DataFacts, plan: SpanPlan | None) -> tuple["Places", "Pipeline"]:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
         from pipeline.dag import create_pipeline
@@ -158,16 +214,16 @@ class Run:
         from pipeline.run.prepare_places import prepare_places
 
         self.summary.notes += unchecked_by_run(self._config)
-        places = prepare_places(self._config, data, facts, self._workspace)
+        places = prepare_places(self._config, data, facts, self._workspace, plan)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
         if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
             self.summary.notes.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
         if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):
-            self.summary.notes.append(f"The metadata store lacks the steps of {lost} folders in artifacts/. These folders were deleted.")
+            self.summary.notes.append(f"Folders in artifacts/ that the metadata store does not know: {lost}. They were deleted.")
         forget_missing_artifacts(places.metadata)
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.finish()
-        self._progress.examples |= _examples_by_node(facts.examples)
+        self._progress.examples |= _examples_by_node(facts.examples) if self.summary.examples else _examples_by_span(facts.examples)
         return places, dag
 
     def _run_dag(self, places: "Places", dag: "Pipeline", facts: DataFacts) -> None:
@@ -179,19 +235,26 @@ class Run:
             with _training_progress(self._progress):
                 run_locally(dag, self.summary.run_id, self._progress)
         except Exception:
-            if _DATA_GATE not in self._progress.seconds:  # the data was still read
+            if not any(step.startswith(_DATA_GATE) for step in self._progress.seconds):  # the data was still read
                 check_unchanged(facts)
             raise
         finally:
             read_outcome(self.summary, places, self._folder)
 
-    def _score_samples(self, data: Path) -> None:
+    def _eval_files(self) -> list[Path]:
+        """Returns the files of the eval split: those that the spans were put together to, or those of the data set."""
+        from pipeline.records.metadata_store import RunOutputs
+
+        window = RunOutputs(self._workspace / METADATA_FILE, self.summary.run_id).uri("Window", "examples")
+        return shard_files(window / "Split-eval") if window else split_files(self._judged, "eval")
+
+    def _score_samples(self) -> None:
         """Scores a few impressions. They are only shown: the verdict does not depend on them."""
         try:
             from pipeline.predict.sample_predictions import sample_predictions
 
             model = Path(str(self.summary.model_path))
-            self.summary.sample_predictions = sample_predictions(model, data, self._config.features, _SAMPLES)
+            self.summary.sample_predictions = sample_predictions(model, self._eval_files(), self._config.features, _SAMPLES)
         except (Exception, KeyboardInterrupt) as error:
             logging.exception("no sample predictions")
             self._lacks("sample predictions", error)
@@ -212,7 +275,7 @@ class Run:
             self._write_json(DETAILS_FILE, self._details())
             from pipeline.report.page import write_report
 
-            self.summary.report_path = str(write_report(self._folder, self._workspace, self._folder / REPORT_FILE))
+            self.summary.report_path = str(write_report(self._folder, self._workspace))
         except (Exception, KeyboardInterrupt) as error:
             logging.exception("no report")
             self._lacks("report", error)
@@ -223,23 +286,25 @@ class Run:
         self.summary.notes.append(f"The run has no {what}: {explain_failure(error).reason or 'it was interrupted.'}")
 
     def _details(self) -> dict[str, Any]:
-        """Gathers what the report shows beside the evaluation. Drift is measured against the last run that read other data."""
-        from pipeline.records.metadata_store import RunOutputs
+        """Gathers what the report shows beside the evaluation."""
         from pipeline.report.gather.details import gather_details
 
         summary, metadata = self.summary, self._workspace / METADATA_FILE
-        earlier = [run.run_id for run in read_summaries(self._workspace) if run.name == summary.name and run.metrics]
-        runs = [*earlier[-_EARLIER_RUNS:], summary.run_id]
-        statistics = {run: RunOutputs(metadata, run).uri("StatisticsGen", "statistics") for run in runs}
-        others = [run for run, found in statistics.items() if found not in (None, statistics[summary.run_id])]
-        previous = others[-1] if others else None
-        details = gather_details(metadata, summary.run_id, previous, Path(str(summary.model_path)), Path(str(summary.data)))
+        details = gather_details(metadata, summary.run_id, Path(str(summary.model_path)), self._eval_files())
         summary.notes += [f"The report's part {name!r} is missing: {reason}" for name, reason in details["failed"].items()]
         summary.notes += (details["data"] or {}).get("missing", [])
         return details
 
     def _write_json(self, name: str, content: Any) -> None:
         write_whole(self._folder / name, [hide_secrets(json.dumps(content)), "\n"])
+
+
+def _examples_by_span(examples: dict[str, int]) -> dict[str, int]:
+    """Returns how many impressions each node reads in a run of spans."""
+    by_span = {f"{node}.{span}": count for node in ("ImportExampleGen", "StatisticsGen") for span, count in examples.items()}
+    *before, newest = examples.values()
+    learnt = sum(before) or newest
+    return {**by_span, "Transform": learnt, "SliceColumns": sum(examples.values())}
 
 
 def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:

@@ -6,10 +6,14 @@ from typing import Any
 
 from tfx.utils import path_utils
 
+from components.artifact_types import SCORE_FILE
 from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
+from components.base.drift_figures import read_figures, warnings
 from components.base.errors import InputError
+from components.request_examples import READ_KEY
 from components.verdict import VERDICT_FILE
+from components.window import DEALT_KEY, SPLITS
 from pipeline.dag import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.summary import Summary
@@ -28,6 +32,8 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
     model, evaluation = outputs.uri("Trainer", "model"), outputs.uri("Evaluator", "evaluation")
     summary.model_path = path_utils.serving_model_dir(str(model)) if model else None
     summary.tfma_path = str(evaluation) if evaluation else None
+    read_spans(summary, outputs)
+    read_drift(summary, outputs)
     blessing = outputs.uri("Verdict", "blessing")
     if blessing is None:
         return
@@ -39,6 +45,29 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
         write_whole(folder / EVALUATION_FILE, [json.dumps(evaluation_details), "\n"])
     except InputError as error:  # what was pushed stays pushed
         summary.notes.append(f"The report lacks the slices: {error}")
+
+
+def read_spans(summary: Summary, outputs: RunOutputs) -> None:
+    """Reads how many impressions of the spans are in each split, and the metrics of the served model on the newest span.
+
+    Impressions that were not dealt out one by one are those of whole spans.
+    """
+    if summary.spans and summary.span_examples and outputs.uri("Window", "examples"):
+        *before, newest = summary.span_examples.values()
+        whole = {"train": sum(before[:-1]), "eval": newest if before else 0}
+        dealt = {split: int(outputs.property("Window", "examples", f"{DEALT_KEY}{split}") or 0) for split in SPLITS}
+        summary.examples = {split: whole.get(split, 0) + dealt[split] for split in SPLITS}
+    if scored := outputs.uri("NewDataScore", "score"):
+        summary.served_on_new_data = {"version": summary.stable_at_start, **json.loads((scored / SCORE_FILE).read_text())}
+
+
+def read_drift(summary: Summary, outputs: RunOutputs) -> None:
+    """Reads how far the training data is from earlier data and from logged requests, and notes what does not hold without a refusal."""
+    if requests := outputs.property("RequestExamples", "examples", READ_KEY):
+        summary.notes.append(f"Logged requests: {requests}")
+    if figures := outputs.uri("DriftValidator", "figures"):
+        summary.drift = read_figures(figures)
+        summary.notes += [sentence[0].upper() + sentence[1:] for sentence in warnings(summary.drift)]
 
 
 def _read_verdict(summary: Summary, verdict: dict[str, Any], baseline: Path | None) -> None:

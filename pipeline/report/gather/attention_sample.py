@@ -12,20 +12,19 @@ from components.base.tfrecord import read_records
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
-from pipeline.datasets.layout import split_files
 
 _EVENTS = 3  # the number of events that a history should have
 _SEARCHED = 10_000  # at most so many impressions are read
 
 
-def sample_attention(model: Path, data: Path, count: int = 6) -> list[dict[str, Any]] | None:
-    """Explains impressions of eval/: the first ones of different users whose histories have several events, half of them clicked.
+def sample_attention(model: Path, files: Iterable[Path], count: int = 6) -> list[dict[str, Any]] | None:
+    """Explains impressions of the eval split: the first ones of different users whose histories have several events, half of them clicked.
 
     If there are too few of them among the first `_SEARCHED` impressions, others with a history are added.
 
     Args:
         model: The folder of a SavedModel.
-        data: The folder of a data set.
+        files: The files of the split.
         count: The largest number of impressions.
 
     Returns:
@@ -40,7 +39,7 @@ def sample_attention(model: Path, data: Path, count: int = 6) -> list[dict[str, 
     loaded = tf.saved_model.load(str(model))
     if "explain" not in loaded.signatures:
         return None
-    records = islice(chain.from_iterable(map(read_records, split_files(data, "eval"))), _SEARCHED)
+    records = islice(chain.from_iterable(map(read_records, files)), _SEARCHED)
     examples = _choose(map(tf.train.Example.FromString, records), features, count)
     if not examples:
         return []

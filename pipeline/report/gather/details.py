@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,14 @@ from pipeline.report.gather.data_statistics import describe_data
 from pipeline.report.gather.training_curves import read_training_curves
 
 
-def gather_details(metadata: Path, run_id: str, previous_run: str | None, model: Path | None, data: Path) -> dict[str, Any]:
+def gather_details(metadata: Path, run_id: str, model: Path | None, files: Iterable[Path]) -> dict[str, Any]:
     """Gathers the details of a run as plain JSON: bytes become text, NaN and infinities become None.
 
     Args:
         metadata: The SQLite file of the metadata store.
         run_id: The id of the run.
-        previous_run: The id of the run whose data this run's data is compared with, if any.
         model: The SavedModel of the run; None if the run did not export one.
-        data: The data set of the run.
+        files: The files of the eval split.
 
     Returns:
         `attention`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read. `failed`: why a part could
@@ -33,12 +32,12 @@ def gather_details(metadata: Path, run_id: str, previous_run: str | None, model:
     outputs = RunOutputs(metadata, run_id)
     statistics, schema = _there(outputs.uri("StatisticsGen", "statistics")), _there(outputs.uri("ImportSchemaGen", "schema"))
     anomalies = _there(outputs.uri("ExampleValidator", "anomalies"))
-    previous = _there(RunOutputs(metadata, previous_run).uri("StatisticsGen", "statistics")) if previous_run else None
+    figures = _there(outputs.uri("DriftValidator", "figures"))
     model_run, model = _there(outputs.uri("Trainer", "model_run")), _there(model)
     makers: dict[str, Callable[[], Any] | None] = {
-        "attention": (lambda: sample_attention(model, data)) if model else None,
+        "attention": (lambda: sample_attention(model, files)) if model else None,
         "training": (lambda: read_training_curves(model_run)) if model_run else None,
-        "data": (lambda: describe_data(statistics, anomalies, schema, previous, previous_run)) if statistics and schema else None,
+        "data": (lambda: describe_data(statistics, anomalies, schema, figures)) if statistics and schema else None,
         "card": (lambda: describe_model(model)) if model else None,
     }
     parts, failed = {}, {}

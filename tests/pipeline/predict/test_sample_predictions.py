@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from din_trainer.features import FeatureConfig
+from pipeline.datasets.layout import split_files
 from pipeline.predict import sample_predictions as module
 from pipeline.predict.sample_predictions import sample_predictions
 from tests.sample_data import write_dataset
@@ -25,7 +26,7 @@ class FakeScorer:
 @pytest.mark.parametrize("count", [2, 9])
 def test_the_first_impressions_of_eval_with_their_scores(tmp_path, monkeypatch, count):
     monkeypatch.setattr(module, "Scorer", FakeScorer)
-    rows = sample_predictions(Path("/model"), write_dataset(tmp_path / "data"), FeatureConfig(), count)
+    rows = sample_predictions(Path("/model"), split_files(write_dataset(tmp_path / "data"), "eval"), FeatureConfig(), count)
     assert [list(row) for row in rows] == [["user_id", "candidate_item_id", "candidate_category_id", "label", "probability"]] * min(
         count, 4
     )

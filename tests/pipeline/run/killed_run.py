@@ -30,10 +30,10 @@ class KilledRun(Run):
         self.reach("summary")
         super()._write_json(name, content)
 
-    def _check(self, data):
+    def _check(self, data, plan):
         self.reach("check")
 
-    def _prepare(self, data, facts):
+    def _prepare(self, data, facts, plan):
         return None, None
 
     def _run_dag(self, places, dag, facts):
@@ -47,7 +47,7 @@ class KilledRun(Run):
         self.summary.metrics = {"auc": 0.7}
         self.reach("pushed")
 
-    def _score_samples(self, data):
+    def _score_samples(self):
         self.reach("sample")
 
     def _report(self):

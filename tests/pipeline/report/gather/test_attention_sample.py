@@ -5,6 +5,7 @@ import json
 import pytest
 import tensorflow as tf
 
+from pipeline.datasets.layout import split_files
 from pipeline.report.gather.attention_sample import sample_attention
 from tests.sample_data import write_dataset
 
@@ -51,12 +52,12 @@ def impressions(*rows):
 
 
 def explained(model, data, count):
-    return [sample["candidate"]["candidate_item_id"] for sample in sample_attention(model, data, count)]
+    return [sample["candidate"]["candidate_item_id"] for sample in sample_attention(model, split_files(data, "eval"), count)]
 
 
 def test_each_event_has_its_own_weight_and_raw_values(model, tmp_path):
     data = write_dataset(tmp_path / "data", {"eval": impressions((1, 50, [9, 1, 2, 3], 1), (2, 60, [4, 5], 0))})
-    clicked, other = sample_attention(model, data, 2)
+    clicked, other = sample_attention(model, split_files(data, "eval"), 2)
     assert (clicked["label"], clicked["candidate"]) == (1, {"candidate_item_id": 50, "candidate_category_id": "c50"})
     assert clicked["probability"] == pytest.approx(0.5)
     (sequence,) = clicked["sequences"]
@@ -82,7 +83,7 @@ def test_others_make_up_the_number_but_none_without_a_history(model, tmp_path):
 
 def test_no_impression_has_a_history(model, tmp_path):
     data = write_dataset(tmp_path / "data", {"eval": impressions((1, 10, [], 0), (1, 11, [], 1))})
-    assert sample_attention(model, data) == []
+    assert sample_attention(model, split_files(data, "eval")) == []
 
 
 def test_no_more_is_read_than_needed(model, tmp_path):
@@ -93,4 +94,4 @@ def test_no_more_is_read_than_needed(model, tmp_path):
 
 def test_a_model_without_the_signature_explains_nothing(tmp_path):
     data = write_dataset(tmp_path / "data", {"eval": impressions((1, 10, [1, 2, 3], 0))})
-    assert sample_attention(write_model(tmp_path / "1", "serving_default"), data) is None
+    assert sample_attention(write_model(tmp_path / "1", "serving_default"), split_files(data, "eval")) is None

@@ -9,7 +9,10 @@ import pytest
 from pipeline.report.gather import details
 from pipeline.report.gather.details import describe_model, gather_details
 
-PLACES = {("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("ExampleValidator", "anomalies"), ("Trainer", "model_run")}
+PLACES = {
+    *(("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("ExampleValidator", "anomalies")),
+    *(("DriftValidator", "figures"), ("Trainer", "model_run")),
+}
 
 
 class Outputs:
@@ -39,13 +42,13 @@ def parts(monkeypatch, tmp_path):
 
 
 def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
-    gathered = gather_details(tmp_path, "whole", "whole", tmp_path / "model", tmp_path / "data")
+    gathered = gather_details(tmp_path, "whole", tmp_path / "model", [])
     here = tmp_path / "whole"
     assert json.loads(json.dumps(gathered, allow_nan=False)) == {
         "attention": [{"model": "model", "data": "data"}],
         "training": {"from": "model_run", "auc": [0.5, None, None]},
         "data": {
-            "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "statistics"), "whole"],
+            "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "figures")],
             "top": [["\\xff", 1]],
         },
         "card": {"from": "model"},
@@ -56,14 +59,15 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
 @pytest.mark.parametrize("run, model", [("refused", None), ("deleted", "deleted")])
 def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
     nothing = {"attention": None, "training": None, "data": None, "card": None, "failed": {}}
-    assert gather_details(tmp_path, run, None, model and tmp_path / model, tmp_path) == nothing
+    assert gather_details(tmp_path, run, model and tmp_path / model, []) == nothing
     assert not caplog.records
 
 
 def test_deleted_artifacts_take_their_own_part_alone(parts, tmp_path):
     (tmp_path / "whole" / "anomalies").rmdir()
-    assert gather_details(tmp_path, "whole", "deleted", None, tmp_path)["data"]["from"] == [
-        str(tmp_path / "whole" / "statistics"), None, str(tmp_path / "whole" / "schema"), None, "deleted",
+    (tmp_path / "whole" / "figures").rmdir()
+    assert gather_details(tmp_path, "whole", None, [])["data"]["from"] == [
+        str(tmp_path / "whole" / "statistics"), None, str(tmp_path / "whole" / "schema"), None,
     ]  # fmt: skip
 
 
@@ -73,7 +77,7 @@ def test_a_part_that_cannot_be_read_is_left_out_and_named(parts, tmp_path, caplo
 
     parts.setattr(details, "describe_data", fail)
     parts.setattr(details, "sample_attention", fail)
-    gathered = gather_details(tmp_path, "whole", None, tmp_path / "model", tmp_path / "data")
+    gathered = gather_details(tmp_path, "whole", tmp_path / "model", [])
     assert (gathered["attention"], gathered["data"]) == (None, None)
     assert gathered["training"] and gathered["card"]
     assert gathered["failed"] == {"attention": "ValueError: damaged", "data": "ValueError: damaged"}
