@@ -1,10 +1,12 @@
 """Makes small data sets from columns of Python values."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from components.base.tfrecord_writer import TFRecordWriter
 from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column
 
 
@@ -30,6 +32,16 @@ def make_impressions(**changes) -> dict[str, list]:
         "label": [0, 1, 1, 0],
     } | changes
     return {name: values for name, values in columns.items() if values is not None}
+
+
+def write_records(path: Path, *batches: pa.RecordBatch, threads: int = 2) -> Path:
+    """Writes a gzipped TFRecord file with the rows of some batches."""
+    with ThreadPoolExecutor(threads) as pool:
+        writer = TFRecordWriter(path, pool)
+        for batch in batches:
+            writer.write(batch)
+        writer.close()
+    return path
 
 
 def write_dataset(out: Path, splits: dict[str, dict[str, list]] | None = None) -> Path:

@@ -1,6 +1,6 @@
-"""Writes Arrow batches to TFRecord files of tf.Examples and reads them back, without importing TensorFlow.
+"""Reads TFRecord files of tf.Examples as Arrow batches, without importing TensorFlow.
 
-A record has TensorFlow's format: length, masked CRC-32C of the length, payload, masked CRC-32C of the payload. tfx-bsl codes the payload.
+A record has TensorFlow's format: length, masked CRC-32C of the length, payload, masked CRC-32C of the payload.
 """
 
 import gzip
@@ -13,14 +13,14 @@ from typing import Any
 
 import google_crc32c
 import pyarrow as pa
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder, RecordBatchToExamplesEncoder
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.base.errors import DataError
 from components.base.shards import is_gzipped, unreadable_gzip
 
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
-_GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
+CRC_MASK = 0xA282EAD8  # TensorFlow rotates a CRC and adds this
 _LARGEST_RECORD = 2**31  # a protobuf message is smaller
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -30,40 +30,16 @@ _KINDS = {
 }
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """Returns the checksum of bytes as TensorFlow writes it."""
     crc = google_crc32c.value(data)
-    return _CRC.pack((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+    return _CRC.pack((((crc >> 15) | (crc << 17)) + CRC_MASK) & 0xFFFFFFFF)
 
 
-def _frame(record: bytes) -> bytes:
+def frame(record: bytes) -> bytes:
+    """Returns a record as it is in a TFRecord file."""
     length = _LENGTH.pack(len(record))
-    return b"".join((length, _masked_crc(length), record, _masked_crc(record)))
-
-
-class TFRecordWriter:
-    """Writes Arrow record batches as a gzipped TFRecord file of tf.Examples. The same batches give the same bytes.
-
-    Args:
-        path: The file to write. Its name should end in `.tfrecord.gz`.
-    """
-
-    def __init__(self, path: Path):
-        self._raw = open(path, "wb")
-        self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self._raw, compresslevel=_GZIP_LEVEL, mtime=0)
-        self._encoder = RecordBatchToExamplesEncoder()
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Appends one tf.Example for each row. Columns are `list<int64>`, `list<float>` or `list<binary>`.
-
-        The encoder writes the features of an example in random order. Therefore each column is encoded alone, and the parts of a row are
-        concatenated: concatenated protobuf messages are one merged message.
-        """
-        columns = [self._encoder.encode(batch.select([name])) for name in batch.schema.names]
-        self._gzip.write(b"".join(_frame(b"".join(parts)) for parts in zip(*columns, strict=True)))
-
-    def close(self) -> None:
-        self._gzip.close()
-        self._raw.close()
+    return b"".join((length, masked_crc(length), record, masked_crc(record)))
 
 
 def _check_file(path: Path) -> None:
@@ -101,12 +77,12 @@ def read_records(path: Path) -> Iterator[bytes]:
         _check_file(path)
         with _open_file(path) as file:
             while header := file.read(12):
-                if len(header) < 12 or header[8:] != _masked_crc(header[:8]):
+                if len(header) < 12 or header[8:] != masked_crc(header[:8]):
                     what = "is not a TFRecord file" if index == 0 else f"is damaged after record {index}"
                     raise DataError(f"{path} {what}: write it again (impressions as tf.Examples in gzipped TFRecords).")
                 (length,) = _LENGTH.unpack(header[:8])
                 record, crc = (file.read(length), file.read(4)) if length < _LARGEST_RECORD else (b"", b"")
-                if len(record) < length or crc != _masked_crc(record):
+                if len(record) < length or crc != masked_crc(record):
                     raise DataError(f"{path} is truncated or damaged in record {index + 1}: write or copy it again.")
                 yield record
                 index += 1

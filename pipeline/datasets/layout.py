@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from components.base.cores import usable_cores
 from components.base.errors import DataError, InputError
 from components.base.scratch_folder import clear_scratch, scratch_folder
 from components.base.shards import shard_files
-from components.base.tfrecord import TFRecordWriter
+from components.base.tfrecord_writer import TFRecordWriter
 from pipeline.datasets.manifest import MANIFEST
 
 SPLITS = ("train", "validation", "eval")
@@ -85,6 +87,7 @@ class DatasetWriter:
         manifest: The content of `manifest.json`; the counts are added.
         counts: How many impressions were written, by split.
         scratch: A folder for intermediate files; it is deleted at the end.
+        pool: Threads that encode and compress, one for each core. What else makes the data set may use them before it writes.
 
     Raises:
         InputError: `out` is not empty, or its parent cannot be written.
@@ -108,6 +111,7 @@ class DatasetWriter:
         self._shards: dict[str, tuple[TFRecordWriter, int]] = {}
         self._sample: list[dict[str, Any]] = []
         self._stack = contextlib.ExitStack()
+        self.pool = self._stack.enter_context(ThreadPoolExecutor(usable_cores()))
         try:
             self._out.parent.mkdir(parents=True, exist_ok=True)
             folder = self._stack.enter_context(scratch_folder(self._out if self._fills else self._out.parent))
@@ -129,7 +133,7 @@ class DatasetWriter:
                 if writer is not None:
                     writer.close()
                 index = len(list((self._part / split).iterdir()))
-                writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz"), self._shard_size
+                writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz", self.pool), self._shard_size
             writer.write(batch)
         self._shards[split] = (writer, room - batch.num_rows)
         self.counts[split] += batch.num_rows
@@ -139,8 +143,9 @@ class DatasetWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._stack, self._named_in_errors():
-            for writer, _ in self._shards.values():
-                writer.close()
+            with contextlib.ExitStack() as closing:
+                for writer, _ in self._shards.values():
+                    closing.callback(writer.close)
             if kind is None:
                 self._move_into_place()
 

@@ -5,8 +5,9 @@ import pytest
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from components.base.tfrecord import TFRecordWriter, read_batches, read_records
+from components.base.tfrecord import read_batches, read_records
 from components.slice_columns import add_columns, count_values, extended_schema
+from tests.sample_data import write_records
 
 SCHEMA = schema_pb2.Schema()
 for _name in ("user_id", "candidate_item_id", "historical_item_ids"):
@@ -14,13 +15,10 @@ for _name in ("user_id", "candidate_item_id", "historical_item_ids"):
 
 
 def write(path, user, item, history):
-    writer = TFRecordWriter(path)
     columns = [
         pa.array(column, pa.list_(pa.int64())) for column in ([[u] if u is not None else None for u in user], [[i] for i in item], history)
     ]
-    writer.write(pa.RecordBatch.from_arrays(columns, ["user_id", "candidate_item_id", "historical_item_ids"]))
-    writer.close()
-    return str(path)
+    return str(write_records(path, pa.RecordBatch.from_arrays(columns, ["user_id", "candidate_item_id", "historical_item_ids"])))
 
 
 @pytest.fixture
@@ -70,12 +68,10 @@ def test_missing_values_are_left_out(tmp_path):
     for name, kind in (("age", schema_pb2.INT), ("device", schema_pb2.BYTES), ("hour", schema_pb2.INT)):
         schema.feature.add(name=name, type=kind)
     file = tmp_path / "eval.tfrecord.gz"
-    writer = TFRecordWriter(file)
     ages, devices, hours = [[3], [-1], [-1], None], [[b"a"], [b""], [b"b"], [b"c"]], [[-1], [-1], [5], [6]]
     types = (pa.int64(), pa.binary(), pa.int64())
     arrays = [pa.array(values, pa.list_(kind)) for values, kind in zip((ages, devices, hours), types, strict=True)]
-    writer.write(pa.RecordBatch.from_arrays(arrays, ["age", "device", "hour"]))
-    writer.close()
+    write_records(file, pa.RecordBatch.from_arrays(arrays, ["age", "device", "hour"]))
     examples = [Example.FromString(example) for example in add_columns(str(file), {}, schema, {}, {}, ["age", "device", "nowhere"])]
     found = [
         {name: (*feature.int64_list.value, *feature.bytes_list.value) for name, feature in e.features.feature.items()} for e in examples

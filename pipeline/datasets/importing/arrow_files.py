@@ -8,8 +8,8 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 
-_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
-_BUFFERED_BYTES = 64_000_000
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+_BUFFERED_BYTES = 32_000_000
 
 
 def append_table(path: Path, table: pa.Table) -> None:

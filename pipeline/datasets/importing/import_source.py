@@ -25,7 +25,7 @@ from pipeline.datasets.importing.arrow_files import read_batches, read_table
 from pipeline.datasets.importing.column_counts import value_report
 from pipeline.datasets.importing.import_report import import_rules, joined_range, row_report, time_range
 from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
-from pipeline.datasets.importing.impression_maker import CLICKS, TIED_CLICK, ImpressionMaker
+from pipeline.datasets.importing.impression_maker import CLICKS, TIED_CLICK, ImpressionMaker, MadeCounts
 from pipeline.datasets.importing.part_steps import FILE_BITS, ROWS, count_items, make_part, order_part, plain, read_file
 from pipeline.datasets.importing.splits import Cuts, split_sizes, values_at_ranks
 from pipeline.datasets.importing.user_order import ORDER, times
@@ -106,7 +106,7 @@ class _Import:
         if self._settings.sampled and not any(part["clicks"] for part in ordered):
             raise InputError(self._nothing_left("no click", row_report(read, ordered)))
         items = self._items()
-        maker = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
+        maker, made = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
         splits = self._step("write", self._write)
         manifest = {
             "source": self._source.name,
@@ -117,9 +117,9 @@ class _Import:
             "items": items.num_rows,
             "clicks": sum(part["clicks"] for part in ordered),
             "rows": row_report(read, ordered),
-            "interactions_without_impression": dict(maker.dropped),
-            "negatives_not_drawn": maker.not_drawn,
-            "fields_of_first_row": dict(maker.replaced),
+            "interactions_without_impression": dict(made.dropped),
+            "negatives_not_drawn": made.not_drawn,
+            "fields_of_first_row": dict(made.replaced),
             "largest_user": max((part["largest_user"] for part in ordered), key=lambda user: user["interactions"]),
             "largest_item": _largest_item(items),
             "values": {**value_report(result["counts"] for result in read), "distinct": _distinct(items)},
@@ -127,8 +127,8 @@ class _Import:
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
             "base_rate": {name: split["base_rate"] for name, split in splits.items()},
             "empty_histories": {name: split["empty_histories"] for name, split in splits.items()},
-            "tied_histories": maker.tied,
-            "known_history_events": maker.known_share,
+            "tied_histories": made.tied,
+            "known_history_events": maker.known_share(made),
         }
         return {**manifest, "warnings": warnings(manifest)}
 
@@ -202,14 +202,13 @@ class _Import:
         ranks = range(size, sum(len(batch) for batch in self._times()), size)
         return values_at_ranks(self._times, ranks) if ranks else []
 
-    def _make(self, items: pa.Table, cuts: Cuts) -> ImpressionMaker:
+    def _make(self, items: pa.Table, cuts: Cuts) -> tuple[ImpressionMaker, MadeCounts]:
         if self._settings.negatives == "popularity":
             items = self._popular_in_train(items, cuts)
         maker = ImpressionMaker(self._source, self._settings, items, cuts)
         edges = self._edges(SHARD_SIZE // maker.copies)
-        for file in self._ordered_files():
-            make_part(maker, file, edges, self._work / "made")
-        return maker
+        made = self._writer.pool.map(lambda file: make_part(maker, file, edges, self._work / "made"), self._ordered_files())
+        return maker, sum(made, MadeCounts())
 
     def _write(self) -> dict[str, dict[str, Any]]:
         """Writes all shards; returns base rate and time range by split."""

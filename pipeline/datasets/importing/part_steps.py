@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.datasets.importing.arrow_files import Scatter, append_table, read_table
 from pipeline.datasets.importing.column_counts import ColumnCounts
 from pipeline.datasets.importing.import_report import time_range
-from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker
+from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker, MadeCounts
 from pipeline.datasets.importing.random_numbers import hashes
 from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
@@ -77,10 +77,11 @@ def count_items(table: pa.Table) -> pa.Table:
     return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
 
 
-def make_part(maker: ImpressionMaker, file: Path, edges: list[int], folder: Path) -> None:
+def make_part(maker: ImpressionMaker, file: Path, edges: list[int], folder: Path) -> MadeCounts:
     """Makes the impressions of a part's users and scatters them by split and time, into `folder/<split>/<shard>/`."""
-    table = read_table([file])
+    table, counts = read_table([file]), MadeCounts()
     assert table is not None
     with Scatter(folder, file.name) as scatter:
-        for made in maker.make(table):
+        for made in maker.make(table, counts):
             scatter.write(made.table, np.searchsorted(edges, times(made.table)), prefix=f"{made.split}/")
+    return counts

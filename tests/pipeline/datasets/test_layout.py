@@ -75,7 +75,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def full(self):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("components.base.tfrecord.TFRecordWriter.close", full)
+    monkeypatch.setattr("components.base.tfrecord_writer.TFRecordWriter.close", full)
     with pytest.raises(OSError, match="No space left") as failed, DatasetWriter(tmp_path / "data") as writer:
         writer.write("train", batch())
     assert explain_place(failed.value) == f"{tmp_path / 'data'}: the disk is full: free some space, or name a place on another disk."

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components.base.errors import InputError
 from components.base.shards import hash_shard
-from components.base.tfrecord import _frame, read_batches, read_records
+from components.base.tfrecord import frame, read_batches, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.check_environment import check_embeddings, check_workspace
@@ -127,10 +127,10 @@ def test_a_socket_is_no_file(data, tmp_path, monkeypatch):
 
 
 def test_a_record_of_an_impossible_length(data):
-    from components.base.tfrecord import _masked_crc
+    from components.base.tfrecord import masked_crc
 
     length = (2**60).to_bytes(8, "little")
-    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(length + _masked_crc(length) + b"x"))
+    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(length + masked_crc(length) + b"x"))
     assert "is truncated or damaged in record 1" in refused(data)
 
 
@@ -193,7 +193,7 @@ def gzip_members(file, parts):
     """The records of a shard in gzip members with the given numbers of records."""
     records = list(read_records(file))
     ends = np.cumsum(parts)
-    return b"".join(gzip.compress(b"".join(map(_frame, records[end - part : end]))) for part, end in zip(parts, ends, strict=True))
+    return b"".join(gzip.compress(b"".join(map(frame, records[end - part : end]))) for part, end in zip(parts, ends, strict=True))
 
 
 def test_a_flipped_bit(data):
@@ -205,9 +205,9 @@ def test_a_flipped_bit(data):
 
 
 def test_records_that_are_no_examples(data):
-    from components.base.tfrecord import _frame
+    from components.base.tfrecord import frame
 
-    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(_frame(b"\xff\xff\xff")))
+    (data / "train" / "part-00000.tfrecord.gz").write_bytes(gzip.compress(frame(b"\xff\xff\xff")))
     assert "holds records that are not consistent tf.Examples" in refused(data)
 
 

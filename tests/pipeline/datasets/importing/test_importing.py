@@ -144,6 +144,14 @@ def test_given_split(tmp_path: Path) -> None:
     assert "split" not in made["train"][0]
 
 
+def test_a_given_split_draws_no_item_that_the_user_knows(tmp_path: Path) -> None:
+    """User 1 has rows in eval alone, so train's rows begin with user 2, who knows items 1 and 2: only item 3 can be a negative."""
+    rows = [event(1, 3, 100, split=2), event(1, 3, 200, split=2)]
+    rows += [event(2, item, time, split=0) for time in range(300, 340) for item in (1, 2)]
+    _, made = brought_in(tmp_path, rows, source={"types": {"split": pa.int8()}}, negatives="uniform", split="given")
+    assert {row["candidate_item_id"] for row in made["train"] + made["validation"] if not row["label"]} == {3}
+
+
 def test_given_validation_is_kept(tmp_path: Path) -> None:
     _, made = brought_in(tmp_path, [event(user, 1, 1, split=user % 3) for user in range(9)])
     assert {split: [row["user_id"] for row in rows] for split, rows in made.items()} == {
