@@ -56,11 +56,11 @@ class Presence(NamedTuple):
     action: str
 
 
-class Other(NamedTuple):
-    """What the training data is compared with.
+class Data(NamedTuple):
+    """A set of impressions.
 
     Attributes:
-        name: In words, for messages: "train/ of run …".
+        name: In words, for messages: "train/", "train/ of run …".
         statistics: Its statistics.
     """
 
@@ -69,8 +69,8 @@ class Other(NamedTuple):
 
 
 def compare(
-    statistics: statistics_pb2.DatasetFeatureStatisticsList,
-    others: Mapping[Kind, Other],
+    training: Data,
+    others: Mapping[Kind, Data],
     schema: schema_pb2.Schema,
     rules: list[Rule],
     presence: Presence,
@@ -79,7 +79,7 @@ def compare(
     """Compares the training data with other data, feature by feature.
 
     Args:
-        statistics: Of the training data.
+        training: The training data.
         others: Earlier training data (`drift`) and requests (`skew`).
         schema: The schema of the training data. A rule counts more than a comparator of the schema for the same feature.
         rules: Bounds of distances.
@@ -87,9 +87,9 @@ def compare(
         read: The features that a request has: those that the model reads.
 
     Returns:
-        For each distance and each feature that had values: `kind`, `feature`, `measure`, `value`, `bound` (null if there is none),
-        `passed` (null if there is no bound, or nothing could be measured), `action`, `against`, and for presence the share `before`.
+        Figures as in `components.base.drift_figures`: for each distance, and the presence of each feature that most impressions had.
     """
+    statistics = training.statistics
     bounds = _bounds(statistics, set(others), schema, rules, read)
     wanted: dict[Kind, dict[str, list[str]]] = {kind: {} for kind in others}
     for kind, name, measure in bounds:
@@ -100,11 +100,11 @@ def compare(
         value = distances.get((kind, name, measure))
         if rule:
             passed = None if value is None else value <= rule.at_most
-            figures.append(_figure(kind, name, measure, value, rule.at_most, passed, rule.action, others[kind].name))
+            figures.append(_figure(kind, name, measure, value, rule.at_most, passed, rule.action, training, others[kind]))
         elif value is not None:
-            figures.append(_figure(kind, name, measure, value, None, None, None, others[kind].name))
+            figures.append(_figure(kind, name, measure, value, None, None, None, training, others[kind]))
     declared = {feature.name for feature in schema.feature}
-    return [*figures, *_presence_figures(statistics, others, presence, declared, read)]
+    return [*figures, *_presence_figures(training, others, presence, declared, read)]
 
 
 def _bounds(
@@ -145,15 +145,15 @@ def schema_rules(schema: schema_pb2.Schema) -> list[Rule]:
 
 
 def _presence_figures(
-    statistics: statistics_pb2.DatasetFeatureStatisticsList,
-    others: Mapping[Kind, Other],
+    training: Data,
+    others: Mapping[Kind, Data],
     presence: Presence,
     declared: set[str],
     read: set[str],
 ) -> Iterator[Figure]:
     """Yields the features that most impressions had. One that the schema does not have, so that no model reads it, is only warned about."""
     for kind, other in others.items():
-        then, now = (other.statistics, statistics) if kind == "drift" else (statistics, other.statistics)
+        then, now = (data.statistics for data in ((other, training) if kind == "drift" else (training, other)))
         features, later = statistics_by_feature(then), statistics_by_feature(now)
         for name, feature in features.items():
             before = value_share(feature, then.datasets[0].num_examples)
@@ -161,16 +161,22 @@ def _presence_figures(
                 share = value_share(later.get(name), now.datasets[0].num_examples)
                 action = presence.action if name in declared else "warn"
                 passed = share >= presence.now
-                yield {**_figure(kind, name, PRESENCE, share, presence.now, passed, action, other.name), "before": before}
+                yield {**_figure(kind, name, PRESENCE, share, presence.now, passed, action, training, other), "before": before}
 
 
 def _figure(
-    kind: str, feature: str, measure: str, value: float | None, bound: float | None, passed: bool | None, action: str | None, against: str
+    kind: str,
+    feature: str,
+    measure: str,
+    value: float | None,
+    bound: float | None,
+    passed: bool | None,
+    action: str | None,
+    training: Data,
+    other: Data,
 ) -> Figure:
-    return {
-        "kind": kind, "feature": feature, "measure": measure, "value": value, "bound": bound, "passed": passed, "action": action,
-        "against": against,
-    }  # fmt: skip
+    found = {"kind": kind, "feature": feature, "measure": measure, "value": value, "bound": bound, "passed": passed, "action": action}
+    return {**found, "of": training.name, "against": other.name}
 
 
 def read_statistics(folder: Path, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
@@ -194,7 +200,7 @@ def DriftValidator(
         statistics: Of the training data.
         schema: The schema.
         figures: The output.
-        settings: JSON: `split`, `previous_split` and `requests_split`, `previous_name` and `requests_name` for messages, `rules`,
+        settings: JSON: `split`, `previous_split` and `requests_split`; `name`, `previous_name` and `requests_name` for messages; `rules`,
             `presence` and `read` as in `compare`.
         source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
         previous: Of earlier training data, if there was any.
@@ -202,13 +208,13 @@ def DriftValidator(
     """
     del source_fingerprint
     asked = json.loads(settings)
-    others: dict[Kind, Other] = {}
+    others: dict[Kind, Data] = {}
     if previous is not None:
-        others["drift"] = Other(asked["previous_name"], read_statistics(Path(previous.uri), asked["previous_split"]))
+        others["drift"] = Data(asked["previous_name"], read_statistics(Path(previous.uri), asked["previous_split"]))
     if requests is not None:
-        others["skew"] = Other(asked["requests_name"], read_statistics(Path(requests.uri), asked["requests_split"]))
+        others["skew"] = Data(asked["requests_name"], read_statistics(Path(requests.uri), asked["requests_split"]))
     rules, presence = [Rule(**rule) for rule in asked["rules"]], Presence(**asked["presence"])
-    now = read_statistics(Path(statistics.uri), asked["split"])
+    now = Data(asked["name"], read_statistics(Path(statistics.uri), asked["split"]))
     rows = compare(now, others, read_schema(schema), rules, presence, set(asked["read"])) if others else []
     folder = Path(figures.uri)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The figures that DriftValidator leaves, and the sentences for those that do not hold their bounds. TensorFlow is not imported.
 
 A figure has `kind` (drift or skew), `feature`, `measure`, `value`, `bound` (null if there is none), `passed` (null if there is no bound, or
-nothing could be measured), `action` (warn or refuse), `against` (what the training data was compared with) and, for presence, the share
+nothing could be measured), `action` (warn or refuse), `of` and `against` (the names of what was compared) and, for presence, the share
 `before`.
 """
 
@@ -19,20 +19,20 @@ Figure = dict[str, Any]
 
 def describe_figure(figure: Figure) -> str:
     """Returns the sentence for a figure that does not hold its bound, or that could not be measured."""
-    kind, name, against = figure["kind"], figure["feature"], figure["against"]
+    kind, name, data, against = figure["kind"], figure["feature"], figure["of"], figure["against"]
     if figure["value"] is None:
         return (
-            f"{kind} of feature {name!r} is not measured: train/ or {against} has no values of it, or other ones than "
+            f"{kind} of feature {name!r} is not measured: {data} or {against} has no values of it, or other ones than "
             f"{figure['measure']} is for."
         )
     if figure["measure"] == PRESENCE:
-        place, before = ("train/", against) if kind == "drift" else (against, "train/")
+        place, before = (data, against) if kind == "drift" else (against, data)
         return (
             f"feature {name!r} has a value in {figure['value']:.2%} of {place}, but had one in {figure['before']:.2%} of {before}: "
             f"at least {figure['bound']:.2%} is asked for."
         )
     return (
-        f"{kind} of feature {name!r}: the {_NAMES[figure['measure']]} of train/ from {against} is {figure['value']:.4f}, "
+        f"{kind} of feature {name!r}: the {_NAMES[figure['measure']]} of {data} from {against} is {figure['value']:.4f}, "
         f"but at most {figure['bound']:g} is asked for."
     )
 

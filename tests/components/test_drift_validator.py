@@ -9,7 +9,7 @@ from tfx.types import standard_artifacts
 
 from components.artifact_types import DriftFigures
 from components.base.drift_figures import describe_figure, read_figures, refusals, warnings
-from components.drift_validator import DriftValidator, Other, Presence, Rule, compare
+from components.drift_validator import Data, DriftValidator, Presence, Rule, compare
 from tests.components.statistics import make_schema, make_statistics, write_statistics
 
 USUAL = Presence(0.1, 0.01, "refuse")
@@ -31,10 +31,10 @@ NOW = {
 
 
 def figures(now=NOW, before=BEFORE, rules=(), schema=SCHEMA, presence=USUAL, read=(), requests=None):
-    others = {"drift": Other("train/ of run a", make_statistics(schema, **before))} if before else {}
+    others = {"drift": Data("train/ of run a", make_statistics(schema, **before))} if before else {}
     if requests:
-        others["skew"] = Other("the requests in log", make_statistics(schema, **requests))
-    return compare(make_statistics(schema, **now), others, schema, list(rules), presence, set(read))
+        others["skew"] = Data("the requests in log", make_statistics(schema, **requests))
+    return compare(Data("train/", make_statistics(schema, **now)), others, schema, list(rules), presence, set(read))
 
 
 def one(found, feature, measure=None, kind="drift"):
@@ -66,7 +66,7 @@ def test_the_divergence_of_categories():
     rule = Rule("drift", "genre", "jensen_shannon_divergence", 0.05, "refuse")
     row = one(figures(rules=[rule]), "genre", "jensen_shannon_divergence")
     assert row["value"] == pytest.approx(divergence([0.6, 0.4], [0.25, 0.75]), abs=1e-6)
-    assert (row["bound"], row["passed"], row["action"], row["against"]) == (0.05, False, "refuse", "train/ of run a")
+    assert (row["bound"], row["passed"], row["action"], row["of"], row["against"]) == (0.05, False, "refuse", "train/", "train/ of run a")
 
 
 def test_numbers_of_different_widths():
@@ -191,14 +191,15 @@ def test_the_component_writes_the_figures_of_splits_with_other_names(tmp_path):
     for name, folder in {"statistics": "now", "previous": "before", "schema": "schema", "figures": "figures"}.items():
         artifacts[name].uri = str(tmp_path / folder)
     settings = {
-        "split": "train", "previous_split": "impressions", "previous_name": "day 2026-11-23", "requests_split": "", "requests_name": "",
+        "split": "train", "name": "day 2026-11-24", "previous_split": "impressions", "previous_name": "day 2026-11-23",
+        "requests_split": "", "requests_name": "",
         "rules": [Rule("drift", "genre", "auto", 0.1, "refuse")._asdict()], "presence": USUAL._asdict(), "read": [],
     }  # fmt: skip
     run = DriftValidator.EXECUTOR_SPEC.executor_class._FUNCTION
     run(settings=json.dumps(settings), source_fingerprint="", **artifacts)
     found = read_figures(tmp_path / "figures")
     assert describe_figure(one(found, "genre", "infinity_norm")).endswith(
-        "of train/ from day 2026-11-23 is 0.3500, but at most 0.1 is asked for."
+        "of day 2026-11-24 from day 2026-11-23 is 0.3500, but at most 0.1 is asked for."
     )
     del artifacts["previous"]
     run(settings=json.dumps(settings), source_fingerprint="", **artifacts)

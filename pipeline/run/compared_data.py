@@ -1,0 +1,39 @@
+"""Finds what the training data of a run is compared with: the data of an earlier run, and a log of requests."""
+
+from pathlib import Path
+
+from components.base.errors import InputError
+from components.serving.requests.request_logs import log_fingerprint
+from pipeline.drift_nodes import LoggedRequests, PreviousData
+from pipeline.records.metadata_store import RunOutputs
+from pipeline.records.run_list import METADATA_FILE, read_summaries
+
+
+def find_previous(workspace: Path, name: str, fingerprint: str) -> PreviousData | None:
+    """Returns the data of the last pushed run of this name that read other data, and whose statistics are still there.
+
+    Args:
+        workspace: The workspace.
+        name: The name of the run.
+        fingerprint: That of the data of this run.
+    """
+    for run in reversed(read_summaries(workspace)):
+        if run.name == name and run.status == "pushed" and run.data_fingerprint not in (None, fingerprint):
+            statistics = RunOutputs(workspace / METADATA_FILE, run.run_id).uri("StatisticsGen", "statistics")
+            if statistics and statistics.exists():
+                return PreviousData(f"train/ of run {run.run_id}", statistics)
+    return None
+
+
+def find_requests(folder: str) -> LoggedRequests | None:
+    """Returns the log that the configuration names.
+
+    Raises:
+        InputError: There is no such log.
+    """
+    if not folder:
+        return None
+    log = Path(folder).absolute()
+    if not log.exists():
+        raise InputError(f"{log} is not there: `requests` names a folder of logged requests.")
+    return LoggedRequests(log, log_fingerprint(log))
