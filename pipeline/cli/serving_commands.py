@@ -26,6 +26,10 @@ def add_commands(commands: Commands) -> None:
     serve.add_argument("--rest-port", type=int, metavar="N", default=8501, help="port of the REST API; 0 takes a free one (default: 8501)")
     serve.add_argument("--grpc-port", type=int, metavar="N", default=8500, help="port of the gRPC API; 0 takes a free one (default: 8500)")
     serve.add_argument("--stand-in", action="store_true", help="use the stand-in, even if TF Serving is installed")
+    log = "the stand-in logs its requests to this folder, in TF Serving's form, for din run --requests and din import requests"
+    serve.add_argument("--log-requests", type=Path, metavar="DIR", help=log)
+    sample = "the share of the requests that --log-requests logs (default: 1)"
+    serve.add_argument("--log-sample", type=float, metavar="N", help=sample)
     serve.set_defaults(call=_serve)
 
     back = add_command(commands, "rollback", "serve an earlier version again")
@@ -52,13 +56,19 @@ def add_commands(commands: Commands) -> None:
 
 def _serve(args: argparse.Namespace) -> int:
     from components.serving.store.versions import serving_folder
-    from pipeline.online.serve import serve
+    from pipeline.online.serve import LogSettings, serve
     from pipeline.online.tf_serving_process import LOG_FILE
     from pipeline.terminal import output_to
 
+    sample = 1.0 if args.log_sample is None else args.log_sample
+    if args.log_sample is not None and not args.log_requests:
+        raise InputError("--log-sample is the share that --log-requests logs: name a folder with it.")
+    if not 0 < sample <= 1:
+        raise InputError(f"--log-sample is {sample:g}: give a share above 0 and up to 1.")
+    log = LogSettings(args.log_requests, sample) if args.log_requests else None
     folder = serving_folder(args.workspace, args.name)
     with output_to(args.workspace / LOG_FILE) as terminal:
-        serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: say(line, terminal))
+        serve(folder, args.rest_port, args.grpc_port, args.stand_in, lambda line: say(line, terminal), log)
     os._exit(0)  # a request that the stand-in had no more time for still has its thread, which Python would wait for
 
 

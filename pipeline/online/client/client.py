@@ -5,6 +5,9 @@
     client.predict([{"user_id": 416, "candidate_item_id": 32, …}])   # [0.72]
     client.rank([{"user_id": 416, …}], [[{"candidate_item_id": 32, …}, {"candidate_item_id": 288, …}]])   # [[0.72, 0.31]]
 
+Rows may have a `request_id` and a `timestamp`, by which a log of requests is joined to labels (docs/data.md). `serving_default` sends both.
+Over gRPC, `predict` and `rank` send the id if all rows of a request have the same one. Over REST they cannot send it.
+
 No file of the model is needed. Over REST, neither TensorFlow nor TFX is imported.
 """
 
@@ -30,6 +33,7 @@ from din_trainer.features import LONGEST_HISTORY, TIMESTAMP, USER_ID, Column, DT
 from pipeline.online.client.connection import Connection, Signature
 from pipeline.online.client.history_cut import most_recent
 from pipeline.online.client.model_url import ModelUrl, parse_url
+from pipeline.online.client.request_origin import common_id, origin_features
 from pipeline.online.client.rest_connection import RestConnection
 from pipeline.online.client.serving_errors import InvalidRequest, ServingError
 
@@ -108,7 +112,7 @@ class Client:
         scores: list[float] = []
         for start in range(0, len(rows), self._batch_size):
             batch = rows[start : start + self._batch_size]
-            scores += self._connection.run(self._signature, self._tensors(batch), (len(batch),)).astype(float).tolist()
+            scores += self._connection.run(self._signature, self._tensors(batch), (len(batch),), common_id(batch)).astype(float).tolist()
         return scores
 
     def rank(self, users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[list[float]]:
@@ -129,14 +133,15 @@ class Client:
         for start in range(0, len(users), step):
             rows = candidates[start : start + step]
             tensors = rank_tensors(self._cut(users[start : start + step]), rows, self.features(), self._width())
-            answer = self._connection.run("rank", tensors, (len(rows), max(1, *map(len, rows))))
+            answer = self._connection.run("rank", tensors, (len(rows), max(1, *map(len, rows))), common_id(users[start : start + step]))
             scores += [answer[index, : len(row)].astype(float).tolist() for index, row in enumerate(rows)]
         return scores
 
     def _tensors(self, rows: Sequence[Impression]) -> Tensors:
         if self._signature == "predict":
             return predict_tensors(self._cut(rows), self.features(), self._width())
-        return {"examples": np.array([to_example(row, self.features()) for row in rows], object)}
+        examples = [to_example(row, self.features()) + origin_features(row, self.features()) for row in rows]
+        return {"examples": np.array(examples, object)}
 
     def _width(self) -> int:
         return self._pad_to or self._history_length or 1

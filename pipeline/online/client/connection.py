@@ -32,8 +32,14 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...]) -> np.ndarray:
+    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
         """Returns the probabilities that a signature gives: float32 of this shape.
+
+        Args:
+            signature: The name of the signature.
+            tensors: Its inputs.
+            shape: That of the answer.
+            request_id: Goes with a gRPC request, into the server's log of requests. REST has no place for it.
 
         Raises:
             ServingError: The server gave no usable answer.

@@ -79,8 +79,8 @@ class GrpcConnection(Connection):
         except (DecodeError, ValueError) as error:
             raise ServingError(f"{self._shown} answered {one_line(response)}, but signatures are needed: is it TF Serving?") from error
 
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...]) -> np.ndarray:
-        request = PredictRequest(model_spec=self._spec, output_filter=[PROBABILITY])
+    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
+        request = PredictRequest(model_spec=self._spec, output_filter=[PROBABILITY], client_id=request_id)
         request.model_spec.signature_name = signature
         for name, values in tensors.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string if values.dtype == object else values.dtype, values.shape))

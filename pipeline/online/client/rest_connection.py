@@ -126,7 +126,7 @@ class RestConnection(Connection):
                 f"{self._shown} answered 200: {one_line(answer.text)}, but signatures are needed: is it TF Serving?"
             ) from error
 
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...]) -> np.ndarray:
+    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
         answer = self._ask("POST", ":predict", {"signature_name": signature, "inputs": json_inputs(tensors)})
         outputs = answer.document.get("outputs")
         return checked_scores(outputs.get(PROBABILITY) if isinstance(outputs, dict) else outputs, shape, self._shown, f"200: {answer.text}")

@@ -21,6 +21,7 @@ from components.base.errors import InputError
 from components.serving.store.models_config import MODELS_CONFIG
 from pipeline.online.asked_versions import Asked, read_asked, versions_in
 from pipeline.online.stand_in.loaded_version import LoadedVersion
+from pipeline.online.stand_in.request_log import RequestLog
 from pipeline.online.stand_in.status_error import StatusError, invalid
 from pipeline.online.stand_in.version_manager import AT_ONCE, Behaviour, Config, VersionManager
 
@@ -36,9 +37,11 @@ class Endpoint:
         behaviour: How loads go, and how often files are read. The versions that it starts with are loaded at once.
         now: The clock, in seconds.
         runs: Whether a thread follows the files; otherwise only `step` does.
+        log: What logs the answered requests; None: nothing does.
 
     Attributes:
         name: The name of the model in requests.
+        log: As given.
 
     Raises:
         InputError: The folder has no version that can be served.
@@ -51,7 +54,9 @@ class Endpoint:
         behaviour: Behaviour = AT_ONCE,
         now: Callable[[], float] = time.monotonic,
         runs: bool = True,
+        log: RequestLog | None = None,
     ) -> None:
+        self.log = log
         self._folder, self._say, self._behaviour, self._now = folder, say, behaviour, now
         self._stepping = threading.Lock()
         self._closed = threading.Event()

@@ -46,6 +46,8 @@ class _PredictionService(PredictionServiceServicer):
         response = PredictResponse(outputs={key: to_proto(array) for key, array in outputs.items()})
         response.model_spec.name, response.model_spec.signature_name = request.model_spec.name, name
         response.model_spec.version.value = version.number
+        if self._endpoint.log and self._endpoint.log.wants():
+            self._endpoint.log.add(request, response)
         return response
 
     def Classify(self, request: ClassificationRequest, context: grpc.ServicerContext) -> Never:

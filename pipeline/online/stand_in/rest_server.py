@@ -18,7 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from tensorflow_serving.apis.get_model_metadata_pb2 import SignatureDefMap
 from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
+from components.serving.model.impression_tensors import Tensors
 from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.grpc_server import GRACE_SECONDS
 from pipeline.online.stand_in.http_protocol import HttpProtocol
@@ -26,8 +28,9 @@ from pipeline.online.stand_in.json_examples import read_examples
 from pipeline.online.stand_in.json_requests import parse
 from pipeline.online.stand_in.json_tensors import read_tensors, to_bytes, write_tensors
 from pipeline.online.stand_in.loaded_version import DEFAULT_SIGNATURE
+from pipeline.online.stand_in.request_log import RequestLog
 from pipeline.online.stand_in.status_error import StatusError, invalid
-from pipeline.online.stand_in.tensor_protos import MAX_BYTES
+from pipeline.online.stand_in.tensor_protos import MAX_BYTES, to_proto
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"}
 _WHICH = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -95,7 +98,19 @@ def _post(endpoint: Endpoint, path: str, body: bytes) -> bytes:
     if not version.signatures[name].inputs:
         raise invalid(f"signature {name!r} has no inputs")
     inputs, by_row = read_tensors(document, version.signatures[name].inputs)
-    return write_tensors(version.run(name, inputs), by_row)
+    outputs = version.run(name, inputs)
+    if endpoint.log and endpoint.log.wants():
+        _log(endpoint.log, ModelSpec(name=spec.name, signature_name=name, version={"value": version.number}), inputs, outputs)
+    return write_tensors(outputs, by_row)
+
+
+def _log(log: RequestLog, spec: ModelSpec, inputs: Tensors, outputs: Tensors) -> None:
+    """Logs a request as the gRPC request that it stands for, as TF Serving does."""
+    request, response = PredictRequest(model_spec=spec), PredictResponse(model_spec=spec)
+    for message, tensors in ((request.inputs, inputs), (response.outputs, outputs)):
+        for key, array in tensors.items():
+            message[key].CopyFrom(to_proto(array))
+    log.add(request, response)
 
 
 def _get(endpoint: Endpoint, path: str) -> bytes:

@@ -22,6 +22,7 @@ from typing import Self
 
 from pipeline.online.stand_in.endpoint import Endpoint
 from pipeline.online.stand_in.grpc_server import GrpcServer
+from pipeline.online.stand_in.request_log import RequestLog
 from pipeline.online.stand_in.rest_server import RestServer
 from pipeline.online.stand_in.version_manager import AT_ONCE, Behaviour
 
@@ -37,6 +38,7 @@ class StandIn:
         behaviour: How loads go, and how often files are read.
         now: The clock, in seconds.
         runs: Whether a thread follows the files; otherwise only `endpoint.step()` does.
+        log: What logs the answered requests; it is closed with the servers.
 
     Attributes:
         endpoint: The versions, which both servers share.
@@ -57,8 +59,9 @@ class StandIn:
         behaviour: Behaviour = AT_ONCE,
         now: Callable[[], float] = time.monotonic,
         runs: bool = True,
+        log: RequestLog | None = None,
     ) -> None:
-        self.endpoint = Endpoint(folder, say, behaviour, now, runs)
+        self.endpoint = Endpoint(folder, say, behaviour, now, runs, log)
         self._servers: list[RestServer | GrpcServer] = []
         try:
             rest = RestServer(self.endpoint, rest_port)
@@ -78,6 +81,8 @@ class StandIn:
         for server in self._servers:
             server.close()
         self.endpoint.close()
+        if self.endpoint.log:
+            self.endpoint.log.close()
 
     def __enter__(self) -> Self:
         return self

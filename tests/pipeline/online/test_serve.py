@@ -18,7 +18,7 @@ from din_trainer.features import FeatureConfig
 from pipeline.cli.main import main
 from pipeline.online.client import Client, ServingError
 from pipeline.online.models_config_follower import Follower
-from pipeline.online.serve import serve
+from pipeline.online.serve import LogSettings, serve
 from tests.components.serving import toy
 
 
@@ -154,6 +154,22 @@ def test_what_cannot_be_served_is_one_sentence(folder, tmp_path, capfd, workspac
     out, err = capfd.readouterr()
     assert out == "" and reason in err and err.count("\n") == 1
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("options, reason", [
+    (["--log-sample", "0.5"], "--log-sample is the share that --log-requests logs: name a folder with it."),
+    (["--log-requests", "log", "--log-sample", "0"], "--log-sample is 0: give a share above 0 and up to 1."),
+    (["--log-requests", "log", "--log-sample", "nan"], "--log-sample is nan: give a share above 0 and up to 1."),
+])  # fmt: skip
+def test_a_share_of_requests_needs_a_log(folder, capfd, options, reason):
+    assert main(["serve", "--workspace", str(folder.parents[1]), *options]) == 2
+    assert capfd.readouterr().err == f"din: {reason}\n"
+
+
+def test_tf_serving_does_not_log_for_us(folder, on_path, tmp_path):
+    on_path("tensorflow_model_server", "exit 0")
+    with pytest.raises(InputError, match=r"^--log-requests is for the stand-in, but tensorflow_model_server would serve: add --stand-in"):
+        serve(folder, 0, 0, False, print, LogSettings(tmp_path / "log", 1.0))
 
 
 def test_versions_without_a_configuration_are_an_input_error(folder):

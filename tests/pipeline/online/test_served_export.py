@@ -53,7 +53,7 @@ def test_the_server_tells_the_width_of_all_requests(urls, protocol, monkeypatch)
     with Client(urls[protocol]) as client:
         run, shapes = client._connection.run, []
 
-        def record(name, tensors, shape):
+        def record(name, tensors, shape, request_id):
             shapes.append({key: values.shape[1:] for key, values in tensors.items()})
             return run(name, tensors, shape)
 

@@ -70,7 +70,7 @@ def test_the_server_tells_the_history_length(monkeypatch):
     asked = []
     with Client("http://127.0.0.1:1/v1/models/demo") as client:
         monkeypatch.setattr(client._connection, "signatures", lambda: signatures)
-        monkeypatch.setattr(client._connection, "run", lambda name, tensors, shape: asked.append(tensors) or np.full(shape, 0.5))
+        monkeypatch.setattr(client._connection, "run", lambda name, tensors, shape, _: asked.append(tensors) or np.full(shape, 0.5))
         client.predict([LONG])
         client.predict([SHORT])
     np.testing.assert_array_equal(asked[0]["historical_item_ids"], [range(8, 15)])
