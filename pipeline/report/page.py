@@ -16,6 +16,7 @@ from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.attention_section import attention_view
 from pipeline.report.sections.config_differences import flatten
 from pipeline.report.sections.data_section import features_by_split
+from pipeline.report.sections.drift_section import drift_tables
 from pipeline.report.sections.metric_rows import metric_rows
 from pipeline.report.sections.model_card import card_rows
 from pipeline.report.sections.slice_table import slice_table
@@ -81,6 +82,7 @@ def _render(content: Content, script: str | None) -> str:
         attention=attention_view(details.get("attention") or [], content.config),
         data_details=data,
         data_features=features_by_split(data) if data else [],
+        drift=drift_tables((data or {}).get("drift")),
         card=details.get("card") or {},
         card_rows=card_rows(content),
         config=sorted(flatten(content.config or {})),

@@ -131,15 +131,18 @@ def _data() -> dict[str, Any]:
         ]
 
     sizes = {"train": 160000, "validation": 20000, "eval": 20000}
-    distances = [
-        {"feature": "city", "measure": "Jensen-Shannon", "distance": 0.013},
-        {"feature": HOSTILE[4], "measure": "L-infinity", "distance": 0.21},
+    drift = [
+        {"kind": "drift", "feature": "hour", "measure": "jensen_shannon_divergence", "value": 0.013, "bound": None, "passed": None},
+        {"kind": "drift", "feature": HOSTILE[4], "measure": "infinity_norm", "value": 0.21, "bound": 0.2, "passed": False},
+        {"kind": "drift", "feature": "city", "measure": "presence", "value": 0.99, "before": 1.0, "bound": 0.01, "passed": True},
+        {"kind": "skew", "feature": "city", "measure": "infinity_norm", "value": None, "bound": 0.1, "passed": None},
     ]
+    against = {"drift": "train/ of run 20261101-090000-demo", "skew": "the requests in /logs"}
     return {
         "splits": {split: {"examples": size, "features": features(size)} for split, size in sizes.items()},
         "missing": ["Feature 'hour' has no value in eval/."],
         "anomalies": [f"city: unexpected value {HOSTILE[0]} in 3 impressions of train."],
-        "drift": {"against": "20261101-090000-demo", "distances": distances},
+        "drift": [{**row, "action": row["bound"] and "warn", "of": "train/", "against": against[row["kind"]]} for row in drift],
     }
 
 
