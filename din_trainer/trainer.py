@@ -9,11 +9,13 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, ORIGIN_FILE, SOURCE_KEY, DINConfig
+from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, ORIGIN_FILE, SOURCE_KEY, START_KEY, DINConfig
 from din_trainer.export.signatures import export
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.fit import fit
+from din_trainer.training.warm_start import StartModel
 
+WARM_START_FILE = "warm_start.json"  # in the model run: what a warm start took over, as `Summary.warm_start` has it
 KERAS_FILE = "din.keras"  # in the model run, beside the logs of TensorBoard
 
 
@@ -26,7 +28,11 @@ def run_fn(fn_args: FnArgs) -> None:
     checkpoints = only_folder(Path(fn_args.custom_config[CHECKPOINTS_KEY]), fingerprint.hexdigest()[:16])
 
     run_dir = Path(fn_args.model_run_dir)
-    model = fit(config, transform_output, train_files, validation_files, run_dir, checkpoints).model
+    start = fn_args.custom_config.get(START_KEY)
+    start_model = StartModel(Path(start["model_file"]), Path(start["transform_graph"])) if start else None
+    model, _, warm_start = fit(config, transform_output, train_files, validation_files, run_dir, checkpoints, start_model)
+    if start:
+        (run_dir / WARM_START_FILE).write_text(json.dumps({"from": start["run"], **(warm_start or {})}) + "\n")
     model.save(run_dir / KERAS_FILE)
     export(model, transform_output, fn_args.serving_model_dir)
     origin = Path(fn_args.serving_model_dir) / ORIGIN_FILE

@@ -7,3 +7,7 @@ class TrainingDiverged(RuntimeError):
 
 class EmptyVocabulary(Exception):
     """No value of a feature can be in its vocabulary. The message is one sentence."""
+
+
+class NoStart(Exception):
+    """The model that a training should start from cannot be read. The message is one sentence."""

@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io
 
-from din_trainer.config import COUNTS_KEY, FEATURES_KEY
+from din_trainer.config import COUNTS_KEY, FEATURES_KEY, START_KEY
 from din_trainer.features import FeatureConfig
 from din_trainer.transform.preprocessing import preprocessing_fn
 from din_trainer.transform.raw_schema import make_schema
@@ -19,7 +19,11 @@ from pipeline.runners.beam_options import local_options
 
 
 def analyse(
-    impressions: Iterable[dict[str, Any]], features: FeatureConfig, folder: Path, with_counts: bool = False
+    impressions: Iterable[dict[str, Any]],
+    features: FeatureConfig,
+    folder: Path,
+    with_counts: bool = False,
+    start: dict[str, Any] | None = None,
 ) -> tft.TFTransformOutput:
     """Runs Transform on raw impressions with labels, and returns its output.
 
@@ -28,6 +32,7 @@ def analyse(
         features: The features of the impressions.
         folder: Where Transform's graph is written.
         with_counts: Whether to write the counts of the values in the vocabularies.
+        start: What a warm start keeps, as in `preprocessing_fn`; None without a warm start.
     """
     schema = make_schema(features)
     scalars = {feature.name: feature.HasField("shape") for feature in schema.feature}
@@ -35,7 +40,7 @@ def analyse(
         {name: impression[name] if scalar else _as_list(impression.get(name)) for name, scalar in scalars.items()}
         for impression in impressions
     ]
-    settings = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: with_counts}
+    settings = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: with_counts, START_KEY: start}
     with beam.Pipeline(argv=local_options()) as pipeline, tft_beam.Context(temp_dir=str(folder / "temp")):
         data = (pipeline | beam.Create(instances), dataset_metadata.DatasetMetadata(schema))
         graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, settings))

@@ -24,8 +24,8 @@ def read_counts(name: str, size: int, transform_output: tft.TFTransformOutput) -
     return counts
 
 
-def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: list[bytes]) -> np.ndarray:
-    """Writes the vectors of a file into the rows of their values, and returns the table. The other rows stay as they are."""
+def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: list[bytes]) -> set[int]:
+    """Writes the vectors of a file into the rows of their values, and returns these rows. The other rows stay as they are."""
     ids, vectors = read_embeddings(vocabulary.embeddings, vocabulary.dim)
     row = {value: number for number, value in enumerate(known, 1)}
     found = [(row[value], vector) for value, vector in zip(ids, vectors, strict=True) if value in row]
@@ -34,20 +34,26 @@ def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: lis
     rows, values = zip(*found, strict=True)
     table[list(rows)] = values
     logging.info("%s: %d of %d rows start from %s", name, len(rows), len(table), vocabulary.embeddings)
-    return table
+    return set(rows)
 
 
-def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutput) -> None:
+def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutput) -> dict[str, set[int]]:
     """Gives a model's tables the counts that regularisation needs, and the embeddings of the configured files.
+
+    Returns:
+        By vocabulary, the rows that come from a file.
 
     Raises:
         ValueError: As `read_embeddings`; or no id of a file is known.
     """
+    from_files: dict[str, set[int]] = {}
     for name, vocabulary in model.din_config.features.vocabularies.items():
         for table in model.tables_of(name):
             if table.regularization:
                 table.counts.assign(read_counts(name, table.size, transform_output))
         if vocabulary.embeddings and name in model.tables:
-            table = model.tables[name]
-            known = transform_output.vocabulary_by_name(name)
-            table.embeddings.assign(_initialise(np.array(table.embeddings), name, vocabulary, known))
+            table, known = model.tables[name], transform_output.vocabulary_by_name(name)
+            embeddings = np.array(table.embeddings)
+            from_files[name] = _initialise(embeddings, name, vocabulary, known)
+            table.embeddings.assign(embeddings)
+    return from_files

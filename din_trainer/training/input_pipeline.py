@@ -1,5 +1,6 @@
 """Makes the batches of each epoch from the shards of a split: from memory if the split fits there, otherwise block by block."""
 
+import copy
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -59,6 +60,12 @@ class Split:
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread takes half a second to end after each epoch
         return batches.map(self._unpack, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
+
+    def unsampled(self) -> tf.data.Dataset:
+        """Returns the batches of all rows, in the order of the files."""
+        whole = copy.copy(self)
+        whole._seed, whole._negative_rate = None, 1.0
+        return whole.epoch()
 
     def _unpack(self, rows: tf.Tensor) -> tuple[Features | tf.Tensor, ...]:
         """Returns (features, label), or (features, label, weight) if the rows have weights."""

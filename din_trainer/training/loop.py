@@ -26,6 +26,7 @@ class Trained(NamedTuple):
 
     model: RankingModel
     epochs: list[dict[str, float]]
+    warm_start: dict[str, Any] | None = None  # the report of `WarmStart`
 
 
 def seed_everything(seed: int, deterministic: bool) -> None:
@@ -42,6 +43,7 @@ def train(
     log_dir: Path | None = None,
     checkpoint_dir: Path | None = None,
     checkpoint_seconds: float = _CHECKPOINT_SECONDS,
+    take_moments: Callable[[keras.optimizers.Optimizer], None] = lambda optimizer: None,
 ) -> Trained:
     """Trains a model; the weights of the epoch with the best validation AUC are kept.
 
@@ -52,15 +54,18 @@ def train(
         log_dir: Where TensorBoard's logs go, if anywhere.
         checkpoint_dir: Where the state of the training is kept. If this call is killed, the next one continues from it. Removed at the end.
         checkpoint_seconds: Time between two checkpoints within an epoch.
+        take_moments: Sets the state of the optimizer of a warm start.
 
     Raises:
         TrainingDiverged: The loss, a weight or a validation figure is NaN or infinite. Its checkpoints are removed.
     """
     if checkpoint_dir is None:
         with tempfile.TemporaryDirectory(prefix="din-training-") as folder:
-            return train(model, train_epoch, validation_data, log_dir, Path(folder) / "checkpoints", math.inf)
+            return train(model, train_epoch, validation_data, log_dir, Path(folder) / "checkpoints", math.inf, take_moments)
     settings = model.din_config.training
     compile_model(model)
+    model.optimizer.build(model.trainable_variables)
+    take_moments(model.optimizer)
     checkpoints = Checkpoints(model, checkpoint_dir)
     if checkpoints.resumed:
         progress.info("continues after epoch %d, step %d", checkpoints.epoch, checkpoints.step)

@@ -19,7 +19,7 @@ def test_the_best_epoch_s_weights_are_kept(tmp_path):
     )
     seed_everything(0, deterministic=False)
     train_data, validation = make_dataset(500, 1), make_dataset(500, 2)
-    model, epochs = train(make_model(config, SIZES), lambda epoch: train_data, validation, tmp_path)
+    model, epochs, _ = train(make_model(config, SIZES), lambda epoch: train_data, validation, tmp_path)
     aucs = [epoch["val_auc"] for epoch in epochs]
     assert np.argmax(aucs) == len(aucs) - 3 and len(aucs) < 30
     assert sklearn.metrics.roc_auc_score(make_labels(500, 2), np.asarray(model(make_batch(500, seed=2)))) == pytest.approx(

@@ -27,6 +27,7 @@ TEXTS = {  # keys of text: values that make no sense there
     "features.behaviours.item.history": ("", "true", "1", "a b", "examples", "self"),
     "features.behaviours.item.sequence": ("", "true", "1", '"a b"', '"a\\n"'),
     "features.behaviours.item.vocabulary": ("nope", "true", "1", "item"),
+    "training.warm_start": ("", "true", "0", "-1", "1.5", "inf", "[]", "Served", "../runs/1", '"served\\n"'),
     "evaluation.baseline": ("true", "inf", "[]"),
     "serving.base_path": ("models", "true", "1", "[]", "s3://key:secret@bucket/models"),
     "notify.command": ("true", "1", "mail", "[1]", '[""]'),
