@@ -18,7 +18,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
-from tfx.types.channel import Channel, union
+from tfx.types.channel import BaseChannel, Channel, union
 from tfx.types.standard_artifact_utils import ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY
 from tfx.version import __version__ as tfx_version
 
@@ -58,6 +58,7 @@ class Places(NamedTuple):
         requests: Whether the data has request ids, so that metrics within requests can be computed.
         checked: The fingerprint of the data that was checked, a line for each split, or for each span: the data gate refuses other data.
             Empty: nothing is compared.
+        analyses: Folder with what was counted in spans by earlier runs.
         spans: The spans of `data` that are read, oldest first; empty: the data has splits.
         served: Folder that holds the model that is served now, to be scored on the newest span; None in a run without spans.
         previous: Earlier training data that the data is compared with; None if there is none. A span is compared with the span before it.
@@ -74,6 +75,7 @@ class Places(NamedTuple):
     stable: int | None = None
     requests: bool = False
     checked: str = ""
+    analyses: Path | None = None
     spans: tuple[Span, ...] = ()
     served: Path | None = None
     previous: PreviousData | None = None
@@ -88,14 +90,16 @@ class Data(NamedTuple):
         gates: Those of them that stop the run if the data is bad. What learns or judges waits for them.
         schema: The schema of the impressions.
         examples: The impressions in the splits train, validation and eval.
-        spans: In a run of spans, the impressions of each span that is read, oldest first.
+        counted: The impressions whose values are counted for the vocabularies: those to learn from.
+        counted_split: Their split.
     """
 
     nodes: list[BaseNode]
     gates: list[BaseNode]
     schema: Channel
     examples: Channel
-    spans: list[Channel]
+    counted: BaseChannel
+    counted_split: str
 
 
 def _read_data(config: PipelineConfig, places: Places) -> Data:
@@ -109,9 +113,10 @@ def _read_data(config: PipelineConfig, places: Places) -> Data:
 
     # Reads the impressions split by split, because what a model is judged on must never be mixed with what it learns from.
     example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
+    examples = example_gen.outputs["examples"]
     checks = _check_examples(config, example_gen, schema, places.checked)
     compare = _compare(config, places, schema, [Compared("train/", checks[0].outputs["statistics"], "train")], checks[-1:])
-    return Data([example_gen, schema_gen, *checks, *compare], [checks[-1], compare[-1]], schema, example_gen.outputs["examples"], [])
+    return Data([example_gen, schema_gen, *checks, *compare], [checks[-1], compare[-1]], schema, examples, examples, "train")
 
 
 def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchemaGen) -> Data:
@@ -130,7 +135,9 @@ def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchema
     # Links the spans as splits: the newest one to be judged on, those before it to learn from.
     window = Window(spans=union(spans), **settings.window_settings(config, places.spans))
     window.add_upstream_nodes(gates)
-    return Data([*nodes, *compare, window], gates, schema, window.outputs["examples"], spans)
+    examples = window.outputs["examples"]
+    counted = (union(spans[:-1]), SPAN_SPLIT) if len(spans) > 1 else (examples, "train")  # span by span: old ones are in a cache
+    return Data([*nodes, *compare, window], gates, schema, examples, *counted)
 
 
 def _compare(
@@ -166,9 +173,10 @@ def _check_examples(config: PipelineConfig, example_gen: ImportExampleGen, schem
     return [node.with_id(f"{node.id}{suffix}") for node in (statistics_gen, example_validator, data_gate)]
 
 
-def _transform(config: PipelineConfig, data: Data) -> Transform:
+def _transform(config: PipelineConfig, places: Places, data: Data) -> Transform:
     # Learns vocabularies and scales from train/ and puts them into a graph, so that serving transforms features as training does.
-    transform = Transform(examples=data.examples, schema=data.schema, **settings.transform_settings(config))
+    cache = places.analyses if data.counted_split == SPAN_SPLIT else None
+    transform = Transform(examples=data.counted, schema=data.schema, **settings.transform_settings(config, data.counted_split, cache))
     transform.add_upstream_nodes(data.gates)
     return transform
 
@@ -187,7 +195,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     data = _read_data(config, places)
     examples, schema = data.examples, data.schema
 
-    transform = _transform(config, data)
+    transform = _transform(config, places, data)
     transform_graph = transform.outputs["transform_graph"]
 
     # Trains the model and exports the epoch that is best on validation/, because eval/ must stay unseen until the model is judged.
@@ -260,7 +268,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
 def create_data_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
     """Makes the pipeline up to Transform, for benchmarks that train other models on its output."""
     data = _read_data(config, places)
-    return _pipeline(config, places, [*data.nodes, _transform(config, data)])
+    return _pipeline(config, places, [*data.nodes, _transform(config, places, data)])
 
 
 def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode]) -> Pipeline:

@@ -24,7 +24,7 @@ from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from components.window import Window
-from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
+from din_trainer.config import ANALYZER_CACHE_KEY, CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
 from din_trainer.features import LABEL, REQUEST_ID, USER_ID
 from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
@@ -78,17 +78,24 @@ def statistics_settings(config: PipelineConfig) -> dict[str, Any]:
     return {} if config.statistics.sample == 1 else {"stats_options": tfdv.StatsOptions(sample_rate=config.statistics.sample)}
 
 
-def transform_settings(config: PipelineConfig) -> dict[str, Any]:
-    """Vocabularies and statistics come from train/ only. Nothing is transformed here: training and evaluation read raw impressions."""
+def transform_settings(config: PipelineConfig, split: str, cache: Path | None) -> dict[str, Any]:
+    """Vocabularies and statistics come from one split only. Nothing is transformed here: training and evaluation read raw impressions.
+
+    Args:
+        config: The configuration of the run.
+        split: The split that is counted.
+        cache: Folder with what earlier runs have counted; None counts everything.
+    """
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
         COUNTS_KEY: config.training.regularization > 0,
         SOURCE_KEY: source_fingerprint(PREPROCESSING_FN),
+        **({ANALYZER_CACHE_KEY: str(cache)} if cache else {}),
     }
     return {
         "preprocessing_fn": PREPROCESSING_FN,
         "custom_config": custom,
-        "splits_config": transform_pb2.SplitsConfig(analyze=["train"]),
+        "splits_config": transform_pb2.SplitsConfig(analyze=[split]),
         "materialize": False,
         "disable_analyzer_cache": True,
         "disable_statistics": True,

@@ -47,6 +47,7 @@ def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspa
         stable=stable,
         requests=REQUEST_ID in features,
         checked=facts.fingerprint,
+        analyses=workspace / "analyzer_cache" / name,
         spans=spans,
         served=link_served(config, serving, artifacts / "baseline") if plan else None,
         previous=find_previous(workspace, name, facts.fingerprint),

@@ -1,4 +1,8 @@
-"""Which spans `din run --until-current` runs: those that no model was judged on yet, and on request the last one again."""
+"""Which spans `din run --until-current` runs: those after the last one that was run, and on request that one again.
+
+Older spans do not wait, even if they were never run: their models would replace that of a newer span. A span whose model was refused was
+run.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,15 +27,14 @@ class Waiting(NamedTuple):
 
 
 def waiting_spans(data: Path, config: PipelineConfig, workspace: Path, last: str, rerun_changed: bool) -> Waiting:
-    """Finds the spans that wait for a run. A refused model was judged, so its span does not wait any more.
+    """Finds the spans that wait for a run.
 
     Args:
         data: The folder with the spans.
         config: The configuration of the runs.
         workspace: The workspace, which need not exist.
         last: The last span to run, as in `choose_span`.
-        rerun_changed: Whether the last span that was run waits again, if it or a span of its window has changed since. Older spans do
-            not: their model would be compared with one that was trained on the span, and would replace that of a newer span.
+        rerun_changed: Whether the last span that was run waits again, if it or a span of its window has changed since.
 
     Raises:
         InputError: The data set has no such span, or something else in it.
@@ -40,18 +43,20 @@ def waiting_spans(data: Path, config: PipelineConfig, workspace: Path, last: str
     end = choose_span(spans, last, settings.hold_back)
     reached = [span for span in spans if span.number <= end.number and _can_train(spans, span, settings.window)]
     judged = judged_spans(read_summaries(workspace), config.name) if workspace.is_dir() else {}
-    waiting = [span for span in reached if span.name not in judged]
+    last_run = max((span for span in spans if span.name in judged), default=None)
+    waiting = [span for span in reached if last_run is None or span > last_run]
     notes = [
         f"{span.name} is held back: spans.hold_back is {settings.hold_back}." for span in spans if _is_held_back(span, spans, settings)
     ]
-    if done := [span for span in reached if span.name in judged]:
-        versions = SpanVersions(workspace / "checks" / VERSIONS_FILE)
-        changed = [span.name for span in changed_spans(spans, judged[done[-1].name], versions)]
-        versions.save()
-        if changed and rerun_changed:
-            waiting = sorted([done[-1], *waiting])
-        elif changed:
-            notes.append(f"{', '.join(changed)} changed after {done[-1].name} was run: --rerun-changed runs {done[-1].name} again.")
+    if last_run is None:
+        return Waiting(waiting, notes)
+    versions = SpanVersions(workspace / "checks" / VERSIONS_FILE)
+    changed = ", ".join(span.name for span in changed_spans(spans, judged[last_run.name], versions))
+    versions.save()
+    if changed and rerun_changed:
+        return Waiting([last_run, *waiting], notes)
+    if changed:
+        notes.append(f"Changed after {last_run.name} was run, which read it: {changed}. --rerun-changed runs {last_run.name} again.")
     return Waiting(waiting, notes)
 
 
