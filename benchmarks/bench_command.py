@@ -12,7 +12,9 @@ def add_commands(commands: Commands) -> None:
     benchmarks = bench.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
     _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
+    _add_faults(add_command(benchmarks, "faults", "kill commands at random moments, and look at what is left and how the next one goes on"))
     for name, purpose, call in (
+        ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
         (
             "evaluation",
@@ -30,6 +32,20 @@ def _add_data(data: argparse.ArgumentParser) -> None:
     data.add_argument("--quick", action="store_true", help="leave out the largest size, 10 million training impressions")
     add_json(data, "the measurements as one JSON object")
     data.set_defaults(call=_data)
+
+
+def _add_faults(faults: argparse.ArgumentParser) -> None:
+    faults.add_argument("--kills", type=int, default=20, metavar="N", help="how many kills, with those of the log (default: 20)")
+    log = "one JSON line for each command; a further call goes on from there (default: workspace/faults/kills.jsonl)"
+    faults.add_argument("--log", type=Path, default=Path("workspace/faults/kills.jsonl"), metavar="FILE", help=log)
+    add_json(faults, "the counts and the findings as one JSON object")
+    faults.set_defaults(call=_faults)
+
+
+def _faults(args: argparse.Namespace) -> int:
+    from benchmarks.faults import kills
+
+    return kills.main(args.kills, args.log, args.json)
 
 
 def _add_quality(quality: argparse.ArgumentParser) -> None:
@@ -74,6 +90,12 @@ def _quality(args: argparse.Namespace) -> int:
 
     seeds = 3 if args.seeds is None else args.seeds
     return model_table.main(args.config or "demo", args.settings, args.data, seeds, args.models, args.json)
+
+
+def _import(args: argparse.Namespace) -> int:
+    from benchmarks.speed import import_speed
+
+    return import_speed.main(args.json)
 
 
 def _train(args: argparse.Namespace) -> int:

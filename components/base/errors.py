@@ -20,6 +20,7 @@ _PLACES = {
 }
 _PHRASES = {os.strerror(number): sentence for number, sentence in _PLACES.items()} | {
     "database or disk is full": _PLACES[errno.ENOSPC],
+    "cannot commit - no transaction is active": "the database took back a change: free some space, or look at the disk",
     "disk I/O error": "the disk, or the limit of file sizes (ulimit -f), stops the database: look at both",
     "attempt to write a readonly database": _PLACES[errno.EACCES],
     "unable to open database file": "the database cannot be opened: look at the permissions and the length of its path",

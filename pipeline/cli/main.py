@@ -6,6 +6,8 @@ inside the functions that need them, so that `din --help` is quick.
 """
 
 import argparse
+import contextlib
+import logging
 import os
 import sys
 import traceback
@@ -42,7 +44,23 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `din` and returns its exit status. Other users cannot read what it writes; the group can if the umask allows it."""
+    """Runs `din` and returns its exit status. Other users cannot read what it writes; the group can if the umask allows it.
+
+    Args:
+        argv: The arguments. None takes those of the process, and ends it: HDF5, for one, crashes in the normal end of a process that could
+            not write a checkpoint to a full disk, and the exit status would be that of the crash.
+    """
+    if argv is not None:
+        return _run(argv)
+    status = _run(sys.argv[1:])
+    logging.shutdown()
+    sys.stderr.flush()
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    os._exit(status)
+
+
+def _run(argv: Sequence[str]) -> int:
     os.umask(os.umask(0o077) | 0o007)
     args = make_parser().parse_args(argv)
     try:

@@ -16,6 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from ml_metadata.metadata_store import metadata_store
 
+_KEYS = {"artifacts": "id", "executions": "id", "contexts": "id", "events": "artifact_id"}
 _BACKSLASH, _STAND_IN = "\\", "\ue05c"
 
 
@@ -59,8 +60,7 @@ def _replace(message: Message, old: str, new: str) -> None:
 
 
 def _sort(response: Message) -> None:
-    """Sorts artifacts, executions and contexts by their numbers, and events by the numbers of their artifacts."""
+    """Sorts artifacts, executions and contexts by number, and events by that of their artifact. Types stay as they were asked for."""
     for field, values in response.ListFields():
-        key = "artifact_id" if field.name == "events" else "id"
-        if field.type == FieldDescriptor.TYPE_MESSAGE and not isinstance(values, Message) and key in field.message_type.fields_by_name:
-            values.sort(key=lambda value: getattr(value, key))
+        if field.name in _KEYS:
+            values.sort(key=lambda value, name=field.name: getattr(value, _KEYS[name]))

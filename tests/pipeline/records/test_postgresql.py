@@ -80,6 +80,8 @@ def test_answers_are_in_the_order_of_the_numbers(url, tmp_path):
     found = store.get_artifacts_by_id([event.artifact_id for event in events])
     assert [artifact.uri for artifact in found] == ["/model", "/model_run", "/third"]
     assert [event.path.steps[0].key for event in events] == ["model", "model_run", "third"]
+    other = store.put_artifact_type(mlmd.ArtifactType(name="Other"))
+    assert [found.id for found in store.get_artifact_types_by_id([other, kind, other])] == [other, kind, other]  # as they were asked for
 
 
 def test_a_database_belongs_to_one_workspace(url, tmp_path):

@@ -51,6 +51,10 @@ SAVE = "{{function_node __wrapped__SaveV2_device_/job:localhost/device:CPU:0}} /
         (SAVE, f"/w/part-0.data: {FULL_DISK}"),
         ("/w/events.v2; No space left on device\n\tCould not flush events file.", f"/w/events.v2: {FULL_DISK}"),
         ("Error when executing query: database or disk is full query:  INSERT INTO `Type`", f"Writing: {FULL_DISK}"),
+        (  # after a statement of the transaction found no room
+            "Error when executing query: cannot commit - no transaction is active query: COMMIT;",
+            "Writing: the database took back a change: free some space, or look at the disk.",
+        ),
         ("OSError: [Errno 28] No space left on device [while running 'Write']", f"Writing: {FULL_DISK}"),
         ("/w/x; Disk quota exceeded", "/w/x: the disk quota is used up: free some space, or name a place on another disk."),
         ("/w/x; File too large", "/w/x: the file grows beyond what is allowed (ulimit -f): raise the limit."),
