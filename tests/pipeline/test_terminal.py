@@ -155,7 +155,7 @@ def test_no_exception_reaches_the_terminal_as_it_is(error, monkeypatch, capsys):
 
 
 PRINTERS = {"pipeline/terminal.py", "pipeline/console.py", "pipeline/cli/reference.py"}  # the last one writes docs/cli.md
-NOT_TO_A_TERMINAL = {"benchmarks/peers/workers/harness.py", "benchmarks/peers/worker_process.py", "benchmarks/speed/import_speed.py"}
+NOT_TO_A_TERMINAL = {"benchmarks/peers/workers/harness.py", "benchmarks/peers/worker_process.py"}
 
 
 def test_nothing_is_printed_past_the_one_place():
