@@ -31,6 +31,8 @@ def add_commands(commands: Commands) -> None:
     run.add_argument("--until-current", action="store_true", help=until)
     changed = "with --until-current: run the last span again, too, if its data or that of its window has changed"
     run.add_argument("--rerun-changed", action="store_true", help=changed)
+    requests = "a folder of logged requests (din serve --log-requests), which the training data is compared with"
+    run.add_argument("--requests", type=Path, metavar="DIR", help=requests)
     add_workspace(run)
     output = run.add_mutually_exclusive_group()
     add_json(output, "the summary of the run as one JSON object")
@@ -46,7 +48,8 @@ def _run(args: argparse.Namespace) -> int:
 
     _check_spans(args)
     window = [] if args.window is None else [f"spans.window={args.window}"]
-    config = load_config(args.config, [*args.settings, *window])
+    requests = [f"requests={json.dumps(str(args.requests), ensure_ascii=False)}"] if args.requests else []
+    config = load_config(args.config, [*args.settings, *window, *requests])
     share_cores()
     interrupt_on_sigterm()
     if args.until_current:

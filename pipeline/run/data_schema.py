@@ -107,7 +107,9 @@ def unchecked_by_run(config: PipelineConfig) -> list[str]:
     found = [f"The statistics, which the data gate judges, are those of {share:.2%} of the impressions."] if share < 1 else []
     if file := config.data_schema.file:
         schema = read_schema(Path(file))
-        found += [*unchecked_parts(schema, file), *replaced_counts(schema, config.features, file)]
+        found += [*unchecked_parts(schema, file, bool(config.requests)), *replaced_counts(schema, config.features, file)]
+    if config.skew and not config.requests:
+        found.append(f"skew of {', '.join(map(repr, config.skew))} is not checked: name a log of requests with --requests.")
     return found
 
 

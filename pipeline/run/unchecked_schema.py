@@ -14,11 +14,12 @@ _CHECKED = {
     "Feature": {
         *("name", "type", "presence", "shape", "value_count", "value_counts", "annotation"),
         *("domain", "int_domain", "float_domain", "string_domain", "distribution_constraints", "unique_constraints"),
+        "drift_comparator",
     },
 }
 _REASONS = {
-    "drift_comparator": "the report shows each feature's distance from the data of an earlier run, but nothing is refused",
-    "skew_comparator": "a run has no statistics of served requests",
+    "skew_comparator": "name a log of requests with --requests",
+    "normalized_abs_difference": "it is for numbers of examples",
     "in_environment": "a run has no environments",
     "not_in_environment": "a run has no environments",
     "default_environment": "a run has no environments",
@@ -28,16 +29,17 @@ _REASONS = {
 }
 
 
-def unchecked_parts(schema: schema_pb2.Schema, file: str) -> list[str]:
+def unchecked_parts(schema: schema_pb2.Schema, file: str, requests: bool = False) -> list[str]:
     """One sentence for each field of a schema that a run does not check. It names the features.
 
     Args:
         schema: The schema as it was written by hand.
         file: Its file, for the sentences.
+        requests: Whether the run has a log of requests.
     """
     owners: dict[str, list[str]] = {}
     for message in (schema, schema.dataset_constraints, *schema.feature):
-        for field in _unchecked(message):
+        for field in _unchecked(message, requests):
             owners.setdefault(field, []).extend([message.name] if isinstance(message, schema_pb2.Feature) else [])
     limits = schema.dataset_constraints
     if limits.HasField("max_examples_count") and not limits.HasField("min_examples_count"):
@@ -62,8 +64,12 @@ def replaced_counts(schema: schema_pb2.Schema, features: FeatureConfig, file: st
     return [f"{file}: value_count{_of(bounded)} is not checked: histories may have any number of events."] if bounded else []
 
 
-def _unchecked(message: Message) -> Iterable[str]:
-    return (field.name for field, _ in message.ListFields() if field.name not in _CHECKED[message.DESCRIPTOR.name])
+def _unchecked(message: Message, requests: bool) -> Iterable[str]:
+    checked = _CHECKED[message.DESCRIPTOR.name] | ({"skew_comparator"} if requests else set())
+    fields = [field.name for field, _ in message.ListFields()]
+    comparators = [getattr(message, name) for name in fields if name in ("drift_comparator", "skew_comparator") and name in checked]
+    fields += [field.name for comparator in comparators for field, _ in comparator.ListFields() if field.name in _REASONS]
+    return (name for name in dict.fromkeys(fields) if name not in checked)
 
 
 def _of(names: list[str]) -> str:

@@ -10,6 +10,7 @@ from tfx.dsl.compiler import compiler
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
 from pipeline.dag import Places, create_pipeline
+from pipeline.drift_nodes import LoggedRequests, PreviousData
 from tests.conftest import ROOT
 
 PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)
@@ -24,13 +25,23 @@ def test_the_nodes_and_their_order():
     nodes, _ = compiled()
     names = list(nodes)
     gates = ["Evaluator", "Sameness", "UserBootstrap", "InfraGate", "Verdict"]
-    order = ["ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate", "Transform", "Trainer", *gates, "Pusher"]
+    checks = ["StatisticsGen", "ExampleValidator", "DataGate", "DriftValidator", "DriftGate"]
+    order = ["ImportExampleGen", *checks, "Transform", "Trainer", *gates, "Pusher"]
     assert sorted(names) == sorted([*order, "ImportSchemaGen", "SliceColumns"])
     assert [name for name in names if name in order] == order
-    for name in ("Transform", "SliceColumns"):  # nothing reads data that the data gate has not passed
-        assert "DataGate" in nodes[name].upstream_nodes
+    for name in ("Transform", "SliceColumns"):  # nothing reads data that the gates have not passed
+        assert {"DataGate", "DriftGate"} <= set(nodes[name].upstream_nodes)
     assert set(nodes["Pusher"].upstream_nodes) == {"Trainer", "Verdict", "InfraGate"}  # InfraGate gives the warm-up requests
     assert {"Evaluator", "UserBootstrap", "Sameness", "InfraGate"} <= set(nodes["Verdict"].upstream_nodes)
+
+
+def test_earlier_data_and_requests_are_compared_with_the_training_data():
+    logged = LoggedRequests(Path("/log"), "abc")
+    nodes, _ = compiled(PLACES._replace(previous=PreviousData("train/ of run a", Path("/statistics")), logged=logged))
+    assert {"PreviousStatistics", "RequestStatistics", "StatisticsGen", "DataGate"} <= set(nodes["DriftValidator"].upstream_nodes)
+    assert "RequestExamples" in nodes["RequestStatistics"].upstream_nodes
+    other, _ = compiled(PLACES._replace(logged=logged._replace(fingerprint="abd")))
+    assert nodes["RequestExamples"].parameters != other["RequestExamples"].parameters
 
 
 def test_a_baseline_is_imported_for_the_nodes_that_compare():
@@ -112,6 +123,7 @@ def changed_nodes(project_copy, monkeypatch):
     ("module", "nodes"),
     [
         ("components.data_gate", {"DataGate"}),
+        ("components.base.drift_figures", {"DriftValidator", "DriftGate"}),
         ("components.slice_columns", {"SliceColumns"}),
         ("components.verdict", {"Verdict"}),
         ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap"}),  # through sum_metrics
@@ -120,7 +132,7 @@ def changed_nodes(project_copy, monkeypatch):
         ("components.serving.store.push", set()),  # Pusher is never cached
         ("din_trainer.layers.events", {"Trainer", "Sameness"}),  # through the layers and the models
         ("din_trainer.transform.preprocessing", {"Transform", "Trainer", "Sameness"}),
-        ("din_trainer.features", {"Transform", "Trainer", "Sameness", "Evaluator", "SliceColumns"}),
+        ("din_trainer.features", {"DriftValidator", "Transform", "Trainer", "Sameness", "Evaluator", "SliceColumns"}),
         ("pipeline.report.page", set()),
     ],
 )

@@ -95,17 +95,32 @@ CURATED = """
 
 
 def test_what_a_curated_schema_asks_for_in_vain_is_said(tmp_path):
-    """Case 19: comparators for drift and skew, and their neighbours. What TFDV checks is not named."""
+    """Case 19: comparators for skew without a log of requests, and their neighbours. What TFDV checks is not named."""
     config = curated(tmp_path, CURATED)
     file = config.data_schema.file
     assert unchecked_by_run(config) == [
         f"{file}: default_environment is not checked: a run has no environments.",
-        f"{file}: drift_comparator of 'a', 'b' is not checked: the report shows each feature's distance from the data of an earlier run, "
-        "but nothing is refused.",
-        f"{file}: skew_comparator of 'b' is not checked: a run has no statistics of served requests.",
+        f"{file}: skew_comparator of 'b' is not checked: name a log of requests with --requests.",
         f"{file}: not_in_environment of 'historical_item_ids' is not checked: a run has no environments.",
         f"{file}: max_examples_count is not checked: TFDV compares with it only if min_examples_count is set.",
         f"{file}: value_count of 'historical_item_ids' is not checked: histories may have any number of events.",
+    ]
+
+
+def test_comparators_are_checked_but_for_numbers_of_examples(tmp_path):
+    text = CURATED.replace(
+        '"a" type: INT drift_comparator {', '"a" type: INT drift_comparator { normalized_abs_difference { threshold: 1 }'
+    )
+    config = curated(tmp_path, text)
+    with_requests = config.model_copy(update={"requests": "log"})
+    assert [note for note in unchecked_by_run(with_requests) if " of 'a' " in note or " of 'b' " in note] == [
+        f"{config.data_schema.file}: normalized_abs_difference of 'a' is not checked: it is for numbers of examples."
+    ]
+
+
+def test_bounds_on_skew_without_requests_are_said():
+    assert unchecked_by_run(load_config(None, ["skew.user_id.at_most=0.1"])) == [
+        "skew of 'user_id' is not checked: name a log of requests with --requests."
     ]
 
 

@@ -210,16 +210,16 @@ def test_a_version_that_has_no_next_is_refused_before_the_training(run, tmp_path
 
 
 def test_what_a_curated_schema_asks_for_in_vain_is_in_the_summary(monkeypatch, tmp_path):
-    """Case 19: a drift comparator, in a run that then fails."""
+    """Case 19: a comparator for skew without a log of requests, in a run that then fails."""
     text = text_format.MessageToString(make_schema(load_config().features))
-    text = text.replace('name: "user_id"', 'name: "user_id" drift_comparator { infinity_norm { threshold: 0.1 } }')
+    text = text.replace('name: "user_id"', 'name: "user_id" skew_comparator { infinity_norm { threshold: 0.1 } }')
     (tmp_path / "curated.pbtxt").write_text(text)
     fail_with(monkeypatch, ValueError("a bug"))
     config = load_config(None, [f"data_schema.file={tmp_path / 'curated.pbtxt'}"])
     with run_folder(tmp_path / "workspace", "default") as folder:
         summary = Run(config, write_dataset(tmp_path / "data"), folder, silent()).execute()
     (note,) = (note for note in summary.notes if "curated.pbtxt" in note)
-    assert "drift_comparator of 'user_id' is not checked" in note
+    assert "skew_comparator of 'user_id' is not checked" in note
 
 
 def test_a_part_of_the_report_that_is_missing_is_in_the_summary(run, monkeypatch):
