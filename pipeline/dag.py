@@ -37,6 +37,7 @@ from components.verdict import Verdict
 from components.window import Window
 from pipeline.configuration import node_settings as settings
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.configuration.start_model import Start
 from pipeline.datasets.spans import Span
 from pipeline.drift_nodes import Compared, LoggedRequests, PreviousData, drift_nodes, import_previous
 from pipeline.records.store_place import connection_config
@@ -63,6 +64,7 @@ class Places(NamedTuple):
         served: Folder that holds the model that is served now, to be scored on the newest span; None in a run without spans.
         previous: Earlier training data that the data is compared with; None if there is none. A span is compared with the span before it.
         logged: A log of requests that the data is compared with; None if none was named.
+        start: The model whose weights the training begins with; None for random weights.
     """
 
     data: Path
@@ -80,6 +82,7 @@ class Places(NamedTuple):
     served: Path | None = None
     previous: PreviousData | None = None
     logged: LoggedRequests | None = None
+    start: Start | None = None
 
 
 class Data(NamedTuple):
@@ -176,7 +179,8 @@ def _check_examples(config: PipelineConfig, example_gen: ImportExampleGen, schem
 def _transform(config: PipelineConfig, places: Places, data: Data) -> Transform:
     # Learns vocabularies and scales from train/ and puts them into a graph, so that serving transforms features as training does.
     cache = places.analyses if data.counted_split == SPAN_SPLIT else None
-    transform = Transform(examples=data.counted, schema=data.schema, **settings.transform_settings(config, data.counted_split, cache))
+    counting = settings.transform_settings(config, data.counted_split, cache, places.start)
+    transform = Transform(examples=data.counted, schema=data.schema, **counting)
     transform.add_upstream_nodes(data.gates)
     return transform
 
@@ -203,7 +207,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         examples=examples,
         transform_graph=transform_graph,
         schema=schema,
-        **settings.trainer_settings(config, places.checkpoints),
+        **settings.trainer_settings(config, places.checkpoints, places.start),
     )
     model = trainer.outputs["model"]
 

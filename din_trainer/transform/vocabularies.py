@@ -16,7 +16,7 @@ from tensorflow_transform import beam as tft_beam
 
 from din_trainer.training_errors import EmptyVocabulary
 from din_trainer.transform.cached_analyzer import Stages, analyse_to_files
-from din_trainer.transform.start_values import StartValues, last_seen_name, with_remembered
+from din_trainer.transform.start_values import StartValues, ages_name, with_remembered
 
 _PARTS = 64  # counted batches that are kept before they are added up
 
@@ -96,11 +96,11 @@ def in_order(counts: pa.Table, min_count: int) -> pa.Table:
 
 
 class _WriteFiles(tft_beam.experimental.PTransformAnalyzer):
-    """Writes the vocabulary's file, and the files of the counts and of the spans if they have names."""
+    """Writes the vocabulary's file, and the files of the counts and of the ages if they are asked for."""
 
     def __init__(self, name: str, counts_name: str | None, min_count: int, start: StartValues | None):
         super().__init__()
-        self.files = [name, *([counts_name] if counts_name else []), *([last_seen_name(name)] if start else [])]
+        self.files = [name, *([counts_name] if counts_name else []), *([ages_name(name)] if start else [])]
         self._name, self._counts_name, self._min_count, self._start = name, counts_name, min_count, start
 
     def expand(self, counts: Any) -> Any:
@@ -114,7 +114,7 @@ class _WriteFiles(tft_beam.experimental.PTransformAnalyzer):
             if counts_name:
                 contents[counts_name] = _numbered(rows["count"], values)
             if start:
-                contents[last_seen_name(name)] = _numbered(rows["last_seen"], values)
+                contents[ages_name(name)] = _numbered(rows["age"], values)
             tf.io.gfile.makedirs(folder)
             for file, lines in contents.items():
                 with tf.io.gfile.GFile(f"{folder}/{file}", "wb") as out:
@@ -130,7 +130,7 @@ def _rows(counted: list[pa.Table], name: str, min_count: int, start: StartValues
     counts = counted[0] if counted else pa.table({"value": pa.array([], pa.large_binary()), "count": pa.array([], pa.int64())})
     least = min_count
     if start:
-        counts, least = with_remembered(counts, start.remembered(name), start.span, min_count), 0
+        counts, least = with_remembered(counts, start.remembered(name), min_count), 0
     rows = in_order(counts, least)
     if not rows:
         raise EmptyVocabulary(
@@ -153,7 +153,7 @@ def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | 
         min_count: Values that occur less often are out of vocabulary.
         counts_name: An asset with `count value` in each line, in the same order; None for no such asset.
         start: Of a warm start: its values belong to the vocabulary as well, in the order of their counts in the training data, which can
-            be 0. There is a further asset, `last_seen_name(name)`.
+            be 0. There is a further asset, `ages_name(name)`.
 
     Returns:
         The path of the file.

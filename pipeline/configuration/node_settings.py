@@ -24,10 +24,20 @@ from components.slice_columns import SliceColumns
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from components.window import Window
-from din_trainer.config import ANALYZER_CACHE_KEY, CHECKPOINTS_KEY, CONFIG_KEY, COUNTS_KEY, EMBEDDINGS_KEY, FEATURES_KEY, SOURCE_KEY
+from din_trainer.config import (
+    ANALYZER_CACHE_KEY,
+    CHECKPOINTS_KEY,
+    CONFIG_KEY,
+    COUNTS_KEY,
+    EMBEDDINGS_KEY,
+    FEATURES_KEY,
+    SOURCE_KEY,
+    START_KEY,
+)
 from din_trainer.features import LABEL, REQUEST_ID, USER_ID
 from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
+from pipeline.configuration.start_model import Start
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.spans import Span
 
@@ -78,19 +88,21 @@ def statistics_settings(config: PipelineConfig) -> dict[str, Any]:
     return {} if config.statistics.sample == 1 else {"stats_options": tfdv.StatsOptions(sample_rate=config.statistics.sample)}
 
 
-def transform_settings(config: PipelineConfig, split: str, cache: Path | None) -> dict[str, Any]:
+def transform_settings(config: PipelineConfig, split: str, cache: Path | None, start: Start | None = None) -> dict[str, Any]:
     """Vocabularies and statistics come from one split only. Nothing is transformed here: training and evaluation read raw impressions.
 
     Args:
         config: The configuration of the run.
         split: The split that is counted.
         cache: Folder with what earlier runs have counted; None counts everything.
+        start: The start model, whose values and scales are kept; None without a warm start.
     """
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
         COUNTS_KEY: config.training.regularization > 0,
         SOURCE_KEY: source_fingerprint(PREPROCESSING_FN),
         **({ANALYZER_CACHE_KEY: str(cache)} if cache else {}),
+        **({START_KEY: start.for_transform(config.training.forget_after)} if start else {}),
     }
     return {
         "preprocessing_fn": PREPROCESSING_FN,
@@ -102,14 +114,15 @@ def transform_settings(config: PipelineConfig, split: str, cache: Path | None) -
     }
 
 
-def trainer_settings(config: PipelineConfig, checkpoints: Path) -> dict[str, Any]:
-    """Training reads train/ and selects the best epoch on validation/."""
+def trainer_settings(config: PipelineConfig, checkpoints: Path, start: Start | None = None) -> dict[str, Any]:
+    """Training reads train/ and selects the best epoch on validation/. It may begin with the weights of a start model."""
     files = {name: vocabulary.embeddings for name, vocabulary in config.features.vocabularies.items() if vocabulary.embeddings}
     custom = {
         CONFIG_KEY: config.din.model_dump_json(),
         EMBEDDINGS_KEY: {name: file_fingerprint(file) for name, file in files.items()},
         CHECKPOINTS_KEY: str(checkpoints),
         SOURCE_KEY: source_fingerprint(RUN_FN),
+        **({START_KEY: start.for_trainer()} if start else {}),
     }
     return {
         "run_fn": RUN_FN,

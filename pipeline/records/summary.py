@@ -42,6 +42,7 @@ class Summary(BaseModel):
     intervals: dict[str, list[float | None]] | None = None
     oracle: dict[str, float | None] | None = None
     stable_at_start: int | None = None
+    warm_start: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
     thresholds: list[dict[str, Any]] | None = None
     sameness: dict[str, Any] | None = None

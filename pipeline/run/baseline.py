@@ -35,7 +35,7 @@ def stable_version(serving: Path) -> int | None:
     return served.labels[STABLE] if served else None
 
 
-def _sound_version(serving: Path) -> int | None:
+def sound_version(serving: Path) -> int | None:
     """Returns the stable version. If it was rolled back, by a rollback that was killed before it moved the labels: the newest sound one."""
     stable, rolled_back = stable_version(serving), read_rolled_back(serving)
     return stable if stable not in rolled_back else max(sound_versions(serving), default=None)
@@ -48,7 +48,7 @@ def _find_baseline(config: PipelineConfig, serving: Path) -> Path | None:
         return None
     versions = served_versions(serving)
     if choice == "served":
-        version = _sound_version(serving)
+        version = sound_version(serving)
         return None if version is None else serving / str(version)
     if choice.isdecimal():
         if int(choice) not in versions:

@@ -212,6 +212,7 @@ class Run:
         from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
         from pipeline.run.data_schema import unchecked_by_run
         from pipeline.run.prepare_places import prepare_places
+        from pipeline.run.warm_start import find_start
 
         self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace, plan)
@@ -221,7 +222,12 @@ class Run:
         if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):
             self.summary.notes.append(f"Folders in artifacts/ that the metadata store does not know: {lost}. They were deleted.")
         forget_missing_artifacts(places.metadata)
+        start = find_start(self._config, self._workspace, self.summary)
+        self.summary.notes += start.notes
+        self.summary.warm_start = {"from": start.start.run} if start.start else None
+        places = places._replace(start=start.start)
         dag = create_pipeline(self._config, places, self.summary.run_id)
+        self._progress.width = max(self._progress.width, *(len(node.id) for node in dag.components))
         self._progress.finish()
         self._progress.examples |= _examples_by_node(facts.examples) if self.summary.examples else _examples_by_span(facts.examples)
         return places, dag

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
-from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged
+from din_trainer.training_errors import EmptyVocabulary, NoStart, TrainingDiverged
 from pipeline.records.summary import Status
 
 BAD_INPUT = 2  # the exit code of what the user can correct
@@ -32,7 +32,7 @@ def explain_failure(error: BaseException) -> Ending:
             return Ending("data_refused", str(cause))
         if isinstance(cause, EmptyVocabulary):
             return Ending("data_refused", str(cause))
-        if isinstance(cause, InputError):
+        if isinstance(cause, InputError | NoStart):
             return Ending("failed", str(cause), BAD_INPUT)
         if isinstance(cause, TrainingDiverged):
             return Ending("failed", str(cause))

@@ -14,6 +14,7 @@ from components.base.errors import InputError
 from components.request_examples import READ_KEY
 from components.verdict import VERDICT_FILE
 from components.window import DEALT_KEY, SPLITS
+from din_trainer.trainer import WARM_START_FILE
 from pipeline.dag import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.summary import Summary
@@ -33,6 +34,9 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
     summary.model_path = path_utils.serving_model_dir(str(model)) if model else None
     summary.tfma_path = str(evaluation) if evaluation else None
     read_spans(summary, outputs)
+    model_run = outputs.uri("Trainer", "model_run")
+    if model_run and (model_run / WARM_START_FILE).exists():
+        summary.warm_start = json.loads((model_run / WARM_START_FILE).read_text())
     read_drift(summary, outputs)
     blessing = outputs.uri("Verdict", "blessing")
     if blessing is None:

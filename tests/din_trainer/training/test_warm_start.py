@@ -66,11 +66,11 @@ def days(tmp_path_factory):
     folder = tmp_path_factory.mktemp("days")
     features = FeatureConfig.model_validate(FEATURES)
     first = analyse(FIRST, features, folder / "1")
-    return first, analyse(SECOND, features, folder / "2", with_counts=True, start=kept_by(folder / "1", span=8, forget_after=0))
+    return first, analyse(SECOND, features, folder / "2", with_counts=True, start=kept_by(folder / "1", forget_after=0))
 
 
-def kept_by(graph: Path, span, forget_after):
-    values = {"transform_graph": str(graph), "start_span": 7, "span": span, "forget_after": forget_after}
+def kept_by(graph: Path, forget_after, elapsed=1):
+    values = {"transform_graph": str(graph), "elapsed": elapsed, "forget_after": forget_after}
     return {"values": values, "scales": read_scales(graph, ["price", "historical_time_gaps"])}
 
 
@@ -108,19 +108,19 @@ def test_the_vocabulary_has_the_new_values_and_those_that_are_remembered(days):
     assert days[0].vocabulary_by_name("item") == [b"10", b"20", b"40", b"30"]
     assert days[1].vocabulary_by_name("item") == [b"40", b"60", b"50", b"20", b"30", b"10"]
     assert days[1].vocabulary_by_name("item_counts") == [b"4 40", b"3 60", b"3 50", b"1 20", b"0 30", b"0 10"]
-    assert days[1].vocabulary_by_name("item_last_seen") == [b"8 40", b"8 60", b"8 50", b"8 20", b"7 30", b"7 10"]
+    assert days[1].vocabulary_by_name("item_ages") == [b"0 40", b"0 60", b"0 50", b"0 20", b"1 30", b"1 10"]
     assert days[1].vocabulary_by_name("user_id") == [b"3", b"2", b"1"]
 
 
 def test_values_are_forgotten_after_spans_without_them(days, tmp_path):
-    """On the third day (span 9), ids that were last seen on the first (7) are forgotten after 2 spans, and kept after 3."""
+    """10 and 30 occur on the first day alone. Without the third they are missed for 2 spans; if the third comes a day late, for 3."""
     third = [impression(3, 60, "c", [])]
     second = Path(days[1].transform_savedmodel_dir).parent
     features = FeatureConfig.model_validate(FEATURES)
-    two = analyse(third, features, tmp_path / "two", start=kept_by(second, span=9, forget_after=2))
-    assert two.vocabulary_by_name("item_last_seen") == [b"9 60", b"8 50", b"8 40", b"8 20"]
-    three = analyse(third, features, tmp_path / "three", start=kept_by(second, span=9, forget_after=3))
-    assert three.vocabulary_by_name("item_last_seen") == [b"9 60", b"8 50", b"8 40", b"7 30", b"8 20", b"7 10"]
+    two = analyse(third, features, tmp_path / "two", start=kept_by(second, forget_after=2))
+    assert two.vocabulary_by_name("item_ages") == [b"0 60", b"1 50", b"1 40", b"1 20"]
+    late = analyse(third, features, tmp_path / "late", start=kept_by(second, forget_after=4, elapsed=2))
+    assert late.vocabulary_by_name("item_ages") == [b"0 60", b"2 50", b"2 40", b"3 30", b"2 20", b"3 10"]
 
 
 def test_numbers_keep_the_scale_of_the_start_model(days):
