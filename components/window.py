@@ -5,10 +5,10 @@ the newest span is split by time.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,8 +35,11 @@ _WRITE = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
 def in_share(record: bytes, share: float) -> bool:
-    """Whether an impression is in a share of all impressions. It depends on its content alone."""
-    return zlib.crc32(record) < share * 2**32
+    """Whether an impression is in a share of all impressions. It depends on its content alone.
+
+    A checksum such as CRC-32 would not do: it is linear, so that its bits can be those of the label.
+    """
+    return int.from_bytes(hashlib.blake2b(record, digest_size=8).digest()) < share * 2**64
 
 
 def _batches(file: Path) -> Iterator[np.ndarray]:

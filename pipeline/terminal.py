@@ -100,12 +100,14 @@ class Progress:
     Attributes:
         seconds: Time of each finished step.
         cached: The steps whose result was in the cache.
+        width: The room for the names of steps.
     """
 
     def __init__(self, console: "Console", examples: dict[str, int] | None = None):
         self.examples = examples or {}
         self.seconds: dict[str, float] = {}
         self.cached: set[str] = set()
+        self.width = 18
         self._console = console
         self._live: Live | None = None
         self._current = ""
@@ -152,7 +154,7 @@ class Progress:
             count = self.examples.get(step)
             rate = f"{count / max(seconds, 1e-9):>10,.0f} examples/s" if count else ""
             text = "   ".join(part for part in (rate, detail) if part)
-        self._console.print(f"  {step:<18} {seconds:6.1f} s   {text}", soft_wrap=True)
+        self._console.print(f"  {step:<{self.width}} {seconds:6.1f} s   {text}", soft_wrap=True)
 
     def stop(self) -> None:
         """Removes the live line, if there is one."""

@@ -26,7 +26,8 @@ def _runs_table(summaries: list[Summary]) -> Table:
     for run in summaries:
         metrics = run.metrics or {}
         figures = (number(metrics.get(name)) for name in ("auc", "gauc", "log_loss"))
-        data, version = Path(run.data or "–").name, "" if run.status == "unchanged" else str(run.pushed_version or "")
+        data = " ".join(part for part in (Path(run.data or "–").name, run.span) if part)
+        version = "" if run.status == "unchanged" else str(run.pushed_version or "")
         table.add_row(run.run_id, run.started[:16].replace("T", " "), data, *figures, run.status, version)
     return table
 
@@ -150,7 +151,21 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def _span_lines(summary: Summary) -> list[str]:
+    """Returns which spans were read, and how the model that was served did on the newest one before the training."""
+    if not summary.spans:
+        return []
+    first, *_, last = [*summary.spans["train"], *summary.spans["train"]]
+    lines = [f"trained on {first}{f' … {last}' if last != first else ''}, judged on {summary.span}"]
+    if served := summary.served_on_new_data:
+        figures = ", ".join(f"{name} {number(value)}" for name, value in served.items() if name != "version")
+        lines.append(f"before the training, version {served['version']} had on {summary.span}: {figures}")
+    return lines
+
+
 def _print_metrics(summary: Summary, console: Console) -> None:
+    for line in _span_lines(summary):
+        console.print(f"  {line}", soft_wrap=True)
     if not summary.metrics:
         return
     console.print(_metrics_table(summary))
