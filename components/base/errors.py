@@ -25,6 +25,9 @@ _PHRASES = {os.strerror(number): sentence for number, sentence in _PLACES.items(
     "attempt to write a readonly database": _PLACES[errno.EACCES],
     "unable to open database file": "the database cannot be opened: look at the permissions and the length of its path",
     "database is locked": "the database is locked: wait for the program that uses it",
+    "PostgreSQL metadata source error": "the database server of metadata.url does not answer, or refuses a change: look at its log",
+    "mysql_query failed": "the database server of metadata.url does not answer, or refuses a change: look at its log",
+    "mysql_real_connect failed": "the database server of metadata.url does not answer: look at its log",
 }  # TensorFlow and SQLite hand on the text of an error, without its number
 
 

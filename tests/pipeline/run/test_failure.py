@@ -67,6 +67,15 @@ SAVE = "{{function_node __wrapped__SaveV2_device_/job:localhost/device:CPU:0}} /
             "executing query: disk I/O error query: COMMIT;",
             "Writing: the disk, or the limit of file sizes (ulimit -f)",
         ),
+        *(
+            (text, "Writing: the database server of metadata.url does not answer")
+            for text in (  # measured: the server was ended in the middle of a run
+                "PostgreSQL metadata source error: FATAL:  terminating connection due to administrator command\nserver closed the",
+                "Failed to establish connection to Metadata storage with error: PostgreSQL metadata source error: connection pointer is NULL",
+                "mysql_query failed: errno: Lost connection to MySQL server during query, error: Lost connection to MySQL server",
+                "Failed to establish connection to Metadata storage with error: mysql_real_connect failed: errno: , error: ",
+            )
+        ),
         ("database is locked", "Writing: the database is locked: wait for the program that uses it."),
     ],
 )
