@@ -71,7 +71,7 @@ SAVE = "{{function_node __wrapped__SaveV2_device_/job:localhost/device:CPU:0}} /
             (text, "Writing: the database server of metadata.url does not answer")
             for text in (  # measured: the server was ended in the middle of a run
                 "PostgreSQL metadata source error: FATAL:  terminating connection due to administrator command\nserver closed the",
-                "Failed to establish connection to Metadata storage with error: PostgreSQL metadata source error: connection pointer is NULL",
+                "Failed to establish connection to Metadata storage: PostgreSQL metadata source error: connection pointer is NULL",
                 "mysql_query failed: errno: Lost connection to MySQL server during query, error: Lost connection to MySQL server",
                 "Failed to establish connection to Metadata storage with error: mysql_real_connect failed: errno: , error: ",
             )
