@@ -7,8 +7,10 @@ as one, which is right for Transform, but not for statistics.
 import math
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import apache_beam as beam
 import numpy as np
@@ -17,16 +19,18 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from tfx_bsl.tfxio import record_based_tfxio, tensor_representation_util, tf_example_record
 
-from components.base.shards import is_gzipped
+from components.base.tfrecord import BLOCK, read_blocks
 
-_BATCH = 8192  # impressions
+_Item = TypeVar("_Item")
 
 
-def _record_batches(file: str, batch_size: int) -> Any:
-    """Yields serialised examples, (N,) arrays of objects. TensorFlow's reader checks the CRCs."""
-    import tensorflow as tf
-
-    return tf.data.TFRecordDataset(file, compression_type="GZIP" if is_gzipped(Path(file)) else "").batch(batch_size)
+def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Yields the items of an iterator, none of which is None. A thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, items, None)
+        while (item := following.result()) is not None:
+            following = thread.submit(next, items, None)
+            yield item
 
 
 class _DecodeShard(beam.DoFn):
@@ -41,11 +45,11 @@ class _DecodeShard(beam.DoFn):
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
         rng = np.random.default_rng(zlib.crc32(Path(file).name.encode()))
-        for records in _record_batches(file, self._batch_size).as_numpy_iterator():
+        for records in _ahead(read_blocks(Path(file), self._batch_size)):
             if self._sample < 1:
-                records = records[rng.random(len(records)) < self._sample]
+                records = list(compress(records, rng.random(len(records)) < self._sample))
             decoded = self._decoder.DecodeBatch(records)
-            yield decoded if self._raw is None else record_based_tfxio.AppendRawRecordColumn(decoded, self._raw, records.tolist())
+            yield decoded if self._raw is None else record_based_tfxio.AppendRawRecordColumn(decoded, self._raw, records)
 
 
 class _ParseShard(beam.DoFn):
@@ -70,8 +74,7 @@ class _ParseShard(beam.DoFn):
             for feature in features
         }
         names = [feature.name for feature in features]
-        parsed = _record_batches(file, self._batch_size).map(lambda records: tf.io.parse_example(records, spec)).prefetch(1)
-        for batch in parsed:
+        for batch in _ahead(tf.io.parse_example(records, spec) for records in read_blocks(Path(file), self._batch_size)):
             yield pa.RecordBatch.from_arrays([_list_column(batch[name]) for name in names], names)
 
 
@@ -97,7 +100,7 @@ class ShardTFXIO(tf_example_record.TFExampleRecord):
 
     def BeamSource(self, batch_size: int | None = None) -> beam.PTransform:
         files = sorted(str(file) for pattern in self._file_pattern for file in Path(pattern).parent.glob(Path(pattern).name))
-        read = self._reader(batch_size or _BATCH)
+        read = self._reader(batch_size or BLOCK)
 
         @beam.ptransform_fn
         @beam.typehints.with_input_types(Any)
