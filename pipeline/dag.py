@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.infra_validator.component import InfraValidator
 from tfx.components.pusher.component import Pusher
@@ -25,6 +24,7 @@ from tfx.version import __version__ as tfx_version
 from components.base.fingerprint import source_fingerprint
 from components.base.shards import SPAN_SPLIT
 from components.data_gate import DataGate
+from components.evaluator import Evaluator
 from components.import_example_gen import ImportExampleGen
 from components.infra_gate import InfraGate
 from components.new_data_score import NewDataScore

@@ -18,6 +18,7 @@ from components import atomic_pusher, infra_gate
 from components.base.fingerprint import file_fingerprint, source_fingerprint
 from components.base.shards import SPAN_SPLIT
 from components.evaluation.metrics.catalogue import METRICS
+from components.evaluator import Evaluator
 from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
@@ -157,7 +158,7 @@ def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]
 
 def evaluator_beam_options() -> list[str]:
     """The Evaluator's fingerprint. It is in Beam's options, which are part of the cache key, because no other argument can hold it."""
-    return [f"--source_fingerprint={source_fingerprint(EXTRACTORS_MODULE, METRICS_MODULE)}"]
+    return [f"--source_fingerprint={source_fingerprint(Evaluator, EXTRACTORS_MODULE, METRICS_MODULE)}"]
 
 
 def user_bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:

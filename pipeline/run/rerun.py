@@ -32,7 +32,7 @@ class Rerun(NamedTuple):
 
     Attributes:
         run_id: The run.
-        metrics: Each metric of the run, and that of the rerun.
+        metrics: Each metric of the run, and that of the rerun; empty if the rerun did not compute them.
         differs: Why they are not the same, or were not computed; empty if they are.
     """
 
@@ -87,7 +87,7 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
 
 
 def _pairs(then: Summary, now: Summary) -> dict[str, tuple[float | None, float | None]]:
-    return {name: (value, (now.metrics or {}).get(name)) for name, value in (then.metrics or {}).items()}
+    return {name: (value, now.metrics.get(name)) for name, value in (then.metrics or {}).items()} if now.metrics else {}
 
 
 def _differs(then: Summary, now: Summary, config: PipelineConfig, origin: Origin, made_from: dict[str, Any] | None) -> list[str]:
