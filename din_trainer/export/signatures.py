@@ -17,7 +17,7 @@ is padding if the first behaviour of its sequence is padding. −1 and "" also s
 `predict` and `rank`, and NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an integer.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +47,11 @@ def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[s
         dtype = _NUMBER[column.dtype] if is_number(column, features) else DTYPES[column.dtype]
         spec[column.name] = tf.TensorSpec([None, None] if two else [None], dtype, name=column.name)
     return spec
+
+
+def _graph(function: Callable[..., Any]) -> Any:
+    """A function as a graph. AutoGraph would take a second for it, and finds nothing: no control flow here depends on a tensor."""
+    return tf.function(function, autograph=False)
 
 
 class ServingModel:
@@ -113,13 +118,13 @@ class ServingModel:
     def signatures(self) -> dict[str, Any]:
         """Returns a traced function for each signature."""
         traced = {
-            "serving_default": tf.function(self.serving_default).get_concrete_function(*_EXAMPLES),
-            "predict": tf.function(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),
-            "rank": tf.function(self.rank).get_concrete_function(**raw_tensor_spec(self._features, candidates=True)),
-            "transform_features": tf.function(self.transform_features).get_concrete_function(*_EXAMPLES),
+            "serving_default": _graph(self.serving_default).get_concrete_function(*_EXAMPLES),
+            "predict": _graph(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),
+            "rank": _graph(self.rank).get_concrete_function(**raw_tensor_spec(self._features, candidates=True)),
+            "transform_features": _graph(self.transform_features).get_concrete_function(*_EXAMPLES),
         }
         if isinstance(self._model, DIN) and self._model.sequences:
-            traced["explain"] = tf.function(self.explain).get_concrete_function(*_EXAMPLES)
+            traced["explain"] = _graph(self.explain).get_concrete_function(*_EXAMPLES)
         return traced
 
 

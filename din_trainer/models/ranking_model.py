@@ -126,7 +126,7 @@ class RankingModel(LogitsModel):
         """The forward pass to the logits: (B,), or (B · N,) for N candidates an impression, whose history is then embedded once."""
         raise NotImplementedError
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def infer(self, features: dict[str, Any]) -> Any:
         """The logits at inference, as a graph that is traced once."""
         return self(features, training=False)

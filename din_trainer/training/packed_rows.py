@@ -34,7 +34,7 @@ class PackedRows:
         self.read = read
         self.width = 0
         self._fields: dict[str, _Field] = {}
-        specs = tf.function(read).get_concrete_function(tf.TensorSpec([None], tf.string)).structured_outputs
+        specs = tf.function(read, autograph=False).get_concrete_function(tf.TensorSpec([None], tf.string)).structured_outputs
         for name, spec in sorted(specs.items()):
             width = 0 if len(spec.shape) == 1 else spec.shape[1]
             if width is None or spec.dtype not in (tf.int64, tf.float32):
