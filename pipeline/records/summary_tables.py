@@ -9,6 +9,7 @@ from rich.table import Table
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
 from pipeline.console import Console
 from pipeline.records.summary import ERROR_STATUSES, Summary
+from pipeline.records.warm_start_text import warm_start_lines
 
 
 def print_runs(summaries: list[Summary], console: Console) -> None:
@@ -164,7 +165,7 @@ def _span_lines(summary: Summary) -> list[str]:
 
 
 def _print_metrics(summary: Summary, console: Console) -> None:
-    for line in _span_lines(summary):
+    for line in [*_span_lines(summary), *warm_start_lines(summary.warm_start)]:
         console.print(f"  {line}", soft_wrap=True)
     if not summary.metrics:
         return

@@ -189,3 +189,18 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
     folder = full_workspace(tmp_path)
     with pytest.raises(InputError, match="cannot be written"):
         write_report(folder, tmp_path, tmp_path)
+
+
+def test_a_warm_start_shows_what_was_kept(tmp_path):
+    folder = full_workspace(tmp_path)
+    content = json.loads((folder / "summary.json").read_text())
+    kept = {
+        "from": "20261101-101500-demo",
+        "vocabularies": {"item": {"kept": 4801, "new": 12, "dropped": 5}},
+        "not_kept": [{"what": "mlp/dense_0/kernel", "why": "its shape was (5, 3) and is (5, 4)"}],
+    }
+    (folder / "summary.json").write_text(json.dumps({**content, "warm_start": kept}))
+    text = HTMLPage(write_report(folder, tmp_path, tmp_path / "report.html")).text
+    assert "Warm start The training started from the model of run 20261101-101500-demo." in text
+    assert "item 4,801 12 5" in text
+    assert "mlp/dense_0/kernel: its shape was (5, 3) and is (5, 4)" in text
