@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     imports.add_argument("--guess", action="store_true", help=guess)
     metadata = "for amazon and sequences: the file that describes the items (default: the one beside SOURCE)"
     imports.add_argument("--metadata", type=Path, metavar="FILE", help=metadata)
+    labels = "for requests: a table (CSV, JSON lines or Parquet) with request_id, and perhaps candidate_item_id, label and timestamp"
+    imports.add_argument("--labels", type=Path, metavar="FILE", help=labels)
+    label_window = "for requests: an impression without a label counts as not clicked after this time, e.g. 30m, 24h or 7d (default: never)"
+    imports.add_argument("--label-window", metavar="TIME", help=label_window)
     splits = (
         "what goes into validation/ and eval/: each user's last impressions (last) or last items (last-items), the latest impressions of "
         "all users (time), some of the users (user), or what the source says (given) (default: last if the source has impressions without "
@@ -101,7 +106,8 @@ def _import(args: argparse.Namespace) -> int:
     if args.out is None:
         raise InputError("--out is missing: name the folder for the data set, a new or an empty one.")
     settings = parse_section(ImportSettings, given, "din import")
-    source = open_source(args.name, args.source, find_mapping(args.mapping) if args.mapping else None, args.metadata)
+    mapping, label_window = find_mapping(args.mapping) if args.mapping else None, _seconds(args.label_window)
+    source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window)
     interrupt_on_sigterm()
     progress = Progress(Console(quiet=args.json))
     try:
@@ -117,11 +123,25 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
+def _seconds(text: str | None) -> int | None:
+    """Returns a time such as 24h in seconds.
+
+    Raises:
+        InputError: It is no such time.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch("([0-9]{1,9})([smhd])", text)
+    if not found:
+        raise InputError(f"--label-window is {text!r}: give seconds, minutes, hours or days, such as 90s, 30m, 24h or 7d.")
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+
+
 def _guess(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Prints a mapping for a click log."""
     from pipeline.datasets.guess.guess_mapping import guess_mapping
 
-    others = [name for name in ("out", "mapping", "metadata", "json") if getattr(args, name)]
+    others = [name for name in ("out", "mapping", "metadata", "labels", "label_window", "json") if getattr(args, name)]
     if args.name != "clicklog":
         raise InputError(f"--guess is for clicklog: {args.name} needs no mapping.")
     if others := [*others, *settings]:

@@ -9,7 +9,7 @@ from components.base.errors import InputError
 if TYPE_CHECKING:  # `din --help` is faster without it
     from pipeline.datasets.sources.interactions import Source
 
-SOURCES = ("movielens", "amazon", "taobao", "mind", "recbole", "sequences", "clicklog")
+SOURCES = ("movielens", "amazon", "taobao", "mind", "recbole", "sequences", "clicklog", "requests")
 _WITH_METADATA = ("amazon", "sequences")
 
 
@@ -28,7 +28,14 @@ def find_mapping(source: str) -> Path:
     return Path(source)
 
 
-def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Path | None = None) -> "Source":
+def open_source(
+    name: str,
+    path: Path,
+    mapping: Path | None = None,
+    metadata: Path | None = None,
+    labels: Path | None = None,
+    label_window: int | None = None,
+) -> "Source":
     """Opens a source of interactions.
 
     Args:
@@ -36,6 +43,8 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         path: The file or folder of the source.
         mapping: What each column of a click log means.
         metadata: A file about the items, for amazon and sequences; by default the file beside `path` that has the usual name.
+        labels: A table of labels, for requests.
+        label_window: Seconds after which a request without a label was not clicked, for requests.
 
     Raises:
         InputError: A file is missing, or the source does not take it.
@@ -45,6 +54,9 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         raise InputError(needed if mapping is None else f"--mapping is for clicklog, not for {name}.")
     if metadata is not None and name not in _WITH_METADATA:
         raise InputError(f"--metadata is for {' and '.join(_WITH_METADATA)}, not for {name}.")
+    if (labels is None) != (name != "requests") or (label_window is not None and name != "requests"):
+        needed = "logged requests need --labels FILE: the table that says what was clicked."
+        raise InputError(needed if name == "requests" else f"--labels and --label-window are for requests, not for {name}.")
     if not path.exists():
         raise InputError(f"{path} is missing: name the file or folder that holds the data.")
     if metadata is not None and not metadata.is_file():
@@ -73,6 +85,11 @@ def open_source(name: str, path: Path, mapping: Path | None = None, metadata: Pa
         from pipeline.datasets.sources.sequences import open_sequences
 
         return open_sequences(path, metadata)
+    if name == "requests":
+        from pipeline.datasets.sources.requests.logged_requests import LoggedRequests
+
+        assert labels is not None
+        return LoggedRequests(path, labels, label_window)
     from pipeline.datasets.sources.clicklog.click_log import ClickLog
 
     assert mapping is not None

@@ -1,0 +1,1 @@
+"""Impressions from logged requests and labels that came later."""
