@@ -156,8 +156,8 @@ def _span_lines(summary: Summary) -> list[str]:
     """Returns which spans were read, and how the model that was served did on the newest one before the training."""
     if not summary.spans:
         return []
-    first, *_, last = [*summary.spans["train"], *summary.spans["train"]]
-    lines = [f"trained on {first}{f' … {last}' if last != first else ''}, judged on {summary.span}"]
+    learnt: list[str] = summary.spans["train"]
+    lines = [f"trained on {' … '.join(dict.fromkeys((learnt[0], learnt[-1])))}, judged on {summary.span}"]
     if served := summary.served_on_new_data:
         figures = ", ".join(f"{name} {number(value)}" for name, value in served.items() if name != "version")
         lines.append(f"before the training, version {served['version']} had on {summary.span}: {figures}")

@@ -10,7 +10,18 @@ from pipeline.records.run_list import read_summaries
 from pipeline.records.summary import Summary
 
 EVALUATION_FILE, CONFIG_FILE, DETAILS_FILE, REPORT_FILE = "evaluation.json", "config.json", "details.json", "report.html"
-_OF_A_PAST_RUN = ("run_id", "started", "data", "metrics", "status", "refused_because", "pushed_version")
+_OF_A_PAST_RUN = (
+    "run_id",
+    "started",
+    "data",
+    "metrics",
+    "status",
+    "refused_because",
+    "pushed_version",
+    "span",
+    "served_on_new_data",
+    "oracle",
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pipeline.records.summary_tables import share_of_oracle
 from pipeline.report.charts.activity_chart import activity_chart
 from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts, score_chart
+from pipeline.report.charts.day_charts import day_charts
 from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
 from pipeline.report.charts.training_charts import training_charts
 from pipeline.report.content import REPORT_FILE, Content, read_content
@@ -102,5 +103,6 @@ def _charts(content: Content, baseline: str) -> dict[str, list[Chart]]:
         "curves": [*curve_charts(known), score_chart(curves["candidate"]["scores"])] if curves.get("candidate") else [],
         "activity": [activity] if activity else [],
         "training": training_charts(training) if training else [],
+        "days": day_charts(content.history),
         "history": history_charts(content.history, content.summary["run_id"]),
     }

@@ -22,7 +22,7 @@ from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE, DETAILS_FILE
-from pipeline.run.check_environment import check_embeddings, check_gate
+from pipeline.run.check_environment import check_embeddings, check_gate, silent_servers
 from pipeline.run.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.failure import BAD_INPUT, explain_failure
 from pipeline.run.origin import ORIGIN_FILE, Differs, Origin, differences, make_origin
@@ -176,6 +176,7 @@ class Run:
         self._progress.start("check data")
         prepare_store(self._workspace / METADATA_FILE, self._config.metadata.url)
         check_gate(self._config.serving)
+        self.summary.notes += silent_servers(self._config.serving, self._workspace / "serving" / self._config.name)
         check_embeddings(self._config.features)
         if plan is None or plan.has_own_splits:
             facts = check_data(data, self._config.features, self._known_shards())
@@ -296,7 +297,8 @@ class Run:
         from pipeline.report.gather.details import gather_details
 
         summary, metadata = self.summary, self._workspace / METADATA_FILE
-        details = gather_details(metadata, summary.run_id, Path(str(summary.model_path)), self._eval_files())
+        shown = list(summary.span_examples or {})[-2:]  # the newest span and the one before it
+        details = gather_details(metadata, summary.run_id, Path(str(summary.model_path)), self._eval_files(), shown)
         summary.notes += [f"The report's part {name!r} is missing: {reason}" for name, reason in details["failed"].items()]
         summary.notes += (details["data"] or {}).get("missing", [])
         return details

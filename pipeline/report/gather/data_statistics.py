@@ -1,7 +1,8 @@
 """Reads the statistics, the anomalies and the drift that were found in the data of a run."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils.anomalies_util import load_anomalies_binary
@@ -17,24 +18,46 @@ _SCHEMA_FILE = "schema.pbtxt"
 _TOP = 5
 
 
-def describe_data(statistics: Path, anomalies: Path | None, schema: Path, figures: Path | None) -> dict[str, Any]:
+class DataPart(NamedTuple):
+    """A split of a data set, or a span.
+
+    Attributes:
+        name: Of the split or the span.
+        place: The name in sentences.
+        split: The split of the artifacts.
+        statistics: The artifact of StatisticsGen.
+        anomalies: The artifact of ExampleValidator; None if the run did not reach it.
+    """
+
+    name: str
+    place: str
+    split: str
+    statistics: Path
+    anomalies: Path | None
+
+
+def split_parts(statistics: Path, anomalies: Path | None) -> list[DataPart]:
+    """Returns the splits of a data set."""
+    return [DataPart(split, f"{split}/", split, statistics, anomalies) for split in SPLITS]
+
+
+def describe_data(parts: Sequence[DataPart], schema: Path, figures: Path | None) -> dict[str, Any]:
     """Describes the data of a run.
 
     Args:
-        statistics: The artifact of StatisticsGen.
-        anomalies: The artifact of ExampleValidator; None if the run did not reach it.
+        parts: What to describe: the splits, or spans.
         schema: The artifact of ImportSchemaGen.
         figures: The artifact of DriftValidator; None if the run did not reach it.
 
     Returns:
-        `splits`: the `examples` and the `features` of each split. `anomalies`: sentences; None if ExampleValidator left nothing. `drift`:
+        `splits`: the `examples` and the `features` of each part. `anomalies`: sentences; None if ExampleValidator left nothing. `drift`:
         the figures of DriftValidator, which are none if there was nothing to compare with; None if it left nothing. `missing`: sentences on
-        features of the schema without any value in a split.
+        features of the schema without any value in a part.
     """
-    found = {split: read_statistics(statistics, split) for split in SPLITS}
+    found = {part: read_statistics(part.statistics, part.split) for part in parts}
     return {
-        "splits": {split: _describe_split(statistics) for split, statistics in found.items()},
-        "anomalies": _read_anomalies(anomalies) if anomalies else None,
+        "splits": {part.name: _describe_split(statistics) for part, statistics in found.items()},
+        "anomalies": [sentence for part in parts for sentence in _read_anomalies(part)] if all(part.anomalies for part in parts) else None,
         "drift": read_figures(figures) if figures else None,
         "missing": _describe_missing(found, {feature.name for feature in _read_schema(schema).feature}),
     }
@@ -44,9 +67,9 @@ def _read_schema(folder: Path) -> schema_pb2.Schema:
     return tfdv.load_schema_text(str(folder / _SCHEMA_FILE))
 
 
-def _read_anomalies(folder: Path) -> list[str]:
-    found = {split: load_anomalies_binary(str(folder / f"Split-{split}" / ANOMALIES_FILE)) for split in SPLITS}
-    return [sentence for split, anomalies in found.items() for sentence in describe_anomalies(anomalies, split)]
+def _read_anomalies(part: DataPart) -> list[str]:
+    anomalies = load_anomalies_binary(str(Path(str(part.anomalies)) / f"Split-{part.split}" / ANOMALIES_FILE))
+    return describe_anomalies(anomalies, part.name)
 
 
 def _describe_split(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[str, Any]:
@@ -77,11 +100,11 @@ def _describe_feature(feature: statistics_pb2.FeatureNameStatistics, examples: i
     }
 
 
-def _describe_missing(found: dict[str, statistics_pb2.DatasetFeatureStatisticsList], declared: set[str]) -> list[str]:
+def _describe_missing(found: dict[DataPart, statistics_pb2.DatasetFeatureStatisticsList], declared: set[str]) -> list[str]:
     sentences = []
     for name in sorted(declared):
-        shares = {split: value_share(statistics_by_feature(statistics).get(name), 1) for split, statistics in found.items()}
-        if empty := [f"{split}/" for split, share in shares.items() if not share]:
+        shares = {part.place: value_share(statistics_by_feature(statistics).get(name), 1) for part, statistics in found.items()}
+        if empty := [place for place, share in shares.items() if not share]:
             sentences.append(f"Feature {name!r} has no value in {', '.join(empty)}.")
     return sentences
 

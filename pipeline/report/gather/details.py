@@ -3,20 +3,21 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from components.base.fingerprint import LIBRARIES
+from components.base.shards import SPAN_SPLIT
 from din_trainer.config import ORIGIN_FILE
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.report.gather.attention_sample import sample_attention
-from pipeline.report.gather.data_statistics import describe_data
+from pipeline.report.gather.data_statistics import DataPart, describe_data, split_parts
 from pipeline.report.gather.training_curves import read_training_curves
 
 
-def gather_details(metadata: Path, run_id: str, model: Path | None, files: Iterable[Path]) -> dict[str, Any]:
+def gather_details(metadata: Path, run_id: str, model: Path | None, files: Iterable[Path], spans: Sequence[str] = ()) -> dict[str, Any]:
     """Gathers the details of a run as plain JSON: bytes become text, NaN and infinities become None.
 
     Args:
@@ -24,30 +25,43 @@ def gather_details(metadata: Path, run_id: str, model: Path | None, files: Itera
         run_id: The id of the run.
         model: The SavedModel of the run; None if the run did not export one.
         files: The files of the eval split.
+        spans: The names of spans whose statistics are shown if the run read no splits.
 
     Returns:
         `attention`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read. `failed`: why a part could
         not be made, by its name. The log has the traces.
     """
     outputs = RunOutputs(metadata, run_id)
-    statistics, schema = _there(outputs.uri("StatisticsGen", "statistics")), _there(outputs.uri("ImportSchemaGen", "schema"))
-    anomalies = _there(outputs.uri("ExampleValidator", "anomalies"))
+    schema, parts = _there(outputs.uri("ImportSchemaGen", "schema")), _data_parts(outputs, spans)
     figures = _there(outputs.uri("DriftValidator", "figures"))
     model_run, model = _there(outputs.uri("Trainer", "model_run")), _there(model)
     makers: dict[str, Callable[[], Any] | None] = {
         "attention": (lambda: sample_attention(model, files)) if model else None,
         "training": (lambda: read_training_curves(model_run)) if model_run else None,
-        "data": (lambda: describe_data(statistics, anomalies, schema, figures)) if statistics and schema else None,
+        "data": (lambda: describe_data(parts, schema, figures)) if parts and schema else None,
         "card": (lambda: describe_model(model)) if model else None,
     }
-    parts, failed = {}, {}
+    made, failed = {}, {}
     for name, make in makers.items():
         try:
-            parts[name] = _plain(make()) if make else None
+            made[name] = _plain(make()) if make else None
         except Exception as error:  # the report only shows these details: a run succeeds without them
             logging.exception("a part of the report's details is missing")
-            parts[name], failed[name] = None, f"{type(error).__name__}: {error}"
-    return {**parts, "failed": failed}
+            made[name], failed[name] = None, f"{type(error).__name__}: {error}"
+    return {**made, "failed": failed}
+
+
+def _data_parts(outputs: RunOutputs, spans: Sequence[str]) -> list[DataPart]:
+    """Returns the splits or spans of the run whose statistics are there."""
+
+    def uris(suffix: str) -> tuple[Path | None, Path | None]:
+        return _there(outputs.uri(f"StatisticsGen{suffix}", "statistics")), _there(outputs.uri(f"ExampleValidator{suffix}", "anomalies"))
+
+    statistics, anomalies = uris("")
+    if statistics:
+        return split_parts(statistics, anomalies)
+    found = [(span, *uris(f".{span}")) for span in spans]
+    return [DataPart(span, span, SPAN_SPLIT, statistics, anomalies) for span, statistics, anomalies in found if statistics]
 
 
 def _there(place: Path | None) -> Path | None:

@@ -6,6 +6,7 @@ from plotly.graph_objects import Figure
 from pipeline.report.charts.activity_chart import activity_chart
 from pipeline.report.charts.chart_style import plain
 from pipeline.report.charts.curve_charts import curve_charts, score_chart
+from pipeline.report.charts.day_charts import day_charts
 from pipeline.report.charts.history_charts import history_charts
 from pipeline.report.charts.training_charts import training_charts, validation_charts
 from pipeline.report.content import read_content
@@ -72,3 +73,35 @@ def test_history_needs_two_runs_and_room_for_equal_ones():
     assert history_charts([run], "x") == []
     low, high = next(chart.figure["layout"]["yaxis"]["range"] for chart in history_charts([run, run], "x"))
     assert low < 0.7 < high
+
+
+def day(at, auc, span, served=None, oracle=None, **changes):
+    return summary(at, "pushed", auc, span=span, served_on_new_data=served, oracle=oracle, **changes).model_dump()
+
+
+def test_days_show_the_served_model_before_the_training_and_the_new_one_after_it():
+    """The first day has no served model; the second was run twice, and its last run counts; a run without spans is left out."""
+    runs = [
+        day(1, 0.70, "2026-11-20"),
+        day(2, 0.60, "2026-11-21", {"version": 1, "auc": 0.5}),
+        day(3, 0.72, "2026-11-21", {"version": 1, "auc": 0.71, "gauc": None, "calibration": 1.2}, {"auc": 0.8}),
+        summary(4, "pushed", 0.9).model_dump(),
+        summary(5, "failed", None, span="2026-11-22").model_dump(),
+    ]
+    charts = {chart.name: chart for chart in day_charts(runs)}
+    assert list(charts) == ["days-auc", "days-gauc", "days-calibration"]
+    traces = {trace["name"]: (trace["x"], trace["y"]) for trace in charts["days-auc"].figure["data"]}
+    days = ["2026-11-20", "2026-11-21"]
+    assert traces == {
+        "served, before the training": (days, [None, 0.71]),
+        "newly trained": (days, [0.70, 0.72]),
+        "oracle": (days, [None, 0.8]),
+    }
+    assert "on the last one: served, before the training 0.7100, newly trained 0.7200, oracle 0.8000" in charts["days-auc"].description
+    assert [trace["name"] for trace in charts["days-gauc"].figure["data"]] == ["newly trained"]
+
+
+def test_numbered_spans_are_in_the_order_of_their_numbers():
+    runs = [day(1, 0.7, "span-10"), day(2, 0.8, "span-9")]
+    assert day_charts(runs)[0].figure["data"][0]["x"] == ["span-9", "span-10"]
+    assert day_charts(runs[:1]) == []

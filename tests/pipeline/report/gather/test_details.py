@@ -25,6 +25,12 @@ class Outputs:
         return self._metadata / self._run_id / key if self._run_id != "refused" and (node, key) in PLACES else None
 
 
+def describe(parts, schema, figures):
+    assert [part.split for part in parts] == ["train", "validation", "eval"]
+    places = [parts[0].statistics, parts[0].anomalies, schema, figures]
+    return {"from": [place and str(place) for place in places], "top": [[b"\xff", 1]]}
+
+
 @pytest.fixture
 def parts(monkeypatch, tmp_path):
     """Replaces the parts by functions that return what they were given. The run "whole" and a model exist."""
@@ -32,20 +38,18 @@ def parts(monkeypatch, tmp_path):
         (tmp_path / "whole" / key).mkdir(parents=True)
     (tmp_path / "model").mkdir()
     monkeypatch.setattr(details, "RunOutputs", Outputs)
-    monkeypatch.setattr(details, "sample_attention", lambda model, data: [{"model": model.name, "data": data.name}])
+    monkeypatch.setattr(details, "sample_attention", lambda model, files: [{"model": model.name, "files": files}])
     monkeypatch.setattr(details, "read_training_curves", lambda model_run: {"from": model_run.name, "auc": [0.5, math.nan, math.inf]})
-    monkeypatch.setattr(
-        details, "describe_data", lambda *places: {"from": [place and str(place) for place in places], "top": [[b"\xff", 1]]}
-    )
+    monkeypatch.setattr(details, "describe_data", describe)
     monkeypatch.setattr(details, "describe_model", lambda model: {"from": model.name})
     return monkeypatch
 
 
 def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
-    gathered = gather_details(tmp_path, "whole", tmp_path / "model", [])
+    gathered = gather_details(tmp_path, "whole", tmp_path / "model", ["a"])
     here = tmp_path / "whole"
     assert json.loads(json.dumps(gathered, allow_nan=False)) == {
-        "attention": [{"model": "model", "data": "data"}],
+        "attention": [{"model": "model", "files": ["a"]}],
         "training": {"from": "model_run", "auc": [0.5, None, None]},
         "data": {
             "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "figures")],
@@ -61,6 +65,24 @@ def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
     nothing = {"attention": None, "training": None, "data": None, "card": None, "failed": {}}
     assert gather_details(tmp_path, run, model and tmp_path / model, []) == nothing
     assert not caplog.records
+
+
+class SpanOutputs(Outputs):
+    """The store of a run of spans."""
+
+    def uri(self, node, key):
+        node, _, span = node.partition(".")
+        if node in ("StatisticsGen", "ExampleValidator"):
+            return self._metadata / "whole" / key if span in ("2026-11-23", "2026-11-24") else None
+        return super().uri(node, key)
+
+
+def test_spans_are_described_beside_each_other(parts, tmp_path):
+    parts.setattr(details, "RunOutputs", SpanOutputs)
+    parts.setattr(details, "describe_data", lambda data, schema, figures: {"parts": [(part.name, part.split) for part in data]})
+    spans = ["2026-11-23", "2026-11-24", "2026-11-25"]  # the last one was not reached
+    found = gather_details(tmp_path, "whole", None, [], spans)["data"]
+    assert found == {"parts": [["2026-11-23", "impressions"], ["2026-11-24", "impressions"]]}
 
 
 def test_deleted_artifacts_take_their_own_part_alone(parts, tmp_path):
