@@ -170,16 +170,22 @@ def unread_files(folder: Path, read: Collection[Path]) -> list[Path]:
     return sorted(path for path in found - set(read) if not path.name.startswith(".") and not path.is_dir())
 
 
-def read_batches(path: Path, batch_size: int = BLOCK) -> Iterator[pa.RecordBatch]:
-    """Yields the tf.Examples of one file as Arrow record batches, with a column of lists for each feature.
+def decode_examples(records: list[bytes], path: Path) -> pa.RecordBatch:
+    """Returns serialised tf.Examples with a column of lists for each feature.
 
     Raises:
-        DataError: As `read_blocks`, or a record is not a tf.Example, or a feature has different types in two examples.
+        DataError: A record is not a tf.Example, or a feature has different types in two examples. It names the file `path`.
     """
-    decoder = ExamplesToRecordBatchDecoder()
-    for records in read_blocks(path, batch_size):
-        try:
-            batch = decoder.DecodeBatch(records)
-        except (RuntimeError, ValueError) as error:
-            raise DataError(f"{path} holds records that are not consistent tf.Examples ({error}): write it again.") from error
-        yield batch
+    try:
+        return ExamplesToRecordBatchDecoder().DecodeBatch(records)
+    except (RuntimeError, ValueError) as error:
+        raise DataError(f"{path} holds records that are not consistent tf.Examples ({error}): write it again.") from error
+
+
+def read_batches(path: Path, batch_size: int = BLOCK) -> Iterator[pa.RecordBatch]:
+    """Yields the tf.Examples of one file as Arrow record batches.
+
+    Raises:
+        DataError: As `read_blocks` or `decode_examples`.
+    """
+    return (decode_examples(records, path) for records in read_blocks(path, batch_size))

@@ -6,15 +6,18 @@ only, histories that are not aligned, events from the future.
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from components.base.cores import usable_cores
 from components.base.errors import DataError
 from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
-from components.base.tfrecord import read_batches
+from components.base.tfrecord import BLOCK, decode_examples, read_batches, read_blocks
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.datasets.spans import Span
@@ -23,8 +26,8 @@ from pipeline.run.check_environment import check_path_for_tfx
 from pipeline.run.quick_batches import NotAsExpected, quick_batches
 from pipeline.run.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
 
-_FIRST = 8192  # impressions of a shard that show which columns it has
-
+_LARGE = BLOCK  # impressions of a large shard, at least
+_FIRST = 1024  # impressions of a large shard that show which columns it has
 _SPLIT_OTHERWISE = "give it splits of its own, or use --window."
 
 
@@ -73,16 +76,17 @@ def _columns(batch: pa.RecordBatch) -> dict[str, str]:
 
 def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
     """Checks a shard: quickly if it is large and sound, otherwise by the reader that can say what is wrong and where."""
-    first = next(read_batches(file, _FIRST), None)
-    if first is not None and first.num_rows == _FIRST:
-        present = _columns(first)
+    blocks = read_blocks(file)
+    first = next(blocks, [])
+    if len(first) >= _LARGE:
+        present = _columns(decode_examples(first[:_FIRST], file))
         dtypes: dict[str, str] = {name: dtype for name, dtype in present.items() if name == REQUEST_ID}
         dtypes |= dict.fromkeys((LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS), "int64")
         dtypes |= {column.name: column.dtype for column in features.columns}
         if features.weight:
             dtypes[features.weight] = "float"
         with contextlib.suppress(NotAsExpected, DataError):
-            facts = _check_batches(quick_batches(file, dtypes), file, features)
+            facts = _check_batches(quick_batches(chain([first], blocks), dtypes), file, features)
             facts.columns = present | {name: dtypes[name] for name in facts.with_values}
             return facts
     return _check_batches(read_batches(file), file, features)
@@ -128,19 +132,23 @@ class _Reader:
             shards: Its files, in order.
         """
         found, files = ShardFacts(), list(shards)
-        for file in files:
-            state = _state(file)
-            facts = self._checked.get(file, state) if state else None
-            facts = facts or _check_shard(file, self._features).model_copy(update={"sha256": hash_shard(file)})
-            if state:
-                self._checked.put(file, state, facts)
-                self.facts.shards[file] = state
-            found.add(facts)
-            self.facts.hashes[file] = facts.sha256
+        with ThreadPoolExecutor(usable_cores()) as threads:
+            for file, (state, facts) in zip(files, threads.map(self._facts, files), strict=True):
+                if state:
+                    self._checked.put(file, state, facts)
+                    self.facts.shards[file] = state
+                found.add(facts)
+                self.facts.hashes[file] = facts.sha256
         self.facts.examples[name] = found.examples
         self.facts.columns.update(found.columns)
         self.facts.fingerprints[name] = split_fingerprint(split, [self.facts.hashes[file] for file in files])
         return found
+
+    def _facts(self, file: Path) -> tuple[ShardState | None, ShardFacts]:
+        """The state of a shard before it was read, and what it holds."""
+        state = _state(file)
+        facts = self._checked.get(file, state) if state else None
+        return state, facts or _check_shard(file, self._features).model_copy(update={"sha256": hash_shard(file)})
 
 
 def check_data(data: Path, features: FeatureConfig, known: Path | None = None) -> DataFacts:

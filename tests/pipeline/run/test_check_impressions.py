@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from components.base.errors import InputError
 from components.base.shards import hash_shard
-from components.base.tfrecord import frame, read_batches, read_records
+from components.base.tfrecord import frame, read_blocks, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.check_environment import check_embeddings, check_workspace
@@ -462,7 +462,8 @@ def test_an_unwritable_workspace(tmp_path):
 
 def large(tmp_path, monkeypatch, **columns):
     """A data set whose shards count as large."""
-    monkeypatch.setattr("pipeline.run.check_impressions._FIRST", 2)
+    for name in ("_LARGE", "_FIRST"):
+        monkeypatch.setattr(f"pipeline.run.check_impressions.{name}", 2)
     return write_dataset(tmp_path / "d", {"train": make_impressions(**columns)} if columns else None)
 
 
@@ -522,7 +523,7 @@ def test_a_shard_that_stays_the_same_is_not_read_again(data, tmp_path, monkeypat
     known = tmp_path / "checks" / "known.json"
     facts = check_data(data, FEATURES, known)
     read = []
-    monkeypatch.setattr("pipeline.run.check_impressions.read_batches", lambda file, *more: read.append(file) or read_batches(file, *more))
+    monkeypatch.setattr("pipeline.run.check_impressions.read_blocks", lambda file: read.append(file) or read_blocks(file))
     assert check_data(data, FEATURES, known) == facts
     assert read == []
     shard = data / "eval" / "part-00000.tfrecord.gz"
