@@ -6,6 +6,7 @@ in the time that such a command took before.
 
 import json
 import random
+import re
 import shutil
 import sys
 from collections import Counter
@@ -20,15 +21,18 @@ from benchmarks.faults.workspace_state import WorkspaceState
 from components.base.errors import InputError
 from components.serving.store.models_config import CANARY, STABLE
 from components.serving.store.versions import sound_versions
+from pipeline.datasets import synthetic
+from pipeline.datasets.synthetic_config import SyntheticConfig
 from pipeline.records.summary import LATEST_FILE
 from pipeline.terminal import interrupt_on_sigterm, say
 
 NAME = "faults"
-_CYCLE = ("push", "canary", "promote", "push", "rollback", "rollback")  # each cycle has data of its own
-_RUNS = ("push", "canary")
+_WORLD = SyntheticConfig(examples=1500, users=100, items=60, categories=6)
+_CYCLE = ("push", "canary", "promote", "span", "rollback", "rollback")  # each cycle has data of its own; canary and span run over spans
+_RUNS = ("push", "canary", "span")
 _MOST_KILLS = 3  # of one command
-_GUESS = {"push": 40.0, "canary": 30.0, "promote": 3.0, "rollback": 3.0}  # seconds, until one was measured
-_NEVER_CACHED = {"InfraGate", "Pusher"}
+_GUESS = {"push": 40.0, "canary": 60.0, "span": 60.0, "promote": 3.0, "rollback": 3.0}  # seconds, until one was measured
+_NEVER_CACHED = {"InfraGate", "Pusher", "Baseline"}  # the last one is TFX's Importer, which only names a folder
 SETTINGS = {
     "name": NAME,
     "training.epochs": 1,
@@ -37,11 +41,12 @@ SETTINGS = {
     "evaluation.thresholds.auc.worse_by_at_most": 0.9,
     "evaluation.bootstrap.replicates": 20,
     "serving.poll_seconds": 0,
-    "synthetic.examples": 3000,
-    "synthetic.users": 100,
-    "synthetic.items": 60,
-    "synthetic.categories": 6,
+    "synthetic.examples": _WORLD.examples,
+    "synthetic.users": _WORLD.users,
+    "synthetic.items": _WORLD.items,
+    "synthetic.categories": _WORLD.categories,
 }
+_WINDOW = 2  # spans of training before the one of the run
 
 
 class KillTest:
@@ -102,7 +107,19 @@ class KillTest:
             "training.seed": number,
             "serving.push_to": "canary" if act == "canary" else "stable",
         }
+        if act != "push":
+            span = _WINDOW + 1 + 2 * cycle + (act == "span")
+            where += ["--data", str(self._make_spans(span)), "--span", str(span), "--window", str(_WINDOW)]
         return ["run", *where, *(f"--set={key}={value}" for key, value in settings.items())]
+
+    def _make_spans(self, last: int) -> Path:
+        """Makes the spans up to a number that are not there yet. Returns their folder."""
+        spans = self._log.with_suffix(".spans").absolute()
+        for number in range(1, last + 1):
+            if not (folder := spans / f"span-{number}").exists():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                synthetic.generate(_WORLD.model_copy(update={"seed": number}), folder, command="din bench faults")
+        return spans
 
     def _rolled_back_to(self, labels: dict[str, int]) -> int:
         """The version that `din rollback` would choose; the stable one again if there is none before it."""
@@ -142,9 +159,9 @@ class KillTest:
 
 
 def _last_step(out: str) -> str:
-    """The last step that a command had shown as finished; what it printed is one line for each."""
-    steps = [line.split("  ")[1] for line in out.splitlines() if line.startswith("  ") and line.rstrip().split(" ")[-1:] != [""]]
-    return steps[-1].strip() if steps else ""
+    """The last step that a run has shown as finished, with its seconds; empty if there is none."""
+    steps = re.findall(r"^  (\S+(?: \S+)*) +\d+\.\d s", out, re.MULTILINE)
+    return steps[-1] if steps else ""
 
 
 def summarise(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:

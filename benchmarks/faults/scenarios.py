@@ -20,11 +20,11 @@ from benchmarks.faults.kills import NAME, SETTINGS
 from benchmarks.faults.workspace_state import WorkspaceState, disk_use
 from components.serving.store.versions import served_versions
 from pipeline.records.run_list import read_summaries
-from pipeline.terminal import say
+from pipeline.terminal import interrupt_on_sigterm, say
 
 _KILOBYTE, _MEGABYTE = 2**10, 2**20
 _LARGE = 2000 * _MEGABYTE
-_MARGINS = (0, 8 * _KILOBYTE, 64 * _KILOBYTE, 256 * _KILOBYTE, _MEGABYTE, 2 * _MEGABYTE)  # free beyond what is used, in turn
+_MARGINS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 3072, 4096, 6144, 8192)  # kB
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 _SENTENCE = re.compile(r"din: [^\n]+\n")
 _STEPS = ("synthetic data", "check data", "ImportExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Sameness", "Verdict")
@@ -107,13 +107,11 @@ def _small_disk(place: Path) -> Iterator[None]:
 def full_disk(scenario: Scenario) -> None:
     """The disk of the workspace fills up. It grows a little after each run, so that the next one fails at a later write."""
     with _small_disk(scenario.place):
-        for number in range(60):
-            free = _MARGINS[number % len(_MARGINS)]
-            _mount("-o", f"remount,size={_up(disk_use(scenario.place)) + free}", str(scenario.place))
-            ended = scenario.expect(f"{free // _KILOBYTE} kB free", scenario.start().end(), [0, 2], scenario.state.after_kill)
-            if ended.code == 0 and "not written" not in ended.out and "has no report" not in ended.out:
-                break
-        _mount("-o", f"remount,size={_LARGE}", str(scenario.place))
+        for kilobytes in _MARGINS:  # free beyond what is used
+            _mount("-o", f"remount,size={_up(disk_use(scenario.place)) + kilobytes * _KILOBYTE}", str(scenario.place))
+            ended = scenario.start().end()
+            _mount("-o", f"remount,size={_LARGE}", str(scenario.place))
+            scenario.expect(f"{kilobytes} kB free", ended, [0, 2], scenario.state.after_kill)
         scenario.must_work()
 
 
@@ -207,6 +205,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("names", nargs="*", default=[], metavar="NAME", help=", ".join(call.__name__ for call in SCENARIOS))
     args = parser.parse_args()
+    interrupt_on_sigterm()  # so that the run is ended and the disk unmounted
     chosen = [call for call in SCENARIOS if not args.names or call.__name__ in args.names]
     for call in chosen:
         call(Scenario(call.__name__, args.log.with_suffix(".scenarios").absolute() / call.__name__, args.log))

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.faults import killed_command
 from benchmarks.faults.fault_log import append, read_log
 from benchmarks.faults.killed_command import Started
-from benchmarks.faults.kills import summarise
+from benchmarks.faults.kills import _last_step, summarise
 
 
 def test_a_log_goes_on_after_its_last_whole_line(tmp_path):
@@ -20,6 +20,19 @@ def test_a_log_goes_on_after_its_last_whole_line(tmp_path):
     assert read_log(log) == [{"number": 0}]
     append(log, {"number": 1})
     assert read_log(log) == [{"number": 0}, {"number": 1}]
+
+
+@pytest.mark.parametrize(
+    ("out", "step"),
+    [
+        ("", ""),
+        ("Run 20261127-182642-demo\n", ""),
+        ("Run a\n  check data            3.1 s        1,448 examples/s\n  StatisticsGen.span-1      14.1 s  \n", "StatisticsGen.span-1"),
+        ("  DataGate  0.4 s   cached\nPushed: version 5.\n  log   workspace/runs/a/log.txt\n", "DataGate"),
+    ],
+)
+def test_the_last_step_that_a_run_has_shown(out, step):
+    assert _last_step(out) == step
 
 
 def test_the_counts():
