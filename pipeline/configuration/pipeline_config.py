@@ -112,7 +112,7 @@ class SchemaConfig(Frozen):
 class SpansConfig(Frozen):
     """Which spans a run with `--span` reads."""
 
-    window: int = Field(0, ge=0, le=10_000, description="Train on so many days before the newest; 0: the newest day has train, too.")
+    window: int = Field(0, ge=0, le=10_000, description="Train on so many days before the newest; 0: the newest has train, too (warm: 1).")
     hold_back: int = Field(0, ge=0, le=10_000, description="So many of the last days wait for late labels.")
     validation_share: float = Field(0.1, gt=0, lt=1, description="The share of the last day before the newest that is validation.")
 
@@ -238,6 +238,12 @@ class PipelineConfig(DINConfig):
                     f"give it a threshold on {', '.join(sorted(self.user_level)) or 'the whole eval split'}"
                 )
         return self
+
+    @property
+    def spans_read(self) -> SpansConfig:
+        """`spans`, with the window of 1 that a warm start has by default: it has learnt from the days before."""
+        warm = self.training.warm_start != "none" and not self.spans.window
+        return self.spans.model_copy(update={"window": 1}) if warm else self.spans
 
     @property
     def slice_columns(self) -> dict[str, tuple[Literal["length", "count"], str]]:

@@ -164,7 +164,7 @@ class Run:
         """Finds the spans to read; None in a run without spans."""
         if self._span is None:
             return None
-        plan = plan_spans(data, self._span, self._config.spans)
+        plan = plan_spans(data, self._span, self._config.spans_read)
         self.summary.span, self.summary.spans = plan.newest.name, plan.names
         self.summary.notes += plan.notes()
         return plan

@@ -39,7 +39,7 @@ def waiting_spans(data: Path, config: PipelineConfig, workspace: Path, last: str
     Raises:
         InputError: The data set has no such span, or something else in it.
     """
-    spans, settings = find_spans(data), config.spans
+    spans, settings = find_spans(data), config.spans_read
     end = choose_span(spans, last, settings.hold_back)
     reached = [span for span in spans if span.number <= end.number and _can_train(spans, span, settings.window)]
     judged = judged_spans(read_summaries(workspace), config.name) if workspace.is_dir() else {}
