@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tfx.dsl.compiler import compiler
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
 from pipeline.dag import Places, create_pipeline
+from pipeline.datasets.spans import Span
 from pipeline.drift_nodes import LoggedRequests, PreviousData
 from tests.conftest import ROOT
 
@@ -47,6 +49,59 @@ def test_earlier_data_and_requests_are_compared_with_the_training_data():
 def test_a_baseline_is_imported_for_the_nodes_that_compare():
     nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
     assert set(nodes["Baseline"].downstream_nodes) == {"Evaluator", "UserBootstrap"}
+
+
+def span(name):
+    return Span((date.fromisoformat(name) - date(1970, 1, 1)).days, Path("/d") / f"day={name}")
+
+
+DAYS = ("2026-11-22", "2026-11-23", "2026-11-24")
+
+
+def windowed(*days, **changes):
+    places = PLACES._replace(data=Path("/d"), spans=tuple(map(span, days)), checked="\n".join(days), analyses=Path("/c"), **changes)
+    return compiled(places)[0]
+
+
+def inputs(node, key):
+    """The nodes whose outputs an input of a node is."""
+    found = node.inputs.inputs[key]
+    parts = [node.inputs.inputs[part] for part in found.mixed_inputs.input_keys] or [found]
+    return [channel.producer_node_query.id for part in parts for channel in part.channels]
+
+
+def test_each_day_is_read_counted_and_checked_by_nodes_of_its_own():
+    nodes = windowed(*DAYS)
+    for day in DAYS:
+        assert inputs(nodes[f"StatisticsGen.{day}"], "examples") == [f"ImportExampleGen.{day}"]
+        assert inputs(nodes[f"DataGate.{day}"], "anomalies") == [f"ExampleValidator.{day}"]
+        assert f"DataGate.{day}" in nodes["Window"].upstream_nodes
+    assert inputs(nodes["Window"], "spans") == [f"ImportExampleGen.{day}" for day in DAYS]
+    assert inputs(nodes["Transform"], "examples") == [f"ImportExampleGen.{day}" for day in DAYS[:2]]  # eval is not counted
+    for name in ("Trainer", "SliceColumns", "Sameness"):
+        assert inputs(nodes[name], "examples") == ["Window"]
+
+
+def test_a_day_s_cache_keys_do_not_know_the_window():
+    wide, narrow = windowed(*DAYS), windowed(*DAYS[:2])
+    for day in DAYS[:2]:
+        for name in ("ImportExampleGen", "StatisticsGen", "ExampleValidator", "DataGate"):
+            here, there = (nodes[f"{name}.{day}"] for nodes in (wide, narrow))
+            assert here.parameters == there.parameters and here.inputs == there.inputs and here.executor == there.executor
+    assert wide["Window"].parameters != narrow["Window"].parameters
+
+
+def test_a_day_alone_is_counted_after_it_is_split():
+    nodes = windowed(DAYS[0])
+    assert inputs(nodes["Transform"], "examples") == ["Window"]
+    assert "analyzer_cache" not in str(nodes["Transform"].parameters)
+
+
+def test_the_served_model_is_scored_before_the_training():
+    nodes = windowed(*DAYS, served=Path("/b/1"))
+    assert inputs(nodes["NewDataScore"], "model") == ["Served"] and inputs(nodes["NewDataScore"], "examples") == ["Window"]
+    assert "NewDataScore" in nodes["Trainer"].upstream_nodes
+    assert "NewDataScore" not in windowed(*DAYS)
 
 
 @pytest.mark.parametrize("name", ["Pusher", "InfraGate"])
