@@ -17,7 +17,10 @@ _SYNTHETIC_SIZES = {
     "categories": "number of categories",
     "history": "number of a user's most recent clicks that a history holds",
     "seed": "seed of all random numbers",
+    "days": "a folder for each of so many days from 2026-01-01 on, instead of splits",
 }
+
+_EMPTY_NAMED = 5  # days without impressions that are named
 
 
 def add_commands(commands: Commands) -> None:
@@ -30,6 +33,8 @@ def _add_synth(synth: argparse.ArgumentParser) -> None:
     synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help=preset)
     for name, meaning in _SYNTHETIC_SIZES.items():
         synth.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning} (default: as the preset)")
+    drift = "with --days: share of the items that die from one day to the next, and of the interests that change (default: 0)"
+    synth.add_argument("--drift", type=float, metavar="N", help=drift)
     labels = "interest: users click on what interests them (default); random: coin flips, from which nothing can be learnt"
     synth.add_argument("--labels", choices=("interest", "random"), help=labels)
     synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the latent vectors of the items, with their ids")
@@ -156,9 +161,26 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
     if args.json:
         say(json.dumps(manifest))
         return
+    if "days" in manifest:
+        _print_days(manifest, args.out)
+        return
     counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
     say(f"{args.out}: {counts} impressions")
     if "oracle" in manifest:
-        from pipeline.records.summary_tables import number
+        say(f"oracle on eval: {_metrics(manifest['oracle'])}")
 
-        say("oracle on eval: " + ", ".join(f"{name} {number(value)}" for name, value in manifest["oracle"].items()))
+
+def _print_days(manifest: dict[str, Any], out: Path) -> None:
+    days, empty = manifest["days"], manifest["empty_days"]
+    say(f"{out}: {sum(days.values()):,} impressions on {len(days):,} days, {min(days)} to {max(days)}, in UTC")
+    if empty:
+        more = " …" if len(empty) > _EMPTY_NAMED else ""
+        say(f"no impressions, and so no folder, for {len(empty):,} days between them: {', '.join(empty[:_EMPTY_NAMED])}{more}")
+    for day, metrics in manifest.get("oracle_by_day", {}).items():
+        say(f"oracle on {day}: {_metrics(metrics)}")
+
+
+def _metrics(metrics: dict[str, float | None]) -> str:
+    from pipeline.records.summary_tables import number
+
+    return ", ".join(f"{name} {number(value)}" for name, value in metrics.items())

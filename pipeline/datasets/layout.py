@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,8 @@ from pipeline.datasets.manifest import MANIFEST
 SPLITS = ("train", "validation", "eval")
 SAMPLE = "sample.jsonl"
 SAMPLE_SIZE = 20
+SHARD_SIZE = 100_000  # impressions in a file, about
+_MOST_THREADS = 8  # so that machines with many cores need no more memory
 
 
 def scalar_column(values: np.ndarray) -> pa.Array:
@@ -76,70 +78,80 @@ def _is_history(name: str, batch: pa.RecordBatch) -> bool:
     return name.startswith("historical_") or (pc.max(pc.list_value_length(batch.column(name))).as_py() or 0) > 1
 
 
-class DatasetWriter:
-    """Writes a data set to a scratch folder and moves it into place when it is complete, so that nobody reads half of it.
+class FolderWriter:
+    """Writes shards to a scratch folder and moves them into place when all are complete, so that nobody reads half of a data set.
 
     Args:
         out: Folder to make; it must be new or empty.
         shard_size: Impressions in a file; a new file begins when the last one has at least this many.
 
     Attributes:
-        manifest: The content of `manifest.json`; the counts are added.
-        counts: How many impressions were written, by split.
         scratch: A folder for intermediate files; it is deleted at the end.
         pool: Threads that encode and compress, one for each core. What else makes the data set may use them before it writes.
 
     Raises:
         InputError: `out` is not empty, or its parent cannot be written.
-
-    Example:
-        with DatasetWriter(Path("data")) as writer:
-            writer.write("train", batch)
-            writer.manifest = {"source": "..."}
     """
 
-    def __init__(self, out: Path, shard_size: int = 100_000):
+    def __init__(self, out: Path, shard_size: int):
         self._out = out.resolve()
         self._fills = self._out.is_dir()  # an empty folder is kept, since it may be a mount point
         if self._fills:
             clear_scratch(self._out)
         if self._out.exists() and (not self._fills or any(self._out.iterdir())):
             raise InputError(f"{out} exists already: name an empty or a new folder.")
-        self.manifest: dict[str, Any] = {}
-        self.counts = dict.fromkeys(SPLITS, 0)
         self._shard_size = shard_size
         self._shards: dict[str, tuple[TFRecordWriter, int]] = {}
-        self._sample: list[dict[str, Any]] = []
+        self._samples: dict[str, list[dict[str, Any]]] = {}
         self._stack = contextlib.ExitStack()
-        self.pool = self._stack.enter_context(ThreadPoolExecutor(usable_cores()))
         try:
             self._out.parent.mkdir(parents=True, exist_ok=True)
             folder = self._stack.enter_context(scratch_folder(self._out if self._fills else self._out.parent))
             self._part, self.scratch = folder / "data", folder / "scratch"
-            for made in (self.scratch, self._part, *(self._part / split for split in SPLITS)):
+            for made in (self.scratch, self._part):
                 made.mkdir()
         except OSError as error:
             self._stack.close()
             raise InputError(f"{out} cannot be written ({error.strerror}): name another folder with --out.") from error
+        self.pool = self._stack.enter_context(ThreadPoolExecutor(min(usable_cores(), _MOST_THREADS)))
 
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> Self:
         return self
 
-    def write(self, split: str, batch: pa.RecordBatch) -> None:
-        """Appends the rows of `batch` to a split; its columns are made by `scalar_column` or `list_column`."""
-        writer, room = self._shards.get(split, (None, 0))
+    def _append(self, folder: str, batch: pa.RecordBatch) -> None:
+        """Appends the rows of `batch` to the shards of a folder, which is made if it is not there."""
+        writer, room = self._shards.get(folder, (None, 0))
         with self._named_in_errors():
             if writer is None or room <= 0:
                 if writer is not None:
                     writer.close()
-                index = len(list((self._part / split).iterdir()))
-                writer, room = TFRecordWriter(self._part / split / f"part-{index:05d}.tfrecord.gz", self.pool), self._shard_size
+                (self._part / folder).mkdir(parents=True, exist_ok=True)
+                index = len(list((self._part / folder).iterdir()))
+                writer, room = TFRecordWriter(self._part / folder / f"part-{index:05d}.tfrecord.gz", self.pool), self._shard_size
+                self._shards[folder] = (writer, room)
             writer.write(batch)
-        self._shards[split] = (writer, room - batch.num_rows)
-        self.counts[split] += batch.num_rows
-        if split == "eval" and len(self._sample) < SAMPLE_SIZE:
-            rows = batch.slice(0, SAMPLE_SIZE - len(self._sample))
-            self._sample += to_json_rows(rows, {name for name in batch.schema.names if not _is_history(name, batch)})
+        self._shards[folder] = (writer, room - batch.num_rows)
+
+    def _close_shard(self, folder: str) -> None:
+        if folder in self._shards:
+            with self._named_in_errors():
+                self._shards.pop(folder)[0].close()
+
+    def _add_to_sample(self, folder: str, batch: pa.RecordBatch) -> None:
+        """Takes rows for the sample in a folder, until it has `SAMPLE_SIZE`."""
+        sample = self._samples.setdefault(folder, [])
+        rows = batch.slice(0, SAMPLE_SIZE - len(sample))
+        sample += to_json_rows(rows, {name for name in batch.schema.names if not _is_history(name, batch)}) if rows.num_rows else []
+
+    def _describe(self, folder: str, manifest: dict[str, Any]) -> None:
+        """Writes the manifest of a folder, and its sample if it has one; "" is the data set itself."""
+        (self._part / folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        if folder in self._samples:
+            (self._part / folder / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._samples.pop(folder)))
+
+    def _finish(self) -> None:
+        """Writes what describes the data set."""
+        raise NotImplementedError
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._stack, self._named_in_errors():
@@ -147,6 +159,7 @@ class DatasetWriter:
                 for writer, _ in self._shards.values():
                     closing.callback(writer.close)
             if kind is None:
+                self._finish()
                 self._move_into_place()
 
     @contextlib.contextmanager
@@ -159,17 +172,47 @@ class DatasetWriter:
             raise
 
     def _move_into_place(self) -> None:
-        manifest = {**self.manifest, "examples": self.counts}
-        (self._part / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-        (self._part / SAMPLE).write_text("".join(json.dumps(row) + "\n" for row in self._sample))
         try:
             if self._fills:
-                for name in (*SPLITS, SAMPLE, MANIFEST):  # a data set without all of its splits is refused, if this is killed half-way
+                names = sorted((path.name for path in self._part.iterdir()), key=lambda name: (name == MANIFEST, name))
+                for name in names:  # the manifest comes last: with it the data set is whole
                     (self._part / name).rename(self._out / name)
             else:
                 self._part.rename(self._out)
         except OSError as error:  # another process made it meanwhile
             raise InputError(f"{self._out} cannot be written ({error.strerror}): name another folder with --out.") from error
+
+
+class DatasetWriter(FolderWriter):
+    """Writes a data set of splits, as `FolderWriter` does.
+
+    Attributes:
+        manifest: The content of `manifest.json`; the counts are added.
+        counts: How many impressions were written, by split.
+
+    Example:
+        with DatasetWriter(Path("data")) as writer:
+            writer.write("train", batch)
+            writer.manifest = {"source": "..."}
+    """
+
+    def __init__(self, out: Path, shard_size: int = SHARD_SIZE):
+        super().__init__(out, shard_size)
+        self.manifest: dict[str, Any] = {}
+        self.counts = dict.fromkeys(SPLITS, 0)
+        for split in SPLITS:
+            (self._part / split).mkdir()
+
+    def write(self, split: str, batch: pa.RecordBatch) -> None:
+        """Appends the rows of `batch` to a split; its columns are made by `scalar_column` or `list_column`."""
+        self._append(split, batch)
+        self.counts[split] += batch.num_rows
+        if split == "eval":
+            self._add_to_sample("", batch)
+
+    def _finish(self) -> None:
+        self._samples.setdefault("", [])
+        self._describe("", {**self.manifest, "examples": self.counts})
 
 
 def split_files(data: Path, split: str) -> list[Path]:

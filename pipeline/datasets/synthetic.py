@@ -1,21 +1,18 @@
 """Writes synthetic impressions that a model can learn from, with a known ceiling (see `synthetic_world`)."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from components.base.errors import InputError
-from components.base.scratch_folder import scratch_folder
-from components.evaluation.metrics.gauc import gauc
-from pipeline.datasets.layout import SPLITS, DatasetWriter, list_column, scalar_column
+from pipeline.datasets.layout import SPLITS, DatasetWriter
 from pipeline.datasets.manifest import MANIFEST
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
-from pipeline.datasets.synthetic_world import Requests, World, make_world, pages, simulate
+from pipeline.datasets.synthetic_days import generate_days
+from pipeline.datasets.synthetic_rows import judged_columns, oracle_metrics, to_batch, write_item_features
+from pipeline.datasets.synthetic_world import Requests, make_world, pages, simulate
 
 CUTS = (0.8, 0.9)  # validation and eval begin at these shares of the impressions
 _RULES = {
@@ -26,7 +23,7 @@ _RULES = {
 
 
 def generate(config: SyntheticConfig, out: Path, item_features: Path | None = None, command: str = "") -> dict[str, Any]:
-    """Writes a synthetic data set. The same configuration gives the same bytes.
+    """Writes a synthetic data set, of splits or of days. The same configuration gives the same bytes.
 
     Args:
         config: Sizes and seed.
@@ -36,11 +33,13 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
 
     Returns:
         The manifest as written to `out/manifest.json`. Its `oracle` holds the metrics of the true probabilities on the eval split; they are
-        null where they are undefined (one class only).
+        null where they are undefined (one class only). With days, each day has a manifest with its own oracle.
 
     Raises:
         InputError: `out` or `item_features` cannot be written.
     """
+    if config.days:
+        return generate_days(config, out, item_features, command)
     rng = np.random.default_rng(config.seed)
     world = make_world(config, rng)
     clicks = dict.fromkeys(SPLITS, 0)
@@ -52,9 +51,9 @@ def generate(config: SyntheticConfig, out: Path, item_features: Path | None = No
             clicks[split] += int(requests.label.ravel()[:rows].sum())
             times.setdefault(split, {"first": int(requests.timestamp[0])})["last"] = int(requests.timestamp[-1])
             if split == "eval":
-                judged.append([x.ravel()[:rows] for x in (np.repeat(requests.user, PAGE), requests.probability, requests.label)])
+                judged.append(judged_columns(requests, rows))
         if item_features is not None:
-            _write_item_features(item_features, world)
+            write_item_features(item_features, world)
         writer.manifest = {
             "source": "synthetic",
             "command": command,
@@ -83,43 +82,3 @@ def _in_splits(config: SyntheticConfig, chunks: Iterator[Requests]) -> Iterator[
             if inside.any():
                 part = Requests(*(column[inside] for column in chunk))
                 yield split, part, min(part.item.size, config.examples - PAGE * int(part.number[0]))
-
-
-def to_batch(world: World, requests: Requests) -> pa.RecordBatch:
-    """Returns one row for each impression."""
-    event_item = np.repeat(requests.event_item, PAGE, axis=0)  # (R·PAGE, H)
-    known = event_item >= 0
-    events = event_item[known]
-    offsets = np.append(0, np.cumsum(known.sum(1)))
-    return pa.RecordBatch.from_pydict(
-        {
-            "user_id": scalar_column(np.repeat(requests.user, PAGE)),
-            "candidate_item_id": scalar_column(requests.item.ravel()),
-            "candidate_category_id": scalar_column(world.category[requests.item].ravel()),
-            "historical_item_ids": list_column(events, offsets),
-            "historical_category_ids": list_column(world.category[events], offsets),
-            "historical_timestamps": list_column(np.repeat(requests.event_time, PAGE, axis=0)[known], offsets),
-            "request_id": scalar_column(np.repeat(requests.number, PAGE)),
-            "timestamp": scalar_column(np.repeat(requests.timestamp, PAGE)),
-            "label": scalar_column(requests.label.ravel()),
-        }
-    )
-
-
-def oracle_metrics(user: np.ndarray, probability: np.ndarray, label: np.ndarray) -> dict[str, float | None]:
-    """Returns AUC, GAUC and log loss of (N,) probabilities; AUC and GAUC are None where they are undefined."""
-    log_loss = -np.log(np.where(label == 1, probability, 1 - probability)).mean()
-    return {
-        "auc": gauc(np.zeros(len(user)), probability, label),  # as if all were of one user
-        "gauc": gauc(user, probability, label),
-        "log_loss": float(log_loss),
-    }
-
-
-def _write_item_features(path: Path, world: World) -> None:
-    try:
-        with scratch_folder(path.absolute().parent) as folder:
-            np.savez(folder / "items.npz", ids=np.arange(len(world.vector)), vectors=world.vector)
-            os.replace(folder / "items.npz", path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): name another file with --item-features.") from error

@@ -8,6 +8,7 @@ from din_trainer.features import LONGEST_HISTORY, Frozen
 
 PAGE = 5  # candidates in a request
 DEFAULT_CATEGORIES = 50
+LEAST_OF_A_DAY = 100  # impressions
 
 
 class SyntheticConfig(Frozen):
@@ -20,11 +21,17 @@ class SyntheticConfig(Frozen):
     history: int = Field(10, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
     labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, so nothing can be learnt.")
     seed: int = Field(0, ge=0, lt=2**32)
+    days: int | None = Field(None, ge=2, le=3_650, description="A folder for each of so many days, instead of splits. None: splits.")
+    drift: float = Field(0.0, ge=0, le=1, description="With days: how much of the world is another one after a day.")
 
     @model_validator(mode="after")
     def _check(self) -> "SyntheticConfig":
         if self.category_count > self.items:
             raise ValueError(f"categories ({self.categories}) must not outnumber items ({self.items})")
+        if self.drift and not self.days:
+            raise ValueError(f"drift ({self.drift}) has no effect without days: set days, or leave drift out")
+        if self.days and self.examples < LEAST_OF_A_DAY * self.days:
+            raise ValueError(f"examples ({self.examples}) are fewer than {LEAST_OF_A_DAY} for each of {self.days} days")
         return self
 
     @property

@@ -48,9 +48,11 @@ class World(NamedTuple):
 
     taste: np.ndarray  # (users,) how easily a user clicks, in logits
     appeal: np.ndarray  # (items,) how easily an item is clicked, in logits
+    centre: np.ndarray  # (categories, VECTOR_SIZE) of length 1
     vector: np.ndarray  # (items, VECTOR_SIZE) float32, of length 1
     category: np.ndarray  # (items,) int64
-    shelf: np.ndarray  # (items,) item ids sorted by category
+    alive: np.ndarray  # (items,) ids of the items that can be shown, in order
+    shelf: np.ndarray  # (items,) the same ids sorted by category
     share: np.ndarray  # (items + 1,) cumulative popularity along the shelf, from 0 to 1
     bounds: np.ndarray  # (categories + 1,) where each category begins on the shelf
     activity: np.ndarray  # (users,) cumulative shares of the requests
@@ -73,7 +75,7 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
     """Draws users and items."""
     category = rng.permutation(np.arange(config.items) % config.category_count)
     centre = _unit(rng.standard_normal((config.category_count, VECTOR_SIZE)))
-    vector = _unit(centre[category] + ITEM_SPREAD * _unit(rng.standard_normal((config.items, VECTOR_SIZE))))
+    vector = near(centre[category], rng)
     popularity = 1 / (rng.permutation(config.items) + 10.0)  # Zipf's law without its head, so that no item is on every page
     shelf = np.argsort(category, kind="stable")
     log = np.log(popularity)
@@ -81,13 +83,20 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
     return World(
         taste=USER_TASTE * rng.standard_normal(config.users),
         appeal=ITEM_APPEAL * (log - log.mean()) / log.std(),
+        centre=centre,
         vector=vector.astype(np.float32),
         category=category,
+        alive=np.arange(config.items),
         shelf=shelf,
         share=np.append(0, _shares(popularity[shelf])),
         bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
         activity=activity,
     )
+
+
+def near(centre: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(N, VECTOR_SIZE) centres of categories -> (N, VECTOR_SIZE) vectors of new items, of length 1."""
+    return _unit(centre + ITEM_SPREAD * _unit(rng.standard_normal(centre.shape)))
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -118,29 +127,73 @@ def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_it
     return 1 / (1 + np.exp(-logit))
 
 
+class Memory(NamedTuple):
+    """What changes from request to request: the interests of the users and their most recent clicks; H is the length of the history."""
+
+    wanted: np.ndarray  # (users, INTERESTS) categories
+    event_item: np.ndarray  # (users, H) clicked, oldest first; -1 pads on the left
+    event_time: np.ndarray  # (users, H)
+
+
+def new_memory(config: SyntheticConfig, rng: np.random.Generator) -> Memory:
+    """Draws the first interests. Nobody has clicked yet."""
+    return Memory(
+        wanted=rng.integers(config.category_count, size=(config.users, INTERESTS)),
+        event_item=np.full((config.users, config.history), -1),
+        event_time=np.zeros((config.users, config.history), np.int64),
+    )
+
+
 def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Iterator[Requests]:
     """Yields all requests in time order, at most CHUNK at once. A chunk has each user once, so its histories are known at its start."""
-    wanted = rng.integers(config.category_count, size=(config.users, INTERESTS))
-    event_item = np.full((config.users, config.history), -1)
-    event_time = np.zeros((config.users, config.history), np.int64)
+    memory = new_memory(config, rng)
     done, end, clock = 0, pages(config.examples), START
     gap = DURATION / end  # seconds between two requests, on average
     while done < end:
-        user = np.unique(np.searchsorted(world.activity, rng.random(min(CHUNK, config.users))))
-        user = rng.permutation(user)[: end - done]
+        user = draw_users(config, world, end - done, rng)
         number = np.arange(done, done + len(user))
         timestamp = clock + np.cumsum(rng.exponential(gap, len(user))).astype(np.int64)
         done, clock = done + len(user), timestamp[-1] + 1
-        turned = rng.random((len(user), INTERESTS)) < TURNOVER
-        wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), wanted[user])
-        item = _candidates(world, wanted[user], rng)
-        probability = click_probability(world, user, item, event_item[user]) if config.labels == "interest" else np.full(item.shape, 0.5)
-        label = (rng.random(item.shape) < probability).astype(np.int64)
-        yield Requests(number, user, timestamp, item, event_item[user], event_time[user], probability, label)
-        for place in range(PAGE):
-            clicked = label[:, place] == 1
-            _remember(event_item, user[clicked], item[clicked, place])
-            _remember(event_time, user[clicked], timestamp[clicked])
+        yield serve(config, world, memory, number, user, timestamp, rng)
+
+
+def draw_users(config: SyntheticConfig, world: World, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Draws at most CHUNK different users by their activity, and not more than `most`, (R,)."""
+    user = np.unique(np.searchsorted(world.activity, rng.random(min(CHUNK, config.users))))
+    return rng.permutation(user)[:most]
+
+
+def serve(
+    config: SyntheticConfig,
+    world: World,
+    memory: Memory,
+    number: np.ndarray,
+    user: np.ndarray,
+    timestamp: np.ndarray,
+    rng: np.random.Generator,
+) -> Requests:
+    """Shows each of some different users a page, draws the clicks, and remembers them.
+
+    Args:
+        config: The sizes.
+        world: Users and items.
+        memory: Changed in place.
+        number: (R,) numbers of the requests.
+        user: (R,) different users.
+        timestamp: (R,) unix seconds.
+        rng: For interests, candidates and clicks.
+    """
+    turned = rng.random((len(user), INTERESTS)) < TURNOVER
+    memory.wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), memory.wanted[user])
+    item = _candidates(world, memory.wanted[user], rng)
+    event_item, event_time = memory.event_item[user], memory.event_time[user]
+    probability = click_probability(world, user, item, event_item) if config.labels == "interest" else np.full(item.shape, 0.5)
+    label = (rng.random(item.shape) < probability).astype(np.int64)
+    for place in range(PAGE):
+        clicked = label[:, place] == 1
+        _remember(memory.event_item, user[clicked], item[clicked, place])
+        _remember(memory.event_time, user[clicked], timestamp[clicked])
+    return Requests(number, user, timestamp, item, event_item, event_time, probability, label)
 
 
 def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -156,7 +209,7 @@ def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> n
     place = np.searchsorted(world.share, low + rng.random(shape) * (high - low), side="right") - 1
     item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the end
     while (again := _repeats(item)).any():
-        item[again] = rng.integers(len(world.shelf), size=again.sum())
+        item[again] = world.alive[rng.integers(len(world.alive), size=again.sum())]
     return item
 
 

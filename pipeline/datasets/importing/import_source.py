@@ -30,15 +30,14 @@ from pipeline.datasets.importing.part_steps import FILE_BITS, ROWS, count_items,
 from pipeline.datasets.importing.splits import Cuts, split_sizes, values_at_ranks
 from pipeline.datasets.importing.user_order import ORDER, times
 from pipeline.datasets.importing.usual_ranges import coarse_clock, warnings
-from pipeline.datasets.layout import MANIFEST, SPLITS, DatasetWriter, to_lists
+from pipeline.datasets.layout import MANIFEST, SHARD_SIZE, SPLITS, DatasetWriter, to_lists
 from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, TIMESTAMP, Source
 from pipeline.terminal import Progress
 
-SHARD_SIZE = 100_000  # impressions in a file, about
-_PART_BYTES = 8_000_000  # a part of the users for about this many bytes of the source's files
+_PART_BYTES = 2_000_000  # a part of the users for about this many bytes of the source's files; each thread has one in memory
 _PACKED = (".gz", ".bz2", ".zst")
 _PACKED_FACTOR = 5  # how much larger a packed file is once unpacked, about
-_MOST_PARTS = 256
+_MOST_PARTS = 512
 _T = TypeVar("_T")
 
 
@@ -61,7 +60,7 @@ def import_source(
         InputError: The source cannot be read or is empty, the settings do not fit it, or `out` cannot be used.
     """
     chosen = resolve_settings(source, settings or ImportSettings())
-    with DatasetWriter(out, shard_size=SHARD_SIZE) as writer:
+    with DatasetWriter(out, SHARD_SIZE) as writer:
         writer.manifest = {"command": command, **_Import(source, chosen, writer, progress).execute()}
         check_splits(writer.counts, writer.manifest)
     return json.loads((out / MANIFEST).read_text())
