@@ -7,6 +7,7 @@ import unicodedata
 from pathlib import Path
 
 from components.base.errors import InputError
+from components.serving.store.models_config import MODELS_CONFIG
 from din_trainer.features import FeatureConfig
 from din_trainer.transform.embedding_files import read_embeddings
 from pipeline.configuration.pipeline_config import ServingConfig
@@ -75,6 +76,24 @@ def check_gate(serving: ServingConfig) -> None:
         raise InputError(f"serving.model_server is {serving.model_server!r}, which is no program: name a program, or remove the setting.")
     if serving.gate == "docker" and not docker_answers():
         raise InputError("serving.gate is 'docker', but Docker does not answer: start Docker, or set serving.gate = 'loader'.")
+
+
+def silent_servers(serving: ServingConfig, base: Path) -> list[str]:
+    """Returns a sentence for each server that gives no answer now: the push at the end of the run would be refused.
+
+    Args:
+        serving: The settings.
+        base: The folder of the versions. The first version is pushed without servers, because none can run without a version.
+    """
+    from components.serving.servers.asked_server import GrpcServer, Unreachable
+
+    found = []
+    for url in serving.servers if (base / MODELS_CONFIG).exists() else ():
+        try:
+            GrpcServer(url, base.name).states()
+        except Unreachable as error:
+            found.append(f"{url} in serving.servers gives no answer now ({error}): start it before the push, which is refused otherwise.")
+    return found
 
 
 def docker_answers() -> bool:

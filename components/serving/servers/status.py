@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.serving.servers.asked_server import AVAILABLE, GrpcServer, Server, Unreachable, VersionState
-from components.serving.store.models_config import link_folder
+from components.serving.store.models_config import MODELS_CONFIG, link_folder
 from components.serving.store.served_links import linked_versions
 from components.serving.store.versions import read_servers, served_model
 
@@ -32,13 +32,13 @@ class ServingStatus(NamedTuple):
     Attributes:
         folder: The folder of the versions.
         labels: The version by label, as `models.config` says.
-        loaded: The versions that servers must load.
+        loaded: The versions that servers must load; None without a `models.config`, without which no server can run.
         servers: What each server says.
     """
 
     folder: Path
     labels: dict[str, int]
-    loaded: list[int]
+    loaded: list[int] | None
     servers: list[ServerStatus]
 
     @property
@@ -62,8 +62,7 @@ class ServingStatus(NamedTuple):
 
     def lines(self) -> list[str]:
         """Returns what people read."""
-        loaded = ", ".join(map(str, self.loaded)) or "nothing"
-        lines = [f"{self.folder}", f"  expected: {_labels(self.labels)}; loaded {loaded}"]
+        lines = [f"{self.folder}", f"  expected: {self._expected()}"]
         for server in self.servers:
             if server.silent:
                 lines.append(f"  {server.url}: no answer ({server.silent})")
@@ -72,11 +71,17 @@ class ServingStatus(NamedTuple):
             as_expected = "as expected" if server.labels == self.labels else "NOT as expected"
             lines.append(f"  {server.url}: {_labels(server.labels)}; loaded {', '.join(available) or 'nothing'}; {as_expected}")
             for version, state in sorted(server.states.items()):
-                if state.state != AVAILABLE and (state.error or version in self.loaded):
+                if state.state != AVAILABLE and (state.error or version in (self.loaded or ())):
                     lines.append(f"    version {version}: {state.state}{': ' if state.error else ''}{state.error}")
         if not self.servers:
             lines.append("  no server can be asked: name them in serving.servers, and the next push records them")
         return lines
+
+    def _expected(self) -> str:
+        if self.loaded is not None:
+            return f"{_labels(self.labels)}; loaded {', '.join(map(str, self.loaded)) or 'nothing'}"
+        to = f" --to {max(self.labels.values())}" if self.labels else ""
+        return f"nothing, because there is no {MODELS_CONFIG}: din rollback --name {self.folder.name}{to} writes it"
 
 
 def serving_status(base: Path, servers: Sequence[Server] | None = None) -> ServingStatus:
@@ -93,9 +98,8 @@ def serving_status(base: Path, servers: Sequence[Server] | None = None) -> Servi
     labels = served.labels if served else {}
     number = link_folder(base)
     asked = [GrpcServer(url, base.name) for url in read_servers(base)] if servers is None else servers
-    return ServingStatus(
-        base, labels, linked_versions(base, number) if number is not None else [], [_ask(server, labels) for server in asked]
-    )
+    loaded = linked_versions(base, number) if number is not None else [] if (base / MODELS_CONFIG).exists() else None
+    return ServingStatus(base, labels, loaded, [_ask(server, labels) for server in asked])
 
 
 def _ask(server: Server, labels: dict[str, int]) -> ServerStatus:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.hardening.label_world import World, without_tensorflow
 from components.serving.servers.status import serving_status
-from components.serving.store.models_config import link_folder, read_models_config
+from components.serving.store.models_config import MODELS_CONFIG, link_folder, read_models_config
 from components.serving.store.push import push
 from components.serving.store.rollback_and_promote import rollback
 from components.serving.store.served_links import link_folders, linked_versions
@@ -223,8 +223,9 @@ def test_a_rollback_does_not_wait_for_a_server_that_gives_no_answer(tmp_path):
     assert world.push(world.model())
     first, _ = world.versions()
     world.servers[1].freeze(world.monotonic(), 400)
-    start = world.monotonic()
-    assert world.rollback()
+    start, said = world.monotonic(), []
+    rollback(world.base, None, world.reach()._replace(say=said.append))
+    assert said == ["grpc://b:8500 gives no answer (the simulation keeps it still): it follows when it can."]  # once
     assert world.monotonic() - start < 60 and world.servers[0].labelled("stable") == first
     world.pass_time(500)
     assert_all_follow(world)
@@ -274,6 +275,18 @@ def test_the_status_says_what_each_server_must_serve_and_does(tmp_path):
     assert found["expected"] == {"labels": {"canary": first, "stable": first}, "loaded": [first]} and not found["as_expected"]
     assert found["servers"][0] == {"url": "grpc://a:8500", "error": "the simulation keeps it still", "versions": {}, "labels": {}}
     assert found["servers"][1]["versions"][str(first)] == {"state": "AVAILABLE", "error": ""}
+
+
+def test_the_status_without_a_models_config_says_how_to_write_it(tmp_path):
+    """As a workspace of an older release has it, or one whose models.config was deleted: no server can run."""
+    world = make_world(tmp_path, True)
+    (first,) = world.versions()
+    (world.base / MODELS_CONFIG).unlink()
+    status = serving_status(world.base, [])
+    assert status.lines()[1] == f"  expected: nothing, because there is no models.config: din rollback --name demo --to {first} writes it"
+    assert status.as_json()["expected"] == {"labels": {"canary": first, "stable": first}, "loaded": None}
+    rollback(world.base, first)
+    assert serving_status(world.base, []).lines()[1] == f"  expected: stable {first}, canary {first}; loaded {first}"
 
 
 def test_a_run_has_pushed_a_version_only_once_the_labels_move(tmp_path):
