@@ -1,13 +1,16 @@
-"""All uses of private APIs and log texts of TFX, TFMA and TensorFlow. After an upgrade of these libraries, look here first.
+"""All uses of private APIs and log texts of TFX, TFMA, Beam and TensorFlow. After an upgrade of these libraries, look here first.
 
 Each function has its own test in `tests/components/base/test_tfx_pins.py`. Those of Keras are in `din_trainer/keras_pins.py`.
 The functions import the libraries themselves, because some callers must start without them.
 """
 
 import contextlib
+import gc
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MethodType, ModuleType
 from typing import Any, Literal, NamedTuple
 
 
@@ -130,3 +133,62 @@ def integer_lengths(total_length: Callable[[Any], int]) -> Iterator[None]:
         yield
     finally:
         statistics.update = original
+
+
+@contextlib.contextmanager
+def quick_beam_graphs() -> Iterator[None]:
+    """While this is open, Beam reads the arguments of a method and each part of its options once, instead of thousands of times."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.transforms import core
+
+    original_arguments, original_view = core.get_function_args_defaults, PipelineOptions.view_as
+    arguments: dict[Any, tuple[list[str], list[Any]]] = {}
+    views: dict[tuple[int, type], Any] = {}
+
+    def arguments_of(function: Any) -> tuple[list[str], list[Any]]:
+        if not isinstance(function, MethodType):
+            return original_arguments(function)
+        method = function.__func__  # `function` itself is a new object each time
+        if method not in arguments:
+            arguments[method] = original_arguments(function)
+        names, defaults = arguments[method]
+        return list(names), list(defaults)
+
+    def view_as(self: Any, kind: type) -> Any:
+        key = (id(self._all_options), kind)  # all views of the same options share this dict, and a view that is kept keeps it alive
+        if key not in views:
+            views[key] = original_view(self, kind)
+        return views[key]
+
+    core.get_function_args_defaults, PipelineOptions.view_as = arguments_of, view_as
+    try:
+        yield
+    finally:
+        core.get_function_args_defaults, PipelineOptions.view_as = original_arguments, original_view
+
+
+_UNUSED = (  # these import large libraries: for MongoDB, for texts, and for Kubernetes as TFX's place to validate models
+    "apache_beam.io.mongodbio",
+    "tensorflow_model_analysis.metrics.bleu",
+    "tensorflow_model_analysis.metrics.rouge",
+    "tfx.components.infra_validator.model_server_runners.kubernetes_runner",
+)
+
+
+@contextlib.contextmanager
+def quick_imports() -> Iterator[None]:
+    """While this is open, imports of TensorFlow and TFX take a quarter less time.
+
+    The garbage collector is off, and from the end on it passes over what was imported. Modules that the pipeline never uses are empty;
+    whoever imports them later gets them whole.
+    """
+    empty = {name: ModuleType(name) for name in _UNUSED if name not in sys.modules}
+    sys.modules.update(empty)
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+        for name in empty:
+            del sys.modules[name]

@@ -15,6 +15,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from components.base.secrets import hide_secrets
 from components.base.shards import shard_files
+from components.base.tfx_pins import quick_imports
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
 from pipeline.datasets.layout import split_files
@@ -209,11 +210,12 @@ class Run:
     def _prepare(self, data: Path, facts: DataFacts, plan: SpanPlan | None) -> tuple["Places", "Pipeline"]:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
-        from pipeline.dag import create_pipeline
-        from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
-        from pipeline.run.data_schema import unchecked_by_run
-        from pipeline.run.prepare_places import prepare_places
-        from pipeline.run.warm_start import find_start
+        with quick_imports():
+            from pipeline.dag import create_pipeline
+            from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
+            from pipeline.run.data_schema import unchecked_by_run
+            from pipeline.run.prepare_places import prepare_places
+            from pipeline.run.warm_start import find_start
 
         self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace, plan)

@@ -9,7 +9,7 @@ from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 from tfx.orchestration.pipeline import Pipeline
 
 from components.base.errors import causes
-from components.base.tfx_pins import node_event, substitute_run_id
+from components.base.tfx_pins import node_event, quick_beam_graphs, substitute_run_id
 
 
 class Listener(Protocol):
@@ -58,7 +58,8 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
     absl.logging.set_verbosity(absl.logging.INFO)
     logger.addHandler(handler)
     try:
-        LocalDagRunner().run_with_ir(ir)
+        with quick_beam_graphs():
+            LocalDagRunner().run_with_ir(ir)
     except Exception as error:
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
             raise KeyboardInterrupt from error  # Beam hides it in a RuntimeError

@@ -1,8 +1,15 @@
 """Tests each pin with the installed libraries. If one fails after an upgrade, fix it in `components/base/tfx_pins.py`."""
 
+import contextlib
+import gc
+import importlib.util
 import logging
+import sys
 
+import apache_beam as beam
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.testing.util import assert_that, equal_to
 from tfx.components.pusher import executor as pusher
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.common.importer import Importer
@@ -12,6 +19,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.types import standard_artifacts
 
 from components.base import tfx_pins
+from pipeline.runners.beam_options import local_options
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +103,58 @@ def test_signatures_are_read_without_loading(tmp_path):
     assert set(tfx_pins.read_meta_graph(tmp_path / "model").signature_def["double"].inputs) == {"x"}
     with pytest.raises(OSError):
         tfx_pins.read_meta_graph(tmp_path / "nothing")
+
+
+class Adding(beam.DoFn):
+    """Adds a number to each element."""
+
+    def process(self, element, number=1):
+        yield element + number
+
+
+class InWindow(beam.DoFn):
+    """Asks for its window, which Beam finds by the default of an argument."""
+
+    def process(self, element, window=beam.DoFn.WindowParam):
+        yield element if str(window) == "GlobalWindow" else 0
+
+
+@pytest.mark.parametrize("opened", [tfx_pins.quick_beam_graphs, contextlib.nullcontext])
+def test_beam_computes_the_same_while_it_reads_arguments_once(opened):
+    with opened(), beam.Pipeline(argv=local_options()) as pipeline:
+        numbers = pipeline | beam.Create([1, 2, 3]) | beam.ParDo(Adding()) | "10" >> beam.ParDo(Adding(), 10)
+        assert_that(numbers | beam.ParDo(InWindow()), equal_to([12, 13, 14]))
+
+
+def test_views_of_beam_options_are_made_once_and_still_share_their_values():
+    made = []
+
+    class Asked(PipelineOptions):
+        @classmethod
+        def _add_argparse_args(cls, parser):
+            made.append(cls)
+            parser.add_argument("--asked", default="nothing")
+
+    original = PipelineOptions.view_as
+    with tfx_pins.quick_beam_graphs():
+        options, others = PipelineOptions(["--asked=first"]), PipelineOptions(["--asked=second"])
+        made.clear()
+        assert options.view_as(Asked).asked == "first" and others.view_as(Asked).asked == "second"
+        options.view_as(Asked).asked = "changed"
+        assert options.view_as(StandardOptions).view_as(Asked).asked == "changed" and others.view_as(Asked).asked == "second"
+        assert len(made) == 2
+    assert PipelineOptions.view_as is original
+
+
+def test_imports_are_quick_and_leave_no_trace(monkeypatch):
+    monkeypatch.setattr(tfx_pins, "_UNUSED", ("json.tool",))
+    monkeypatch.delitem(sys.modules, "json.tool", raising=False)
+    with tfx_pins.quick_imports():
+        assert not hasattr(importlib.import_module("json.tool"), "main")
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert importlib.import_module("json.tool").main
+
+
+def test_the_modules_that_are_left_out_exist():
+    assert all(importlib.util.find_spec(name) for name in tfx_pins._UNUSED)
