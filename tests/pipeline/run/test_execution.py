@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import socket
 
 import pytest
 from google.protobuf import text_format
@@ -15,10 +16,11 @@ from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
 from pipeline.records.summary import Summary
 from pipeline.records.summary_tables import print_summary
+from pipeline.run.check_environment import silent_servers
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
-from tests.pipeline.run.served_versions import serve
+from tests.pipeline.run.served_versions import label, serve
 from tests.sample_data import write_dataset
 
 
@@ -231,3 +233,37 @@ def test_a_part_of_the_report_that_is_missing_is_in_the_summary(run, monkeypatch
         "The report's part 'card' is missing: KeyError: 'trainable_variables'",
         "Feature 'hour' has no value in eval/.",
     ]
+
+
+def test_a_server_that_gives_no_answer_is_noted_before_the_training(tmp_path):
+    """Otherwise only the push says so, after minutes; the first version is pushed without servers."""
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"grpc://127.0.0.1:{taken.getsockname()[1]}"
+        serving = load_config(None, [f"serving.servers=[{url!r}]"]).serving
+        assert silent_servers(serving, tmp_path / "serving" / "default") == []
+        label(tmp_path, *[int(serve(tmp_path, 7).name)] * 2)
+        (note,) = silent_servers(serving, tmp_path / "serving" / "default")
+    assert note.startswith(f"{url} in serving.servers gives no answer now (UNAVAILABLE")
+    assert note.endswith("start it before the push, which is refused otherwise.")
+
+
+def test_a_run_is_followed_by_a_cleaning(run, monkeypatch, tmp_path):
+    (tmp_path / "workspace" / "data" / "synthetic-old").mkdir(parents=True)
+    (tmp_path / "workspace" / "data" / "synthetic-old" / "part").write_text("x" * 1000)
+    fail_with(monkeypatch, ValueError("a bug"))
+    assert run.execute().notes[-1] == ("Deleted, because nothing needs it any more (workspace.keep_runs is 20): 1 synthetic data; 1 kB.")
+    assert not (tmp_path / "workspace" / "data" / "synthetic-old").exists()
+
+
+def test_a_cleaning_that_fails_is_a_note(run, monkeypatch):
+    import pipeline.housekeeping.clean
+
+    def clean_after_run(*args):
+        raise OSError(errno.EACCES, "Permission denied", "/runs/1")
+
+    monkeypatch.setattr(pipeline.housekeeping.clean, "clean_after_run", clean_after_run)
+    fail_with(monkeypatch, ValueError("a bug"))
+    summary = run.execute()
+    assert (summary.status, summary.exit_code) == ("failed", 1)
+    assert summary.notes[-1].startswith("The workspace is not cleaned: /runs/1: permission is denied")
