@@ -17,7 +17,7 @@ from components.serving.store.model_digest import read_digest
 from components.serving.store.models_config import link_folder, read_models_config
 from components.serving.store.served_links import link_folders, linked_versions
 from components.serving.store.versions import read_rolled_back, served_versions
-from pipeline.records.metadata_store import _open
+from pipeline.records.metadata_store import open_store
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 
 _OPEN = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
@@ -60,7 +60,7 @@ class WorkspaceState:
 
     def done_nodes(self, run_id: str) -> set[str]:
         """Returns the nodes of a run that are complete or were cached."""
-        store = _open(self._metadata)
+        store = open_store(self._metadata)
         run = store.get_context_by_type_and_name("pipeline_run", run_id)
         done = [e for e in store.get_executions_by_context(run.id) if e.last_known_state in _DONE] if run else []
         nodes = [context for e in done for context in store.get_contexts_by_execution(e.id) if context.type == "node"]
@@ -113,7 +113,7 @@ class WorkspaceState:
         if not self._metadata.exists():
             return []
         try:
-            store = _open(self._metadata)
+            store = open_store(self._metadata)
             gone = [artifact.uri for artifact in _live(store) if not Path(artifact.uri).exists()]
         except Exception as error:
             return [f"the metadata store cannot be read: {error}"]
@@ -134,11 +134,11 @@ class WorkspaceState:
     def _open_executions(self) -> list[str]:
         if not self._metadata.exists():
             return []
-        left = [execution.id for execution in _open(self._metadata).get_executions() if execution.last_known_state in _OPEN]
+        left = [execution.id for execution in open_store(self._metadata).get_executions() if execution.last_known_state in _OPEN]
         return [f"executions {left} are open in the metadata store"] if left else []
 
     def _unknown_outputs(self) -> Iterator[str]:
-        known = {Path(artifact.uri) for artifact in _live(_open(self._metadata))} if self._metadata.exists() else set()
+        known = {Path(artifact.uri) for artifact in _live(open_store(self._metadata))} if self._metadata.exists() else set()
         artifacts = self._workspace / "artifacts"
         for folder in artifacts.glob("*/*/*/*/"):
             if folder.name.isdecimal() and not any(path == folder or folder in path.parents for path in known):

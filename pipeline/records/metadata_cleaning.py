@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline.records.metadata_store import _open
+from pipeline.records.metadata_store import open_store
 from pipeline.records.store_place import has_store, read_database
 
 _RUN, _CACHE = "pipeline_run", "execution_cache"  # types of TFX's contexts
@@ -50,7 +50,7 @@ def read_stored(metadata: Path, runs: Collection[str]) -> Stored | None:
     """
     if not has_store(metadata):
         return None
-    store = _open(metadata)
+    store = open_store(metadata)
     live = {artifact.id: Path(artifact.uri) for artifact in store.get_artifacts() if artifact.state == _LIVE}
     executions = store.get_executions()
     left_open = [found for found in executions if found.last_known_state in (found.NEW, found.RUNNING)]
@@ -70,7 +70,7 @@ def mark_deleted(metadata: Path, artifacts: Collection[int]) -> None:
         InputError: The store cannot be opened.
     """
     if artifacts:
-        store = _open(metadata)
+        store = open_store(metadata)
         found = store.get_artifacts_by_id(sorted(artifacts))
         for artifact in found:
             artifact.state = _DELETED

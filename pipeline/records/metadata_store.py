@@ -34,7 +34,7 @@ def prepare_store(metadata: Path, url: str) -> None:
     database = choose_database(metadata, url)
     if database is None:
         if metadata.exists():
-            _open(metadata)
+            open_store(metadata)
         return
     store = _open_database(database)
     kind = store.put_context_type(metadata_store_pb2.ContextType(name=_OWNER))
@@ -46,7 +46,7 @@ def prepare_store(metadata: Path, url: str) -> None:
         store.put_contexts([metadata_store_pb2.Context(type_id=kind, name=database.workspace)])
 
 
-def _open(metadata: Path) -> metadata_store.MetadataStore:
+def open_store(metadata: Path) -> metadata_store.MetadataStore:
     """Opens the store of a workspace. A file is checked as a whole, because SQLite notices damage only where it reads.
 
     Raises:
@@ -95,7 +95,7 @@ def forget_missing_artifacts(metadata: Path) -> int:
     """
     if not has_store(metadata):
         return 0
-    store = _open(metadata)
+    store = open_store(metadata)
     gone = [a for a in store.get_artifacts() if a.state == metadata_store_pb2.Artifact.LIVE and not Path(a.uri).exists()]
     for artifact in gone:
         artifact.state = metadata_store_pb2.Artifact.DELETED
@@ -117,7 +117,7 @@ def close_killed_executions(metadata: Path, artifacts: Path) -> int:
     """
     if not has_store(metadata):
         return 0
-    store, states = _open(metadata), metadata_store_pb2.Execution
+    store, states = open_store(metadata), metadata_store_pb2.Execution
     left_open = [execution for execution in store.get_executions() if execution.last_known_state in (states.NEW, states.RUNNING)]
     known = _live(store)
     for execution in left_open:
@@ -143,7 +143,7 @@ def delete_later_outputs(metadata: Path, artifacts: Path) -> int:
     Returns:
         The number of the folders with outputs.
     """
-    store = _open(metadata) if has_store(metadata) else None
+    store = open_store(metadata) if has_store(metadata) else None
     last = max((execution.id for execution in store.get_executions()), default=0) if store else 0
     known = _live(store) if store else set()
     for folder in artifacts.glob("*/*/.system/*/*/"):
@@ -176,7 +176,7 @@ class RunOutputs:
         self._artifacts: dict[tuple[str, str], metadata_store_pb2.Artifact] = {}
         if not has_store(metadata):
             return
-        store = _open(metadata)
+        store = open_store(metadata)
         run = store.get_context_by_type_and_name("pipeline_run", run_id)
         for execution in store.get_executions_by_context(run.id) if run else []:
             self._add(store, execution)

@@ -11,7 +11,7 @@ from components.serving.model.model_errors import LoadError
 from components.serving.store.model_digest import write_digest
 from components.serving.store.models_config import ServedModel, write_models_config
 from components.serving.store.versions import write_pushed_by
-from pipeline.records.metadata_store import _open
+from pipeline.records.metadata_store import open_store
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def workspace(tmp_path, monkeypatch):
         summary = {"run_id": run.name, "name": "demo", "status": "pushed", "exit_code": 0, "pushed_version": version}
         (run / "summary.json").write_text(json.dumps({**summary, "pushed_path": str(folder)}))
     write_models_config(base, ServedModel("demo", str(base), {"canary": 8, "stable": 8}), now=100)
-    store = _open(place / "metadata.sqlite")
+    store = open_store(place / "metadata.sqlite")
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     (number,) = store.put_executions([mlmd.Execution(type_id=node, last_known_state=mlmd.Execution.COMPLETE)])
     output = place / "artifacts" / "demo" / "Trainer" / "model" / str(number)
@@ -156,7 +156,7 @@ def test_what_a_finished_run_must_not_leave_is_found(workspace, state, place, fi
 
 
 def test_open_executions_and_runs_that_seem_to_go_on_are_found(workspace, state):
-    store = _open(workspace / "metadata.sqlite")
+    store = open_store(workspace / "metadata.sqlite")
     (execution,) = store.get_executions()
     execution.last_known_state = mlmd.Execution.RUNNING
     store.put_executions([execution])
@@ -167,7 +167,7 @@ def test_open_executions_and_runs_that_seem_to_go_on_are_found(workspace, state)
 
 
 def test_the_nodes_that_a_run_has_done(workspace, state):
-    store = _open(workspace / "metadata.sqlite")
+    store = open_store(workspace / "metadata.sqlite")
     kinds = {name: store.put_context_type(mlmd.ContextType(name=name)) for name in ("pipeline_run", "node")}
     trainer = store.get_execution_type("Trainer").id
     run, node, other = (

@@ -15,7 +15,7 @@ from components.base.file_lock import hold_lock
 from pipeline.cli.main import main
 from pipeline.housekeeping.clean import clean, clean_after_run
 from pipeline.housekeeping.cleaning_plan import plan_cleaning
-from pipeline.records.metadata_store import RunOutputs, _open
+from pipeline.records.metadata_store import RunOutputs, open_store
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 from tests.pipeline.housekeeping.workspaces import FIRST, Workspace
 
@@ -63,7 +63,7 @@ def test_the_cache_of_the_last_run_stays(workspace):
     outputs = RunOutputs(workspace.folder / METADATA_FILE, runs[2])
     assert outputs.uri("ImportExampleGen", "out") == workspace.place(data) and workspace.place(data).is_dir()
     assert outputs.uri("Trainer", "out") == workspace.place(models[2]) and workspace.place(models[2]).is_dir()
-    store = _open(workspace.folder / METADATA_FILE)
+    store = open_store(workspace.folder / METADATA_FILE)
     (cache,) = [context for context in store.get_contexts_by_type("execution_cache") if "ImportExampleGen" in context.name]
     (cached,) = store.get_executions_by_context(cache.id)  # where TFX looks for it
     assert cached.last_known_state == mlmd.Execution.CACHED
@@ -76,7 +76,7 @@ def test_the_rows_of_old_runs_go(workspace):
     daily_runs(workspace)
     tidy(workspace)
     assert workspace.executions() == 2
-    store = _open(workspace.folder / METADATA_FILE)
+    store = open_store(workspace.folder / METADATA_FILE)
     assert len(store.get_artifacts()) == 2 and len(store.get_contexts()) == 5  # the run, two caches, two nodes
     rows = count_rows(workspace)
     assert rows["Event"] == rows["EventPath"] + 1 == 3  # the input has no path here
@@ -183,7 +183,7 @@ def test_what_kills_left_goes(workspace):
     run = workspace.run()
     model = workspace.execution(run, "Trainer")
     workspace.execution(run, "Trainer", state=mlmd.Execution.RUNNING)
-    store = _open(workspace.folder / METADATA_FILE)
+    store = open_store(workspace.folder / METADATA_FILE)
     (unfinished,) = [artifact for artifact in store.get_artifacts() if artifact.id != model]
     unfinished.state = mlmd.Artifact.PENDING
     store.put_artifacts([unfinished])
@@ -207,7 +207,7 @@ def test_what_kills_left_goes(workspace):
         ".removing-20250101-000000-demo",
     }
     assert workspace.live() == {model}
-    states = [execution.last_known_state for execution in _open(workspace.folder / METADATA_FILE).get_executions()]
+    states = [execution.last_known_state for execution in open_store(workspace.folder / METADATA_FILE).get_executions()]
     assert states == [mlmd.Execution.COMPLETE, mlmd.Execution.FAILED]
     assert (workspace.folder / "artifacts" / "demo" / "Trainer" / "mine").exists()
 

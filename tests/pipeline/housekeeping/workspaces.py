@@ -6,7 +6,7 @@ from pathlib import Path
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.serving.store.versions import write_pushed_by
-from pipeline.records.metadata_store import _open
+from pipeline.records.metadata_store import open_store
 from pipeline.records.run_list import METADATA_FILE
 from pipeline.records.summary import Summary
 
@@ -24,7 +24,7 @@ class Workspace:
     def __init__(self, folder: Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._store = _open(folder / METADATA_FILE)
+        self._store = open_store(folder / METADATA_FILE)
         kinds = mlmd.ContextType, mlmd.ExecutionType, mlmd.ArtifactType
         put = self._store.put_context_type, self._store.put_execution_type, self._store.put_artifact_type
         names = ((0, "pipeline_run"), (0, "execution_cache"), (0, "node"), (1, "Node"), (2, "Artifact"))
@@ -93,10 +93,10 @@ class Workspace:
 
     def live(self) -> set[int]:
         """The artifacts that TFX's cache may use."""
-        return {artifact.id for artifact in _open(self.folder / METADATA_FILE).get_artifacts() if artifact.state == mlmd.Artifact.LIVE}
+        return {artifact.id for artifact in open_store(self.folder / METADATA_FILE).get_artifacts() if artifact.state == mlmd.Artifact.LIVE}
 
     def executions(self) -> int:
-        return len(_open(self.folder / METADATA_FILE).get_executions())
+        return len(open_store(self.folder / METADATA_FILE).get_executions())
 
     def runs(self) -> set[str]:
         return {folder.name for folder in (self.folder / "runs").iterdir()}

@@ -7,14 +7,14 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.base.errors import InputError
-from pipeline.records.metadata_store import _open, close_killed_executions, delete_later_outputs, prepare_store
+from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, open_store, prepare_store
 from pipeline.run.check_environment import _LONGEST_DATABASE
 
 
 @pytest.fixture
 def workspace(tmp_path):
     """A workspace with a finished, a failed and a killed execution, 1 to 3, each with folders of its own."""
-    store = _open(tmp_path / "metadata.sqlite")
+    store = open_store(tmp_path / "metadata.sqlite")
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     kind = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
     for state in (mlmd.Execution.COMPLETE, mlmd.Execution.FAILED, mlmd.Execution.RUNNING):
@@ -34,7 +34,7 @@ def folders(workspace):
 
 
 def states(workspace):
-    return [execution.last_known_state for execution in _open(workspace / "metadata.sqlite").get_executions()]
+    return [execution.last_known_state for execution in open_store(workspace / "metadata.sqlite").get_executions()]
 
 
 def test_a_killed_execution_is_closed_and_its_folders_are_deleted(workspace):
@@ -50,7 +50,7 @@ def test_a_killed_execution_is_closed_and_its_folders_are_deleted(workspace):
 
 def test_what_an_artifact_needs_is_never_deleted(workspace):
     """Even if its folder has the number of an execution that is open."""
-    store = _open(workspace / "metadata.sqlite")
+    store = open_store(workspace / "metadata.sqlite")
     kind = store.get_artifact_type("Model").id
     for uri in ("model/3", "model_run/3/3"):
         needed = str(workspace / "artifacts" / "demo" / "Trainer" / uri)
@@ -72,9 +72,9 @@ def test_the_longest_path_of_a_store(tmp_path, longer):
     assert len(str(folder / "metadata.sqlite")) == length
     if longer:
         with pytest.raises(RuntimeError, match="unable to open database file"):
-            _open(folder / "metadata.sqlite")
+            open_store(folder / "metadata.sqlite")
     else:
-        assert _open(folder / "metadata.sqlite").get_executions() == []
+        assert open_store(folder / "metadata.sqlite").get_executions() == []
 
 
 @pytest.mark.parametrize("keep", [0, 20_000])
@@ -118,7 +118,7 @@ def test_what_a_killed_writer_left_unfinished_is_undone(workspace):
     writer.close()
     assert killed.stat().st_size > file.stat().st_size
     prepare_store(killed, "")
-    assert len(_open(killed).get_executions()) == 3
+    assert len(open_store(killed).get_executions()) == 3
 
 
 def test_outputs_that_a_new_store_does_not_know_are_deleted(workspace):

@@ -6,7 +6,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.base.errors import InputError
-from pipeline.records.metadata_store import RunOutputs, _open, close_killed_executions, forget_missing_artifacts, prepare_store
+from pipeline.records.metadata_store import RunOutputs, close_killed_executions, forget_missing_artifacts, open_store, prepare_store
 from tests.postgresql import PASSWORD, USER, postgresql_server
 
 
@@ -26,7 +26,7 @@ def test_records_are_written_and_read(url, tmp_path):
     """The database is made by the first run. A killed execution is closed, and an artifact without its files is forgotten."""
     metadata = tmp_path / "metadata.sqlite"
     prepare_store(metadata, url)
-    store = _open(metadata)
+    store = open_store(metadata)
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     kind = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
     (open_one,) = store.put_executions([mlmd.Execution(type_id=node, last_known_state=mlmd.Execution.RUNNING)])
@@ -46,7 +46,7 @@ def test_texts_with_backslashes_and_quotes(url, tmp_path):
     """ml-metadata by itself cannot write a backslash to PostgreSQL. A pipeline's settings are JSON inside JSON, with backslashes."""
     metadata = tmp_path / "metadata.sqlite"
     prepare_store(metadata, url)
-    store = _open(metadata)
+    store = open_store(metadata)
     text = json.dumps({"features": json.dumps({"a'b": "c\\d\né"})})
     kind = store.put_context_type(mlmd.ContextType(name="settings"))
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
@@ -64,7 +64,7 @@ def test_answers_are_in_the_order_of_the_numbers(url, tmp_path):
     """TFX takes the n-th event of a cached execution to be that of its n-th artifact. PostgreSQL returns rows that were changed last."""
     metadata = tmp_path / "metadata.sqlite"
     prepare_store(metadata, url)
-    store = _open(metadata)
+    store = open_store(metadata)
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     kind = store.put_artifact_type(mlmd.ArtifactType(name="Model"))
     made = [mlmd.Artifact(type_id=kind, uri=f"/{name}", state=mlmd.Artifact.PENDING) for name in ("model", "model_run", "third")]
@@ -97,7 +97,7 @@ def test_a_database_belongs_to_one_workspace(url, tmp_path):
 def test_the_metadata_of_other_programs_is_not_taken_over(url, tmp_path):
     first = tmp_path / "metadata.sqlite"
     prepare_store(first, url)
-    store = _open(first)
+    store = open_store(first)
     node = store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
     store.put_executions([mlmd.Execution(type_id=node, last_known_state=mlmd.Execution.RUNNING)])
     (context,) = store.get_contexts_by_type("din_workspace")
