@@ -69,17 +69,17 @@ class KillTest:
 
     def step(self) -> dict[str, Any]:
         """Starts the next command, or the one that was killed, and kills it or lets it end. Logs what was wrong afterwards."""
-        ended_before = sum(not entry["killed"] for entry in self.entries)
+        ended_before = sum(entry["code"] == 0 for entry in self.entries)
         act, cycle = _CYCLE[ended_before % len(_CYCLE)], ended_before // len(_CYCLE)
-        killed = [entry for entry in self.entries if entry["command"] == ended_before]
+        killed = [entry for entry in self.entries if entry["command"] == ended_before and entry["killed"]]
         labels = killed[0]["labels"] if killed else self._state.labels(NAME)
         if ended_before % len(_CYCLE) == 0 and not killed:  # days come and go
             shutil.rmtree(self._workspace / "data", ignore_errors=True)
         arguments = self._arguments(act, ended_before, cycle, labels)
         moment = random.Random(f"{ended_before} {len(killed)}").uniform(0, self._usual_seconds(act))
         ended = Started(arguments, self._temporary).end(after=moment if len(killed) < _MOST_KILLS else None)
-        entry: dict[str, Any] = {"command": ended_before, "act": act, "killed": ended.killed, "seconds": round(ended.seconds, 2)}
-        entry |= {"after": _last_step(ended.out), "labels": labels}
+        entry: dict[str, Any] = {"command": ended_before, "act": act, "killed": ended.killed, "code": ended.code}
+        entry |= {"seconds": round(ended.seconds, 2), "after": _last_step(ended.out), "labels": labels}
         findings = [f"a process was left: {process}" for process in ended.alive]
         if ended.killed:
             entry["done"] = sorted(self._done_nodes()) if act in _RUNS else []
@@ -193,6 +193,8 @@ def main(kills: int, log: Path, as_json: bool) -> int:
         show(f"{entry['command']:4} {entry['act']:8} {how}, last step {entry['after'] or '-'}: {len(entry['findings'])} findings")
         for finding in entry["findings"]:
             show(f"     {finding}")
+        if not entry["killed"] and entry["code"]:
+            break  # the commands after it need what it did; the next call starts it again
     found = summarise(test.entries)
     for line in [json.dumps(found)] if as_json else _lines(found):
         say(line)

@@ -39,7 +39,15 @@ def test_the_counts():
     """A cycle of six commands, of which the first was killed twice and the last one once, and the beginning of another one."""
     acts = ("push", "push", "push", "canary", "promote", "push", "rollback", "rollback", "rollback", "push")
     entries = [
-        {"command": n, "act": act, "killed": n in (0, 1, 7), "after": "Trainer" if n else "", "findings": [], "bytes": {"a": n, "b": 10}}
+        {
+            "command": n,
+            "act": act,
+            "killed": n in (0, 1, 7),
+            "code": 0,
+            "after": "Trainer" if n else "",
+            "findings": [],
+            "bytes": {"a": n, "b": 10},
+        }
         for n, act in enumerate(acts)
     ]
     entries[3]["findings"] = ["something was left"]
