@@ -49,7 +49,9 @@ def waiting_spans(data: Path, config: PipelineConfig, workspace: Path, last: str
         f"{span.name} is held back: spans.hold_back is {settings.hold_back}." for span in spans if _is_held_back(span, spans, settings)
     ]
     if last_run is None:
-        return Waiting(waiting, notes)
+        alone = [span for span in spans if span.number <= end.number and span not in reached]
+        only_learnt = [f"{span.name} is not judged, because no span in the window of {settings.window} is before it." for span in alone]
+        return Waiting(waiting, [*only_learnt, *notes])
     versions = SpanVersions(workspace / "checks" / VERSIONS_FILE)
     changed = ", ".join(span.name for span in changed_spans(spans, judged[last_run.name], versions))
     versions.save()

@@ -57,6 +57,41 @@ def test_bad_input_is_one_sentence_and_exit_2(arguments, reason, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--span", "latest"], "--span needs --data: name the folder that holds the spans."),
+        (["--until-current"], "--until-current needs --data: name the folder that holds the spans."),
+        (["--data", "days", "--window", "7"], "--window needs --span: write --span latest, or the span to judge a model on."),
+        (["--data", "days", "--span", "latest", "--rerun-changed"], "--rerun-changed needs --until-current; --span runs a span again."),
+        (["--data", "days"], "days holds spans: name the one to judge a model on with --span, or run all with --until-current."),
+        (["--data", "days", "--span", "latest", "--window", "-1"], "spans.window"),
+        (
+            ["--data", "days", "--until-current", "--span", "2026-11-25"],
+            "has no span '2026-11-25': --span can be latest, or one of 2026-11-24.",
+        ),
+        (["--data", ".", "--until-current"], "days is no span: name spans day=YYYY-MM-DD or span-N"),
+    ],
+)
+def test_options_on_spans_that_do_not_fit_are_one_sentence(arguments, reason, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "days" / "day=2026-11-24").mkdir(parents=True)
+    assert main(["run", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and reason in err and err.startswith("din: ") and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == [tmp_path / "days"]
+
+
+def test_nothing_to_run_is_said(tmp_path, monkeypatch, capsys):
+    """With a window, the only day of a data set has nothing to learn from."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "days" / "day=2026-11-24").mkdir(parents=True)
+    assert main(["run", "--data", "days", "--until-current", "--window", "7"]) == 0
+    assert capsys.readouterr().out == "Every span has been run.\n"
+    assert main(["run", "--data", "days", "--until-current", "--window", "7", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"spans": [], "runs": [], "notes": []}
+
+
 def test_runs_lists_what_can_be_read(tmp_path, capsys):
     Summary(run_id="20260101-000000-demo", name="demo", status="pushed", metrics={"auc": 0.75}, pushed_version=7).write(tmp_path)
     broken = tmp_path / "runs" / "20260102-000000-demo" / "summary.json"

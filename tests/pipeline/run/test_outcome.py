@@ -8,7 +8,7 @@ import pytest
 from pipeline.dag import Places
 from pipeline.records.summary import Summary
 from pipeline.run import outcome
-from pipeline.run.outcome import read_outcome
+from pipeline.run.outcome import read_outcome, read_spans
 
 OVERALL = {"value": 0.75, "low": 0.7, "high": 0.8, "baseline": 0.74, "change": {"value": 0.01, "low": 0.0, "high": 0.02}}
 VERDICT = {
@@ -102,3 +102,36 @@ def test_the_baseline_that_was_compared_with(summary_of, tmp_path, name, version
         "metrics": {"auc": 0.74},
         "changes": {"auc": OVERALL["change"]},
     }
+
+
+def read_days(tmp_path, examples, dealt, score=None):
+    """Returns the summary of a run of days whose nodes put out a window and perhaps the metrics of the served model."""
+
+    class Outputs:
+        def uri(self, node, key):
+            return {("Window", "examples"): tmp_path, ("NewDataScore", "score"): score and tmp_path}.get((node, key))
+
+        def property(self, node, key, name):
+            return dealt.get(name)
+
+    (tmp_path / "score.json").write_text(json.dumps(score))
+    summary = Summary(run_id="1", name="demo", spans={"eval": "x"}, span_examples=examples, stable_at_start=17)
+    read_spans(summary, Outputs())
+    return summary
+
+
+def test_the_impressions_of_days_are_counted_by_split(tmp_path):
+    """Three days of 10, 20 and 30 impressions, of which 4 of the second are validation."""
+    days = {"2026-11-22": 10, "2026-11-23": 20, "2026-11-24": 30}
+    summary = read_days(tmp_path, days, {"dealt_train": 16, "dealt_validation": 4})
+    assert summary.examples == {"train": 26, "validation": 4, "eval": 30} and summary.served_on_new_data is None
+
+
+def test_a_day_that_is_split_by_time_is_counted_by_split(tmp_path):
+    summary = read_days(tmp_path, {"7": 10}, {"dealt_train": 8, "dealt_validation": 1, "dealt_eval": 1})
+    assert summary.examples == {"train": 8, "validation": 1, "eval": 1}
+
+
+def test_the_served_model_s_metrics_are_read_with_its_version(tmp_path):
+    summary = read_days(tmp_path, {"7": 10}, {}, {"auc": 0.7, "gauc": None})
+    assert summary.served_on_new_data == {"version": 17, "auc": 0.7, "gauc": None}
