@@ -86,7 +86,7 @@ def _run_until_current(config: "PipelineConfig", args: argparse.Namespace) -> in
     waiting = waiting_spans(args.data, config, args.workspace, args.span or "latest", args.rerun_changed)
     names = [span.name for span in waiting.spans]
     quiet = args.json or args.log_format == "json"
-    for line in [] if quiet else [*waiting.notes, f"Spans to run: {', '.join(names)}." if names else "Every span has been run."]:
+    for line in [] if quiet else [*waiting.notes, f"Spans to run: {', '.join(names)}." if names else "No span waits for a run."]:
         say(line)
     summaries: list[Summary] = []
     for name in names:

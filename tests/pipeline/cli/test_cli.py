@@ -87,9 +87,10 @@ def test_nothing_to_run_is_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "days" / "day=2026-11-24").mkdir(parents=True)
     assert main(["run", "--data", "days", "--until-current", "--window", "7"]) == 0
-    assert capsys.readouterr().out == "Every span has been run.\n"
+    alone = "2026-11-24 is not judged, because no span in the window of 7 is before it."
+    assert capsys.readouterr().out == f"{alone}\nNo span waits for a run.\n"
     assert main(["run", "--data", "days", "--until-current", "--window", "7", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"spans": [], "runs": [], "notes": []}
+    assert json.loads(capsys.readouterr().out) == {"spans": [], "runs": [], "notes": [alone]}
 
 
 def test_runs_lists_what_can_be_read(tmp_path, capsys):
