@@ -26,6 +26,7 @@ _KILOBYTE, _MEGABYTE = 2**10, 2**20
 _LARGE = 2000 * _MEGABYTE
 _MARGINS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 3072, 4096, 6144, 8192)  # kB
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_INTERRUPTED = "Interrupted: the next run goes on"  # what a run says on stdout after SIGTERM
 _SENTENCE = re.compile(r"din: [^\n]+\n")
 _STEPS = ("synthetic data", "check data", "ImportExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Sameness", "Verdict")
 
@@ -63,11 +64,11 @@ class Scenario:
         Args:
             what: The fault, or what followed it.
             ended: The command.
-            codes: The exit statuses that are right. Except for 0, stderr must then be one sentence.
+            codes: The exit statuses that are right. Except for 0, stderr must then be one sentence, or stdout say that it was interrupted.
             after: Returns what is wrong with the workspace; None if it cannot be looked at.
         """
         wrong = [f"exit status {ended.code}: {ended.err[-600:]}"] if ended.code not in codes else []
-        if ended.code > 0 and not _SENTENCE.fullmatch(ended.err):
+        if ended.code > 0 and not _SENTENCE.fullmatch(ended.err) and _INTERRUPTED not in ended.out:
             wrong.append(f"stderr is not one sentence: {ended.err[-600:]!r}")
         wrong += [f"a process was left: {process}" for process in ended.alive]
         wrong += after() if after else []
@@ -130,7 +131,7 @@ def read_only(scenario: Scenario) -> None:
 
 
 def vanishing_folders(scenario: Scenario) -> None:
-    """Somebody deletes a folder while a run uses it."""
+    """Somebody deletes a folder while a run uses it. The next run has to go on from there, until the next folder vanishes."""
     for target, step in (
         ("data", "check data"),
         (f"artifacts/{NAME}", "StatisticsGen"),
@@ -144,7 +145,7 @@ def vanishing_folders(scenario: Scenario) -> None:
         run.wait_for(f"  {step}")
         _delete(scenario.workspace / target)
         scenario.expect(f"{target or 'the workspace'} vanishes after {step}", run.end(), [0, 1, 2], scenario.state.after_kill)
-        scenario.must_work()
+    scenario.must_work()
 
 
 def _delete(place: Path) -> None:
