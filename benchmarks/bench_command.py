@@ -13,6 +13,8 @@ def add_commands(commands: Commands) -> None:
     _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
     _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
     _add_faults(add_command(benchmarks, "faults", "kill commands at random moments, and look at what is left and how the next one goes on"))
+    _add_days(add_command(benchmarks, "days", "train day by day, warm and cold, and judge each model on the next day"))
+    _add_workspace(add_command(benchmarks, "workspace", "show that the bytes of a workspace are bounded, run after run"))
     for name, purpose, call in (
         ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
@@ -34,6 +36,21 @@ def _add_data(data: argparse.ArgumentParser) -> None:
     data.set_defaults(call=_data)
 
 
+def _add_days(days: argparse.ArgumentParser) -> None:
+    days.add_argument("--days", type=int, default=12, metavar="N", help="how many synthetic days (default: 12)")
+    days.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the data and of the trainings (default: 0)")
+    add_json(days, "the measurements as one JSON object")
+    days.set_defaults(call=_days)
+
+
+def _days(args: argparse.Namespace) -> int:
+    from benchmarks.days import day_table
+    from din_trainer.training.threads import share_cores
+
+    share_cores()
+    return day_table.main(args.days, args.seed, args.json)
+
+
 def _add_faults(faults: argparse.ArgumentParser) -> None:
     faults.add_argument("--kills", type=int, default=20, metavar="N", help="how many kills, with those of the log (default: 20)")
     log = "one JSON line for each command; a further call goes on from there (default: workspace/faults/kills.jsonl)"
@@ -46,6 +63,22 @@ def _faults(args: argparse.Namespace) -> int:
     from benchmarks.faults import kills
 
     return kills.main(args.kills, args.log, args.json)
+
+
+def _add_workspace(workspace: argparse.ArgumentParser) -> None:
+    runs = "how many runs of two data sets that alternate, with those of an earlier call (default: 100)"
+    workspace.add_argument("--runs", type=int, default=100, metavar="N", help=runs)
+    workspace.add_argument("--keep", type=int, default=20, metavar="N", help="workspace.keep_runs (default: 20)")
+    out = "the folder of the runs and of their log; a further call goes on from there (default: workspace/bytes)"
+    workspace.add_argument("--out", type=Path, default=Path("workspace/bytes"), metavar="DIR", help=out)
+    add_json(workspace, "the measurements as one JSON object")
+    workspace.set_defaults(call=_workspace)
+
+
+def _workspace(args: argparse.Namespace) -> int:
+    from benchmarks.workspace import workspace_bytes
+
+    return workspace_bytes.main(args.runs, args.keep, args.out, args.json)
 
 
 def _add_quality(quality: argparse.ArgumentParser) -> None:

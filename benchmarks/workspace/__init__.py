@@ -1,0 +1,1 @@
+"""Measures what runs leave in a workspace."""
