@@ -43,6 +43,6 @@ def keys(section: type[BaseModel], prefix: str = "") -> set[str]:
 
 def test_every_configuration_key_is_explained():
     text = (ROOT / "docs" / "configuration.md").read_text()
-    tables = {"features.behaviours", "features.user", "features.context", "evaluation.thresholds"}
+    tables = {"features.behaviours", "features.user", "features.context", "evaluation.thresholds", "drift", "skew"}
     assert [key for key in sorted(keys(PipelineConfig) - tables) if f"| `{key}`" not in text] == []
     assert [table for table in tables if f"`{table}." not in text] == []
