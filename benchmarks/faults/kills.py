@@ -128,7 +128,7 @@ class KillTest:
 
     def _done_nodes(self) -> set[str]:
         runs = sorted(folder.name for folder in self._workspace.glob("runs/*/"))
-        return self._state.done_nodes(runs[-1]) if runs and (self._workspace / "metadata.sqlite").exists() else set()
+        return self._state.done_nodes(runs[-1]) if runs else set()
 
     def _wrong_ending(self, arguments: list[str], ended: Ended, labels: dict[str, int], killed: Sequence[dict[str, Any]]) -> Iterator[str]:
         """Sentences about a command that did not end as it must.

@@ -19,6 +19,7 @@ from components.serving.store.served_links import link_folders, linked_versions
 from components.serving.store.versions import read_rolled_back, served_versions
 from pipeline.records.metadata_store import open_store
 from pipeline.records.run_list import METADATA_FILE, read_summaries
+from pipeline.records.store_place import has_store
 
 _OPEN = (metadata_store_pb2.Execution.NEW, metadata_store_pb2.Execution.RUNNING)
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
@@ -60,6 +61,8 @@ class WorkspaceState:
 
     def done_nodes(self, run_id: str) -> set[str]:
         """Returns the nodes of a run that are complete or were cached."""
+        if not has_store(self._metadata):
+            return set()
         store = open_store(self._metadata)
         run = store.get_context_by_type_and_name("pipeline_run", run_id)
         done = [e for e in store.get_executions_by_context(run.id) if e.last_known_state in _DONE] if run else []
@@ -110,7 +113,7 @@ class WorkspaceState:
             yield f"{version} cannot be loaded: {error}"
 
     def _wrong_store(self) -> list[str]:
-        if not self._metadata.exists():
+        if not has_store(self._metadata):
             return []
         try:
             store = open_store(self._metadata)
@@ -132,13 +135,13 @@ class WorkspaceState:
             yield from (f"{base / str(version)} was pushed, but no run claims it" for version in unclaimed)
 
     def _open_executions(self) -> list[str]:
-        if not self._metadata.exists():
+        if not has_store(self._metadata):
             return []
         left = [execution.id for execution in open_store(self._metadata).get_executions() if execution.last_known_state in _OPEN]
         return [f"executions {left} are open in the metadata store"] if left else []
 
     def _unknown_outputs(self) -> Iterator[str]:
-        known = {Path(artifact.uri) for artifact in _live(open_store(self._metadata))} if self._metadata.exists() else set()
+        known = {Path(artifact.uri) for artifact in _live(open_store(self._metadata))} if has_store(self._metadata) else set()
         artifacts = self._workspace / "artifacts"
         for folder in artifacts.glob("*/*/*/*/"):
             if folder.name.isdecimal() and not any(path == folder or folder in path.parents for path in known):
