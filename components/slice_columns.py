@@ -1,95 +1,126 @@
 """Prepares the eval split for slices: adds lengths of lists and counts in training, both in buckets, and leaves out missing values."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf import text_format
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tfx.dsl.component.experimental.annotations import BeamComponentParameter, InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
-from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
+from components.base.cores import usable_cores
+from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
+from components.base.tfrecord_writer import TFRecordWriter
 from components.evaluation.count_buckets import bucket
 from din_trainer.features import MISSING
 
+_PARTS = 64  # counted batches that are kept before they are added up
 
-class _Buckets:
-    """`bucket` as bytes, with a cache."""
+
+class ValueCounts:
+    """How often each value occurs. All distinct values are kept: 16 bytes for an integer, about 100 for bytes."""
 
     def __init__(self) -> None:
-        self._known: dict[int, bytes] = {}
+        self._parts: list[pa.Table] = []
 
-    def __call__(self, count: int) -> bytes:
-        if count not in self._known:
-            self._known[count] = bucket(count).encode()
-        return self._known[count]
+    def add(self, values: pa.Array) -> None:
+        """Counts more values, before the first call of `of`."""
+        counted = values.value_counts()
+        self._parts.append(pa.table({"value": counted.field("values"), "count": counted.field("counts")}))
+        if len(self._parts) == _PARTS:
+            self._parts = [self._sum()]
+
+    def _sum(self) -> pa.Table:
+        return pa.concat_tables(self._parts).group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+
+    @cached_property
+    def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
+        total = self._sum().sort_by("value")
+        return total["value"].to_numpy(), total["count"].to_numpy()
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """The counts of (N,) values: (N,), 0 for a value that does not occur."""
+        known, counts = self._sorted
+        if not len(known):
+            return np.zeros(len(values), np.int64)
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        return np.where(known[place] == values, counts[place], 0)
 
 
-def count_values(file: str, schema: schema_pb2.Schema, features: list[str]) -> Iterator[tuple[tuple[str, Any], int]]:
-    """Yields ((feature, value), count) for each batch of a file: how often each value of some features occurs."""
-    for batch in read_batches(file, schema):
-        for feature in features:
-            counted = pc.value_counts(batch.column(feature).flatten())
-            for value, count in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True):
-                yield (feature, value), count
+def count_values(files: Sequence[str], schema: schema_pb2.Schema, features: Collection[str]) -> dict[str, ValueCounts]:
+    """Counts the values of each feature in the files."""
+    counts = {name: ValueCounts() for name in features}
+    for batch in read_batches(files, schema, features) if counts else ():
+        for name, counted in counts.items():
+            counted.add(batch.column(name).flatten())
+    return counts
 
 
-def without_missing(serialized: list[bytes], columns: Mapping[str, list[list[Any] | None]]) -> list[bytes]:
+def without_missing(examples: pa.LargeBinaryArray, columns: Mapping[str, pa.Array]) -> pa.LargeBinaryArray:
     """The tf.Examples without the features that are −1 or "", which mean no value: they would be slices and requests of their own.
 
     Args:
-        serialized: The tf.Examples.
-        columns: The values of features, one list for each example.
+        examples: (N,) serialised tf.Examples.
+        columns: (N,) lists of values by feature.
     """
-    result = list(serialized)
-    for name, rows in columns.items():
-        for number, row in enumerate(rows):
-            if row and row[0] in (MISSING["int64"], MISSING["bytes"]):
-                example = Example.FromString(result[number])
-                del example.features.feature[name]
-                result[number] = example.SerializeToString()
-    return result
+    missing: dict[int, list[str]] = {}
+    for name, column in columns.items():
+        values = column.flatten()
+        none = MISSING["int64"] if pa.types.is_integer(values.type) else MISSING["bytes"]
+        for row in pc.list_parent_indices(column).filter(pc.equal(values, none)).to_pylist():
+            missing.setdefault(row, []).append(name)
+    if not missing:
+        return examples
+    result = examples.to_pylist()
+    for row, names in missing.items():
+        example = Example.FromString(result[row])
+        for name in names:
+            del example.features.feature[name]
+        result[row] = example.SerializeToString()
+    return pa.array(result, pa.large_binary())
+
+
+def _buckets(numbers: np.ndarray) -> pa.ListArray:
+    """(N,) counts -> (N,) lists of one bucket."""
+    distinct, place = np.unique(numbers, return_inverse=True)
+    names = pa.array([bucket(number).encode() for number in distinct.tolist()], pa.binary())
+    return pa.ListArray.from_arrays(np.arange(len(numbers) + 1, dtype=np.int32), names.take(pa.array(place)))
 
 
 def add_columns(
-    file: str,
-    counts: Mapping[tuple[str, Any], int],
-    schema: schema_pb2.Schema,
-    lengths: dict[str, str],
-    counted: dict[str, str],
-    optional: list[str],
-) -> Iterator[bytes]:
-    """Yields the tf.Examples of a file with the bucketed columns added.
+    batch: pa.RecordBatch, counts: Mapping[str, ValueCounts], lengths: dict[str, str], counted: dict[str, str], optional: Iterable[str]
+) -> pa.LargeBinaryArray:
+    """The tf.Examples of a batch with the bucketed columns added.
 
     Args:
-        file: TFRecords.
-        counts: The sums of `count_values` over all files.
-        schema: The schema of the file.
+        batch: From `read_batches`.
+        counts: From `count_values`.
         lengths: The list feature of each length column, by column.
         counted: The feature of each count column, by column. A missing value has count 0.
         optional: The features whose missing values are left out.
     """
-    encoder, buckets = RecordBatchToExamplesEncoder(), _Buckets()
-    for batch in read_batches(file, schema):
-        named = {name: batch.column(name).to_pylist() for name in optional if name in batch.schema.names}
-        raw = without_missing(batch.column(RAW).flatten().to_pylist(), named)
-        columns = {}
-        for column, feature in lengths.items():
-            columns[column] = [buckets(length or 0) for length in pc.list_value_length(batch.column(feature)).to_pylist()]
-        for column, feature in counted.items():
-            columns[column] = [buckets(counts.get((feature, row[0]), 0) if row else 0) for row in batch.column(feature).to_pylist()]
-        arrays = [pa.array([[value] for value in values], pa.list_(pa.binary())) for values in columns.values()]
-        added = encoder.encode(pa.RecordBatch.from_arrays(arrays, list(columns))) if columns else [b""] * len(raw)
-        # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
-        yield from (old + new for old, new in zip(raw, added, strict=True))
+    raw = batch.column(RAW).flatten()
+    kept = without_missing(raw, {name: batch.column(name) for name in optional if name in batch.schema.names})
+    columns = {}
+    for column, feature in lengths.items():
+        columns[column] = _buckets(pc.fill_null(pc.list_value_length(batch.column(feature)), 0).to_numpy())
+    for column, feature in counted.items():
+        values, found = batch.column(feature), np.zeros(batch.num_rows, np.int64)
+        found[pc.list_parent_indices(values).to_numpy()] = counts[feature].of(values.flatten().to_numpy(zero_copy_only=False))
+        columns[column] = _buckets(found)
+    if not columns:
+        return kept
+    # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
+    return pc.binary_join_element_wise(kept, encode_examples(pa.RecordBatch.from_pydict(columns)), pa.scalar(b"", pa.large_binary()))
 
 
 def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:
@@ -104,7 +135,7 @@ def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema
     return result
 
 
-@component(use_beam=True)
+@component
 def SliceColumns(
     examples: InputArtifact[standard_artifacts.Examples],
     schema: InputArtifact[standard_artifacts.Schema],
@@ -114,7 +145,6 @@ def SliceColumns(
     counted: Parameter[str],
     optional: Parameter[str],
     source_fingerprint: Parameter[str],
-    beam_pipeline: BeamComponentParameter[beam.Pipeline] = None,
 ) -> None:
     """Writes the eval split with columns to slice it by. They depend on the data only, so all models have the same slices.
 
@@ -127,7 +157,6 @@ def SliceColumns(
         counted: JSON object: the feature of each count column, counted in `train`. All distinct values of the features are kept in memory.
         optional: JSON list: the features to slice or group by that are missing where they are −1 or "".
         source_fingerprint: Changes with this code, so that TFX does not reuse old columns.
-        beam_pipeline: Set by TFX.
     """
     del source_fingerprint
     by_length, by_count = json.loads(lengths), json.loads(counted)
@@ -138,16 +167,14 @@ def SliceColumns(
     for name in ("payload_format", "file_format"):
         if examples.has_custom_property(name):
             sliced_examples.set_string_custom_property(name, examples.get_string_custom_property(name))
-    with beam_pipeline as p:
-        counts = (
-            p
-            | "Train" >> beam.Create(split_files(examples, "train") if by_count else [])
-            | "CountValues" >> beam.FlatMap(count_values, known, sorted(set(by_count.values())))
-            | "AddUp" >> beam.CombinePerKey(sum)
-        )
-        _ = (
-            p
-            | "Eval" >> beam.Create(split_files(examples, "eval"))
-            | "AddColumns" >> beam.FlatMap(add_columns, beam.pvalue.AsDict(counts), known, by_length, by_count, json.loads(optional))
-            | "Write" >> beam.io.WriteToTFRecord(f"{artifact_utils.get_split_uri([sliced_examples], 'eval')}/part", file_name_suffix=".gz")
-        )
+    counts = count_values(split_files(examples, "train"), known, set(by_count.values()))
+    left_out = json.loads(optional)
+    needed = {*by_length.values(), *by_count.values(), *left_out}
+    folder = Path(artifact_utils.get_split_uri([sliced_examples], "eval"))
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for file in split_files(examples, "eval"):
+            writer = TFRecordWriter(folder / Path(file).name, pool)
+            for batch in read_batches([file], known, needed):
+                writer.write_examples(add_columns(batch, counts, by_length, by_count, left_out))
+            writer.close()

@@ -1,6 +1,6 @@
 """Reads impressions from TFX artifacts, in batches, together with their serialised tf.Examples."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,13 @@ import pyarrow as pa
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.types import artifact_utils
-from tfx_bsl.tfxio import dataset_options, tf_example_record
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+from tfx_bsl.tfxio import record_based_tfxio
+
+from components.base.tfrecord import read_blocks
 
 SCHEMA_FILE = "schema.pbtxt"
 RAW = "__raw__"  # the column with the serialised tf.Examples
-_BATCH = 4096
 
 
 def read_schema(artifact: Any) -> schema_pb2.Schema:
@@ -25,7 +27,19 @@ def split_files(examples: Any, split: str) -> list[str]:
     return sorted(str(path) for path in Path(artifact_utils.get_split_uri([examples], split)).iterdir())
 
 
-def read_batches(files: str | list[str], schema: schema_pb2.Schema) -> Iterator[pa.RecordBatch]:
-    """Yields the impressions of TFRecord files, with a column for each feature of the schema and the column `RAW`."""
-    tfxio = tf_example_record.TFExampleRecord(files, schema=schema, raw_record_column_name=RAW)
-    return tfxio.RecordBatches(dataset_options.RecordBatchesOptions(batch_size=_BATCH, num_epochs=1, shuffle=False))
+def read_batches(files: Sequence[str], schema: schema_pb2.Schema, names: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yields the impressions of TFRecord files, in order.
+
+    Args:
+        files: The files.
+        schema: Their schema.
+        names: The features to read; None reads those of the schema.
+
+    Yields:
+        A column of lists for each feature, and the column `RAW`.
+    """
+    wanted = schema_pb2.Schema(feature=[feature for feature in schema.feature if names is None or feature.name in names])
+    decoder = ExamplesToRecordBatchDecoder(wanted.SerializeToString())
+    for file in files:
+        for records in read_blocks(Path(file)):
+            yield record_based_tfxio.AppendRawRecordColumn(decoder.DecodeBatch(records), RAW, records)

@@ -78,7 +78,8 @@ def _chunks(file: IO[bytes], path: Path) -> Iterator[list[bytes]]:
     data, index, size, end = b"", 0, 0, 0
     while chunk := file.read(max(_CHUNK, end - size)):
         data += chunk
-        records, tails, place, size = [], [], 0, len(data)
+        records: list[bytes] = []
+        tails, place, size = [], 0, len(data)
         while len(head := data[place : place + _HEAD]) == _HEAD:
             length = lengths.get(head)
             if length is None:

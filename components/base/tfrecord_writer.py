@@ -48,9 +48,20 @@ class TFRecordWriter:
             OSError: The disk is full or cannot be written; perhaps for an earlier batch.
         """
         for begin in range(0, batch.num_rows, _ROWS):
-            self._waiting.append(self._pool.submit(_encode, batch.slice(begin, _ROWS)))
-            while len(self._waiting) > usable_cores():  # so that memory does not grow
-                self._append_next()
+            self._submit(self._pool.submit(_encode, batch.slice(begin, _ROWS)))
+
+    def write_examples(self, examples: pa.LargeBinaryArray) -> None:
+        """Appends some thousand serialised tf.Examples.
+
+        Raises:
+            OSError: As `write`.
+        """
+        self._submit(self._pool.submit(_compress, examples))
+
+    def _submit(self, part: Future[tuple[pa.Buffer, bytes]]) -> None:
+        self._waiting.append(part)
+        while len(self._waiting) > usable_cores():  # so that memory does not grow
+            self._append_next()
 
     def _append_next(self) -> None:
         plain, compressed = self._waiting.popleft().result()
@@ -66,8 +77,12 @@ class TFRecordWriter:
 
 
 def _encode(batch: pa.RecordBatch) -> tuple[pa.Buffer, bytes]:
+    return _compress(encode_examples(batch))
+
+
+def _compress(examples: pa.LargeBinaryArray) -> tuple[pa.Buffer, bytes]:
     """Returns the records of a batch, plain and compressed."""
-    plain = _framed(encode_examples(batch))
+    plain = _framed(examples)
     deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
     return plain, deflate.compress(plain) + deflate.flush(zlib.Z_SYNC_FLUSH)
 

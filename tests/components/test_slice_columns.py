@@ -1,12 +1,14 @@
 """The columns to slice by, against counts made by hand."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow_metadata.proto.v0 import schema_pb2
 
+from components.base import example_reader
 from components.base.tfrecord import read_batches, read_records
-from components.slice_columns import add_columns, count_values, extended_schema
+from components.slice_columns import ValueCounts, add_columns, count_values, extended_schema
 from tests.sample_data import write_records
 
 SCHEMA = schema_pb2.Schema()
@@ -28,17 +30,33 @@ def files(tmp_path):
     return train, evaluated, tmp_path
 
 
+def added(file, schema, *arguments):
+    """The tf.Examples of a file with its columns."""
+    return [example for batch in example_reader.read_batches([file], schema) for example in add_columns(batch, *arguments).to_pylist()]
+
+
 def test_values_are_counted(files):
-    counts = {}
-    for key, count in count_values(files[0], SCHEMA, ["user_id", "candidate_item_id"]):
-        counts[key] = counts.get(key, 0) + count
-    assert counts == {("user_id", 1): 3, ("user_id", 2): 1, ("candidate_item_id", 7): 3, ("candidate_item_id", 8): 1}
+    counts = count_values([files[0]], SCHEMA, ["user_id", "candidate_item_id"])
+    assert counts["user_id"].of(np.array([3, 2, 1])).tolist() == [0, 1, 3]
+    assert counts["candidate_item_id"].of(np.array([7, 8, 9, -1])).tolist() == [3, 1, 0, 0]
+
+
+def test_many_batches_of_text_are_counted():
+    counts = ValueCounts()
+    for number in range(150):
+        counts.add(pa.array([b"a", b"b%d" % (number % 3), b"\xff\x00"], pa.large_binary()))
+    assert counts.of(np.array([b"a", b"b2", b"\xff", b"\xff\x00", b""], object)).tolist() == [150, 50, 0, 150, 0]
+
+
+def test_values_that_never_occur_have_count_zero(tmp_path):
+    nobody = write(tmp_path / "nobody.tfrecord.gz", [None, None], [1, 2], [[], []])
+    assert count_values([nobody], SCHEMA, ["user_id"])["user_id"].of(np.array([1, 2])).tolist() == [0, 0]
 
 
 def test_columns_are_added_and_nothing_is_lost(files, tmp_path):
-    counts = dict(count_values(files[0], SCHEMA, ["user_id", "candidate_item_id"]))
+    counts = count_values([files[0]], SCHEMA, ["user_id", "candidate_item_id"])
     lengths, counted = {"length": "historical_item_ids"}, {"activity": "user_id", "popularity": "candidate_item_id"}
-    examples = list(add_columns(files[1], counts, SCHEMA, lengths, counted, []))
+    examples = added(files[1], SCHEMA, counts, lengths, counted, [])
     assert all(new.startswith(old) for new, old in zip(examples, read_records(tmp_path / "eval.tfrecord.gz"), strict=True))
     import tensorflow as tf
 
@@ -59,7 +77,7 @@ def test_the_schema_has_the_columns_as_required_text():
 
 
 def test_no_columns_leave_the_examples_as_they_are(files, tmp_path):
-    assert list(add_columns(files[1], {}, SCHEMA, {}, {}, [])) == list(read_records(tmp_path / "eval.tfrecord.gz"))
+    assert added(files[1], SCHEMA, {}, {}, {}, []) == list(read_records(tmp_path / "eval.tfrecord.gz"))
 
 
 def test_missing_values_are_left_out(tmp_path):
@@ -72,7 +90,7 @@ def test_missing_values_are_left_out(tmp_path):
     types = (pa.int64(), pa.binary(), pa.int64())
     arrays = [pa.array(values, pa.list_(kind)) for values, kind in zip((ages, devices, hours), types, strict=True)]
     write_records(file, pa.RecordBatch.from_arrays(arrays, ["age", "device", "hour"]))
-    examples = [Example.FromString(example) for example in add_columns(str(file), {}, schema, {}, {}, ["age", "device", "nowhere"])]
+    examples = [Example.FromString(example) for example in added(str(file), schema, {}, {}, {}, ["age", "device", "nowhere"])]
     found = [
         {name: (*feature.int64_list.value, *feature.bytes_list.value) for name, feature in e.features.feature.items()} for e in examples
     ]
