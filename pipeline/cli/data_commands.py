@@ -70,6 +70,8 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     imports.add_argument("--validation-share", type=float, metavar="N", help=validation_share)
     last = "with last-items: number of each user's items in eval/, and of those in validation/ (default: 1)"
     imports.add_argument("--last", type=int, metavar="N", help=last)
+    spans = "day: write a folder for each day in UTC, day=YYYY-MM-DD/impressions/, instead of train/, validation/ and eval/"
+    imports.add_argument("--spans", choices=("day",), help=spans)
     negatives = (
         "where impressions without a click come from: the source (observed), or items drawn at random, with equal chances (uniform) or in "
         "proportion to their clicks (popularity) (default: observed if the source has any, otherwise uniform)"

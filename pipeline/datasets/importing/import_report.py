@@ -53,7 +53,8 @@ def import_rules(source: Source, settings: ImportSettings) -> dict[str, str]:
     timeless = TIMESTAMP not in source.schema.names
     brings_histories = any(name.startswith(HISTORICAL) for name in source.schema.names)
     clicks = before["before" if timeless else source.history]
-    drawn = {"uniform": "every item alike", "popularity": "items in proportion to their clicks in train and in histories alone"}
+    alike = "every item alike" + (", if it was seen by the end of the day" if settings.spans else "")
+    drawn = {"uniform": alike, "popularity": "items in proportion to their clicks in train and in histories alone"}
     return {
         "order": "the order of the source" if timeless else "time, then the order of the source",
         "history": "as the source has it"

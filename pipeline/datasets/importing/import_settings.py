@@ -25,6 +25,7 @@ class ImportSettings(Frozen):
     negatives_per_positive: int = Field(1, ge=1, le=1000, description="For sampled negatives.")
     history_length: int = Field(50, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
     seed: int = Field(0, ge=0, lt=2**32, description="For sampled negatives, and for the choice of users.")
+    spans: Literal["day"] | None = Field(None, description="A folder for each day in UTC, instead of splits.")
     skip_broken: bool = Field(False, description="Drop and count broken lines; if not, the first one ends the import.")
 
     @model_validator(mode="after")
@@ -47,16 +48,19 @@ def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings
     """
     names = source.schema.names
     given = settings.model_fields_set
-    negatives = settings.negatives or ("observed" if source.has_negatives else "uniform")
-    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
+    negatives: NegativeKind = settings.negatives or ("observed" if source.has_negatives else "uniform")
     if negatives == "observed" and not source.has_negatives:
         raise InputError(f"{source.name} has only clicks: use --negatives uniform or popularity.")
+    if "history_length" in given and any(name.startswith(HISTORICAL) for name in names):
+        raise InputError(f"{source.name} has histories of its own, which are taken as they are: leave out --history.")
+    if settings.spans:
+        _check_spans(source, settings, negatives)
+        return settings.model_copy(update={"negatives": negatives})
+    split = settings.split or ("given" if SPLIT in names else "last" if negatives == "observed" else "last-items")
     if split == "time" and TIMESTAMP not in names:
         raise InputError(f"{source.name} has no timestamps to split by: use --split last, last-items or user.")
     if split == "given" and SPLIT not in names:
         raise InputError(f"{source.name} is not split already: use --split last, last-items, time or user.")
-    if "history_length" in given and any(name.startswith(HISTORICAL) for name in names):
-        raise InputError(f"{source.name} has histories of its own, which are taken as they are: leave out --history.")
     has_effect = {
         "negatives_per_positive": negatives != "observed",
         "last": split == "last-items",
@@ -66,3 +70,20 @@ def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings
     for name in (name for name, used in has_effect.items() if name in given and not used):
         raise InputError(f"{name} has no effect with --split {split} and --negatives {negatives}: leave it out, or change them.")
     return settings.model_copy(update={"negatives": negatives, "split": split})
+
+
+def _check_spans(source: Source, settings: ImportSettings, negatives: NegativeKind) -> None:
+    """Checks what does not go with days.
+
+    Raises:
+        InputError: The source has no times, or the settings are about splits, look into later days or have no effect.
+    """
+    if TIMESTAMP not in source.schema.names:
+        raise InputError(f"{source.name} has no timestamps to cut days by: leave out --spans.")
+    for name in (name for name in ("split", "eval_share", "validation_share", "last") if name in settings.model_fields_set):
+        option = f"--{name.replace('_', '-')}"
+        raise InputError(f"{option} is about splits, and a data set of days has none: leave it out, or leave out --spans.")
+    if negatives == "popularity":
+        raise InputError("--negatives popularity counts the clicks of all days, which show an early day what comes later: use uniform.")
+    if "negatives_per_positive" in settings.model_fields_set and negatives == "observed":
+        raise InputError("--negatives-per-positive has no effect with observed negatives: leave it out, or use --negatives uniform.")

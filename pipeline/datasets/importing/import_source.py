@@ -21,17 +21,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.base.errors import InputError
+from pipeline.datasets.day_writer import DayWriter
 from pipeline.datasets.importing.arrow_files import read_batches, read_table
 from pipeline.datasets.importing.column_counts import value_report
-from pipeline.datasets.importing.import_report import import_rules, joined_range, row_report, time_range
+from pipeline.datasets.importing.days import check_dates
+from pipeline.datasets.importing.import_report import import_rules, joined_range, row_report
 from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
 from pipeline.datasets.importing.impression_maker import CLICKS, TIED_CLICK, ImpressionMaker, MadeCounts
 from pipeline.datasets.importing.part_steps import FILE_BITS, ROWS, count_items, make_part, order_part, plain, read_file
 from pipeline.datasets.importing.splits import Cuts, split_sizes, values_at_ranks
-from pipeline.datasets.importing.user_order import ORDER, times
+from pipeline.datasets.importing.user_order import times
 from pipeline.datasets.importing.usual_ranges import coarse_clock, warnings
-from pipeline.datasets.layout import MANIFEST, SHARD_SIZE, SPLITS, DatasetWriter, to_lists
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, TIMESTAMP, Source
+from pipeline.datasets.importing.write_steps import write_days, write_splits
+from pipeline.datasets.layout import MANIFEST, SHARD_SIZE, SPLITS, DatasetWriter
+from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, TIMESTAMP, Source
 from pipeline.terminal import Progress
 
 _PART_BYTES = 2_000_000  # a part of the users for about this many bytes of the source's files; each thread has one in memory
@@ -60,9 +63,12 @@ def import_source(
         InputError: The source cannot be read or is empty, the settings do not fit it, or `out` cannot be used.
     """
     chosen = resolve_settings(source, settings or ImportSettings())
-    with DatasetWriter(out, SHARD_SIZE) as writer:
-        writer.manifest = {"command": command, **_Import(source, chosen, writer, progress).execute()}
-        check_splits(writer.counts, writer.manifest)
+    with DayWriter(out, SHARD_SIZE) if chosen.spans else DatasetWriter(out, SHARD_SIZE) as writer:
+        writer.manifest = {"command": command, **_Import(source, chosen, writer, command, progress).execute()}
+        if isinstance(writer, DatasetWriter):
+            check_splits(writer.counts, writer.manifest)
+        elif not writer.counts:
+            raise InputError(f"No impression would be on any day ({_reasons(writer.manifest)}).")
     return json.loads((out / MANIFEST).read_text())
 
 
@@ -84,11 +90,17 @@ def check_splits(counts: dict[str, int], manifest: dict[str, Any]) -> None:
             raise InputError(f"No impression would be in {name} ({others}): {advice}.")
 
 
+def _reasons(manifest: dict[str, Any]) -> str:
+    return "; ".join(f"{count:,} {reason}" for reason, count in manifest["interactions_without_impression"].items())
+
+
 class _Import:
     """One import; each step reads the files that the step before it wrote."""
 
-    def __init__(self, source: Source, settings: ImportSettings, writer: DatasetWriter, progress: Progress | None):
-        self._source, self._settings, self._writer, self._progress = source, settings, writer, progress
+    def __init__(
+        self, source: Source, settings: ImportSettings, writer: DatasetWriter | DayWriter, command: str, progress: Progress | None
+    ):
+        self._source, self._settings, self._writer, self._command, self._progress = source, settings, writer, command, progress
         self._work = writer.scratch
 
     def execute(self) -> dict[str, Any]:
@@ -104,6 +116,8 @@ class _Import:
         ordered = self._step("order", self._order)
         if self._settings.sampled and not any(part["clicks"] for part in ordered):
             raise InputError(self._nothing_left("no click", row_report(read, ordered)))
+        if self._settings.spans:
+            check_dates(joined_range(part["time_range"] for part in ordered))
         items = self._items()
         maker, made = self._step("impressions", lambda: self._make(items, self._cuts(ordered)))
         splits = self._step("write", self._write)
@@ -210,27 +224,10 @@ class _Import:
         return maker, sum(made, MadeCounts())
 
     def _write(self) -> dict[str, dict[str, Any]]:
-        """Writes all shards; returns base rate and time range by split."""
-        return {name: self._write_split(index, name) for index, name in enumerate(SPLITS)}
-
-    def _write_split(self, index: int, name: str) -> dict[str, Any]:
-        folder, positives, empty, ranges = self._work / "made" / str(index), 0, 0, []
-        for shard in sorted(folder.iterdir()) if folder.exists() else []:
-            table = read_table(sorted(shard.iterdir()))
-            assert table is not None
-            table = table.take(np.lexsort((table[ORDER].to_numpy(), times(table))))
-            positives += pc.sum(table[LABEL]).as_py()
-            history = next(name for name in table.column_names if name.startswith(HISTORICAL))
-            empty += pc.sum(pc.equal(pc.fill_null(pc.list_value_length(table[history]), 0), 0)).as_py()
-            ranges.append(time_range(table))
-            for begin in range(0, table.num_rows, BATCH_SIZE):
-                self._writer.write(name, to_lists(table.slice(begin, BATCH_SIZE).drop_columns([ORDER])))
-        count = self._writer.counts[name]
-        return {
-            "time_range": joined_range(ranges),
-            "base_rate": positives / count if count else None,
-            "empty_histories": empty / count if count else None,
-        }
+        """Writes all shards; returns time range, base rate and share of empty histories by split, or of all days."""
+        if isinstance(self._writer, DayWriter):
+            return write_days(self._work / "made", self._writer, {"command": self._command, "source": self._source.name})
+        return write_splits(self._work / "made", self._writer)
 
 
 def _largest_item(items: pa.Table) -> dict[str, Any]:

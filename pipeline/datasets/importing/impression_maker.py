@@ -9,14 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.datasets.importing.days import end_of_day
 from pipeline.datasets.importing.histories import Histories, histories_of, history_columns
 from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.negatives import NONE_LEFT, NegativeSampler
 from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
 from pipeline.datasets.importing.user_order import ORDER, changes, codes
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, USER, Source
+from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source
 
 CLICKS = "clicks"  # column: how often an item was clicked
+BORN = "born"  # column: when an item was seen first, or its place in the source where there are no timestamps
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 TIED_CLICK = "clicks before which the user has none with an earlier time: in histories alone"
 NOT_CLICKED = "interactions without a click: negatives are sampled"
@@ -66,7 +68,7 @@ class ImpressionMaker:
     Args:
         source: Where the interactions come from.
         settings: The settings, with split and negatives chosen.
-        items: All items of the data: the fields of the candidate, and `clicks`, by which popular negatives are drawn.
+        items: All items of the data: the fields of the candidate; `clicks`, by which popular negatives are drawn; and `born`.
         cuts: The cuts between the splits, found in the whole data.
     """
 
@@ -74,7 +76,8 @@ class ImpressionMaker:
         self._source, self._settings, self._items, self._cuts = source, settings, items, cuts
         self._builds_histories = not any(name.startswith(HISTORICAL) for name in source.schema.names)
         if settings.negatives in ("uniform", "popularity"):
-            self._sampler = NegativeSampler(items[CLICKS].to_numpy(), settings.negatives, settings.seed)
+            born = items[BORN].to_numpy() if settings.spans else None
+            self._sampler = NegativeSampler(items[CLICKS].to_numpy(), settings.negatives, settings.seed, born)
 
     def make(self, table: pa.Table, counts: MadeCounts) -> Iterator[Made]:
         """Yields the impressions of users, some thousands at a time.
@@ -198,7 +201,8 @@ class ImpressionMaker:
         place = np.arange(repeated.num_rows) % self.copies
         negative = place > 0
         keys = repeated[ORDER].to_numpy()[negative] * self.copies + place[negative]
-        drawn = self._sampler.draw(keys, users[negative], known)
+        until = end_of_day(repeated[TIMESTAMP].to_numpy()[negative]) if self._settings.spans else None
+        drawn = self._sampler.draw(keys, users[negative], known, until)
         there = np.ones(repeated.num_rows, bool)
         there[negative] = drawn != NONE_LEFT
         items = np.zeros(repeated.num_rows, np.int64)

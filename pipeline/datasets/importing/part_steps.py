@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pipeline.datasets.importing.arrow_files import Scatter, append_table, read_table
 from pipeline.datasets.importing.column_counts import ColumnCounts
 from pipeline.datasets.importing.import_report import time_range
-from pipeline.datasets.importing.impression_maker import CLICKS, ImpressionMaker, MadeCounts
+from pipeline.datasets.importing.impression_maker import BORN, CLICKS, ImpressionMaker, MadeCounts
 from pipeline.datasets.importing.random_numbers import hashes
 from pipeline.datasets.importing.splits import VALIDATION
 from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_order, times
@@ -48,6 +48,7 @@ def order_part(source: Source, folder: Path, work: Path) -> dict[str, Any]:
     append_table(work / "ordered" / f"{folder.name}.arrow", table)
     fields = [name for name in table.column_names if name.startswith(CANDIDATE) or name == ORDER]
     counted = table.select(fields).append_column(CLICKS, table[LABEL]).append_column(ROWS, pa.array(np.ones(table.num_rows, np.int64)))
+    counted = counted.append_column(BORN, pa.array(times(table)))
     append_table(work / "items" / f"{folder.name}.arrow", count_items(counted))
     starts = np.flatnonzero(changes(codes(table[USER])))
     sizes = np.diff(np.append(starts, table.num_rows))
@@ -70,8 +71,8 @@ def plain(value: pa.Scalar) -> int | str:
 
 
 def count_items(table: pa.Table) -> pa.Table:
-    """Returns each item once, in the order of ids: the fields of its first row in the source, and the sums of its clicks and rows."""
-    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum", ROWS: "sum"}
+    """Returns each item once, in the order of ids: fields of its first row in the source, first time, sums of its clicks and rows."""
+    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum", ROWS: "sum", BORN: "min"}
     grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
     renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
     return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)

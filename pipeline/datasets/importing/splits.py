@@ -32,6 +32,8 @@ class Cuts(NamedTuple):
 
 def split_rule(settings: ImportSettings) -> str:
     """Returns the rule of a split in words, for the manifest."""
+    if settings.spans:
+        return "none: each day in UTC is a folder of its own"
     shares = {"eval": settings.eval_share, "validation": settings.validation_share}
     percent = {name: f"{share:.4%}".rstrip("0%").rstrip(".") + " %" for name, share in shares.items()}
     return {
@@ -65,6 +67,8 @@ def assign(table: pa.Table, rows: np.ndarray, settings: ImportSettings, cuts: Cu
     Returns:
         (R,) indices into `layout.SPLITS`.
     """
+    if settings.spans:
+        return np.zeros(len(rows), np.int8)
     if settings.split == "time":
         time = times(table)[rows]
         return (time > cuts.train_until).astype(np.int8) + (time > cuts.validation_until)

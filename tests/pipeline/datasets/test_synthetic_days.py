@@ -106,7 +106,7 @@ def test_items_are_born_and_die(days: dict[str, list[Row]], data: Path) -> None:
 
 
 def test_tastes_appeals_and_interests_move_by_the_drift_and_keep_their_spread() -> None:
-    """Of 20,000 draws with drift 0.2: correlation 0.8 of tastes and appeals, the same standard deviation; 0.2 · 49/50 of interests moved."""
+    """Of 20,000 draws with drift 0.2: correlation 0.8 of tastes and appeals, equal standard deviation; 0.2 · 49/50 of interests moved."""
     rng = np.random.default_rng(0)
     world, memory = make_world(LARGE, rng), new_memory(LARGE, rng)
     wanted = memory.wanted.copy()
