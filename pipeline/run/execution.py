@@ -28,7 +28,7 @@ from pipeline.run.check_impressions import DataFacts, check_data, check_spans, c
 from pipeline.run.failure import BAD_INPUT, explain_failure
 from pipeline.run.origin import ORIGIN_FILE, Differs, Origin, differences, make_origin
 from pipeline.run.span_plan import SpanPlan, plan_spans
-from pipeline.run.span_versions import record_spans
+from pipeline.run.span_versions import record_spans, served_has_seen
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
@@ -220,6 +220,7 @@ class Run:
         self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace, plan)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
+        self.summary.notes += served_has_seen(self.summary, self._workspace)
         if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
             self.summary.notes.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
         if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):

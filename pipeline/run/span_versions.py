@@ -100,3 +100,14 @@ def record_spans(summary: Summary, plan: SpanPlan, facts: DataFacts, workspace: 
             then = "this run reads its new files" if span in plan.spans else f"din run --span {span.name} runs it again"
             summary.notes.append(f"{span.name} has changed since run {last_read[span.name].run_id} read it: {then}.")
     versions.save()
+
+
+def served_has_seen(summary: Summary, workspace: Path) -> list[str]:
+    """A sentence if the version that is served has learnt from the span that a run judges on, so that its metrics there are too good."""
+    pushed = [run for run in read_summaries(workspace) if run.name == summary.name and run.pushed_version == summary.stable_at_start]
+    if summary.stable_at_start is None or not summary.span or not pushed or summary.span not in (pushed[0].spans or {}).get("train", []):
+        return []
+    return [
+        f"Version {summary.stable_at_start}, which is served, has learnt from {summary.span}: on this day its metrics are better than "
+        "on a new one, so the comparison is not fair."
+    ]

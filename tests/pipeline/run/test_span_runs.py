@@ -13,7 +13,7 @@ from pipeline.records.summary import Summary
 from pipeline.run import check_impressions, span_versions
 from pipeline.run.check_impressions import check_spans
 from pipeline.run.span_plan import plan_spans
-from pipeline.run.span_versions import SpanVersions, changed_spans, record_spans
+from pipeline.run.span_versions import SpanVersions, changed_spans, record_spans, served_has_seen
 from pipeline.run.until_current import waiting_spans
 from tests.sample_data import make_column, make_impressions, write_records
 
@@ -177,6 +177,21 @@ def test_a_day_that_lost_its_files_has_changed(data, workspace):
         file.unlink()
     versions = SpanVersions(workspace / "checks" / "spans.json")
     assert [span.name for span in changed_spans(find_spans(data), run, versions)] == ["2026-11-21"]
+
+
+def test_a_served_model_that_has_learnt_from_the_day_is_no_fair_baseline(data, workspace):
+    """Version 17 was trained on the 21st and 22nd. Runs of these days say so, a run of the 23rd does not."""
+    served = record(workspace, data, "20261123-1-default", "2026-11-23", window=2)
+    served.pushed_version = 17
+    served.write(workspace)
+
+    def sentences(day, stable=17):
+        return served_has_seen(Summary(run_id="r", name="default", span=day, stable_at_start=stable), workspace)
+
+    (sentence,) = sentences("2026-11-22")
+    assert sentence.startswith("Version 17, which is served, has learnt from 2026-11-22: on this day its metrics are better")
+    assert sentences("2026-11-21") and not sentences("2026-11-23") and not sentences("2026-11-22", stable=18) and not sentences(None)
+    assert not sentences("2026-11-22", stable=None)
 
 
 def waiting(data, workspace, *settings, last="latest", rerun=False):
