@@ -20,7 +20,7 @@ from tests.components.evaluation.metrics.test_gauc import user_by_user
 from tests.conftest import ROOT
 from tests.e2e.conftest import SECRET, din, run
 
-DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate"}
+DATA_NODES = {"ImportExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "DataGate", "DriftValidator", "DriftGate"}
 NEVER_PUSHED = "evaluation.thresholds.auc.at_least=0.999"
 NODES = DATA_NODES | {"Transform", "Trainer", "SliceColumns", "Evaluator", "UserBootstrap", "Verdict", "Pusher"}
 

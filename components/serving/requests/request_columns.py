@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, REQUEST_ID, TIMESTAMP, FeatureConfig
 
 _CANDIDATE, _HISTORICAL, _ITEMS = "candidate_", "historical_", "historical_item_ids"
 
@@ -12,12 +12,14 @@ class RequestColumns(NamedTuple):
     """The roles of the inputs.
 
     Attributes:
+        is_read: Whether an input counts. tf.Examples may hold others.
         is_candidate: Whether an input belongs to the candidate: `rank` has N values of it for each user.
         is_history: Whether an input is a history.
         is_number: Whether an input is an integer that is a number, so that −1 is a value.
         sequences: Puts histories into groups that go together; the first of a group says which events are real.
     """
 
+    is_read: Callable[[str], bool]
     is_candidate: Callable[[str], bool]
     is_history: Callable[[str], bool]
     is_number: Callable[[str], bool]
@@ -36,7 +38,8 @@ def declared_columns(features: FeatureConfig) -> RequestColumns:
         return [[name for name in group if name in there] for group in groups if there & set(group)]
 
     numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"}
-    return RequestColumns(candidates.__contains__, histories.__contains__, numbers.__contains__, sequences)
+    read = {column.name for column in features.columns} | {REQUEST_ID, TIMESTAMP}
+    return RequestColumns(read.__contains__, candidates.__contains__, histories.__contains__, numbers.__contains__, sequences)
 
 
 def named_columns() -> RequestColumns:
@@ -50,5 +53,9 @@ def named_columns() -> RequestColumns:
         return [histories] if _ITEMS in histories else [[name] for name in histories]
 
     return RequestColumns(
-        lambda name: name.startswith(_CANDIDATE), lambda name: name.startswith(_HISTORICAL), lambda name: False, sequences
+        lambda name: True,
+        lambda name: name.startswith(_CANDIDATE),
+        lambda name: name.startswith(_HISTORICAL),
+        lambda name: False,
+        sequences,
     )

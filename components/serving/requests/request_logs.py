@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from components.base.errors import DataError, InputError
 from components.base.shards import hash_shard, shard_files
-from components.base.tfrecord import read_records
+from components.base.tfrecord import read_blocks
 from components.serving.requests.request_columns import RequestColumns
 from components.serving.requests.request_rows import Row, UnreadableRequest, cleaned, rows_of
 
@@ -67,7 +67,7 @@ def read_log(file: Path, columns: RequestColumns) -> Iterator[Logged]:
 
     number = 0
     try:
-        for number, record in enumerate(read_records(file), 1):
+        for number, (record,) in enumerate(read_blocks(file, size=1), 1):  # a larger block would be lost with its end
             try:
                 yield Logged(number, rows_of(PredictionLog.FromString(record), columns))
             except DecodeError:
@@ -99,5 +99,9 @@ def _typed(row: Row, columns: RequestColumns) -> Row:
             raise ValueError(f"{value!r:.80} is no value of a feature")
         return value.encode(errors="surrogateescape") if isinstance(value, str) else value
 
-    values = {name: [plain(one) for one in value] if isinstance(value, list) else plain(value) for name, value in row.items()}
+    values = {
+        name: [plain(one) for one in value] if isinstance(value, list) else plain(value)
+        for name, value in row.items()
+        if columns.is_read(name)
+    }
     return cleaned({name: value for name, value in values.items() if value is not None or not columns.is_history(name)}, columns)

@@ -43,14 +43,14 @@ def rows_of(log: Any, columns: RequestColumns) -> list[Row]:
     about: Row = {TIMESTAMP: int(log.log_metadata.timestamp_secs)} if log.log_metadata.timestamp_secs else {}
     if request.client_id:
         about[REQUEST_ID] = bytes(request.client_id)
-    return [{**about, **row} for row in _rows(_arrays(request), columns)]
+    return [{**about, **row} for row in _rows(_arrays(request, columns), columns)]
 
 
-def _arrays(request: Any) -> dict[str, np.ndarray]:
+def _arrays(request: Any, columns: RequestColumns) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
     try:
-        return {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        return {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items() if name == EXAMPLES or columns.is_read(name)}
     except (TypeError, ValueError) as error:
         raise UnreadableRequest(f"a tensor cannot be read ({error})") from error
 
@@ -89,7 +89,7 @@ def _row_of_example(record: bytes, columns: RequestColumns) -> Row:
     except DecodeError as error:
         raise UnreadableRequest("an example of it is not a tf.Example") from error
     found: Row = {}
-    for name, feature in example.features.feature.items():
+    for name, feature in ((name, feature) for name, feature in example.features.feature.items() if columns.is_read(name)):
         kind = feature.WhichOneof("kind")
         values = list(getattr(feature, kind).value) if kind else []
         if not columns.is_history(name) and len(values) > 1:

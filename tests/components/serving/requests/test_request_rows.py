@@ -60,6 +60,17 @@ def test_examples_come_back_and_carry_anything():
     assert len(rows_of(unnamed, named_columns())) == 3
 
 
+def test_what_the_model_does_not_read_is_passed_over():
+    """Times of events, for a model that reads none, and a list that is no history."""
+    further = tf.train.Example()
+    further.features.feature["historical_timestamps"].int64_list.value.extend([1, 2])
+    further.features.feature["tags"].bytes_list.value.extend([b"a", b"b"])
+    log = make_log("serving_default", examples(FULL, further=further.SerializeToString()))
+    assert [{**NO_EVENTS, **row} for row in rows_of(log, declared_columns(FEATURES))] == [{**NO_EVENTS, **row} for row in FULL]
+    with pytest.raises(UnreadableRequest, match="feature 'tags' of an example has 2 values, but must have one"):
+        rows_of(log, named_columns())
+
+
 def test_rank_gives_each_user_s_candidates():
     """The second user has one candidate and the third none: the rest is padding."""
     log = make_log("rank", rank_tensors(ROWS, CANDIDATES, FeatureConfig()), b"r-7", 1900)
