@@ -5,7 +5,7 @@ The settings of each node are in `pipeline/configuration/node_settings.py`.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.infra_validator.component import InfraValidator
@@ -36,6 +36,7 @@ from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from components.window import Window
 from pipeline.configuration import node_settings as settings
+from pipeline.configuration.eval_config import METRICS_MODULE
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
 from pipeline.datasets.spans import Span
@@ -115,7 +116,7 @@ def _read_data(config: PipelineConfig, places: Places) -> Data:
         return _read_spans(config, places, schema_gen)
 
     # Reads the impressions split by split, because what a model is judged on must never be mixed with what it learns from.
-    example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
+    example_gen = ImportExampleGen(**settings.example_gen_settings(places.data)).with_beam_pipeline_args(_beam(ImportExampleGen))
     examples = example_gen.outputs["examples"]
     checks = _check_examples(config, example_gen, schema, places.checked)
     compare = _compare(config, places, schema, [Compared("train/", checks[0].outputs["statistics"], "train")], checks[-1:])
@@ -128,6 +129,7 @@ def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchema
     for span, checked in zip(places.spans, places.checked.splitlines(), strict=True):
         # Reads one span, whatever splits it has of its own, because the window decides what is learnt from.
         example_gen = ImportExampleGen(**settings.span_settings(places.data, span)).with_id(f"ImportExampleGen.{span.name}")
+        example_gen.with_beam_pipeline_args(_beam(ImportExampleGen))
         checks = _check_examples(config, example_gen, schema, checked, span.name)
         nodes, gates = [*nodes, example_gen, *checks], [*gates, checks[-1]]
         spans.append(example_gen.outputs["examples"])
@@ -160,6 +162,7 @@ def _check_examples(config: PipelineConfig, example_gen: ImportExampleGen, schem
 
     # Computes statistics of each feature, because problems of the data show there before anything is trained.
     statistics_gen = StatisticsGen(examples=examples, schema=schema, **settings.statistics_settings(config))
+    statistics_gen.with_beam_pipeline_args(_beam(StatisticsGen))
     statistics = statistics_gen.outputs["statistics"]
 
     # Compares the statistics with the schema, because a model cannot handle missing features, wrong types or negative ids.
@@ -227,7 +230,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     # Computes each metric on each slice through the served signature, because this is the model that users meet.
     evaluator = Evaluator(
         examples=sliced, schema=sliced_schema, model=model, **compared, **settings.evaluator_settings(config, places.requests)
-    ).with_beam_pipeline_args([*beam_options.local_options(), *settings.evaluator_beam_options()])
+    ).with_beam_pipeline_args(_beam(Evaluator, settings.EXTRACTORS_MODULE, METRICS_MODULE))
 
     # Adds confidence intervals, by drawing users of eval/ again and again, because a small difference can be chance.
     user_bootstrap = UserBootstrap(
@@ -284,6 +287,11 @@ def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode])
         metadata_connection_config=connection_config(places.metadata),
         beam_pipeline_args=beam_options.local_options(),
     )
+
+
+def _beam(*sources: Any) -> list[str]:
+    """Beam's options for a node that has no other argument for the fingerprint of its code. They are part of the cache key."""
+    return [*beam_options.local_options(), f"--source_fingerprint={source_fingerprint(*sources)}"]
 
 
 def _loading_gate(config: PipelineConfig, examples: Channel, model: Channel, sample: Channel, run_id: str) -> BaseComponent:

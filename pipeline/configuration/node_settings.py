@@ -18,10 +18,10 @@ from components import atomic_pusher, infra_gate
 from components.base.fingerprint import file_fingerprint, source_fingerprint
 from components.base.shards import SPAN_SPLIT
 from components.evaluation.metrics.catalogue import METRICS
-from components.evaluator import Evaluator
 from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
+from components.transform import Transform
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from components.window import Window
@@ -36,7 +36,7 @@ from din_trainer.config import (
     START_KEY,
 )
 from din_trainer.features import LABEL, REQUEST_ID, USER_ID
-from pipeline.configuration.eval_config import METRICS_MODULE, bootstrap_request, make_eval_config, rules
+from pipeline.configuration.eval_config import bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
 from pipeline.datasets.layout import SPLITS
@@ -101,7 +101,7 @@ def transform_settings(config: PipelineConfig, split: str, cache: Path | None, s
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
         COUNTS_KEY: config.training.regularization > 0,
-        SOURCE_KEY: source_fingerprint(PREPROCESSING_FN),
+        SOURCE_KEY: source_fingerprint(PREPROCESSING_FN, Transform),
         **({ANALYZER_CACHE_KEY: str(cache)} if cache else {}),
         **({START_KEY: start.for_transform(config.training.forget_after)} if start else {}),
     }
@@ -154,11 +154,6 @@ def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]
         "example_splits": ["eval"],
         "module_path": EXTRACTORS_MODULE,
     }
-
-
-def evaluator_beam_options() -> list[str]:
-    """The Evaluator's fingerprint. It is in Beam's options, which are part of the cache key, because no other argument can hold it."""
-    return [f"--source_fingerprint={source_fingerprint(Evaluator, EXTRACTORS_MODULE, METRICS_MODULE)}"]
 
 
 def user_bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tfx.dsl.compiler import compiler
+from tfx.proto.orchestration import pipeline_pb2
 
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
@@ -20,7 +21,9 @@ PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Pat
 
 def compiled(places=PLACES, run_id="run", config=None):
     ir = compiler.Compiler().compile(create_pipeline(config or load_config(), places, run_id))
-    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}, ir.deployment_config
+    deployed = pipeline_pb2.IntermediateDeploymentConfig()
+    ir.deployment_config.Unpack(deployed)
+    return {node.pipeline_node.node_info.id: node.pipeline_node for node in ir.nodes}, deployed.executor_specs
 
 
 def test_the_nodes_and_their_order():
@@ -163,13 +166,16 @@ def changed_nodes(project_copy, monkeypatch):
     monkeypatch.setattr(fingerprint, "_ROOT", project_copy)
 
     def edit(module):
-        before, deployed_before = compiled()
+        before, executors_before = compiled()
         with open(project_copy / f"{module.replace('.', '/')}.py", "a") as file:
             file.write("# edited\n")
-        after, deployed_after = compiled()
-        changed = {name for name in before if before[name].parameters != after[name].parameters}
-        # The Evaluator takes no parameter of ours: its fingerprint is in the Beam arguments of its executor, which TFX's cache key covers.
-        return changed | ({"Evaluator"} if deployed_before.value != deployed_after.value else set())
+        after, executors_after = compiled()
+        # TFX's cache key covers the arguments of a node, and of its executor, where Beam's options can hold a fingerprint.
+        return {
+            name
+            for name in before
+            if before[name].parameters != after[name].parameters or executors_before.get(name) != executors_after.get(name)
+        }
 
     return edit
 
@@ -189,6 +195,11 @@ def changed_nodes(project_copy, monkeypatch):
         ("din_trainer.transform.preprocessing", {"Transform", "Trainer", "Sameness"}),
         ("din_trainer.features", {"DriftValidator", "Transform", "Trainer", "Sameness", "Evaluator", "SliceColumns"}),
         ("pipeline.report.page", set()),
+        ("components.import_example_gen", {"ImportExampleGen"}),
+        ("components.statistics_gen", {"StatisticsGen"}),
+        ("components.transform", {"Transform"}),
+        ("components.base.shard_tfxio", {"StatisticsGen", "Transform", "Evaluator"}),
+        ("components.base.id_lengths", {"StatisticsGen"}),
     ],
 )
 def test_an_edited_module_changes_the_cache_keys_of_what_reaches_it(changed_nodes, module, nodes):
