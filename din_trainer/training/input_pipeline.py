@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from din_trainer.features import LABEL, SAMPLE_WEIGHT
 from din_trainer.training.packed_rows import Features, PackedRows
+from din_trainer.training.progress_log import progress
 
 _PARSED = 8192  # tf.Examples that are parsed at once
 _INTERLEAVED = 128  # shards that are read at the same time, if a split does not fit into memory; each takes about 0.5 MB
@@ -48,6 +50,9 @@ class Split:
         most = int(memory_mb * 1e6) // (4 * self._rows.width)  # rows
         self._block = max(most // 4, _PARSED)
         self._matrix = self._load(most)
+        if self._matrix is None:
+            split = Path(self._files[0]).parent.name.removeprefix("Split-")
+            progress.warning("%s/ takes more than training.memory_mb (%g MB): each epoch reads it anew, block by block", split, memory_mb)
 
     @property
     def in_memory(self) -> bool:

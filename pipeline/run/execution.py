@@ -242,7 +242,7 @@ class Run:
         from pipeline.runners.local import run_locally
 
         try:
-            with _training_progress(self._progress):
+            with _training_progress(self._progress, self.summary.notes):
                 run_locally(dag, self.summary.run_id, self._progress)
         except Exception:
             if not any(step.startswith(_DATA_GATE) for step in self._progress.seconds):  # the data was still read
@@ -326,12 +326,14 @@ def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _training_progress(progress: Progress) -> Iterator[None]:
-    """Shows what `din_trainer` logs about its training."""
+def _training_progress(progress: Progress, notes: list[str]) -> Iterator[None]:
+    """Shows what `din_trainer` logs about its training. Warnings are notes as well."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             progress.detail(record.getMessage())
+            if record.levelno >= logging.WARNING:
+                notes.append(f"Training: {record.getMessage()}.")
 
     logger, handler = logging.getLogger("din_trainer.progress"), Handler()
     logger.setLevel(logging.INFO)

@@ -1,5 +1,7 @@
 """Batches hold every example once, in the promised order, from memory and block by block."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -62,6 +64,16 @@ def test_keeps_the_order_without_a_seed(files, memory_mb):
     assert set(features) == {"id", "history"}
     np.testing.assert_array_equal(features["history"], [[0, 0], [1, -1], [2, -2], [3, -3]])
     np.testing.assert_array_equal(labels, [0, 1, 0, 1])
+
+
+@BOTH
+def test_a_split_that_does_not_fit_into_memory_is_named(files, memory_mb, caplog):
+    """A run says on the terminal that it reads a large split anew in each epoch."""
+    folder = Path(files[0]).parent.name
+    with caplog.at_level("WARNING", "din_trainer.progress"):
+        make_split(files, 4, memory_mb)
+    said = f"{folder}/ takes more than training.memory_mb (1e-06 MB): each epoch reads it anew, block by block"
+    assert caplog.messages == ([] if memory_mb > 1 else [said])
 
 
 @BOTH

@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import logging
 import socket
 
 import pytest
@@ -67,6 +68,19 @@ def test_a_training_that_diverges_is_a_sentence_and_exit_1(run, monkeypatch):
     summary = run.execute()
     assert (summary.status, summary.exit_code, summary.refused_because) == ("failed", 1, sentence)
     assert (summary.model_path, summary.pushed_version) == (None, None)
+
+
+def test_what_the_training_warns_of_is_a_note(run, monkeypatch):
+    import pipeline.runners.local
+
+    def run_locally(*args):
+        progress = logging.getLogger("din_trainer.progress")
+        progress.info("epoch 1")
+        progress.warning("train/ takes more than training.memory_mb")
+        raise InputError("the end")
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+    assert [note for note in run.execute().notes if "raining" in note] == ["Training: train/ takes more than training.memory_mb."]
 
 
 def test_a_serving_folder_that_cannot_be_read_is_a_sentence_and_exit_2(run, monkeypatch):
