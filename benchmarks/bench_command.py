@@ -11,6 +11,7 @@ def add_commands(commands: Commands) -> None:
     bench = add_command(commands, "bench", "measure quality, speed or cost, and print a table")
     benchmarks = bench.add_subparsers(dest="benchmark", metavar="BENCHMARK", required=True)
     _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
+    _add_run(add_command(benchmarks, "run", "measure what a run of 1,000 impressions costs, step by step"))
     _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
     _add_faults(add_command(benchmarks, "faults", "kill commands at random moments, and look at what is left and how the next one goes on"))
     _add_days(add_command(benchmarks, "days", "train day by day, warm and cold, and judge each model on the next day"))
@@ -28,6 +29,13 @@ def add_commands(commands: Commands) -> None:
         benchmark = add_command(benchmarks, name, purpose)
         add_json(benchmark, "the measurements as one JSON object")
         benchmark.set_defaults(call=call)
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--runs", type=int, default=5, metavar="N", help="number of runs, of which the medians are shown (default: 5)")
+    run.add_argument("--against", type=Path, metavar="FOLDER", help="another checkout of this repository, run in turn with this one")
+    add_json(run, "the measurements as one JSON object")
+    run.set_defaults(call=_run)
 
 
 def _add_data(data: argparse.ArgumentParser) -> None:
@@ -155,3 +163,9 @@ def _data(args: argparse.Namespace) -> int:
     from benchmarks.speed import data_path
 
     return data_path.main(args.quick, args.json)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from benchmarks.speed import run_cost
+
+    return run_cost.main(args.runs, args.against, args.json)
