@@ -68,7 +68,7 @@ def _check_spans(args: argparse.Namespace) -> None:
     """
     from pipeline.datasets.spans import has_spans
 
-    asked = "--span" if args.span else "--until-current" if args.until_current else None
+    asked = "--span" if args.span is not None else "--until-current" if args.until_current else None
     if asked and args.data is None:
         raise InputError(f"{asked} needs --data: name the folder that holds the spans.")
     if args.window is not None and not asked:
@@ -81,9 +81,10 @@ def _check_spans(args: argparse.Namespace) -> None:
 
 def _run_until_current(config: "PipelineConfig", args: argparse.Namespace) -> int:
     """Runs span after span. Returns the exit code of the last run."""
+    from pipeline.datasets.spans import LATEST
     from pipeline.run.until_current import waiting_spans
 
-    waiting = waiting_spans(args.data, config, args.workspace, args.span or "latest", args.rerun_changed)
+    waiting = waiting_spans(args.data, config, args.workspace, LATEST if args.span is None else args.span, args.rerun_changed)
     names = [span.name for span in waiting.spans]
     quiet = args.json or args.log_format == "json"
     for line in [] if quiet else [*waiting.notes, f"Spans to run: {', '.join(names)}." if names else "No span waits for a run."]:

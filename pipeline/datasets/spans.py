@@ -155,7 +155,7 @@ def choose_span(spans: Sequence[Span], asked: str, hold_back: int = 0) -> Span:
             )
         return ready[-1]
     for span in spans:
-        if asked in (span.name, span.folder.name, "" if span.is_day else str(span.number)):
+        if asked in (span.name, span.folder.name) or (asked == str(span.number) and not span.is_day):
             return span
     known = f"{spans[0].name} … {spans[-1].name}" if len(spans) > 1 else spans[0].name
     raise InputError(f"{spans[0].folder.parent} has no span {asked!r}: --span can be latest, or one of {known}.")

@@ -107,8 +107,9 @@ def test_a_span_is_chosen_by_its_name(data):
     spans = find_spans(days(data, "2026-11-20", "2026-11-21"))
     assert choose_span(spans, "2026-11-20") == choose_span(spans, "day=2026-11-20") == spans[0]
     assert choose_span(spans, "2026-11-20", hold_back=1) == spans[0]
-    with pytest.raises(InputError, match="has no span '2026-11-22': --span can be latest, or one of 2026-11-20 … 2026-11-21"):
-        choose_span(spans, "2026-11-22")
+    for other in ("2026-11-22", "", str(spans[0].number)):
+        with pytest.raises(InputError, match=f"has no span '{other}': --span can be latest, or one of 2026-11-20 … 2026-11-21"):
+            choose_span(spans, other)
 
 
 def test_a_numbered_span_is_chosen_by_its_number(data):
