@@ -4,6 +4,7 @@ from pathlib import Path
 
 from components.base.errors import InputError
 from components.serving.requests.request_logs import log_fingerprint
+from components.serving.store.versions import read_rolled_back
 from pipeline.drift_nodes import LoggedRequests, PreviousData
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.run_list import METADATA_FILE, read_summaries
@@ -12,13 +13,17 @@ from pipeline.records.run_list import METADATA_FILE, read_summaries
 def find_previous(workspace: Path, name: str, fingerprint: str) -> PreviousData | None:
     """Returns the data of the last pushed run of this name that read other data, and whose statistics are still there.
 
+    A run whose version was rolled back does not count.
+
     Args:
         workspace: The workspace.
         name: The name of the run.
         fingerprint: That of the data of this run.
     """
+    rolled_back = read_rolled_back(workspace / "serving" / name)
     for run in reversed(read_summaries(workspace)):
-        if run.name == name and run.status == "pushed" and run.data_fingerprint not in (None, fingerprint):
+        pushed = run.name == name and run.status == "pushed" and run.pushed_version not in rolled_back
+        if pushed and run.data_fingerprint not in (None, fingerprint):
             statistics = RunOutputs(workspace / METADATA_FILE, run.run_id).uri("StatisticsGen", "statistics")
             if statistics and statistics.exists():
                 return PreviousData(f"train/ of run {run.run_id}", statistics)
