@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # `din --help` is quicker without it
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_INTERRUPTED = threading.Event()
 
 
 def printable(text: str, encoding: str | None = "utf-8") -> str:
@@ -79,15 +81,28 @@ def output_to(log: Path) -> Iterator[TextIO]:
 
 
 def interrupt_on_sigterm() -> None:
-    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the process cleans up.
+    """Makes SIGTERM raise KeyboardInterrupt, as Ctrl-C does, so that the process cleans up, and remembers both for `raise_if_interrupted`.
 
     SIGTERM is not turned into SIGINT, because a process that a shell started in the background ignores SIGINT.
     """
 
     def interrupt(*_: object) -> None:
+        _INTERRUPTED.set()
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+
+
+def raise_if_interrupted() -> None:
+    """Raises the KeyboardInterrupt of a signal again. Libraries swallow it: Keras then loads a model without some of its weights.
+
+    Raises:
+        KeyboardInterrupt: A signal has come.
+    """
+    if _INTERRUPTED.is_set():
+        raise KeyboardInterrupt
 
 
 class Progress:

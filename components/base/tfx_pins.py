@@ -15,15 +15,16 @@ from typing import Any, Literal, NamedTuple
 
 
 class NodeEvent(NamedTuple):
-    """An event of a node in LocalDagRunner's log: it starts, its result is taken from the cache, or it is finished."""
+    """An event of a node in LocalDagRunner's log: it starts, its result is cached, or it is computed but not recorded yet, it is finished."""
 
-    kind: Literal["start", "cached", "finish"]
-    node: str  # empty for `cached`
+    kind: Literal["start", "cached", "computed", "finish"]
+    node: str  # empty for `cached` and `computed`
 
 
-_NODE_MESSAGES: dict[str, Literal["start", "cached", "finish"]] = {
+_NODE_MESSAGES: dict[str, Literal["start", "cached", "computed", "finish"]] = {
     "Component %s is running.": "start",
     "A cached execution %d is used.": "cached",
+    "Execution %d succeeded.": "computed",
     "Component %s is finished.": "finish",
 }
 
@@ -33,7 +34,7 @@ def node_event(record: logging.LogRecord) -> NodeEvent | None:
     kind = _NODE_MESSAGES.get(record.msg)
     if kind is None:
         return None
-    return NodeEvent(kind, "" if kind == "cached" else str(record.args[0]))  # type: ignore[index]
+    return NodeEvent(kind, str(record.args[0]) if kind in ("start", "finish") else "")  # type: ignore[index]
 
 
 def substitute_run_id(ir: Any, run_id: str) -> None:

@@ -10,6 +10,7 @@ from tfx.orchestration.pipeline import Pipeline
 
 from components.base.errors import causes
 from components.base.tfx_pins import node_event, quick_beam_graphs, substitute_run_id
+from pipeline.terminal import raise_if_interrupted
 
 
 class Listener(Protocol):
@@ -35,6 +36,8 @@ class _NodeEvents(logging.Handler):
             self._listener.start(event.node)
         elif event.kind == "cached":
             self._listener.mark_cached()
+        elif event.kind == "computed":
+            raise_if_interrupted()  # the result may be wrong: it must not be recorded and cached
         else:
             self._listener.finish()
 
@@ -61,6 +64,7 @@ def run_locally(pipeline: Pipeline, run_id: str, listener: Listener) -> None:
         with quick_beam_graphs():
             LocalDagRunner().run_with_ir(ir)
     except Exception as error:
+        raise_if_interrupted()
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):
             raise KeyboardInterrupt from error  # Beam hides it in a RuntimeError
         raise

@@ -50,14 +50,15 @@ def test_node_events_are_read_from_the_runner_s_log(logged):
     assert events == [("start", "Only"), ("finish", "Only")]
 
 
-def test_the_message_of_a_cached_node_is_one_that_tfx_logs():
+@pytest.mark.parametrize(("message", "kind"), [("A cached execution %d is used.", "cached"), ("Execution %d succeeded.", "computed")])
+def test_the_messages_of_a_cached_and_of_a_computed_node_are_those_that_tfx_logs(message, kind):
     from pathlib import Path
 
     from tfx.orchestration.portable import launcher
 
-    assert "A cached execution %d is used." in Path(launcher.__file__).read_text()
-    record = logging.LogRecord("absl", logging.INFO, "", 0, "A cached execution %d is used.", (7,), None)
-    assert tfx_pins.node_event(record) == ("cached", "")
+    assert message in Path(launcher.__file__).read_text()
+    record = logging.LogRecord("absl", logging.INFO, "", 0, message, (7,), None)
+    assert tfx_pins.node_event(record) == (kind, "")
 
 
 def test_the_run_id_is_substituted(logged):

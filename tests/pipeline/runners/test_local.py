@@ -1,5 +1,8 @@
 """The local runner, with a pipeline of one node."""
 
+import signal
+import threading
+
 import absl.logging
 import pytest
 from tfx.dsl.component.experimental.annotations import Parameter
@@ -7,6 +10,7 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 
+from pipeline import terminal
 from pipeline.runners.local import run_locally
 
 
@@ -17,6 +21,13 @@ def Node(ending: Parameter[str]) -> None:
         raise KeyboardInterrupt
     if ending == "hidden interrupt":
         raise RuntimeError("a callback failed") from KeyboardInterrupt()
+    if ending.startswith("swallowed"):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except:  # noqa: E722 (as in Keras)
+            pass
+    if ending == "swallowed, then an error":
+        raise ValueError("weights are missing")
     if ending == "error":
         raise ValueError("no such feature")
 
@@ -69,6 +80,26 @@ def test_an_interrupt_is_raised_as_such(run, ending):
     with pytest.raises(KeyboardInterrupt):
         run(ending, calls)
     assert calls == ["start Node"]
+
+
+@pytest.mark.parametrize("ending", ["swallowed", "swallowed, then an error"])
+def test_an_interrupt_that_a_library_swallows_is_raised_before_the_result_is_recorded(run, ending, monkeypatch):
+    """Keras swallowed SIGTERM while it loaded a model, without some weights. The gate's refusal was then in the cache for ever."""
+    monkeypatch.setattr(terminal, "_INTERRUPTED", threading.Event())
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    terminal.interrupt_on_sigterm()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(ending, Calls())
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+    monkeypatch.setattr(terminal, "_INTERRUPTED", threading.Event())
+    monkeypatch.setattr(signal, "raise_signal", lambda _: None)
+    if ending == "swallowed":
+        calls = Calls()
+        run(ending, calls, run_id="second")
+        assert calls == ["start Node", "finish"]  # not from the cache
 
 
 def test_an_error_of_a_node_is_raised_as_it_is(run):
