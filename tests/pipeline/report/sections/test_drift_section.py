@@ -10,8 +10,9 @@ def figure(kind="drift", feature="age", measure="infinity_norm", value=0.1, boun
 
 def test_what_does_not_hold_comes_first_then_the_largest_distance():
     tables = drift_tables([
-        figure(feature="small", value=0.1), figure(feature="large", value=0.4), figure(feature="gone", measure="presence", value=1.0, bound=0.01,
-        passed=True), figure(feature="bad", value=0.2, bound=0.1, passed=False), figure("skew", value=None, bound=0.1),
+        figure(feature="small", value=0.1), figure(feature="large", value=0.4),
+        figure(feature="gone", measure="presence", value=1.0, bound=0.01, passed=True),
+        figure(feature="bad", value=0.2, bound=0.1, passed=False), figure("skew", value=None, bound=0.1),
     ])  # fmt: skip
     assert [table["title"] for table in tables] == ["Drift: train/ against train/ of run a", "Skew: train/ against the requests in log"]
     assert [(row["feature"], row["bound_text"], row["holds"]) for row in tables[0]["rows"]] == [
