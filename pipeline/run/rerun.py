@@ -18,7 +18,7 @@ from pipeline.run.origin import ORIGIN_FILE, Origin
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
 
-# What a rerun must not do: compare with a served version, ask servers, call a program, write to a database.
+# What a rerun must not do: compare with a served version or with requests, ask servers, call a program, write to a database.
 _ALONE: dict[str, dict[str, Any]] = {
     "evaluation": {"baseline": "served"},  # of an empty workspace
     "serving": {"servers": [], "poll_seconds": 0, "push_to": "stable"},
@@ -74,7 +74,9 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
     folder = workspace / "runs" / run_id
     try:
         values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        config = PipelineConfig.model_validate({**values, **{key: {**values.get(key, {}), **alone} for key, alone in _ALONE.items()}})
+        config = PipelineConfig.model_validate(
+            {**values, **{key: {**values.get(key, {}), **alone} for key, alone in _ALONE.items()}, "requests": ""}
+        )
         origin = Origin.model_validate_json((folder / ORIGIN_FILE).read_bytes())
     except FileNotFoundError as error:
         raise InputError(
