@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 
 class NodeEvent(NamedTuple):
-    """An event of a node in LocalDagRunner's log: it starts, its result is cached, or it is computed but not recorded yet, it is finished."""
+    """An event of a node in LocalDagRunner's log: it starts, its result is cached, or computed but not recorded yet, it is finished."""
 
     kind: Literal["start", "cached", "computed", "finish"]
     node: str  # empty for `cached` and `computed`

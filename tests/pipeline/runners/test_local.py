@@ -1,5 +1,6 @@
 """The local runner, with a pipeline of one node."""
 
+import contextlib
 import signal
 import threading
 
@@ -22,10 +23,8 @@ def Node(ending: Parameter[str]) -> None:
     if ending == "hidden interrupt":
         raise RuntimeError("a callback failed") from KeyboardInterrupt()
     if ending.startswith("swallowed"):
-        try:
+        with contextlib.suppress(BaseException):  # as Keras does
             signal.raise_signal(signal.SIGTERM)
-        except:  # noqa: E722 (as in Keras)
-            pass
     if ending == "swallowed, then an error":
         raise ValueError("weights are missing")
     if ending == "error":
