@@ -25,7 +25,7 @@ def rules(config: PipelineConfig) -> list[Rule]:
     evaluation = config.evaluation
     overall = [
         Rule(metric=name, better=METRICS[name].better, slice={}, min_examples=0, **threshold.model_dump())
-        for name, threshold in evaluation.thresholds.items()
+        for name, threshold in config.thresholds.items()
     ]
     sliced = [Rule(better=METRICS[threshold.metric].better, **threshold.model_dump()) for threshold in evaluation.slice_thresholds]
     return overall + sliced

@@ -34,6 +34,9 @@ class Threshold(Frozen):
         return self
 
 
+DAILY_CALIBRATION = Threshold(at_least=0.75, at_most=1.33)  # predicted over observed clicks
+
+
 class SliceThreshold(Threshold):
     """What a metric must reach on one slice, or (with the value `*`) on each slice by a feature."""
 
@@ -238,6 +241,15 @@ class PipelineConfig(DINConfig):
                     f"give it a threshold on {', '.join(sorted(self.user_level)) or 'the whole eval split'}"
                 )
         return self
+
+    @property
+    def thresholds(self) -> dict[str, Threshold]:
+        """The thresholds on the whole eval split: those of `evaluation.thresholds`, and the one on calibration that runs day by day have.
+
+        A model that is trained on and on can drift away from the share of clicks, which AUC does not show.
+        """
+        day_by_day = self.training.warm_start != "none" or self.spans.window
+        return {**({"calibration": DAILY_CALIBRATION} if day_by_day else {}), **self.evaluation.thresholds}
 
     @property
     def spans_read(self) -> SpansConfig:

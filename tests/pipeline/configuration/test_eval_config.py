@@ -131,3 +131,18 @@ def test_a_slice_by_user_activity_needs_users():
 def test_a_cross_is_of_two_features():
     with pytest.raises(InputError, match="crosses 'user_activity' with itself"):
         load_config(None, ['evaluation.slices=[["user_activity", "user_activity"]]'])
+
+
+def asked(settings):
+    return [(rule.metric, rule.at_least, rule.at_most) for rule in rules(load_config(None, settings)) if rule.metric == "calibration"]
+
+
+@pytest.mark.parametrize("settings", [["training.warm_start=served"], ["training.warm_start=7"], ["spans.window=7"]])
+def test_models_of_each_day_must_be_calibrated(settings):
+    """A model that is trained on and on may predict ever higher or lower probabilities, which AUC does not show."""
+    assert asked(settings) == [("calibration", 0.75, 1.33)]
+
+
+def test_a_threshold_of_the_configuration_replaces_that_on_calibration():
+    assert asked(["training.warm_start=served", "evaluation.thresholds.calibration.at_most=2"]) == [("calibration", None, 2)]
+    assert asked([]) == []

@@ -1,0 +1,1 @@
+"""`din bench days`: training day after day, warm and cold."""
