@@ -18,8 +18,8 @@ def kept_runs(
     """Returns the ids of the runs that stay.
 
     Of each name stay the newest runs that were evaluated, and as many of the newest that were not: runs that fail do not push out those
-    that made a model. A run stays as long as the version that it pushed is kept, whatever its age, and as long as the configuration of a
-    newest run names it.
+    that made a model. A run stays as long as the version that it pushed is kept, whatever its age, and as long as a run that
+    stays names it in its configuration or began from its model.
 
     Args:
         workspace: The workspace.
@@ -36,7 +36,8 @@ def kept_runs(
     if before is not None:
         kept |= {run.run_id for run in summaries if started_at(run, workspace) >= before}
     kept |= _pushing_runs(workspace, summaries)
-    return kept | ({run.run_id for run in summaries} & set(_texts_of_configs(workspace, kept)))
+    needed = {run.warm_start["from"] for run in summaries if run.run_id in kept and run.warm_start}
+    return kept | ({run.run_id for run in summaries} & {*needed, *_texts_of_configs(workspace, kept)})
 
 
 def named_paths(workspace: Path, runs: Collection[str]) -> set[Path]:

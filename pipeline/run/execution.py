@@ -26,7 +26,7 @@ from pipeline.report.content import CONFIG_FILE, DETAILS_FILE
 from pipeline.run.check_environment import check_embeddings, check_gate, silent_servers
 from pipeline.run.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.failure import BAD_INPUT, explain_failure
-from pipeline.run.origin import ORIGIN_FILE, Differs, Origin, differences, make_origin
+from pipeline.run.origin import ORIGIN_FILE, Differs, Repeated, differences, make_origin
 from pipeline.run.span_plan import SpanPlan, plan_spans
 from pipeline.run.span_versions import record_spans, served_has_seen
 from pipeline.terminal import Progress
@@ -49,7 +49,7 @@ class Run:
         folder: The run's own folder, from `run_folder`.
         progress: Shows each step.
         span: The span of `data` that the model is judged on, as in `choose_span`; None: the data has splits.
-        expected: The run ends before its training if it is made from anything else; None expects nothing.
+        repeats: The run that this one repeats, which ends before its training if it is made from anything else; None repeats nothing.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Run:
         folder: Path,
         progress: Progress,
         span: str | None = None,
-        expected: Origin | None = None,
+        repeats: Repeated | None = None,
     ):
         self._config = config
         self._given = data
         self._span = span
-        self._expected = expected
+        self._repeats = repeats
         self._folder = folder
         self._workspace = folder.parents[1]
         self._progress = progress
@@ -198,7 +198,7 @@ class Run:
         """Records what the metrics will follow from, for `din rerun`."""
         origin = make_origin(self._config, facts)
         self._write_json(ORIGIN_FILE, origin.model_dump())
-        if self._expected and (found := differences(self._expected, origin)):
+        if self._repeats and (found := differences(self._repeats.origin, origin)):
             raise Differs(f"{'; '.join(found)}.")
 
     def _known_shards(self) -> Path:
@@ -226,7 +226,7 @@ class Run:
         if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):
             self.summary.notes.append(f"Folders in artifacts/ that the metadata store does not know: {lost}. They were deleted.")
         forget_missing_artifacts(places.metadata)
-        start = find_start(self._config, self._workspace, self.summary)
+        start = find_start(self._config, self._repeats.workspace if self._repeats else self._workspace, self.summary)
         self.summary.notes += start.notes
         self.summary.warm_start = {"from": start.start.run} if start.start else None
         places = places._replace(start=start.start)

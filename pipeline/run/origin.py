@@ -4,6 +4,7 @@ import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -36,6 +37,18 @@ class Origin(BaseModel):
     code: dict[str, str]
     libraries: dict[str, str]
     machine: str
+
+
+class Repeated(NamedTuple):
+    """A run that another one repeats.
+
+    Attributes:
+        origin: What it was made from.
+        workspace: Its workspace, which has the model that a warm start begins from.
+    """
+
+    origin: Origin
+    workspace: Path
 
 
 class Differs(InputError):

@@ -14,7 +14,7 @@ from pipeline.records.summary import Summary
 from pipeline.records.workspace_lock import locked_workspace
 from pipeline.report.content import CONFIG_FILE
 from pipeline.run.execution import Run
-from pipeline.run.origin import ORIGIN_FILE, Origin
+from pipeline.run.origin import ORIGIN_FILE, Origin, Repeated
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
 
@@ -60,7 +60,7 @@ def rerun(workspace: Path, run_id: str, progress: Progress) -> Rerun:
     data = Path(str(summary.data))
     with locked_workspace(workspace), scratch_folder(workspace) as place, run_folder(place / "workspace", config.name) as folder:
         given = None if not data.exists() and data.parent == workspace.absolute() / "data" else data
-        again = Run(config, given, folder, progress, summary.span, expected=origin).execute()
+        again = Run(config, given, folder, progress, summary.span, Repeated(origin, workspace)).execute()
         now = json.loads((folder / ORIGIN_FILE).read_text()) if (folder / ORIGIN_FILE).exists() else None
     return Rerun(run_id, _pairs(summary, again), _differs(summary, again, config, origin, now))
 
@@ -74,9 +74,7 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
     folder = workspace / "runs" / run_id
     try:
         values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        config = PipelineConfig.model_validate(
-            {**values, **{key: {**values.get(key, {}), **alone} for key, alone in _ALONE.items()}, "requests": ""}
-        )
+        config = PipelineConfig.model_validate(_alone(values, summary))
         origin = Origin.model_validate_json((folder / ORIGIN_FILE).read_bytes())
     except FileNotFoundError as error:
         raise InputError(
@@ -86,6 +84,12 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
         reason = " ".join(str(error).split())
         raise InputError(f"Run {run_id} cannot be run again, because this release does not read its files ({reason}).") from error
     return summary, config, origin
+
+
+def _alone(config: dict[str, Any], summary: Summary) -> dict[str, Any]:
+    """Returns the configuration of a rerun. A warm start begins from the model from which the run began."""
+    start = {"training": {"warm_start": summary.warm_start["from"] if summary.warm_start else "none"}}
+    return {**config, **{key: {**config.get(key, {}), **changed} for key, changed in {**_ALONE, **start}.items()}}
 
 
 def _pairs(then: Summary, now: Summary) -> dict[str, tuple[float | None, float | None]]:

@@ -67,6 +67,14 @@ def test_a_run_that_the_configuration_of_a_newest_run_names_stays(workspace):
     assert kept(workspace) == {runs[0], runs[3]}
 
 
+def test_the_run_from_which_a_kept_one_began_stays(workspace):
+    """A run that is repeated starts where it started before; what that one began from goes."""
+    runs = [workspace.run()]
+    for _ in range(3):
+        runs.append(workspace.run(warm_start={"from": runs[-1]}))
+    assert kept(workspace) == {runs[2], runs[3]}
+
+
 def test_what_configurations_and_baselines_name(workspace):
     run = workspace.run(baseline={"version": None, "path": "/models/a"})
     config = {"data_schema": {"file": "/schemas/b.pbtxt"}, "model": {"kind": "din"}, "list": [{"embeddings": "/c.npz"}]}
