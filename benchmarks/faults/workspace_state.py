@@ -60,13 +60,15 @@ class WorkspaceState:
         return [*self.after_kill(), *self._open_executions(), *self._unknown_outputs(), *self._leftovers(), *self._killed_runs()]
 
     def done_nodes(self, run_id: str) -> set[str]:
-        """Returns the nodes of a run that are complete or were cached."""
+        """Returns the nodes of a run that are complete or were cached, without TFX's Importers, which only name a folder."""
         if not has_store(self._metadata):
             return set()
         store = open_store(self._metadata)
+        importers = {kind.id for kind in store.get_execution_types() if kind.name.endswith(".Importer")}
         run = store.get_context_by_type_and_name("pipeline_run", run_id)
-        done = [e for e in store.get_executions_by_context(run.id) if e.last_known_state in _DONE] if run else []
-        nodes = [context for e in done for context in store.get_contexts_by_execution(e.id) if context.type == "node"]
+        executions = store.get_executions_by_context(run.id) if run else []
+        done = [found for found in executions if found.last_known_state in _DONE and found.type_id not in importers]
+        nodes = [context for found in done for context in store.get_contexts_by_execution(found.id) if context.type == "node"]
         return {context.name.partition(".")[2] for context in nodes}
 
     def bytes(self) -> dict[str, int]:
