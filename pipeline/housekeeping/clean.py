@@ -17,14 +17,13 @@ _AT_ONCE = ("run", "synthetic data")  # a reader must never find a part of these
 def clean(workspace: Path, plan: Plan) -> None:
     """Deletes what was planned. The caller holds the lock of the workspace since it made the plan.
 
-    First goes what the metadata store does not know, which works on a full disk as well. An artifact is marked as deleted before its files
-    go, so that TFX's cache never offers a part of it. The rows of the executions go last, in one transaction.
+    First goes what the metadata store does not know: that makes room on a full disk, on which nothing can be written. An artifact is marked
+    as deleted before its files go, so that TFX's cache never offers a part of it. The rows of the executions go last, in one transaction.
 
     Raises:
         InputError: The metadata store cannot be opened.
         OSError: Something cannot be deleted; what was deleted before stays deleted.
     """
-    record_killed(workspace)
     metadata, artifacts = workspace / METADATA_FILE, [removal for removal in plan.removals if removal.kind == "artifact"]
     for base in workspace.glob("serving/*/"):
         with locked_for_push(base), locked(base):  # a rollback may be writing there
@@ -32,6 +31,7 @@ def clean(workspace: Path, plan: Plan) -> None:
     for removal in plan.removals:
         if removal.kind != "artifact" and workspace / "serving" not in removal.path.parents:
             _delete(workspace, removal.path, at_once=removal.kind in _AT_ONCE)
+    record_killed(workspace)
     close_killed_executions(metadata, workspace / "artifacts")
     mark_deleted(metadata, plan.artifacts)
     for removal in artifacts:

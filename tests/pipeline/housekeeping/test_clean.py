@@ -291,6 +291,19 @@ def test_a_killed_cleaning_leaves_a_workspace_that_works(workspace, monkeypatch,
     assert not list(workspace.folder.glob(".removing-*")) and not (workspace.folder / "artifacts/demo/Trainer/out/77").exists()
 
 
+def test_a_full_disk_gets_room_before_anything_is_written(workspace, monkeypatch):
+    runs, *_ = daily_runs(workspace)
+
+    def full(*args):
+        raise InputError("the disk is full")
+
+    for name in ("record_killed", "close_killed_executions", "mark_deleted", "forget_missing_artifacts", "delete_rows"):
+        monkeypatch.setattr(cleaning, name, full)
+    with pytest.raises(InputError):
+        clean(workspace.folder, plan_cleaning(workspace.folder, 1))
+    assert workspace.runs() == {runs[2]}
+
+
 def test_after_a_run_the_newest_of_its_name_stay(workspace):
     """With all leftovers; runs of other names stay, whatever their number."""
     others = [workspace.run("other") for _ in range(3)]
