@@ -51,12 +51,15 @@ def to_lists(table: pa.Table) -> pa.RecordBatch:
 
 def _as_lists(column: pa.Array) -> pa.Array:
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(lengths))))
+        return list_column(column.flatten(), np.concatenate(([0], np.cumsum(_list_lengths(column)))))
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float32())
     there = column.is_valid().to_numpy(zero_copy_only=False)
     return list_column(column.drop_null(), np.concatenate(([0], np.cumsum(there))))
+
+
+def _list_lengths(column: pa.Array) -> np.ndarray:
+    return pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
 
 
 def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
@@ -75,7 +78,7 @@ def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any
 
 def _is_history(name: str, batch: pa.RecordBatch) -> bool:
     """Whether a column is a history, by its name or since a row has several values."""
-    return name.startswith("historical_") or (pc.max(pc.list_value_length(batch.column(name))).as_py() or 0) > 1
+    return name.startswith("historical_") or bool((_list_lengths(batch.column(name)) > 1).any())
 
 
 class FolderWriter:
