@@ -72,7 +72,7 @@ def _clean(args: argparse.Namespace) -> int:
     for removal in plan.removals:
         say(f"  {removal.kind:<15} {size(removal.size):>9}  {removal.path}")
     verb = "Would delete" if args.dry_run else "Deleted"
-    say(f"{verb} {size(plan.size)}{f': {counts}' if (counts := plan.counts()) else ''}. {len(plan.kept)} runs stay.")
+    say(f"{verb} {size(plan.size)}{f': {counts}' if (counts := plan.counts()) else ''}. Runs that stay: {len(plan.kept)}.")
     return 0
 
 

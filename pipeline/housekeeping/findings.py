@@ -40,7 +40,7 @@ class Diagnosis(NamedTuple):
         lines = [f"{name:<12} {fact}" for name, fact in self.facts.items()]
         for finding in self.findings:
             lines += [f"{finding.where}: {finding.what}", f"    {finding.command}"]
-        return [*lines, f"{len(self.findings)} findings." if self.findings else "Nothing is wrong."]
+        return [*lines, f"Findings: {len(self.findings)}." if self.findings else "Nothing is wrong."]
 
 
 def command(*words: str | Path) -> str:

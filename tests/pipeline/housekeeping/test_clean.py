@@ -352,7 +352,7 @@ def test_the_command_shows_first_and_deletes_then(workspace, capsys):
     *lines, last = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines] == [removal["path"] for removal in planned["deleted"]]
     assert sum(removal["bytes"] for removal in planned["deleted"]) == planned["bytes"] > 2000
-    assert last == f"Deleted {planned['bytes'] / 1000:.3g} kB: 2 runs, 2 artifacts. 1 runs stay."
+    assert last == f"Deleted {planned['bytes'] / 1000:.3g} kB: 2 runs, 2 artifacts. Runs that stay: 1."
     assert len(workspace.runs()) == 1
     assert main([*where, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"dry_run": False, "deleted": [], "bytes": 0, "kept_runs": [runs[2]]}
