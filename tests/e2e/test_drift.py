@@ -84,7 +84,7 @@ def test_drifted_data_is_refused_with_its_numbers(runs, drifted, log, refused):
 
 def test_with_a_warning_it_is_pushed(runs, drifted, log, refused):
     """What was measured is in the cache. The report shows the same figures."""
-    result = run(runs.workspace, drifted, (*bounds("warn"), f"requests={log}", "name=default"))
+    result = run(runs.workspace, drifted, (*bounds("warn"), f"requests={log}"))
     summary = result.summary
     assert (result.code, summary["status"]) == (0, "pushed")
     assert {"RequestExamples", "RequestStatistics", "StatisticsGen"} <= set(summary["cached"])

@@ -16,6 +16,7 @@ from din_trainer.features import EXAMPLES, REQUEST_ID, TIMESTAMP
 
 Row = dict[str, Any]  # a feature without a value has no key; a history is a list
 
+_MOST_VALUES = 1 << 23  # of a tensor; the largest that the stand-in answers has 64 MiB
 _SCORING = ("", "serving_default", "predict", "rank")
 
 
@@ -49,6 +50,9 @@ def rows_of(log: Any, columns: RequestColumns) -> list[Row]:
 def _arrays(request: Any, columns: RequestColumns) -> dict[str, np.ndarray]:
     import tensorflow as tf
 
+    for name, tensor in request.inputs.items():
+        if math.prod(dim.size for dim in tensor.tensor_shape.dim) > _MOST_VALUES:  # a proto may hold one value for all
+            raise UnreadableRequest(f"input {name!r} has more than {_MOST_VALUES:,} values")
     try:
         return {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items() if name == EXAMPLES or columns.is_read(name)}
     except (TypeError, ValueError) as error:

@@ -91,7 +91,16 @@ def other_kind():
     return log
 
 
+def huge():
+    """One value that stands for 2 ** 40."""
+    log = PredictionLog()
+    log.predict_log.request.inputs["user_id"].CopyFrom(tf.make_tensor_proto([1]))
+    log.predict_log.request.inputs["user_id"].tensor_shape.dim[0].size = 2**40
+    return log
+
+
 @pytest.mark.parametrize("log, reason", [
+    (huge(), "input 'user_id' has more than 8,388,608 values"),
     (PredictionLog(), "it is a log without a request, but must be a predict_log"),
     (other_kind(), "it is a classify_log, but must be a predict_log"),
     (make_log("explain", examples(FULL)), "it asks the signature 'explain', which scores nothing"),
