@@ -43,6 +43,8 @@ def _registry(summary: Summary) -> CollectorRegistry:
     _gauge(registry, summary, "din_run_metric", "A metric of the trained model on eval.", "metric", summary.metrics or {})
     baseline = (summary.baseline or {}).get("metrics", {})
     _gauge(registry, summary, "din_run_baseline_metric", "The same metric of the baseline.", "metric", baseline)
+    served = {name: value for name, value in (summary.served_on_new_data or {}).items() if name != "version"}
+    _gauge(registry, summary, "din_run_served_metric", "The same metric of the model served before, on new data.", "metric", served)
     _gauge(registry, summary, "din_run_oracle_metric", "The best that any model can expect.", "metric", summary.oracle or {})
     _gauge(registry, summary, "din_run_pushed_version", "The version that is served after the run.", None, {"": summary.pushed_version})
     return registry

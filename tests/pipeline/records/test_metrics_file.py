@@ -30,6 +30,7 @@ def test_the_figures_of_the_last_run(tmp_path):
         summary(
             metrics={"auc": 0.75, "gauc": None},
             baseline={"metrics": {"auc": 0.7}},
+            served_on_new_data={"version": 7, "auc": 0.65},
             examples={"train": 10, "eval": 4},
             seconds={"total": 20.0, "components": steps},
         ),
@@ -39,6 +40,7 @@ def test_the_figures_of_the_last_run(tmp_path):
     assert found["din_run_metric", "auc"] == 0.75
     assert ("din_run_metric", "gauc") not in found
     assert found["din_run_baseline_metric", "auc"] == 0.7
+    assert {key[1]: value for key, value in found.items() if key[0] == "din_run_served_metric"} == {"auc": 0.65}
     assert found["din_run_step_seconds", "check data"] == 0.25
     assert found["din_run_impressions", "eval"] == 4
     assert found["din_run_seconds",] == 20
