@@ -102,6 +102,7 @@ def _rerun(args: argparse.Namespace) -> int:
         raise InputError(f"{args.run} is not a run in {args.workspace}: `din runs` lists the runs.")
     share_cores()
     interrupt_on_sigterm()
+    (folder / _RERUN_LOG).unlink(missing_ok=True)
     with output_to(folder / _RERUN_LOG) as terminal, secrets_hidden_in_logs():
         result = rerun(args.workspace, args.run, Progress(Console(file=terminal, quiet=args.json)))
     if args.json:
