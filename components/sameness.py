@@ -17,6 +17,7 @@ from tfx.utils import path_utils
 
 from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
 from components.base.example_reader import RAW, read_batches, read_schema, split_files
+from components.base.saved_models import load_saved_model
 from components.base.score_tolerance import allowed_difference
 from components.serving.model.impression_tensors import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
 from din_trainer.features import LABEL, FeatureConfig
@@ -146,7 +147,7 @@ def compare(
     found: dict[str, Any] = {"examples": len(rows), "allowed": allowed, "differences": {}, "largest_difference": None}
     read = sorted({read.column.name for read in inputs_of(features)} & transformed.keys())
     try:
-        loaded = tf.saved_model.load(str(saved_model))
+        loaded = load_saved_model(saved_model)
         scores = served_scores(loaded.signatures, sample, features)
         examples = np.array([to_example(row, features) for row in rows], object)
         outputs = loaded.signatures["transform_features"](examples=_tensor(examples))

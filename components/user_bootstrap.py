@@ -17,6 +17,7 @@ from tfx.utils import path_utils
 
 from components.artifact_types import INTERVALS_FILE, ConfidenceIntervals
 from components.base.example_reader import RAW, read_batches, read_schema, split_files
+from components.base.saved_models import load_saved_model
 from components.evaluation.curve_points import curves
 from components.evaluation.metrics.id_numbers import numbers, numbers_within
 from components.evaluation.poisson_bootstrap import Slice, intervals
@@ -38,7 +39,7 @@ class Scored:
     """
 
     def __init__(self, files: list[str], schema: schema_pb2.Schema, names: list[str], models: dict[str, str]):
-        loaded = {name: tf.saved_model.load(path) for name, path in models.items()}
+        loaded = {name: load_saved_model(path) for name, path in models.items()}
         columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
         scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
         for batch in read_batches(files, schema):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from components.base.errors import InputError
+from components.base.saved_models import load_saved_model
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from components.serving.model.foreign_ops import refuse_foreign_operations
@@ -61,7 +62,7 @@ class Scorer:
         self.features: Features = read_features(model)
         refuse_foreign_operations(model)
         try:
-            self._model = tf.saved_model.load(str(model))  # kept, because the signatures do not keep its tables alive
+            self._model = load_saved_model(model)  # kept, because the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise InputError(f"{model} cannot be loaded ({' '.join(str(error).split())[:200]}): copy or push it again.") from error
 

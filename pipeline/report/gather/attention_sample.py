@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from components.base.saved_models import load_saved_model
 from components.base.tfrecord import read_records
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
@@ -36,7 +37,7 @@ def sample_attention(model: Path, files: Iterable[Path], count: int = 6) -> list
         InputError: There is no such model, or no such data.
     """
     features = read_features(model)
-    loaded = tf.saved_model.load(str(model))
+    loaded = load_saved_model(model)
     if "explain" not in loaded.signatures:
         return None
     records = islice(chain.from_iterable(map(read_records, files)), _SEARCHED)
