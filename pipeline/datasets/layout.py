@@ -10,7 +10,6 @@ DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din 
 import contextlib
 import json
 import math
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -124,21 +123,17 @@ class FolderWriter:
     def _append(self, folder: str, batch: pa.RecordBatch) -> None:
         """Appends the rows of `batch` to the shards of a folder, which is made if it is not there."""
         writer, room = self._shards.get(folder, (None, 0))
-        with self._named_in_errors():
-            if writer is None or room <= 0:
-                if writer is not None:
-                    writer.close()
-                (self._part / folder).mkdir(parents=True, exist_ok=True)
-                index = len(list((self._part / folder).iterdir()))
-                writer, room = TFRecordWriter(self._part / folder / f"part-{index:05d}.tfrecord.gz", self.pool), self._shard_size
-                self._shards[folder] = (writer, room)
-            writer.write(batch)
+        if writer is None or room <= 0:
+            self._close_shard(folder)
+            (self._part / folder).mkdir(parents=True, exist_ok=True)
+            index = len(list((self._part / folder).iterdir()))
+            writer, room = TFRecordWriter(self._part / folder / f"part-{index:05d}.tfrecord.gz", self.pool), self._shard_size
         self._shards[folder] = (writer, room - batch.num_rows)
+        writer.write(batch)
 
     def _close_shard(self, folder: str) -> None:
         if folder in self._shards:
-            with self._named_in_errors():
-                self._shards.pop(folder)[0].close()
+            self._shards.pop(folder)[0].close()
 
     def _add_to_sample(self, folder: str, batch: pa.RecordBatch) -> None:
         """Takes rows for the sample in a folder, until it has `SAMPLE_SIZE`."""
@@ -157,22 +152,23 @@ class FolderWriter:
         raise NotImplementedError
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._stack, self._named_in_errors():
-            with contextlib.ExitStack() as closing:
-                for writer, _ in self._shards.values():
-                    closing.callback(writer.close)
-            if kind is None:
-                self._finish()
-                self._move_into_place()
-
-    @contextlib.contextmanager
-    def _named_in_errors(self) -> Iterator[None]:
-        """Gives errors of the disk the name of the data set: Arrow's have none."""
+        self._name(error)
         try:
-            yield
-        except OSError as error:
-            error.filename = error.filename or str(self._out)
+            with self._stack:
+                with contextlib.ExitStack() as closing:
+                    for writer, _ in self._shards.values():
+                        closing.callback(writer.close)
+                if kind is None:
+                    self._finish()
+                    self._move_into_place()
+        except OSError as failed:
+            self._name(failed)
             raise
+
+    def _name(self, error: BaseException | None) -> None:
+        """Gives an error of the disk the name of the data set, if it has none: Arrow's have none."""
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(self._out)
 
     def _move_into_place(self) -> None:
         try:

@@ -82,6 +82,14 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_is_full_before_anything_is_written_is_named(tmp_path):
+    """The intermediate files of an import are Arrow's, whose errors name no file."""
+    with pytest.raises(OSError, match="No space left") as failed, DatasetWriter(tmp_path / "data"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert explain_place(failed.value) == f"{tmp_path / 'data'}: the disk is full: free some space, or name a place on another disk."
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_empty_folder_is_filled_in_place(tmp_path):
     """It may be a mount point, or a link to one."""
     (tmp_path / "mount").mkdir()
