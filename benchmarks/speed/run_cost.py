@@ -75,7 +75,7 @@ def medians(runs: list[Steps]) -> Steps:
 
 def _print(found: dict[str, Steps]) -> None:
     """Prints a row for each step of any checkout."""
-    columns = [f"{unit} seconds{' of the other' if name == 'against' else ''}" for name in found for unit in ("CPU", "wall")]
+    columns = [f"{'other: ' if name == 'against' else ''}{unit} s" for name in found for unit in ("CPU", "wall")]
     table = Table("step", *columns)
     ordered = dict.fromkeys(step for steps in found.values() for step in steps if step != _WHOLE)
     for step in [*ordered, _WHOLE]:
