@@ -123,6 +123,37 @@ def add_columns(
     return pc.binary_join_element_wise(kept, encode_examples(pa.RecordBatch.from_pydict(columns)), pa.scalar(b"", pa.large_binary()))
 
 
+def write_columns(
+    train: Sequence[str],
+    evaluated: Sequence[str],
+    schema: schema_pb2.Schema,
+    folder: Path,
+    lengths: dict[str, str],
+    counted: dict[str, str],
+    optional: Sequence[str],
+) -> None:
+    """Writes the files of the eval split with the bucketed columns, under the same names.
+
+    Args:
+        train: The files in which values are counted.
+        evaluated: The files to add columns to.
+        schema: The schema of both.
+        folder: The folder to make.
+        lengths: As in `add_columns`.
+        counted: As in `add_columns`.
+        optional: As in `add_columns`.
+    """
+    counts = count_values(train, schema, set(counted.values()))
+    needed = {*lengths.values(), *counted.values(), *optional}
+    folder.mkdir(parents=True)
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for file in evaluated:
+            writer = TFRecordWriter(folder / Path(file).name, pool)
+            for batch in read_batches([file], schema, needed):
+                writer.write_examples(add_columns(batch, counts, lengths, counted, optional))
+            writer.close()
+
+
 def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:
     """The schema with the columns added: each has one text value in every impression."""
     result = schema_pb2.Schema()
@@ -167,14 +198,5 @@ def SliceColumns(
     for name in ("payload_format", "file_format"):
         if examples.has_custom_property(name):
             sliced_examples.set_string_custom_property(name, examples.get_string_custom_property(name))
-    counts = count_values(split_files(examples, "train"), known, set(by_count.values()))
-    left_out = json.loads(optional)
-    needed = {*by_length.values(), *by_count.values(), *left_out}
     folder = Path(artifact_utils.get_split_uri([sliced_examples], "eval"))
-    folder.mkdir(parents=True)
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for file in split_files(examples, "eval"):
-            writer = TFRecordWriter(folder / Path(file).name, pool)
-            for batch in read_batches([file], known, needed):
-                writer.write_examples(add_columns(batch, counts, by_length, by_count, left_out))
-            writer.close()
+    write_columns(split_files(examples, "train"), split_files(examples, "eval"), known, folder, by_length, by_count, json.loads(optional))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from components.base.cores import usable_cores
 from components.evaluation.metrics.auc import RANKED, areas, score_levels
 from components.evaluation.metrics.sum_metrics import ADDITIVE, Impressions, contributions
 
@@ -172,7 +173,7 @@ def intervals(slices: list[Slice], users: int, replicates: int, confidence: floa
         slice has fewer than ten users or the metric is undefined in more than a tenth of the replicates.
     """
     weights = list(draw_weights(users, replicates, seed))
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:  # each slice in work takes memory
         drawn = list(pool.map(lambda cut: replicates_of(cut, weights), slices))
     return [{name: _intervals_of(models, name, confidence) for name in cut.metrics} for cut, models in zip(slices, drawn, strict=True)]
 
