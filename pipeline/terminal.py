@@ -108,6 +108,8 @@ def raise_if_interrupted() -> None:
 class Progress:
     """Prints one line for each step: on a terminal a live one while the step runs, then its name, time, rate and last detail.
 
+    Cached steps of several days, such as `StatisticsGen.2026-11-24`, share one line if they follow one another.
+
     Args:
         console: Where to print. A console that is no terminal gets the lines of finished steps only.
         examples: Number of impressions that a step reads, by name of the step, for the rate.
@@ -128,6 +130,7 @@ class Progress:
         self._current = ""
         self._detail = ""
         self._started = 0.0
+        self._cached_days: dict[str, float] = {}  # the seconds of cached steps of one node that are not printed yet
 
     def start(self, step: str) -> None:
         """Begins a step."""
@@ -163,13 +166,24 @@ class Progress:
         self._print_finished(self._current, seconds, self._detail)
 
     def _print_finished(self, step: str, seconds: float, detail: str) -> None:
-        if step in self.cached:
-            text = "cached"
+        node, dot, _ = step.partition(".")
+        is_cached_day = bool(dot) and step in self.cached
+        before = list(self._cached_days)
+        if before and not (is_cached_day and before[0].startswith(f"{node}.")):
+            name = before[0] if len(before) == 1 else f"{before[0].partition('.')[0]} × {len(before)}"
+            self._print(name, sum(self._cached_days.values()), "cached")
+            self._cached_days.clear()
+        if is_cached_day:
+            self._cached_days[step] = seconds
+        elif step in self.cached:
+            self._print(step, seconds, "cached")
         else:
             count = self.examples.get(step)
             rate = f"{count / max(seconds, 1e-9):>10,.0f} examples/s" if count else ""
-            text = "   ".join(part for part in (rate, detail) if part)
-        self._console.print(f"  {step:<{self.width}} {seconds:6.1f} s   {text}", soft_wrap=True)
+            self._print(step, seconds, "   ".join(part for part in (rate, detail) if part))
+
+    def _print(self, name: str, seconds: float, text: str) -> None:
+        self._console.print(f"  {name:<{self.width}} {seconds:6.1f} s   {text}", soft_wrap=True)
 
     def stop(self) -> None:
         """Removes the live line, if there is one."""

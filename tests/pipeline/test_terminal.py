@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -184,3 +185,30 @@ def test_what_counts_as_printing():
     sources = {"print(1)": True, "from rich.console import Console": True, "say('x')": False, "console.print('x')": False}
     for source, found in sources.items():
         assert any(prints(node) for node in ast.walk(ast.parse(source))) == found
+
+
+def test_cached_steps_of_days_share_a_line():
+    """Two cached days of a node, then its new day; other cached steps have lines of their own."""
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, width=80), {"StatisticsGen.2026-11-24": 10})
+    for step, cached in (
+        ("StatisticsGen.2026-11-22", True),
+        ("StatisticsGen.2026-11-23", True),
+        ("StatisticsGen.2026-11-24", False),
+        ("ExampleValidator.2026-11-22", True),
+        ("DataGate.2026-11-22", True),
+        ("Transform", True),
+    ):
+        progress.start(step)
+        if cached:
+            progress.mark_cached()
+        progress.finish()
+    shown = re.sub(r" +[0-9.]+ s +", ": ", re.sub(r"[0-9,]+ examples", "N examples", stream.getvalue()))
+    assert [line.strip() for line in shown.splitlines()] == [
+        "StatisticsGen × 2: cached",
+        "StatisticsGen.2026-11-24: N examples/s",
+        "ExampleValidator.2026-11-22: cached",
+        "DataGate.2026-11-22: cached",
+        "Transform: cached",
+    ]
+    assert len(progress.cached) == 5 and len(progress.seconds) == 6
