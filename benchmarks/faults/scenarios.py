@@ -5,6 +5,7 @@ fault must end with one sentence and the right exit status, and the next run mus
 """
 
 import argparse
+import os
 import re
 import shutil
 import signal
@@ -26,6 +27,7 @@ _KILOBYTE, _MEGABYTE = 2**10, 2**20
 _LARGE = 2000 * _MEGABYTE
 _MARGINS = (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 640, 768, 1024, 1280, 1536, 2048, 3072, 4096, 6144, 8192)  # kB
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+_SLEEP = "import select, time\ntime.sleep = lambda seconds: select.select([], [], [], seconds)\n"  # Python's own fails under libfaketime
 _INTERRUPTED = "Interrupted: the next run goes on"  # what a run says on stdout after SIGTERM
 _SENTENCE = re.compile(r"din: [^\n]+\n")
 _STEPS = ("synthetic data", "check data", "ImportExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "Sameness", "Verdict")
@@ -157,7 +159,11 @@ def _delete(place: Path) -> None:
 
 def clock_set_back(scenario: Scenario) -> None:
     """The clock is set back by 30 days between two runs. Versions, runs and baselines must keep their order."""
-    back = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME": "-30d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    patch = scenario.place / "patch" / "sitecustomize.py"
+    patch.parent.mkdir()
+    patch.write_text(_SLEEP)
+    path = f"{patch.parent}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
+    back = {"LD_PRELOAD": str(_FAKETIME), "FAKETIME": "-30d", "FAKETIME_DONT_FAKE_MONOTONIC": "1", "PYTHONPATH": path}
     base = scenario.workspace / "serving" / NAME
     order: list[int] = []
     for number, environment in enumerate((None, back, back, None)):
