@@ -189,7 +189,8 @@ def quick_imports() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        if not gc.get_freeze_count():  # once: later it would keep what earlier runs of this process left behind
+            gc.freeze()
         gc.enable()
         for name in empty:
             del sys.modules[name]

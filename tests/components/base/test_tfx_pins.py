@@ -5,6 +5,7 @@ import gc
 import importlib.util
 import logging
 import sys
+import weakref
 
 import apache_beam as beam
 import pytest
@@ -155,6 +156,22 @@ def test_imports_are_quick_and_leave_no_trace(monkeypatch):
         assert not gc.isenabled()
     assert gc.isenabled()
     assert importlib.import_module("json.tool").main
+
+
+def test_what_an_earlier_run_of_the_process_left_behind_is_still_collected():
+    class Left:
+        """Refers to itself, so that only the garbage collector removes it."""
+
+        def __init__(self):
+            self.itself = self
+
+    with tfx_pins.quick_imports():
+        pass
+    left = weakref.ref(Left())
+    with tfx_pins.quick_imports():
+        pass
+    gc.collect()
+    assert left() is None
 
 
 def test_the_modules_that_are_left_out_exist():
