@@ -42,7 +42,7 @@ class Scored:
         loaded = {name: load_saved_model(path) for name, path in models.items()}
         columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
         scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
-        for batch in read_batches(files, schema):
+        for batch in read_batches(files, schema, names):
             for name in names:
                 columns[name].append(_values(batch.column(name)))
             examples = tf.constant(batch.column(RAW).flatten().to_pylist(), tf.string)
@@ -54,9 +54,16 @@ class Scored:
 
 def _values(column: pa.Array) -> np.ndarray:
     """A column with at most one value in a row: (N,), None where the value is missing."""
-    if len(column.flatten()) == len(column):
-        return column.flatten().to_numpy(zero_copy_only=False)
+    values = column.flatten()
+    if len(values) == len(column):
+        return values.to_numpy() if pa.types.is_primitive(values.type) else _shared_objects(values)
     return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
+
+
+def _shared_objects(values: pa.Array) -> np.ndarray:
+    """(N,) objects; equal values are one object, since each takes about 40 bytes."""
+    encoded = values.dictionary_encode()
+    return np.array([*encoded.dictionary.to_pylist(), None], object)[encoded.indices.to_numpy()]
 
 
 def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:
