@@ -30,7 +30,7 @@ class Way(NamedTuple):
         name: For the table.
         window: How many days are trained on.
         warm: Whether a training starts from the model of the day before.
-        settings: What differs from the configuration of all, as `--set` has it.
+        settings: Of a warm training, where it differs from a cold one, as `--set` has them.
     """
 
     name: str
@@ -61,13 +61,16 @@ class Figures(NamedTuple):
         return self.counting + self.training
 
 
-def train_by_day(way: Way, days: list[Day], config: DINConfig, folder: Path, tell: Callable[[str, Figures], None]) -> list[Figures]:
+def train_by_day(
+    way: Way, days: list[Day], first: DINConfig, later: DINConfig, folder: Path, tell: Callable[[str, Figures], None]
+) -> list[Figures]:
     """Trains a model for each day but the first, and judges it on that day.
 
     Args:
         way: How.
         days: The days, in order.
-        config: The model and its training.
+        first: The model and its training, from random weights.
+        later: The same, from the model of the day before.
         folder: Where all files are written.
         tell: Is called after each day.
     """
@@ -75,6 +78,7 @@ def train_by_day(way: Way, days: list[Day], config: DINConfig, folder: Path, tel
     start: Start | None = None
     for number in range(1, len(days)):
         window, judged, place = days[max(0, number - way.window) : number], days[number], folder / days[number].name
+        config = later if start else first
         keras.backend.clear_session()
         before = time.process_time()
         keeps = start.for_transform(config.training.forget_after) if start else None

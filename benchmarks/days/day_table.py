@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from components.base.errors import InputError
+from din_trainer.config import DINConfig
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
 from pipeline.datasets import synthetic
@@ -26,7 +27,7 @@ WINDOW = 7
 LEAST_DAYS = 3
 _SIZES = {"users": 500, "items": 300, "drift": 0.05}
 _A_DAY = 10_000  # impressions
-_COLD = ("training.epochs=10", "training.patience=1")  # until the validation AUC falls
+_COLD = ("training.batch_size=128", "training.epochs=10", "training.patience=1")  # until the validation AUC falls
 _WARM = ("training.epochs=1",)
 
 
@@ -35,11 +36,17 @@ def ways() -> "list[Way]":
     from benchmarks.days.day_by_day import Way
 
     return [
-        Way("cold, 1 day", 1, False, _COLD),
-        Way(f"cold, {WINDOW} days", WINDOW, False, _COLD),
+        Way("cold, 1 day", 1, False),
+        Way(f"cold, {WINDOW} days", WINDOW, False),
         Way("warm, 1 day", 1, True, _WARM),
         Way("warm, with moments", 1, True, (*_WARM, "training.warm_moments=true")),
     ]
+
+
+def configs(way: "Way", seed: int) -> tuple[DINConfig, DINConfig]:
+    """The configurations of a training from random weights, and of one from the model of the day before."""
+    cold = [*_COLD, f"training.seed={seed}"]
+    return load_config(None, cold).din, load_config(None, [*cold, *way.settings]).din
 
 
 def ratios(by_way: "dict[str, list[Figures]]") -> dict[str, dict[str, float]]:
@@ -118,10 +125,9 @@ def _measure(world: SyntheticConfig, seed: int, folder: Path, progress: Progress
     progress.finish()
     by_way = {}
     for way in ways():
-        config = load_config(None, ["training.batch_size=512", f"training.seed={seed}", *way.settings]).din
         progress.start(way.name)
         by_way[way.name] = train_by_day(
-            way, days, config, folder / way.name, lambda day, figures: progress.detail(f"{day}: AUC {figures.auc:.4f}")
+            way, days, *configs(way, seed), folder / way.name, lambda day, figures: progress.detail(f"{day}: AUC {figures.auc:.4f}")
         )
         progress.finish()
     return days, by_way

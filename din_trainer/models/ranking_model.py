@@ -100,6 +100,8 @@ class RankingModel(LogitsModel):
                 "share of the negatives is left, or probabilities are too low",
                 stacklevel=3,
             )
+        if settings.training.warm_start != "none":
+            warnings.warn("Only the pipeline follows training.warm_start: give fit a model with the weights to start from", stacklevel=3)
         files = [name for name, vocabulary in settings.features.vocabularies.items() if vocabulary.embeddings]
         if files:
             warnings.warn(f"Only the pipeline reads initial embeddings: those of {', '.join(files)} start at random", stacklevel=3)

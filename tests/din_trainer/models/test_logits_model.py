@@ -319,6 +319,10 @@ def test_settings_that_fit_cannot_follow_are_said():
     compile_model(model)
     with pytest.warns(UserWarning, match="^training.negative_rate is 0.5, and fit does not sample"):
         model.fit(data(), LABELS, verbose=0)
+    warm = make("lr", warm_start="served")
+    compile_model(warm)
+    with pytest.warns(UserWarning, match=r"^Only the pipeline follows training\.warm_start"):
+        warm.fit(data(), LABELS, verbose=0)
     weighted = make_model(DINConfig.model_validate({**CONFIG, "features": {"weight": "price"}}), SIZES)
     compile_model(weighted)
     with pytest.raises(ValueError, match=r"^the configuration weights impressions by 'price': give it to fit as sample_weight"):
