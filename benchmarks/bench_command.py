@@ -6,6 +6,8 @@ from pathlib import Path
 from components.base.errors import InputError
 from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, command_line
 
+_FEWEST = 10_000  # impressions for which memory by impression can be told
+
 
 def add_commands(commands: Commands) -> None:
     bench = add_command(commands, "bench", "measure quality, speed or cost, and print a table")
@@ -14,21 +16,25 @@ def add_commands(commands: Commands) -> None:
     _add_run(add_command(benchmarks, "run", "measure what a run of 1,000 impressions costs, step by step"))
     _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
     _add_faults(add_command(benchmarks, "faults", "kill commands at random moments, and look at what is left and how the next one goes on"))
+    evaluation = "measure the time of the evaluation, in a run of the demo and compared with the methods that it replaces"
+    _add_evaluation(add_command(benchmarks, "evaluation", evaluation))
     _add_days(add_command(benchmarks, "days", "train day by day, warm and cold, and judge each model on the next day"))
     _add_workspace(add_command(benchmarks, "workspace", "show that the bytes of a workspace are bounded, run after run"))
     for name, purpose, call in (
         ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
-        (
-            "evaluation",
-            "measure the time of the evaluation, in a run of the demo and compared with the methods that it replaces",
-            _evaluation,
-        ),
         ("serve", "compare the latency of a request with plain Keras, DeepCTR and ONNX Runtime", _serve),
     ):
         benchmark = add_command(benchmarks, name, purpose)
         add_json(benchmark, "the measurements as one JSON object")
         benchmark.set_defaults(call=call)
+
+
+def _add_evaluation(evaluation: argparse.ArgumentParser) -> None:
+    impressions = "measure CPU time and memory by impression instead, at this number of impressions"
+    evaluation.add_argument("--impressions", type=int, metavar="N", help=impressions)
+    add_json(evaluation, "the measurements as one JSON object")
+    evaluation.set_defaults(call=_evaluation)
 
 
 def _add_run(run: argparse.ArgumentParser) -> None:
@@ -146,10 +152,14 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluation(args: argparse.Namespace) -> int:
-    from benchmarks.speed import evaluation_cost
+    from benchmarks.speed import evaluation_cost, evaluation_size
     from din_trainer.training.threads import share_cores
 
     share_cores()
+    if args.impressions is not None:
+        if args.impressions < _FEWEST:
+            raise InputError(f"--impressions {args.impressions}: at least {_FEWEST:,} are needed to tell what one more takes.")
+        return evaluation_size.main(args.impressions, args.json)
     return evaluation_cost.main(args.json)
 
 

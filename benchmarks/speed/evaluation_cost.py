@@ -98,7 +98,8 @@ def _plain_eval_config(config: PipelineConfig) -> Any:
     return result
 
 
-def _evaluate(eval_config: Any, files: str, schema: Any, model: str, whole_users: bool) -> None:
+def evaluate_by_tfma(eval_config: Any, files: str, schema: Any, model: str, whole_users: bool) -> None:
+    """Computes all metrics on all slices, with our extractors (`whole_users`) or with TFMA's default ones."""
     import apache_beam as beam
     import tensorflow_model_analysis as tfma
     from apache_beam.options.pipeline_options import PipelineOptions
@@ -136,8 +137,10 @@ def measure_tfma(config: PipelineConfig, summary: Summary, workspace: Path) -> d
     schema = text_format.Parse(schema_file.read_text(), schema_pb2.Schema())
     files = f"{outputs.uri('SliceColumns', 'sliced_examples')}/Split-eval/*"
     ours = make_eval_config(config, requests=True)
-    ours_took, _ = _seconds(lambda: _evaluate(ours, files, schema, str(summary.pushed_path), whole_users=True))
-    plain_took, _ = _seconds(lambda: _evaluate(_plain_eval_config(config), files, schema, str(summary.pushed_path), whole_users=False))
+    ours_took, _ = _seconds(lambda: evaluate_by_tfma(ours, files, schema, str(summary.pushed_path), whole_users=True))
+    plain_took, _ = _seconds(
+        lambda: evaluate_by_tfma(_plain_eval_config(config), files, schema, str(summary.pushed_path), whole_users=False)
+    )
     return {"whole_users": ours_took, "tfma_by_itself": plain_took}
 
 
