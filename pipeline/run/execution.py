@@ -148,6 +148,10 @@ class Run:
     def _make_synthetic_data(self) -> Path:
         """Makes the data set of the configuration, unless an earlier run of this workspace made the same one. Returns its folder."""
         config = self._config.synthetic
+        if config.days:
+            raise InputError(
+                "synthetic.days makes days, but a run without --data reads splits: make the days with din synth, and name them with --data."
+            )
         source = source_fingerprint("pipeline.datasets.synthetic")
         digest = hashlib.sha256(f"{config.model_dump_json()} {source}".encode()).hexdigest()[:12]
         folder = self._workspace / "data" / f"synthetic-{digest}"

@@ -281,3 +281,13 @@ def test_a_cleaning_that_fails_is_a_note(run, monkeypatch):
     summary = run.execute()
     assert (summary.status, summary.exit_code) == ("failed", 1)
     assert summary.notes[-1].startswith("The workspace is not cleaned: /runs/1: permission is denied")
+
+
+def test_days_of_the_configuration_are_not_data_of_a_run(tmp_path):
+    """`synthetic.days` has no splits for a run without --data; nothing is made."""
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        summary = Run(load_config(None, ["synthetic.days=2", "synthetic.examples=400"]), None, folder, silent()).execute()
+    assert summary.exit_code == 2 and (summary.refused_because or "").startswith(
+        "synthetic.days makes days, but a run without --data reads splits: "
+    )
+    assert not (tmp_path / "workspace" / "data").exists()
