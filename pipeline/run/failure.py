@@ -38,5 +38,19 @@ def explain_failure(error: BaseException) -> Ending:
             return Ending("failed", str(cause))
     if sentence := explain_place(error):
         return Ending("failed", sentence, BAD_INPUT)
+    if missing := next((sentence for cause in causes(error) if (sentence := _explain_missing(cause))), None):
+        return Ending("failed", missing)
     lines = str(error).strip().splitlines() or ["no message"]
     return Ending("failed", f"{type(error).__name__}: {lines[0]}")
+
+
+def _explain_missing(error: BaseException) -> str | None:
+    """A sentence for a file that a run has written or checked, and that is gone; None for any other error."""
+    if isinstance(error, FileNotFoundError):
+        what = error.filename or ""
+    elif type(error).__name__ == "NotFoundError" and (not str(error) or "No such file" in str(error)):  # of TFX, or of TensorFlow
+        what = str(error).partition(";")[0]
+    else:
+        return None
+    place = " ".join(str(what).split()) or "A file that this run needs"
+    return f"{place} is gone: leave the workspace as it is during a run, and start the run again."

@@ -18,6 +18,12 @@ ENDINGS = [
     (InputError("/d cannot be read."), "failed", "/d cannot be read.", 2),
     (FULL, "failed", "/serving/1: the disk is full: free some space, or name a place on another disk.", 2),
     (TrainingDiverged(DIVERGED), "failed", DIVERGED, 1),
+    (
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/w/artifacts/a"),
+        "failed",
+        "/w/artifacts/a is gone: leave the workspace as it is during a run, and start the run again.",
+        1,
+    ),
     (EmptyVocabulary("no value"), "data_refused", "no value", 2),
 ]
 
@@ -98,3 +104,17 @@ def test_anything_else_is_named_by_its_class_and_first_line():
 
 def test_an_interrupted_run_has_no_reason():
     assert ending(KeyboardInterrupt()) == ("interrupted", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "A file that this run needs is gone: leave the workspace"),  # as TFX raises it
+        ("/w/Split-train/a.gz; No such file or directory [Op:IteratorGetNext]", "/w/Split-train/a.gz is gone: leave the workspace"),
+        ("Op type not registered 'A' in binary", "NotFoundError: Op type not registered 'A' in binary"),
+    ],
+)
+def test_a_file_that_vanishes_during_a_run_is_named(text, reason):
+    kind = type("NotFoundError", (Exception,), {})  # TFX and TensorFlow have an exception of this name each
+    status, sentence, exit_code = ending(kind(text))
+    assert (status, exit_code) == ("failed", 1) and sentence.startswith(reason)
