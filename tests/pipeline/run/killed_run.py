@@ -12,6 +12,7 @@ from pathlib import Path
 from components.serving.store.versions import write_pushed_by
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
+from pipeline.run.check_impressions import DataFacts
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
@@ -32,6 +33,7 @@ class KilledRun(Run):
 
     def _check(self, data, plan):
         self.reach("check")
+        return DataFacts({}, {}, {}, {}, {})
 
     def _prepare(self, data, facts, plan):
         return None, None
