@@ -51,7 +51,7 @@ def _add_data(data: argparse.ArgumentParser) -> None:
 
 
 def _add_days(days: argparse.ArgumentParser) -> None:
-    days.add_argument("--days", type=int, default=12, metavar="N", help="how many synthetic days (default: 12)")
+    days.add_argument("--days", type=int, default=10, metavar="N", help="how many synthetic days (default: 10)")
     days.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the data and of the trainings (default: 0)")
     add_json(days, "the measurements as one JSON object")
     days.set_defaults(call=_days)
