@@ -53,7 +53,8 @@ def ratios(by_way: "dict[str, list[Figures]]") -> dict[str, dict[str, float]]:
     """How each way compares with cold training on the window, on the days on which that window is full.
 
     Returns:
-        By way: `auc` (the mean of the differences), `seconds` and `impressions` (quotients of the sums), and `mean_calibration`.
+        By way: `auc` (the mean of the differences), `seconds`, `training` (of these, those of the training) and `impressions` (quotients of
+        the sums), and `mean_calibration`.
     """
     reference = by_way[f"cold, {WINDOW} days"]
     full = range(min(WINDOW, len(reference)) - 1, len(reference))
@@ -62,6 +63,7 @@ def ratios(by_way: "dict[str, list[Figures]]") -> dict[str, dict[str, float]]:
         result[name] = {
             "auc": statistics.mean(figures[i].auc - reference[i].auc for i in full),
             "seconds": sum(figures[i].seconds for i in full) / sum(reference[i].seconds for i in full),
+            "training": sum(figures[i].training for i in full) / sum(reference[i].training for i in full),
             "impressions": sum(figures[i].impressions for i in full) / sum(reference[i].impressions for i in full),
             "mean_calibration": statistics.mean(figures[i].calibration for i in full),
         }
@@ -82,13 +84,20 @@ def to_table(days: "list[Day]", by_way: "dict[str, list[Figures]]") -> Table:
 
 
 def to_lines(by_way: "dict[str, list[Figures]]") -> list[str]:
-    """A sentence for each way but the reference."""
+    """A sentence for each way but the reference, and one on what all ways pay."""
     compared = ratios(by_way)
     reference = f"cold, {WINDOW} days"
-    return [
-        f"{name}: AUC {row['auc']:+.4f}, {row['seconds']:.2f} of the seconds, {row['impressions']:.2f} of the impressions of {reference!r}"
+    lines = [
+        f"{name}: AUC {row['auc']:+.4f}, {row['seconds']:.2f} of the seconds ({row['training']:.2f} of the training's), "
+        f"{row['impressions']:.2f} of the impressions of {reference!r}"
         for name, row in compared.items()
         if name != reference
+    ]
+    counting = statistics.mean(figures.counting for row in by_way.values() for figures in row)
+    least = min(figures.training for row in by_way.values() for figures in row)
+    return [
+        *lines,
+        f"Each way pays about {counting:.0f} s a day for Transform and at least {least:.0f} s for a training, however small the day is.",
     ]
 
 
