@@ -34,7 +34,7 @@ class Threshold(Frozen):
         return self
 
 
-DAILY_CALIBRATION = Threshold(at_least=0.75, at_most=1.33)  # predicted over observed clicks
+DAILY_CALIBRATION = Threshold(at_least=0.67, at_most=1.5)  # predicted over observed clicks
 
 
 class SliceThreshold(Threshold):

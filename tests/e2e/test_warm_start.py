@@ -73,7 +73,7 @@ def test_the_next_day_starts_from_the_served_model_and_counts_what_it_keeps(runs
         assert counts == {"kept": len(first), "new": len(second - first), "dropped": 0}, name
     assert warm_start["vocabularies"]["item"]["kept"] > 10
     ages = {line.split(" ", 1)[1]: int(line.split(" ", 1)[0]) for line in assets[1]["item_ages"]}
-    assert set(ages.values()) == {0, 1} and list(ages) == assets[1]["item"]
+    assert set(ages.values()) <= {0, 1} and list(ages) == assets[1]["item"]
 
 
 def vocabularies(graph):
