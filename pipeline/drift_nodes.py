@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from tfx.dsl.components.base.base_node import BaseNode
@@ -17,27 +16,8 @@ from components.request_examples import REQUESTS_SPLIT, RequestExamples
 from components.statistics_gen import StatisticsGen
 from pipeline.configuration.node_settings import statistics_settings
 from pipeline.configuration.pipeline_config import PipelineConfig
-
-REQUEST_STATISTICS = "RequestStatistics"
-
-
-class PreviousData(NamedTuple):
-    """Earlier training data.
-
-    Attributes:
-        name: In words, for messages: "run 20261126-020000-demo".
-        statistics: The artifact of StatisticsGen, with a split `train`.
-    """
-
-    name: str
-    statistics: Path
-
-
-class LoggedRequests(NamedTuple):
-    """A log of requests, and a fingerprint that follows its content."""
-
-    log: Path
-    fingerprint: str
+from pipeline.places import Places, RequestLog
+from pipeline.runners.beam_options import fingerprinted_options
 
 
 class Compared(NamedTuple):
@@ -54,43 +34,41 @@ class Compared(NamedTuple):
     split: str
 
 
-def import_previous(previous: PreviousData) -> tuple[Importer, Compared]:
-    """Returns a node that brings in the statistics of an earlier run, and what it brings in."""
-    node = Importer(source_uri=str(previous.statistics), artifact_type=standard_artifacts.ExampleStatistics).with_id("PreviousStatistics")
-    return node, Compared(previous.name, node.outputs["result"], "train")
-
-
 def drift_nodes(
-    config: PipelineConfig,
-    schema: Channel,
-    now: Compared,
-    previous: Compared | None,
-    requests: LoggedRequests | None,
-    gates: Sequence[BaseNode],
+    config: PipelineConfig, places: Places, schema: Channel, data: Sequence[Compared], gates: Sequence[BaseNode]
 ) -> list[BaseNode]:
-    """Returns the nodes that compare; the last one stops the run.
+    """Returns the nodes that compare the newest data with the data before it, and with logged requests. The last one stops the run.
 
     Args:
         config: The configuration of the run.
+        places: Has the log of requests, and the earlier data that data without a span before it is compared with.
         schema: The schema of the impressions.
-        now: The newest training data.
-        previous: What it is compared with; None if there is nothing.
-        requests: A log that it is compared with as well; None if there is none.
+        data: The data of the run, span by span, oldest first.
         gates: What must pass before.
     """
     nodes: list[BaseNode] = []
+    *before, now = data
+    previous = before[-1] if before else None
+    if previous is None and places.previous:
+        # Brings in the statistics of an earlier run, because data without spans has nothing older to compare with.
+        earlier = Importer(source_uri=str(places.previous.statistics), artifact_type=standard_artifacts.ExampleStatistics)
+        nodes.append(earlier.with_id("PreviousStatistics"))
+        previous = Compared(places.previous.name, earlier.outputs["result"], "train")
     others = {"previous": previous.statistics} if previous else {}
+
+    requests = places.logged
     if requests:
-        # Makes impressions of what was asked in serving, because a model is only as good as what it is asked is like what it has learnt.
+        # Makes impressions of what was asked in serving, because a model answers well only what is like the data it has learnt from.
         request_examples = RequestExamples(
             log=str(requests.log),
             features=config.features.model_dump_json(),
             fingerprint=requests.fingerprint,
             source_fingerprint=source_fingerprint(RequestExamples),
         )
-        request_statistics = StatisticsGen(
-            examples=request_examples.outputs["examples"], schema=schema, **statistics_settings(config)
-        ).with_id(REQUEST_STATISTICS)
+
+        # Computes their statistics, as for the training data.
+        request_statistics = StatisticsGen(examples=request_examples.outputs["examples"], schema=schema, **statistics_settings(config))
+        request_statistics.with_id("RequestStatistics").with_beam_pipeline_args(fingerprinted_options(StatisticsGen))
         nodes += [request_examples, request_statistics]
         others["requests"] = request_statistics.outputs["statistics"]
 
@@ -109,7 +87,7 @@ def drift_nodes(
     return [*nodes, validator, gate]
 
 
-def _settings(config: PipelineConfig, now: Compared, previous: Compared | None, requests: LoggedRequests | None) -> dict[str, Any]:
+def _settings(config: PipelineConfig, now: Compared, previous: Compared | None, requests: RequestLog | None) -> dict[str, Any]:
     bounds: list[tuple[Literal["drift", "skew"], Any]] = [("drift", config.drift), ("skew", config.skew)]
     rules = [Rule(kind, name, bound.measure, bound.at_most, bound.action) for kind, of_kind in bounds for name, bound in of_kind.items()]
     return {

@@ -20,8 +20,9 @@ from din_trainer.training.initial_tables import vocabulary_sizes
 from din_trainer.training.input_pipeline import Split
 from din_trainer.training.validation import logits_of
 from pipeline.configuration.pipeline_config import PipelineConfig
-from pipeline.dag import Places, create_data_pipeline
+from pipeline.dag import create_data_pipeline
 from pipeline.datasets.layout import SPLITS, split_files
+from pipeline.places import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.runners.local import run_locally
 from pipeline.terminal import Progress

@@ -5,7 +5,7 @@ from pathlib import Path
 from components.base.errors import InputError
 from components.serving.requests.request_logs import log_fingerprint
 from components.serving.store.versions import read_rolled_back
-from pipeline.drift_nodes import LoggedRequests, PreviousData
+from pipeline.places import PreviousData, RequestLog
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 
@@ -30,7 +30,7 @@ def find_previous(workspace: Path, name: str, fingerprint: str) -> PreviousData 
     return None
 
 
-def find_requests(folder: str) -> LoggedRequests | None:
+def find_requests(folder: str) -> RequestLog | None:
     """Returns the log that the configuration names.
 
     Raises:
@@ -41,4 +41,4 @@ def find_requests(folder: str) -> LoggedRequests | None:
     log = Path(folder).absolute()
     if not log.exists():
         raise InputError(f"{log} is not there: `requests` names a folder of logged requests.")
-    return LoggedRequests(log, log_fingerprint(log))
+    return RequestLog(log, log_fingerprint(log))

@@ -34,7 +34,7 @@ from pipeline.terminal import Progress
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
     from tfx.orchestration.pipeline import Pipeline
 
-    from pipeline.dag import Places
+    from pipeline.places import Places
 
 _SAMPLES = 5
 _DATA_GATE = "DataGate"

@@ -15,7 +15,7 @@ from components.request_examples import READ_KEY
 from components.verdict import VERDICT_FILE
 from components.window import DEALT_KEY, SPLITS
 from din_trainer.trainer import WARM_START_FILE
-from pipeline.dag import Places
+from pipeline.places import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.summary import Summary
 from pipeline.report.content import EVALUATION_FILE

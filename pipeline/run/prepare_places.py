@@ -5,7 +5,7 @@ from pathlib import Path
 from components.serving.store.versions import next_version
 from din_trainer.features import REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
-from pipeline.dag import Places
+from pipeline.places import Places
 from pipeline.records.run_list import METADATA_FILE
 from pipeline.run.baseline import link_baseline, link_served, stable_version
 from pipeline.run.check_impressions import DataFacts

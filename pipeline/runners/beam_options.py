@@ -1,5 +1,9 @@
 """The options of Apache Beam for each engine that runs the pipeline."""
 
+from typing import Any
+
+from components.base.fingerprint import source_fingerprint
+
 
 def local_options() -> list[str]:
     """Returns the options for running in this process, in memory.
@@ -14,3 +18,8 @@ def local_options() -> list[str]:
         "--sdk_container_image=unused",
         "--no_pipeline_type_check",
     ]
+
+
+def fingerprinted_options(*sources: Any) -> list[str]:
+    """Returns the options for a node that has no other argument for the fingerprint of its code. They are part of its cache key."""
+    return [*local_options(), f"--source_fingerprint={source_fingerprint(*sources)}"]

@@ -11,9 +11,9 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
-from pipeline.dag import Places, create_pipeline
+from pipeline.dag import create_pipeline
 from pipeline.datasets.spans import Span
-from pipeline.drift_nodes import LoggedRequests, PreviousData
+from pipeline.places import Places, PreviousData, RequestLog
 from tests.conftest import ROOT
 
 PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)
@@ -41,7 +41,7 @@ def test_the_nodes_and_their_order():
 
 
 def test_earlier_data_and_requests_are_compared_with_the_training_data():
-    logged = LoggedRequests(Path("/log"), "abc")
+    logged = RequestLog(Path("/log"), "abc")
     nodes, _ = compiled(PLACES._replace(previous=PreviousData("train/ of run a", Path("/statistics")), logged=logged))
     assert {"PreviousStatistics", "RequestStatistics", "StatisticsGen", "DataGate"} <= set(nodes["DriftValidator"].upstream_nodes)
     assert "RequestExamples" in nodes["RequestStatistics"].upstream_nodes

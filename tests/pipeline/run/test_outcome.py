@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.dag import Places
+from pipeline.places import Places
 from pipeline.records.summary import Summary
 from pipeline.run import outcome
 from pipeline.run.outcome import read_outcome, read_spans
