@@ -95,11 +95,13 @@ def _rerun(args: argparse.Namespace) -> int:
     from components.base.secrets import secrets_hidden_in_logs
     from din_trainer.training.threads import share_cores
     from pipeline.console import Console
+    from pipeline.records.run_list import read_summaries
     from pipeline.run.rerun import rerun
     from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
-    if not (folder := args.workspace / "runs" / args.run).is_dir():
-        raise InputError(f"{args.run} is not a run in {args.workspace}: `din runs` lists the runs.")
+    if args.run not in {run.run_id for run in read_summaries(args.workspace)}:  # a path to another folder is none
+        raise InputError(f"{args.run!r} is not a run in {args.workspace}: `din runs` lists the runs.")
+    folder = args.workspace / "runs" / args.run
     share_cores()
     interrupt_on_sigterm()
     (folder / _RERUN_LOG).unlink(missing_ok=True)

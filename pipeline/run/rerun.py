@@ -58,8 +58,10 @@ def rerun(workspace: Path, run_id: str, progress: Progress) -> Rerun:
     """
     summary, config, origin = _read(workspace, run_id)
     data = Path(str(summary.data))
+    given = None if not data.exists() and data.parent == workspace.absolute() / "data" else data  # None makes the synthetic data again
+    if given and not given.exists():
+        raise InputError(f"The data of run {run_id} is not in {given} any more: put it there, and start the rerun again.")
     with locked_workspace(workspace), scratch_folder(workspace) as place, run_folder(place / "workspace", config.name) as folder:
-        given = None if not data.exists() and data.parent == workspace.absolute() / "data" else data
         again = Run(config, given, folder, progress, summary.span, Repeated(origin, workspace)).execute()
         now = json.loads((folder / ORIGIN_FILE).read_text()) if (folder / ORIGIN_FILE).exists() else None
     return Rerun(run_id, _pairs(summary, again), _differs(summary, again, config, origin, now))

@@ -314,3 +314,20 @@ def test_a_file_that_is_no_model_is_one_sentence(days, tmp_path):
     with pytest.raises(NoStart, match=r"start\.keras cannot be read .*training\.warm_start = 'none'") as error:
         taken_over(configure(), days, start)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("with_moments", [False, True])
+def test_a_start_model_with_code_in_it_executes_nothing(days, tmp_path, with_moments):
+    """A Lambda layer is Python code in a file: Keras' safe mode refuses it, with the optimizer and without."""
+    trace = tmp_path / "executed"
+    inputs = keras.Input((2,))
+    code = eval(f"lambda x: (open({str(trace)!r}, 'w').close(), x)[1]")  # without a closure, which Keras does not read back
+    hostile = keras.Model(inputs, keras.layers.Lambda(code)(inputs))
+    hostile.compile("adam", "mse")
+    start = start_from(hostile, days[0], tmp_path)
+    trace.unlink()  # to build the model executes it, too
+    with pytest.raises(NoStart, match=r"start\.keras cannot be read .*Lambda"):
+        taken_over(configure(training={"warm_moments": with_moments}), days, start)
+    assert not trace.exists()
+    keras.models.load_model(start.model_file, safe_mode=False)
+    assert trace.exists()  # without the safe mode it would have been executed

@@ -21,7 +21,7 @@ ORIGIN = Origin(data={"train": "a"}, files={}, code={"pipeline.dag": "b"}, libra
 @pytest.fixture
 def workspace(tmp_path):
     """A workspace with one run that has metrics."""
-    Summary(run_id=RUN, name="default", status="refused", metrics={"auc": 0.7, "gauc": None}, data="/data").write(tmp_path)
+    Summary(run_id=RUN, name="default", status="refused", metrics={"auc": 0.7, "gauc": None}, data="/nowhere/data").write(tmp_path)
     folder = tmp_path / "runs" / RUN
     config = load_config(None, ["serving.servers=['grpc://a:8500']", "notify.command=['page']", "training.seed=3"])
     (folder / "config.json").write_text(config.model_dump_json())
@@ -104,9 +104,25 @@ def test_a_run_that_cannot_be_run_again(workspace, capsys, file, content, senten
 
 def test_a_run_that_is_not_there(workspace, capsys):
     assert main(["rerun", "nowhere", "--workspace", str(workspace)]) == 2
-    assert "nowhere is not a run in" in capsys.readouterr().err
+    assert "'nowhere' is not a run in" in capsys.readouterr().err
     with pytest.raises(InputError, match="nowhere is not a run in"):
         _read(workspace, "nowhere")
+
+
+def test_the_path_of_another_folder_is_no_run(workspace, tmp_path_factory, capsys):
+    """A rerun writes rerun.txt into the folder of the run, so a path must not lead it to the file of somebody else."""
+    theirs = tmp_path_factory.mktemp("theirs") / "rerun.txt"
+    theirs.write_text("theirs")
+    for name in (str(theirs.parent), "..", ".", ""):
+        assert main(["rerun", name, "--workspace", str(workspace)]) == 2
+        assert f"{name!r} is not a run in" in capsys.readouterr().err
+    assert theirs.read_text() == "theirs" and not list(workspace.rglob("rerun.txt"))
+
+
+def test_data_that_is_gone_is_one_sentence(workspace, capsys):
+    """It says where the data was: a rerun has no --data that could name another place."""
+    assert main(["rerun", RUN, "--workspace", str(workspace)]) == 2
+    assert f"The data of run {RUN} is not in /nowhere/data any more: put it there" in capsys.readouterr().err
 
 
 def summaries(now):
