@@ -39,6 +39,8 @@ SETTINGS = {
     "training.batch_size": 128,
     "evaluation.thresholds.auc.at_least": 0.1,
     "evaluation.thresholds.auc.worse_by_at_most": 0.9,
+    "evaluation.thresholds.calibration.at_least": 0,
+    "evaluation.thresholds.calibration.at_most": 1000,
     "evaluation.bootstrap.replicates": 20,
     "serving.poll_seconds": 0,
     "synthetic.examples": _WORLD.examples,
