@@ -96,13 +96,13 @@ def assets(graph: Path) -> dict[str, bytes]:
 @pytest.fixture
 def shards_read(monkeypatch):
     """The names of the shards that are read."""
-    names, original = [], shard_tfxio._record_batches
+    names, original = [], shard_tfxio._ParseShard.process
 
-    def read(file, batch_size):
+    def process(self, file):
         names.append(Path(file).name)
-        return original(file, batch_size)
+        return original(self, file)
 
-    monkeypatch.setattr(shard_tfxio, "_record_batches", read)
+    monkeypatch.setattr(shard_tfxio._ParseShard, "process", process)
     return names
 
 
