@@ -1,32 +1,31 @@
 """One run, from its configuration to its summary: what `din run` does, without the printing."""
 
-import contextlib
 import hashlib
-import json
 import logging
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base.atomic_files import write_whole
+from pydantic import BaseModel
+
 from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
-from components.base.secrets import hide_secrets
-from components.base.shards import shard_files
 from components.base.tfx_pins import quick_imports
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
-from pipeline.datasets.layout import split_files
 from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
-from pipeline.report.content import CONFIG_FILE, DETAILS_FILE
+from pipeline.report.content import CONFIG_FILE
+from pipeline.run.afterwards import clean_up, tell_others
 from pipeline.run.check_environment import check_embeddings, check_gate, silent_servers
 from pipeline.run.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.failure import BAD_INPUT, explain_failure
+from pipeline.run.node_progress import examples_by_node, examples_by_span, training_progress
 from pipeline.run.origin import ORIGIN_FILE, Differs, Repeated, differences, make_origin
+from pipeline.run.run_folder import write_json
+from pipeline.run.shown_results import make_report, score_samples
 from pipeline.run.span_plan import SpanPlan, plan_spans
 from pipeline.run.span_versions import record_spans, served_has_seen
 from pipeline.terminal import Progress
@@ -36,7 +35,6 @@ if TYPE_CHECKING:  # TFX is imported after the data is checked, because that tak
 
     from pipeline.places import Places
 
-_SAMPLES = 5
 _DATA_GATE = "DataGate"
 
 
@@ -92,35 +90,14 @@ class Run:
             self._write_summary()
         if self.summary.metrics is not None:
             self._report()
-        self._clean()
-        self._tell()
+        self._note(clean_up(self._workspace, self._config))
+        self._note(tell_others(self.summary, self._workspace, self._config.notify))
         return self.summary
 
-    def _clean(self) -> None:
-        """Deletes old runs and leftovers. The verdict does not depend on it."""
-        from pipeline.housekeeping.clean import clean_after_run
-
-        try:
-            done = clean_after_run(self._workspace, self._config.workspace.keep_runs, self._config.name)
-        except (Exception, KeyboardInterrupt) as error:
-            logging.exception("the workspace is not cleaned")
-            done = f"The workspace is not cleaned: {explain_failure(error).reason or 'it was interrupted.'}"
-        if done:
-            self.summary.notes.append(done)
-            self._write_summary()
-
-    def _tell(self) -> None:
-        """Tells other programs how the run ended. The verdict does not depend on it."""
-        from pipeline.records.metrics_file import write_metrics_file
-        from pipeline.run.notify import notify
-
-        failures = [sentence for sentence in [notify(self._config.notify, self.summary)] if sentence]
-        try:
-            write_metrics_file(self.summary, self._workspace)
-        except InputError as error:
-            failures.append(str(error))
-        if failures:
-            self.summary.notes += failures
+    def _note(self, sentences: list[str]) -> None:
+        """Adds sentences to a summary that was written."""
+        if sentences:
+            self.summary.notes += sentences
             self._write_summary()
 
     def _fail(self, error: BaseException) -> None:
@@ -152,9 +129,7 @@ class Run:
             raise InputError(
                 "synthetic.days makes days, but a run without --data reads splits: make the days with din synth, and name them with --data."
             )
-        source = source_fingerprint("pipeline.datasets.synthetic")
-        digest = hashlib.sha256(f"{config.model_dump_json()} {source}".encode()).hexdigest()[:12]
-        folder = self._workspace / "data" / f"synthetic-{digest}"
+        folder = self._workspace / "data" / f"synthetic-{_digest(config, 'pipeline.datasets.synthetic')}"
         self._progress.examples["synthetic data"] = config.examples
         self._progress.start("synthetic data")
         if (folder / MANIFEST).exists():
@@ -198,18 +173,17 @@ class Run:
             record_spans(self.summary, plan, facts, self._workspace)
         return facts
 
+    def _known_shards(self) -> Path:
+        """The file with what earlier checks found. Its name changes with the features and with the code of the check."""
+        digest = _digest(self._config.features, "pipeline.run.check_impressions")
+        return self._workspace / "checks" / f"{self._config.name}-{digest}.json"
+
     def _record_origin(self, facts: DataFacts) -> None:
         """Records what the metrics will follow from, for `din rerun`."""
         origin = make_origin(self._config, facts)
         self._write_json(ORIGIN_FILE, origin.model_dump())
         if self._repeats and (found := differences(self._repeats.origin, origin)):
             raise Differs(f"{'; '.join(found)}.")
-
-    def _known_shards(self) -> Path:
-        """The file with what earlier checks found. Its name changes with the features and with the code of the check."""
-        source = source_fingerprint("pipeline.run.check_impressions")
-        digest = hashlib.sha256(f"{self._config.features.model_dump_json()} {source}".encode()).hexdigest()[:12]
-        return self._workspace / "checks" / f"{self._config.name}-{digest}.json"
 
     def _prepare(self, data: Path, facts: DataFacts, plan: SpanPlan | None) -> tuple["Places", "Pipeline"]:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
@@ -237,7 +211,7 @@ class Run:
         dag = create_pipeline(self._config, places, self.summary.run_id)
         self._progress.width = max(self._progress.width, *(len(node.id) for node in dag.components))
         self._progress.finish()
-        self._progress.examples |= _examples_by_node(facts.examples) if self.summary.examples else _examples_by_span(facts.examples)
+        self._progress.examples |= examples_by_node(facts.examples) if self.summary.examples else examples_by_span(facts.examples)
         return places, dag
 
     def _run_dag(self, places: "Places", dag: "Pipeline", facts: DataFacts) -> None:
@@ -246,7 +220,7 @@ class Run:
         from pipeline.runners.local import run_locally
 
         try:
-            with _training_progress(self._progress, self.summary.notes):
+            with training_progress(self._progress, self.summary.notes):
                 run_locally(dag, self.summary.run_id, self._progress)
         except Exception:
             if not any(step.startswith(_DATA_GATE) for step in self._progress.seconds):  # the data was still read
@@ -255,23 +229,8 @@ class Run:
         finally:
             read_outcome(self.summary, places, self._folder)
 
-    def _eval_files(self) -> list[Path]:
-        """Returns the files of the eval split: those that the spans were put together to, or those of the data set."""
-        from pipeline.records.metadata_store import RunOutputs
-
-        window = RunOutputs(self._workspace / METADATA_FILE, self.summary.run_id).uri("Window", "examples")
-        return shard_files(window / "Split-eval") if window else split_files(self._judged, "eval")
-
     def _score_samples(self) -> None:
-        """Scores a few impressions. They are only shown: the verdict does not depend on them."""
-        try:
-            from pipeline.predict.sample_predictions import sample_predictions
-
-            model = Path(str(self.summary.model_path))
-            self.summary.sample_predictions = sample_predictions(model, self._eval_files(), self._config.features, _SAMPLES)
-        except (Exception, KeyboardInterrupt) as error:
-            logging.exception("no sample predictions")
-            self._lacks("sample predictions", error)
+        score_samples(self.summary, self._workspace, self._judged, self._config.features)
 
     def _write_summary(self) -> None:
         self.summary.cached = sorted(self._progress.cached)
@@ -283,66 +242,15 @@ class Run:
             self.summary.exit_code = self.summary.exit_code or BAD_INPUT  # who reads the file instead must not take an older one for it
 
     def _report(self) -> None:
-        """Writes the HTML report and names it in the summary. The verdict does not depend on it."""
         self._progress.start("report")
-        try:
-            self._write_json(DETAILS_FILE, self._details())
-            from pipeline.report.page import write_report
-
-            self.summary.report_path = str(write_report(self._folder, self._workspace))
-        except (Exception, KeyboardInterrupt) as error:
-            logging.exception("no report")
-            self._lacks("report", error)
+        make_report(self.summary, self._folder, self._judged)
         self._progress.finish()
         self._write_summary()
 
-    def _lacks(self, what: str, error: BaseException) -> None:
-        self.summary.notes.append(f"The run has no {what}: {explain_failure(error).reason or 'it was interrupted.'}")
-
-    def _details(self) -> dict[str, Any]:
-        """Gathers what the report shows beside the evaluation."""
-        from pipeline.report.gather.details import gather_details
-
-        summary, metadata = self.summary, self._workspace / METADATA_FILE
-        shown = list(summary.span_examples or {})[-2:]  # the newest span and the one before it
-        details = gather_details(metadata, summary.run_id, Path(str(summary.model_path)), self._eval_files(), shown)
-        summary.notes += [f"The report's part {name!r} is missing: {reason}" for name, reason in details["failed"].items()]
-        summary.notes += (details["data"] or {}).get("missing", [])
-        return details
-
     def _write_json(self, name: str, content: Any) -> None:
-        write_whole(self._folder / name, [hide_secrets(json.dumps(content)), "\n"])
+        write_json(self._folder / name, content)
 
 
-def _examples_by_span(examples: dict[str, int]) -> dict[str, int]:
-    """Returns how many impressions each node reads in a run of spans."""
-    by_span = {f"{node}.{span}": count for node in ("ImportExampleGen", "StatisticsGen") for span, count in examples.items()}
-    *before, newest = examples.values()
-    learnt = sum(before) or newest
-    return {**by_span, "Transform": learnt, "SliceColumns": sum(examples.values())}
-
-
-def _examples_by_node(examples: dict[str, int]) -> dict[str, int]:
-    """Returns how many impressions each node reads."""
-    whole = dict.fromkeys(("ImportExampleGen", "StatisticsGen", "SliceColumns"), sum(examples.values()))
-    judged = dict.fromkeys(("Evaluator", "UserBootstrap"), examples["eval"])
-    return {**whole, "Transform": examples["train"] + examples["validation"], **judged}
-
-
-@contextlib.contextmanager
-def _training_progress(progress: Progress, notes: list[str]) -> Iterator[None]:
-    """Shows what `din_trainer` logs about its training. Warnings are notes as well."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            progress.detail(record.getMessage())
-            if record.levelno >= logging.WARNING:
-                notes.append(f"Training: {record.getMessage()}.")
-
-    logger, handler = logging.getLogger("din_trainer.progress"), Handler()
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+def _digest(settings: BaseModel, module: str) -> str:
+    """Returns a name for what a module computes from settings: it changes with both."""
+    return hashlib.sha256(f"{settings.model_dump_json()} {source_fingerprint(module)}".encode()).hexdigest()[:12]

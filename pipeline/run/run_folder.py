@@ -1,15 +1,19 @@
 """Gives a run its own folder in the workspace, and keeps other runs out of the workspace until it ends."""
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.file_lock import hold_lock
 from components.base.scratch_folder import scratch_folder
+from components.base.secrets import hide_secrets
 from pipeline.records.run_list import LOCK_FILE
 from pipeline.records.workspace_lock import locked_workspace
 from pipeline.run.check_environment import check_workspace
@@ -47,6 +51,11 @@ def _next_moment(runs: Path) -> datetime:
         with contextlib.suppress(ValueError, OverflowError):  # a folder of another name
             later.append(datetime.strptime(folder.name[:_MOMENT_LENGTH], _MOMENT).replace(tzinfo=UTC) + timedelta(seconds=1))
     return max([now, *later])
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Writes a file of a run, whole or not at all, without the secrets of URLs."""
+    write_whole(file, [hide_secrets(json.dumps(content)), "\n"])
 
 
 @contextlib.contextmanager

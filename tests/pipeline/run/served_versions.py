@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
 from components.serving.store.models_config import ServedModel, write_models_config
 from din_trainer.config import DINConfig
 
@@ -11,7 +13,8 @@ def serve(workspace: Path, version: int) -> Path:
     """Makes a version folder with the files that `link_baseline` reads."""
     folder = workspace / "serving" / "default" / str(version)
     (folder / "assets.extra").mkdir(parents=True)
-    (folder / "saved_model.pb").touch()
+    graph = meta_graph_pb2.MetaGraphDef(meta_info_def={"tags": ["serve"]})
+    (folder / "saved_model.pb").write_bytes(saved_model_pb2.SavedModel(meta_graphs=[graph]).SerializeToString())
     origin = {"config": DINConfig().model_dump(mode="json"), "source": "0"}
     (folder / "assets.extra" / "din.json").write_text(json.dumps(origin))
     return folder

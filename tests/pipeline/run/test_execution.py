@@ -20,6 +20,7 @@ from pipeline.records.summary_tables import print_summary
 from pipeline.run.check_environment import silent_servers
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
+from pipeline.run.shown_results import write_details
 from pipeline.terminal import Progress
 from tests.pipeline.run.served_versions import label, serve
 from tests.sample_data import write_dataset
@@ -164,10 +165,10 @@ def test_no_room_for_the_report_is_a_note_and_the_run_is_pushed(run, monkeypatch
     """The exit status was 0 without a word (case 22)."""
     end_after_push(monkeypatch, tmp_path / "workspace")
 
-    def full(self):
+    def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", "/runs/1/report.html")
 
-    monkeypatch.setattr(Run, "_details", full)
+    monkeypatch.setattr("pipeline.run.shown_results.write_details", full)
     summary = run.execute()
     assert (summary.status, summary.exit_code, summary.report_path) == ("pushed", 0, None)
     assert summary.notes[-1].startswith("The run has no report: /runs/1/report.html: the disk is full")
@@ -238,11 +239,12 @@ def test_what_a_curated_schema_asks_for_in_vain_is_in_the_summary(monkeypatch, t
     assert "skew_comparator of 'user_id' is not checked" in note
 
 
-def test_a_part_of_the_report_that_is_missing_is_in_the_summary(run, monkeypatch):
+def test_a_part_of_the_report_that_is_missing_is_in_the_summary(run, monkeypatch, tmp_path):
     """Case 20: the model card failed in every run, and only the log knew."""
     found = {"data": {"missing": ["Feature 'hour' has no value in eval/."]}, "failed": {"card": "KeyError: 'trainable_variables'"}}
     monkeypatch.setattr("pipeline.report.gather.details.gather_details", lambda *places: found)
-    run._details()
+    (tmp_path / "runs" / "r").mkdir(parents=True)
+    write_details(run.summary, tmp_path / "runs" / "r", tmp_path / "data")
     assert run.summary.notes == [
         "The report's part 'card' is missing: KeyError: 'trainable_variables'",
         "Feature 'hour' has no value in eval/.",
