@@ -89,9 +89,10 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
 
 
 def _alone(config: dict[str, Any], summary: Summary) -> dict[str, Any]:
-    """Returns the configuration of a rerun. A warm start begins from the model from which the run began."""
+    """Returns the configuration of a rerun. A warm start begins from the model from which the run began; the window is the same."""
     start = {"training": {"warm_start": summary.warm_start["from"] if summary.warm_start else "none"}}
-    return {**config, **{key: {**config.get(key, {}), **changed} for key, changed in {**_ALONE, **start}.items()}}
+    window = {"spans": {"window": PipelineConfig.model_validate(config).spans_read.window}}
+    return {**config, **{key: {**config.get(key, {}), **changed} for key, changed in {**_ALONE, **start, **window}.items()}}
 
 
 def _pairs(then: Summary, now: Summary) -> dict[str, tuple[float | None, float | None]]:

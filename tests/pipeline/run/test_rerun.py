@@ -79,7 +79,9 @@ def test_a_warm_start_begins_where_it_began(workspace):
     """What is served now may be another version, or the very model of the run."""
     file = workspace / "runs" / RUN / "config.json"
     file.write_text(load_config(None, ["training.warm_start=served"]).model_dump_json())
-    assert _read(workspace, RUN)[1].training.warm_start == "none"  # nothing was served then
+    again = _read(workspace, RUN)[1]
+    assert again.training.warm_start == "none"  # nothing was served then
+    assert again.spans_read.window == 1  # as with a warm start
     summary = workspace / "runs" / RUN / "summary.json"
     summary.write_text(json.dumps({**json.loads(summary.read_text()), "warm_start": {"from": "20261031-090000-default", "kept": 7}}))
     assert _read(workspace, RUN)[1].training.warm_start == "20261031-090000-default"
