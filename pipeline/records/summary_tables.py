@@ -157,7 +157,7 @@ def _span_lines(summary: Summary) -> list[str]:
     if not summary.spans:
         return []
     learnt: list[str] = summary.spans["train"]
-    lines = [f"trained on {' … '.join(dict.fromkeys((learnt[0], learnt[-1])))}, judged on {summary.span}"]
+    lines = [f"training on {' … '.join(dict.fromkeys((learnt[0], learnt[-1])))}, evaluation on {summary.span}"]
     if served := summary.served_on_new_data:
         figures = ", ".join(f"{name} {number(value)}" for name, value in served.items() if name != "version")
         lines.append(f"before the training, version {served['version']} had on {summary.span}: {figures}")

@@ -13,7 +13,7 @@ from din_trainer.trainer import KERAS_FILE
 from din_trainer.transform.scales import read_scales
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
-from pipeline.datasets.spans import day_number
+from pipeline.datasets.spans import day_number, find_spans
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 from pipeline.records.summary import Summary
@@ -59,7 +59,8 @@ def find_start(config: PipelineConfig, workspace: Path, summary: Summary) -> Fou
         notes = [f"The served model of run {run} has learnt from this data or from later data: the training started where it did."]
         if before is None:
             return Found(None, notes)
-        return Found(_start(config, workspace, before, summary, runs), notes if before != run else [])
+        notes = notes if before != run else []
+        return Found(_start(config, workspace, before, summary, runs), [*notes, *_not_learnt(runs.get(before), summary)])
     if choice.isdecimal():
         run = _run_of_version(workspace / "serving" / config.name, int(choice))
     elif choice in runs:
@@ -101,6 +102,18 @@ def _has_learnt(known: Summary, summary: Summary) -> bool:
     if learnt is not None and now is not None:
         return learnt >= now
     return known.data_fingerprint is not None and known.data_fingerprint == summary.data_fingerprint
+
+
+def _not_learnt(start: Summary | None, summary: Summary) -> list[str]:
+    """A sentence on the spans that neither the start model nor this run learns from, as after a refused model or a rollback."""
+    before = _newest_learnt(start) if start else None
+    if before is None or not summary.spans or not summary.span:
+        return []
+    first = _span_number(summary.spans["train"][0])
+    between = [span.name for span in find_spans(Path(str(summary.data))) if before < span.number < first]
+    window = _span_number(summary.span) - before - 1
+    advice = f"--window {window} trains on all spans since then."
+    return [f"Neither the start model nor this run learns from {', '.join(between)}: {advice}"] if between else []
 
 
 def _newest_learnt(summary: Summary) -> int | None:

@@ -36,6 +36,7 @@ def workspace(tmp_path, monkeypatch):
         (tmp_path / "serving" / "demo" / str(version)).mkdir(parents=True)
         write_pushed_by(tmp_path / "serving" / "demo" / str(version), run)
     serve(monkeypatch, 2)
+    (tmp_path / "days" / "day=2026-11-26").mkdir(parents=True)
     return tmp_path
 
 
@@ -55,7 +56,8 @@ def serve(monkeypatch, version):
 
 def find(workspace: Path, choice, *train, fingerprint="new"):
     config = load_config("demo", [f"training.warm_start={choice}"])
-    now = Summary(run_id=NOW, name="demo", spans=spans(*train) if train else None, data_fingerprint=fingerprint)
+    now = Summary(run_id=NOW, name="demo", data=str(workspace / "days"), data_fingerprint=fingerprint)
+    now.span, now.spans = ("2026-11-27", spans(*train)) if train else (None, None)
     return find_start(config, workspace, now)
 
 
@@ -69,6 +71,15 @@ def test_the_start_is_the_served_version_another_one_or_a_run(workspace, choice,
 def test_the_age_of_the_start_is_counted_in_spans(workspace):
     assert find(workspace, "served", "2026-11-20", "2026-11-26")[0].elapsed == 3
     assert find(workspace, "served")[0].elapsed == 1  # without spans
+
+
+def test_days_that_no_model_has_learnt_are_said(workspace):
+    """After a refused model or a rollback the served model is older than the day before the window."""
+    for day in ("2026-11-23", "2026-11-24", "2026-11-25"):  # the served model has learnt up to 2026-11-23
+        (workspace / "days" / f"day={day}").mkdir()
+    sentence = "Neither the start model nor this run learns from 2026-11-24, 2026-11-25: --window 3 trains on all spans since then."
+    assert find(workspace, "served", "2026-11-26").notes == [sentence]  # 3 days before 2026-11-27: from 2026-11-24 on
+    assert find(workspace, "served", "2026-11-24", "2026-11-25", "2026-11-26").notes == []
 
 
 def test_none_trains_from_random_weights(workspace):
