@@ -6,8 +6,8 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 
 from components.artifact_types import DriftFigures
-from components.base.drift_figures import read_figures, refusals
 from components.base.errors import DataError
+from components.drift.drift_figures import read_figures, refusals
 
 
 @component

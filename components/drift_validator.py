@@ -15,9 +15,9 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 
 from components.artifact_types import DriftFigures
-from components.base.drift_figures import DRIFT_FILE, INFINITY_NORM, JENSEN_SHANNON, PRESENCE, Figure
 from components.base.example_reader import read_schema
-from components.base.feature_distances import (
+from components.drift.drift_figures import DRIFT_FILE, INFINITY_NORM, JENSEN_SHANNON, PRESENCE, Figure
+from components.drift.feature_distances import (
     Kind,
     default_measure,
     measure_distances,
@@ -87,7 +87,7 @@ def compare(
         read: The features that a request has: those that the model reads.
 
     Returns:
-        Figures as in `components.base.drift_figures`: for each distance, and the presence of each feature that most impressions had.
+        Figures as in `components.drift.drift_figures`: for each distance, and the presence of each feature that most impressions had.
     """
     statistics = training.statistics
     bounds = _bounds(statistics, set(others), schema, rules, read)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from din_trainer.features import FeatureConfig, Frozen
 
@@ -20,7 +20,13 @@ START_KEY = "start"  # to both, for a warm start: where the start model is, its 
 ORIGIN_FILE = "assets.extra/din.json"
 
 
-WARM_START = r"^(none|served|[1-9][0-9]*|[0-9]{8}-[0-9]{6}-[a-z0-9][a-z0-9_-]*)$"
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+NumberOrText = Annotated[str, BeforeValidator(_as_text)]  # a version may be given as a number
+
+_WARM_START = r"^(none|served|[1-9][0-9]*|[0-9]{8}-[0-9]{6}-[a-z0-9][a-z0-9_-]*)$"
 
 LayerSizes = tuple[Annotated[int, Field(ge=1, le=65_536)], ...]
 
@@ -74,8 +80,8 @@ class TrainingConfig(Frozen):
     )
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="The same seed gives bit-equal weights; training is slower.")
-    warm_start: str = Field(
-        "none", pattern=WARM_START, description="What the weights start from: `none`, `served`, a version, or the id of a run."
+    warm_start: NumberOrText = Field(
+        "none", pattern=_WARM_START, description="What the weights start from: `none`, `served`, a version, or the id of a run."
     )
     warm_moments: bool = Field(False, description="A warm start takes over the optimizer's moments, too.")
     new_ids: Literal["oov", "category", "random"] = Field(
@@ -83,11 +89,6 @@ class TrainingConfig(Frozen):
         description="Where ids start that the start model lacks: at its out-of-vocabulary row, the mean of their category, or random.",
     )
     forget_after: int = Field(30, ge=0, le=10**6, description="A warm start drops ids that were not seen in this many spans; 0: none.")
-
-    @field_validator("warm_start", mode="before")
-    @classmethod
-    def _version_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingConfig":

@@ -1,6 +1,6 @@
 """The configuration of a run: every key with its type, its bounds and its default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
@@ -9,7 +9,7 @@ from components.evaluation.count_buckets import is_bucket
 from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, USER_ACTIVITY
 from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
-from din_trainer.config import DINConfig
+from din_trainer.config import DINConfig, NumberOrText
 from din_trainer.features import USER_ID, Frozen
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
 from pipeline.configuration.store_url import parse_store_url
@@ -59,13 +59,10 @@ class EvaluationConfig(Frozen):
     thresholds: dict[str, Threshold] = Field(min_length=1)
     slices: tuple[str | tuple[str, str], ...]
     slice_thresholds: tuple[SliceThreshold, ...] = ()
-    baseline: str = Field("served", description="What to compare with: `served`, another version, the folder of a SavedModel, or `none`.")
+    baseline: NumberOrText = Field(
+        "served", description="What to compare with: `served`, another version, the folder of a SavedModel, or `none`."
+    )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
-
-    @field_validator("baseline", mode="before")
-    @classmethod
-    def _version_as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":

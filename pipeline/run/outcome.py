@@ -9,8 +9,8 @@ from tfx.utils import path_utils
 from components.artifact_types import SCORE_FILE
 from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
-from components.base.drift_figures import read_figures, warnings
 from components.base.errors import InputError
+from components.drift.drift_figures import read_figures, warnings
 from components.request_examples import READ_KEY
 from components.verdict import VERDICT_FILE
 from components.window import DEALT_KEY, SPLITS

@@ -8,7 +8,7 @@ from google.protobuf import text_format
 from tfx.types import standard_artifacts
 
 from components.artifact_types import DriftFigures
-from components.base.drift_figures import describe_figure, read_figures, refusals, warnings
+from components.drift.drift_figures import describe_figure, read_figures, refusals, warnings
 from components.drift_validator import Data, DriftValidator, Presence, Rule, compare
 from tests.components.statistics import make_schema, make_statistics, write_statistics
 

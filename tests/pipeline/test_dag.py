@@ -184,7 +184,7 @@ def changed_nodes(project_copy, monkeypatch):
     ("module", "nodes"),
     [
         ("components.data_gate", {"DataGate"}),
-        ("components.base.drift_figures", {"DriftValidator", "DriftGate"}),
+        ("components.drift.drift_figures", {"DriftValidator", "DriftGate"}),
         ("components.slice_columns", {"SliceColumns"}),
         ("components.verdict", {"Verdict"}),
         ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap"}),  # through sum_metrics

@@ -8,9 +8,9 @@ import tensorflow_data_validation as tfdv
 from tensorflow_data_validation.utils.anomalies_util import load_anomalies_binary
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components.base.drift_figures import read_figures
-from components.base.feature_distances import statistics_by_feature, value_share
 from components.data_gate import ANOMALIES_FILE, describe_anomalies
+from components.drift.drift_figures import read_figures
+from components.drift.feature_distances import statistics_by_feature, value_share
 from components.drift_validator import read_statistics
 from pipeline.datasets.layout import SPLITS
 

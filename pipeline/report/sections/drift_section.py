@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from components.base.drift_figures import INFINITY_NORM, JENSEN_SHANNON, PRESENCE
+from components.drift.drift_figures import INFINITY_NORM, JENSEN_SHANNON, PRESENCE
 
 _MEASURES = {INFINITY_NORM: "L-infinity distance", JENSEN_SHANNON: "Jensen-Shannon divergence", PRESENCE: "share with a value"}
 
@@ -11,7 +11,7 @@ def drift_tables(figures: Any) -> list[dict[str, Any]]:
     """Returns a table for drift and one for skew, where there are figures of it: `title` and `rows`.
 
     Args:
-        figures: As in `components.base.drift_figures`. Runs of earlier releases recorded something else, which is not shown.
+        figures: As in `components.drift.drift_figures`. Runs of earlier releases recorded something else, which is not shown.
     """
     tables: list[dict[str, Any]] = []
     if not isinstance(figures, list):

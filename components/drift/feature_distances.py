@@ -10,7 +10,7 @@ from typing import Any, Literal
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.base.drift_figures import INFINITY_NORM, JENSEN_SHANNON
+from components.drift.drift_figures import INFINITY_NORM, JENSEN_SHANNON
 
 Kind = Literal["drift", "skew"]
 

@@ -1,0 +1,1 @@
+"""What drift is: how far features are from each other, and the sentences about it."""
