@@ -12,7 +12,7 @@ from tfx.utils import path_utils
 from components.artifact_types import SCORE_FILE, ModelScore
 from components.base.example_reader import read_schema, split_files
 from components.evaluation.poisson_bootstrap import point_values
-from components.user_bootstrap import Scored, cut
+from components.evaluation.scored_split import Scored, cut
 
 
 @component

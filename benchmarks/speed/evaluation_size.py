@@ -48,8 +48,9 @@ def _measure(config: PipelineConfig, files: list[str], model: str, out: Path) ->
     from benchmarks.speed.evaluation_cost import evaluate_by_tfma
     from components.base.shard_tfxio import ShardTFXIO
     from components.base.tfx_pins import example_reader
+    from components.evaluation.scored_split import Scored
     from components.slice_columns import extended_schema, write_columns
-    from components.user_bootstrap import Scored, evaluate
+    from components.user_bootstrap import evaluate
     from din_trainer.transform.raw_schema import make_schema
     from pipeline.configuration.eval_config import make_eval_config
     from pipeline.configuration.node_settings import slice_columns_settings, user_bootstrap_settings

@@ -68,7 +68,7 @@ class LoggedRequests:
         for file in self.files():
             for logged in islice(read_log(file, named_columns()), _LOOKED_AT):
                 for name, value in (item for row in logged.rows for item in row.items()):
-                    if name not in _BEYOND and (found := _type_of(name, value)) is not None:
+                    if name not in _BEYOND and (found := _type_of(value)) is not None:
                         types.setdefault(name, found)
         if REQUEST in types:
             types[REQUEST] = pa.binary()
@@ -158,7 +158,7 @@ class LoggedRequests:
         for name in row.keys() - known.keys() - _BEYOND:
             tally.note(f"values of {name} are left out, since the first {_LOOKED_AT:,} requests have no such feature", 1)
         for name, value in known.items():
-            found = _type_of(name, value)
+            found = _type_of(value)
             if name != REQUEST and found is not None and found != self.schema.field(name).type:
                 raise ValueError(f"{name} is {value!r:.80}, which is of another type than in earlier requests")
         return {**known, REQUEST: request, LABEL: label or 0}
@@ -172,7 +172,7 @@ def _value(name: str, row: Row) -> Any:
     return row.get(name, [] if name.startswith(HISTORICAL) else None)
 
 
-def _type_of(name: str, value: Any) -> pa.DataType | None:
+def _type_of(value: Any) -> pa.DataType | None:
     """Returns the type of a value; None for a list without values."""
     if isinstance(value, list):
         return pa.list_(_TYPES[type(value[0])]) if value else None

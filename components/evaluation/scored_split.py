@@ -1,0 +1,77 @@
+"""The impressions of a split with the scores of models, and the slices of them: what all metrics of our own are computed from."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import schema_pb2
+
+from components.base.example_reader import RAW, read_batches
+from components.base.saved_models import load_saved_model
+from components.evaluation.metrics.id_numbers import numbers, numbers_within
+from components.evaluation.poisson_bootstrap import Slice
+from components.evaluation.slices import SliceKey, slice_rows
+
+
+class Scored:
+    """The impressions of a split with the scores of the models, in memory.
+
+    Args:
+        files: TFRecords.
+        schema: Their schema.
+        names: The features to keep.
+        models: SavedModels with the signature `serving_default`, by name.
+
+    Attributes:
+        columns: (N,) by feature.
+        scores: (N,) by model.
+    """
+
+    def __init__(self, files: list[str], schema: schema_pb2.Schema, names: list[str], models: dict[str, str]):
+        loaded = {name: load_saved_model(path) for name, path in models.items()}
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
+        for batch in read_batches(files, schema, names):
+            for name in names:
+                columns[name].append(_values(batch.column(name)))
+            examples = tf.constant(batch.column(RAW).flatten().to_pylist(), tf.string)
+            for name, model in loaded.items():
+                scores[name].append(next(iter(model.signatures["serving_default"](examples=examples).values())).numpy())
+        self.columns = {name: np.concatenate(parts) for name, parts in columns.items()}
+        self.scores = {name: np.concatenate(parts).astype(np.float64) for name, parts in scores.items()}
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    """A column with at most one value in a row: (N,), None where the value is missing."""
+    values = column.flatten()
+    if len(values) == len(column):
+        return values.to_numpy() if pa.types.is_primitive(values.type) else _shared_objects(values)
+    return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
+
+
+def _shared_objects(values: pa.Array) -> np.ndarray:
+    """(N,) objects; equal values are one object, since each takes about 40 bytes."""
+    encoded = values.dictionary_encode()
+    return np.array([*encoded.dictionary.to_pylist(), None], object)[encoded.indices.to_numpy()]
+
+
+def cut(scored: Scored, slices: list[dict[str, Any]], label: str, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:
+    """Yields the slices that occur in the data.
+
+    Args:
+        scored: The impressions.
+        slices: Dicts of `features` (none for the overall slice) and `metrics` (those to compute there).
+        label: Name of the label.
+        user: Name of the user id. If it is empty, requests are drawn instead of users, or impressions if there is no request id either.
+        request: Name of the request id, or empty.
+    """
+    labels = scored.columns[label].astype(np.float64)
+    users = numbers(scored.columns[user]) + 1 if user else None  # all impressions without a user id count as one user
+    requests = numbers_within(np.zeros(len(labels)) if users is None else users, scored.columns[request]) if request else None
+    drawn = users if users is not None else np.arange(len(labels)) if requests is None else requests + 1
+    for asked in slices:
+        for key, rows in slice_rows({name: scored.columns[name] for name in asked["features"]}, len(labels)):
+            scores = {name: score[rows] for name, score in scored.scores.items()}
+            yield key, Slice(labels[rows], scores, drawn[rows], None if requests is None else requests[rows], asked["metrics"])
