@@ -15,26 +15,27 @@ _FOREIGN = re.compile(
     r"File|Save|Checkpoint|Reader|RecordDataset|TextLineDataset|SqlDataset|Snapshot|LoadDataset|CacheDataset|DataService|PyFunc|Generator"
     r"|Summary|^Print|^Debug|Rpc|RemoteCall"
 )
+_SAVING = {"SaveV2", "MergeV2Checkpoints", "ShardedFilename"}
 _NODE = "node "  # before the names of nodes, which may be those of functions
 _VOCABULARY = re.compile(r"InitializeTableFromTextFile(V2)?$")  # reads a vocabulary of the model
 
 
 def foreign_operations(saved_model: Path) -> set[str]:
-    """The operations of a SavedModel that do more than compute and can run: when it is loaded, or when a signature is called.
+    """The operations of a SavedModel that do more than compute.
 
-    Every SavedModel has operations that save its variables, which run in neither case.
+    Every SavedModel has operations that save its variables. They are left out if they can run neither when the model is loaded nor when a
+    signature is called.
 
     Raises:
         OSError, RuntimeError, google.protobuf.message.DecodeError: The model cannot be read.
     """
     meta_graph = read_meta_graph(saved_model)
-    graph = _Graph(meta_graph.graph_def)
-    outputs = {info.name for signature in meta_graph.signature_def.values() for info in signature.outputs.values()}
-    can_run = graph.needed(outputs, functions=meta_graph.object_graph_def.concrete_functions)
-    saves_only = graph.needed([meta_graph.saver_def.save_tensor_name]) - can_run
-    ops = {
-        op for place, ops in graph.ops.items() if place in can_run or (place in graph.functions and place not in saves_only) for op in ops
-    }
+    graph, saver = _Graph(meta_graph.graph_def), meta_graph.saver_def
+    at_load = [name for collection in meta_graph.collection_def.values() for name in collection.node_list.value]  # TF1's init ops
+    outputs = [info.name for signature in meta_graph.signature_def.values() for info in signature.outputs.values()]
+    can_run = graph.needed([*outputs, *at_load, saver.restore_op_name], functions=meta_graph.object_graph_def.concrete_functions)
+    saves_only = graph.needed([saver.save_tensor_name]) - can_run
+    ops = {op for place, ops in graph.ops.items() for op in (ops - _SAVING if place in saves_only else ops)}
     return {op for op in ops if _FOREIGN.search(op) and not _VOCABULARY.match(op)}
 
 
@@ -42,13 +43,11 @@ class _Graph:
     """A graph and its functions.
 
     Attributes:
-        functions: The names of the functions.
         ops: The operations in each function, and of each node outside of the functions, by its name.
     """
 
     def __init__(self, graph: Any):
         bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
-        self.functions = bodies.keys()
         bodies |= {f"{_NODE}{node.name}": [node] for node in graph.node}
         self.ops = {place: {node.op for node in nodes} for place, nodes in bodies.items()}
         self._next = {place: {called for node in nodes for called in _called(node)} for place, nodes in bodies.items()}

@@ -5,6 +5,7 @@ import re
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from components.base.errors import InputError
 from components.serving.model.foreign_ops import foreign_operations, refuse_foreign_operations
@@ -88,3 +89,33 @@ def test_a_damaged_model_is_one_sentence(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"\xff\xff\xff")
     with pytest.raises(InputError, match="cannot be read"):
         refuse_foreign_operations(tmp_path)
+
+
+@pytest.mark.parametrize("runs_as", ["init", "restore", "nothing"])
+def test_an_operation_that_hides_among_those_that_save_is_refused(tmp_path, runs_as):
+    """TensorFlow runs the init op of a model of TF1, which a collection names, and its restore op when it loads the model."""
+    folder, target = tmp_path / "model", tmp_path / "never"
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x, weight = v1.placeholder(tf.string, [None]), v1.get_variable("w", initializer=0.5)
+        tf.io.write_file(str(target), "bad", name="bad")
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.signature_def_utils.predict_signature_def({"x": x}, {"y": tf.fill(tf.shape(x), weight)})
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    file = folder / "saved_model.pb"
+    model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    assert foreign_operations(folder) == {"WriteFile"}
+    graph = model.meta_graphs[0]
+    last = {"restore": graph.saver_def.restore_op_name}.get(runs_as)
+    for node in graph.graph_def.node:
+        if node.name in (last, graph.saver_def.save_tensor_name.partition(":")[0]):
+            node.input.append("^bad")
+    if runs_as == "init":
+        graph.collection_def["saved_model_main_op"].node_list.value.append("bad")
+    file.write_bytes(model.SerializeToString())
+    assert foreign_operations(folder) == {"WriteFile"}
+    if runs_as != "nothing":
+        tf.saved_model.load(str(folder))
+        assert target.exists()  # so it must be refused before it is loaded
