@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _import(args: argparse.Namespace) -> int:
     from pipeline.datasets.importing.import_settings import ImportSettings
     from pipeline.datasets.importing.import_source import import_source
     from pipeline.datasets.sources.by_name import find_mapping, open_source
-    from pipeline.terminal import Progress, interrupt_on_sigterm
+    from pipeline.terminal import Progress, interrupt_on_sigterm, output_to
 
     given = {name: value for name in ImportSettings.model_fields if (value := getattr(args, name)) is not None}
     if args.guess:
@@ -114,13 +115,14 @@ def _import(args: argparse.Namespace) -> int:
         raise InputError("--out is missing: name the folder for the data set, a new or an empty one.")
     settings = parse_section(ImportSettings, given, "din import")
     mapping, label_window = find_mapping(args.mapping) if args.mapping else None, _seconds(args.label_window)
-    source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window)
     interrupt_on_sigterm()
-    progress = Progress(Console(quiet=args.json))
-    try:
-        manifest = import_source(source, args.out, settings, command_line(), progress)
-    finally:
-        progress.stop()
+    with output_to(Path(os.devnull)) as terminal:  # logs of requests are read with TensorFlow, which prints to stderr
+        source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window)
+        progress = Progress(Console(file=terminal, quiet=args.json))
+        try:
+            manifest = import_source(source, args.out, settings, command_line(), progress)
+        finally:
+            progress.stop()
     if not args.json:
         from pipeline.datasets.importing.import_report import lines
 

@@ -1,11 +1,13 @@
 """The `din` command: what it prints and how it ends, without running a pipeline."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from components.base.errors import InputError
 from pipeline.cli.main import main, make_parser
 from pipeline.records.summary import Summary
 from tests.pipeline.cli.test_reference import all_commands
@@ -35,6 +37,18 @@ def test_synth_writes_a_data_set_and_prints_the_oracle(tmp_path, capsys):
     assert "800 train, 100 validation, 100 eval impressions" in out and "oracle on eval: auc 0." in out
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
     assert manifest["config"]["users"] == 20 and (tmp_path / "items.npz").exists()
+
+
+def test_what_libraries_print_in_an_import_is_not_shown(tmp_path, monkeypatch, capfd):
+    """TensorFlow, which reads logs of requests, prints to the file descriptor of stderr."""
+
+    def chatter(*_):
+        os.write(2, b"I0000 port.cc: oneDNN custom operations are on\n")
+        raise InputError("no request_id")
+
+    monkeypatch.setattr("pipeline.datasets.sources.by_name.open_source", chatter)
+    assert main(["import", "requests", "logs", "--out", str(tmp_path / "data")]) == 2
+    assert capfd.readouterr().err == "din: no request_id\n"
 
 
 @pytest.mark.parametrize(
