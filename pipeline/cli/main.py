@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs `din` and returns its exit status. Other users cannot read what it writes; the group can if the umask allows it.
 
     Args:
-        argv: The arguments. None takes those of the process, and ends it: HDF5, for one, crashes in the normal end of a process that could
-            not write a checkpoint to a full disk, and the exit status would be that of the crash.
+        argv: The arguments. None takes those of the process, and ends it: after a checkpoint that found no room on the disk, HDF5
+            crashes in the normal end of a process, and the exit status would be that of the crash.
     """
     if argv is not None:
         return _run(argv)

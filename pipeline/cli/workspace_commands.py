@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
     add_json(clean, "what is deleted, with its bytes, as one JSON object")
     clean.set_defaults(call=_clean)
 
-    doctor = add_command(commands, "doctor", "find what is wrong with this machine, a workspace and its servers, and how to end it")
+    doctor = add_command(commands, "doctor", "find what is wrong with this machine, a workspace and its servers, and how to correct it")
     add_workspace(doctor)
     config = "ask the serving.servers of this configuration (default: those of the last run and of the last push of each name)"
     doctor.add_argument("--config", metavar="FILE|NAME", help=config)

@@ -187,6 +187,11 @@ def missing_names(newest: Span, window: Sequence[Span]) -> list[str]:
     return [span_name(newest, number) for number in range(min(numbers), newest.number) if number not in numbers]
 
 
+def span_number(name: str) -> int:
+    """Returns the number of the span with a name, such as `2026-11-24` or `span-7`."""
+    return int(name.removeprefix("span-")) if name.startswith("span-") else day_number(date.fromisoformat(name))
+
+
 def span_name(like: Span, number: int) -> str:
     """Returns the name of the span with a number, in a data set that has the span `like`."""
     return (_EPOCH + timedelta(days=number)).isoformat() if like.is_day else f"span-{number}"

@@ -17,7 +17,7 @@ _AT_ONCE = ("run", "synthetic data")  # a reader must never find a part of these
 def clean(workspace: Path, plan: Plan) -> None:
     """Deletes what was planned. The caller holds the lock of the workspace since it made the plan.
 
-    First goes what the metadata store does not know: that makes room on a full disk, on which nothing can be written. An artifact is marked
+    What the metadata store does not know goes first: this makes room on a full disk, where nothing can be written. An artifact is marked
     as deleted before its files go, so that TFX's cache never offers a part of it. The rows of the executions go last, in one transaction.
 
     Raises:

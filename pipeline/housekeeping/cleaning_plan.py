@@ -17,7 +17,7 @@ from pipeline.records.store_place import has_store
 from pipeline.records.summary import Summary
 
 _PLURALS = {"synthetic data": "synthetic data sets", "check facts": "files of check facts"}
-REMOVING = ".removing-"  # what is being deleted from the folders `runs` and `data` gets such a name in the workspace first
+REMOVING = ".removing-"  # a folder of `runs` or `data` that is deleted is first renamed to such a name in the workspace
 
 
 class Removal(NamedTuple):
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 def plan_cleaning(workspace: Path, keep: int, before: datetime | None = None, name: str | None = None) -> Plan:
     """Finds what can be deleted. Nobody else may be using the workspace.
 
-    Whatever is deleted first, and wherever a cleaning is killed: what stays is complete, and the next cleaning finds the rest.
+    A cleaning may be killed at any moment: what stays is complete, and the next cleaning finds the rest.
 
     Args:
         workspace: The workspace.

@@ -1,4 +1,4 @@
-"""What `din doctor` finds: a sentence for each thing that is wrong, with the command that ends it."""
+"""What `din doctor` finds: a sentence for each thing that is wrong, with the command that corrects it."""
 
 import shlex
 from pathlib import Path
@@ -13,7 +13,7 @@ class Finding(NamedTuple):
     Attributes:
         where: Where it is wrong.
         what: One sentence.
-        command: What ends it, to be typed as it is.
+        command: The command that corrects it, to be typed as it is.
     """
 
     where: Where

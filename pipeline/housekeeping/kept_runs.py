@@ -17,7 +17,7 @@ def kept_runs(
 ) -> set[str]:
     """Returns the ids of the runs that stay.
 
-    Of each name stay the newest runs that were evaluated, and as many of the newest that were not: runs that fail do not push out those
+    For each name, the newest runs that were evaluated stay, and as many of the newest that were not: runs that fail do not push out those
     that made a model. A run stays as long as the version that it pushed is kept, whatever its age, and as long as a run that
     stays names it in its configuration or began from its model.
 

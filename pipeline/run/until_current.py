@@ -1,7 +1,7 @@
 """Which spans `din run --until-current` runs: those after the last one that was run, and on request that one again.
 
-Older spans do not wait, even if they were never run: their models would replace that of a newer span. A span whose model was refused was
-run.
+Older spans do not wait, even if they were never run: their models would replace that of a newer span. A span whose model was refused counts
+as run.
 """
 
 from collections.abc import Sequence

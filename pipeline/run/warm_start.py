@@ -1,7 +1,6 @@
 """Finds the model that `training.warm_start` names, before the run computes anything."""
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from din_trainer.trainer import KERAS_FILE
 from din_trainer.transform.scales import read_scales
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
-from pipeline.datasets.spans import day_number, find_spans
+from pipeline.datasets.spans import find_spans, span_number
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 from pipeline.records.summary import Summary
@@ -109,20 +108,16 @@ def _not_learnt(start: Summary | None, summary: Summary) -> list[str]:
     before = _newest_learnt(start) if start else None
     if before is None or not summary.spans or not summary.span:
         return []
-    first = _span_number(summary.spans["train"][0])
+    first = span_number(summary.spans["train"][0])
     between = [span.name for span in find_spans(Path(str(summary.data))) if before < span.number < first]
-    window = _span_number(summary.span) - before - 1
+    window = span_number(summary.span) - before - 1
     advice = f"--window {window} trains on all spans since then."
     return [f"Neither the start model nor this run learns from {', '.join(between)}: {advice}"] if between else []
 
 
 def _newest_learnt(summary: Summary) -> int | None:
     """The number of the newest span that a run trains on; None in a run without spans."""
-    return None if not summary.spans else _span_number(summary.spans["train"][-1])
-
-
-def _span_number(name: str) -> int:
-    return int(name.removeprefix("span-")) if name.startswith("span-") else day_number(date.fromisoformat(name))
+    return None if not summary.spans else span_number(summary.spans["train"][-1])
 
 
 def _start(config: PipelineConfig, workspace: Path, run: str, summary: Summary, runs: Mapping[str, Summary]) -> Start:

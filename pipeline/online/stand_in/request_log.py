@@ -1,6 +1,7 @@
 """Logs the requests that the stand-in has answered, as TF Serving's request logging does: TFRecords of PredictionLogs.
 
-A thread writes them, so that a slow disk does not slow the answers. A full disk loses requests, and this is said; serving goes on.
+A thread writes them, so that a slow disk does not slow the answers. If the disk is full, requests are lost: the terminal says so, and
+serving goes on.
 """
 
 import os
