@@ -119,7 +119,8 @@ def test_runs_lists_what_can_be_read(tmp_path, capsys):
 
 def test_a_crash_in_the_end_of_the_process_does_not_change_the_exit_status():
     """HDF5 crashes there after it could not write a checkpoint to a full disk: `din run` printed its sentence, and ended with -11."""
-    code = "import atexit, os, signal, sys; atexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV)); from pipeline.cli.main import main; main()"
+    crash = "import atexit, os, signal; atexit.register(lambda: os.kill(os.getpid(), signal.SIGSEGV))"
+    code = f"{crash}; from pipeline.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code, "runs", "--workspace", "/nowhere"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "din: /nowhere is no folder: name a workspace with --workspace, or start a run with din run.\n"
