@@ -53,7 +53,7 @@ def drift_nodes(
         # Brings in the statistics of an earlier run, because data without spans has nothing older to compare with.
         earlier = Importer(source_uri=str(places.previous.statistics), artifact_type=standard_artifacts.ExampleStatistics)
         nodes.append(earlier.with_id("PreviousStatistics"))
-        previous = Compared(places.previous.name, earlier.outputs["result"], "train")
+        previous = Compared(places.previous.name, earlier.outputs["result"], places.previous.split)
     others = {"previous": previous.statistics} if previous else {}
 
     requests = places.logged

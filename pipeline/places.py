@@ -11,12 +11,14 @@ class PreviousData(NamedTuple):
     """Earlier training data.
 
     Attributes:
-        name: In words, for messages: "run 20261126-020000-demo".
-        statistics: The artifact of StatisticsGen, with a split `train`.
+        name: In words, for messages: "train/ of run 20261126-020000-demo".
+        statistics: The artifact of StatisticsGen.
+        split: Its split that has the statistics.
     """
 
     name: str
     statistics: Path
+    split: str = "train"
 
 
 class RequestLog(NamedTuple):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from components.base.errors import InputError
+from components.base.shards import SPAN_SPLIT
 from components.serving.requests.request_logs import log_fingerprint
 from components.serving.store.versions import read_rolled_back
 from pipeline.places import PreviousData, RequestLog
@@ -13,7 +14,7 @@ from pipeline.records.run_list import METADATA_FILE, read_summaries
 def find_previous(workspace: Path, name: str, fingerprint: str) -> PreviousData | None:
     """Returns the data of the last pushed run of this name that read other data, and whose statistics are still there.
 
-    A run whose version was rolled back does not count.
+    A run whose version was rolled back does not count. Of a run whose spans have no splits it is the newest span.
 
     Args:
         workspace: The workspace.
@@ -24,9 +25,11 @@ def find_previous(workspace: Path, name: str, fingerprint: str) -> PreviousData 
     for run in reversed(read_summaries(workspace)):
         pushed = run.name == name and run.status == "pushed" and run.pushed_version not in rolled_back
         if pushed and run.data_fingerprint not in (None, fingerprint):
-            statistics = RunOutputs(workspace / METADATA_FILE, run.run_id).uri("StatisticsGen", "statistics")
-            if statistics and statistics.exists():
+            outputs = RunOutputs(workspace / METADATA_FILE, run.run_id)
+            if (statistics := outputs.uri("StatisticsGen", "statistics")) and statistics.exists():
                 return PreviousData(f"train/ of run {run.run_id}", statistics)
+            if (statistics := outputs.uri(f"StatisticsGen.{run.span}", "statistics")) and statistics.exists():
+                return PreviousData(f"{run.span} of run {run.run_id}", statistics, SPAN_SPLIT)
     return None
 
 

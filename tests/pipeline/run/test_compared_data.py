@@ -16,8 +16,8 @@ class Outputs:
         self._folder = metadata.parent / "statistics" / run_id
 
     def uri(self, node, key):
-        assert (node, key) == ("StatisticsGen", "statistics")
-        return self._folder
+        assert key == "statistics"
+        return self._folder if node == "StatisticsGen" else None
 
 
 def previous(workspace, fingerprint):
@@ -44,6 +44,22 @@ def test_it_is_the_last_pushed_run_of_this_name_that_read_other_data(tmp_path, m
     (tmp_path / "serving" / "demo" / "1").mkdir(parents=True)
     write_rolled_back(tmp_path / "serving" / "demo", {1})
     assert previous(tmp_path, "c") == "1-good"
+
+
+def test_a_run_of_a_day_without_splits_is_known_by_the_statistics_of_the_day(tmp_path, monkeypatch):
+    """A day that is split by time has nothing older in its own run to be compared with."""
+
+    class OfDay(Outputs):
+        def uri(self, node, key):
+            return self._folder if node == "StatisticsGen.2026-11-24" else None
+
+    monkeypatch.setattr(compared_data, "RunOutputs", OfDay)
+    summary = Summary(run_id="1-day", name="demo", data_fingerprint="a", pushed_version=1, span="2026-11-24")
+    summary.end("pushed", None)
+    for folder in ("runs", "statistics"):
+        (tmp_path / folder / "1-day").mkdir(parents=True)
+    summary.write(tmp_path)
+    assert find_previous(tmp_path, "demo", "b") == ("2026-11-24 of run 1-day", tmp_path / "statistics" / "1-day", "impressions")
 
 
 def test_the_first_run_has_nothing_to_compare_with(tmp_path):
