@@ -32,7 +32,7 @@ _CYCLE = ("push", "canary", "promote", "span", "rollback", "rollback")  # each c
 _RUNS = ("push", "canary", "span")
 _MOST_KILLS = 3  # of one command
 _GUESS = {"push": 40.0, "canary": 60.0, "span": 60.0, "promote": 3.0, "rollback": 3.0}  # seconds, until one was measured
-_NEVER_CACHED = {"InfraGate", "Pusher"}
+_NEVER_CACHED = {"InfraGate", "Verdict", "Pusher"}  # Verdict reads what InfraGate has measured anew
 SETTINGS = {
     "name": NAME,
     "training.epochs": 1,

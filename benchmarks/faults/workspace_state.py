@@ -129,7 +129,8 @@ class WorkspaceState:
             return
         summaries = read_summaries(self._workspace)
         yield from (f"run {summary.run_id}: {summary.refused_because}" for summary in summaries if summary.name == "?")
-        pushed = Counter(str(summary.pushed_path) for summary in summaries if summary.pushed_version and summary.status != "unchanged")
+        # "killed": in the middle of its push, which the next run has completed
+        pushed = Counter(str(summary.pushed_path) for summary in summaries if summary.status == "pushed")
         yield from (f"{path} is claimed by {count} runs" for path, count in pushed.items() if count > 1)
         for base in self._bases():
             labelled = {version for version in served_versions(base) if (base / str(version) / "pushed_by").exists()}
