@@ -22,9 +22,9 @@ from pipeline.datasets import synthetic
 from pipeline.datasets.manifest import read_oracle
 from pipeline.records.run_list import LOG_FILE
 from pipeline.records.summary_tables import number, share_of_oracle
-from pipeline.run.check_environment import check_embeddings
-from pipeline.run.check_impressions import check_data
-from pipeline.run.data_schema import write_schema
+from pipeline.run.checks.check_environment import check_embeddings
+from pipeline.run.checks.check_impressions import check_data
+from pipeline.run.inputs.data_schema import write_schema
 from pipeline.terminal import Progress, output_to, say
 
 if TYPE_CHECKING:  # at run time TensorFlow is imported after the check of the data

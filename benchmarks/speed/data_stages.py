@@ -45,8 +45,8 @@ def measure_ours(data: Path, out: Path) -> Costs:
     from pipeline.dag import create_data_pipeline
     from pipeline.datasets.layout import split_files
     from pipeline.records.metadata_store import RunOutputs
-    from pipeline.run.check_impressions import check_data
-    from pipeline.run.prepare_places import prepare_places
+    from pipeline.run.checks.check_impressions import check_data
+    from pipeline.run.inputs.prepare_places import prepare_places
     from pipeline.runners.local import run_locally
 
     costs: Costs = {}

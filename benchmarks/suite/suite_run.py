@@ -20,7 +20,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
 from pipeline.console import Console
 from pipeline.records.run_list import LOG_FILE
-from pipeline.run.check_environment import check_embeddings
+from pipeline.run.checks.check_environment import check_embeddings
 from pipeline.terminal import Progress, interrupt_on_sigterm, output_to, say
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files

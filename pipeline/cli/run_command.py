@@ -82,7 +82,7 @@ def _check_spans(args: argparse.Namespace) -> None:
 def _run_until_current(config: "PipelineConfig", args: argparse.Namespace) -> int:
     """Runs span after span. Returns the exit code of the last run."""
     from pipeline.datasets.spans import LATEST
-    from pipeline.run.until_current import waiting_spans
+    from pipeline.run.spans.until_current import waiting_spans
 
     waiting = waiting_spans(args.data, config, args.workspace, LATEST if args.span is None else args.span, args.rerun_changed)
     names = [span.name for span in waiting.spans]

@@ -18,16 +18,16 @@ from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE
-from pipeline.run.afterwards import clean_up, tell_others
-from pipeline.run.check_environment import check_embeddings, check_gate, silent_servers
-from pipeline.run.check_impressions import DataFacts, check_data, check_spans, check_unchanged
-from pipeline.run.failure import BAD_INPUT, explain_failure
+from pipeline.run.checks.check_environment import check_embeddings, check_gate, silent_servers
+from pipeline.run.checks.check_impressions import DataFacts, check_data, check_spans, check_unchanged
+from pipeline.run.ending.afterwards import clean_up, tell_others
+from pipeline.run.ending.failure import BAD_INPUT, explain_failure
+from pipeline.run.ending.shown_results import make_report, score_samples
 from pipeline.run.node_progress import examples_by_node, examples_by_span, training_progress
 from pipeline.run.origin import ORIGIN_FILE, Differs, Repeated, differences, make_origin
 from pipeline.run.run_folder import write_json
-from pipeline.run.shown_results import make_report, score_samples
-from pipeline.run.span_plan import SpanPlan, plan_spans
-from pipeline.run.span_versions import record_spans, served_has_seen
+from pipeline.run.spans.span_plan import SpanPlan, plan_spans
+from pipeline.run.spans.span_versions import record_spans, served_has_seen
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
@@ -175,7 +175,7 @@ class Run:
 
     def _known_shards(self) -> Path:
         """The file with what earlier checks found. Its name changes with the features and with the code of the check."""
-        digest = _digest(self._config.features, "pipeline.run.check_impressions")
+        digest = _digest(self._config.features, "pipeline.run.checks.check_impressions")
         return self._workspace / "checks" / f"{self._config.name}-{digest}.json"
 
     def _record_origin(self, facts: DataFacts) -> None:
@@ -191,9 +191,9 @@ class Run:
         with quick_imports():
             from pipeline.dag import create_pipeline
             from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
-            from pipeline.run.data_schema import unchecked_by_run
-            from pipeline.run.prepare_places import prepare_places
-            from pipeline.run.warm_start import find_start
+            from pipeline.run.inputs.data_schema import unchecked_by_run
+            from pipeline.run.inputs.prepare_places import prepare_places
+            from pipeline.run.inputs.warm_start import find_start
 
         self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace, plan)
@@ -216,7 +216,7 @@ class Run:
 
     def _run_dag(self, places: "Places", dag: "Pipeline", facts: DataFacts) -> None:
         """Runs the nodes. Whatever they put out before an exception is in the summary, too."""
-        from pipeline.run.outcome import read_outcome
+        from pipeline.run.ending.outcome import read_outcome
         from pipeline.runners.local import run_locally
 
         try:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES, file_fingerprint, import_closure, module_file
 from pipeline.configuration.pipeline_config import PipelineConfig
-from pipeline.run.check_impressions import DataFacts
+from pipeline.run.checks.check_impressions import DataFacts
 
 ORIGIN_FILE = "origin.json"  # in the folder of a run
 

@@ -16,7 +16,7 @@ from components.base.scratch_folder import scratch_folder
 from components.base.secrets import hide_secrets
 from pipeline.records.run_list import LOCK_FILE
 from pipeline.records.workspace_lock import locked_workspace
-from pipeline.run.check_environment import check_workspace
+from pipeline.run.checks.check_environment import check_workspace
 
 _MOMENT, _MOMENT_LENGTH = "%Y%m%d-%H%M%S", 15
 

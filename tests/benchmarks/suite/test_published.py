@@ -9,7 +9,7 @@ import pytest
 from benchmarks.suite.suite_config import load_suite
 from benchmarks.suite.suite_data import import_once, locate
 from pipeline.configuration.load_config import load_config
-from pipeline.run.check_impressions import check_data
+from pipeline.run.checks.check_impressions import check_data
 
 SUITE = {data.name: data for data in load_suite("published").data}
 X1 = (

@@ -8,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.base.errors import InputError
 from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, open_store, prepare_store
-from pipeline.run.check_environment import _LONGEST_DATABASE
+from pipeline.run.checks.check_environment import _LONGEST_DATABASE
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from components.serving.store.versions import write_pushed_by
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
-from pipeline.run.check_impressions import DataFacts
+from pipeline.run.checks.check_impressions import DataFacts
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress

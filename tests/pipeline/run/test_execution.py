@@ -17,10 +17,10 @@ from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
 from pipeline.records.summary import Summary
 from pipeline.records.summary_tables import print_summary
-from pipeline.run.check_environment import silent_servers
+from pipeline.run.checks.check_environment import silent_servers
+from pipeline.run.ending.shown_results import write_details
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
-from pipeline.run.shown_results import write_details
 from pipeline.terminal import Progress
 from tests.pipeline.run.served_versions import label, serve
 from tests.sample_data import write_dataset
@@ -131,7 +131,7 @@ def test_the_stable_version_of_the_start_is_in_the_summary(run, monkeypatch, tmp
 
 def end_after_push(monkeypatch, workspace, error=None):
     """Lets the nodes push version 7 as far as files go, and then raise `error`."""
-    import pipeline.run.outcome
+    import pipeline.run.ending.outcome
     import pipeline.runners.local
 
     def run_locally(dag, run_id, listener):
@@ -147,7 +147,7 @@ def end_after_push(monkeypatch, workspace, error=None):
             summary.end("pushed", None)
 
     monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
-    monkeypatch.setattr(pipeline.run.outcome, "read_outcome", read_outcome)
+    monkeypatch.setattr(pipeline.run.ending.outcome, "read_outcome", read_outcome)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_no_room_for_the_report_is_a_note_and_the_run_is_pushed(run, monkeypatch
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device", "/runs/1/report.html")
 
-    monkeypatch.setattr("pipeline.run.shown_results.write_details", full)
+    monkeypatch.setattr("pipeline.run.ending.shown_results.write_details", full)
     summary = run.execute()
     assert (summary.status, summary.exit_code, summary.report_path) == ("pushed", 0, None)
     assert summary.notes[-1].startswith("The run has no report: /runs/1/report.html: the disk is full")

@@ -10,7 +10,7 @@ from components.base.fingerprint import file_fingerprint
 from pipeline.cli.main import main
 from pipeline.configuration.load_config import load_config
 from pipeline.records.summary import Summary
-from pipeline.run.check_impressions import DataFacts
+from pipeline.run.checks.check_impressions import DataFacts
 from pipeline.run.origin import ORIGIN_FILE, Origin, differences, make_origin
 from pipeline.run.rerun import _differs, _read
 

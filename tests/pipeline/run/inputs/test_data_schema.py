@@ -7,9 +7,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from components.base.errors import InputError
 from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.load_config import load_config
-from pipeline.run.check_impressions import DataFacts, check_data
-from pipeline.run.data_schema import check_evaluation, read_schema, unchecked_by_run, write_schema
-from pipeline.run.unchecked_schema import unchecked_parts
+from pipeline.run.checks.check_impressions import DataFacts, check_data
+from pipeline.run.inputs.data_schema import check_evaluation, read_schema, unchecked_by_run, write_schema
+from pipeline.run.inputs.unchecked_schema import unchecked_parts
 from tests.sample_data import make_impressions, write_dataset
 
 FACTS = DataFacts({}, {}, {}, {}, {})

@@ -9,8 +9,8 @@ from components.base.errors import InputError
 from components.serving.store.versions import write_rolled_back
 from pipeline.configuration.load_config import load_config
 from pipeline.dag import create_pipeline
-from pipeline.run.check_impressions import DataFacts
-from pipeline.run.prepare_places import prepare_places
+from pipeline.run.checks.check_impressions import DataFacts
+from pipeline.run.inputs.prepare_places import prepare_places
 from tests.pipeline.run.served_versions import label, serve
 
 
@@ -80,7 +80,7 @@ def test_a_stable_version_that_is_gone_ends_the_run_whatever_the_baseline_is(wor
 
 def test_a_promotion_while_the_places_are_prepared_is_noticed_by_the_push(workspace, monkeypatch):
     """The stable version is read before the baseline, so that the push finds another stable version and refuses."""
-    import pipeline.run.prepare_places as module
+    import pipeline.run.inputs.prepare_places as module
 
     link = module.link_baseline
 

@@ -7,11 +7,11 @@ from din_trainer.features import REQUEST_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.places import Places
 from pipeline.records.run_list import METADATA_FILE
-from pipeline.run.baseline import link_baseline, link_served, stable_version
-from pipeline.run.check_impressions import DataFacts
-from pipeline.run.compared_data import find_previous, find_requests
-from pipeline.run.data_schema import check_evaluation, read_schema, write_schema
-from pipeline.run.span_plan import SpanPlan
+from pipeline.run.checks.check_impressions import DataFacts
+from pipeline.run.inputs.baseline import link_baseline, link_served, stable_version
+from pipeline.run.inputs.compared_data import find_previous, find_requests
+from pipeline.run.inputs.data_schema import check_evaluation, read_schema, write_schema
+from pipeline.run.spans.span_plan import SpanPlan
 
 
 def prepare_places(config: PipelineConfig, data: Path, facts: DataFacts, workspace: Path, plan: SpanPlan | None = None) -> Places:

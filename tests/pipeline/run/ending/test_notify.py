@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.configuration.pipeline_config import NotifyConfig
 from pipeline.records.summary import Summary
-from pipeline.run.notify import notify
+from pipeline.run.ending.notify import notify
 
 WRITE = "import json, os, sys; json.dump([json.load(sys.stdin), os.environ['DIN_STATUS'], os.environ['DIN_RUN']], open(sys.argv[1], 'w'))"
 

@@ -8,7 +8,7 @@ from components.base.errors import DataError, InputError
 from components.data_gate import DataRefused
 from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged
 from pipeline.records.summary import Summary
-from pipeline.run.failure import explain_failure
+from pipeline.run.ending.failure import explain_failure
 
 DIVERGED = "Training diverged in epoch 3: lower training.learning_rate or set training.clip_norm."
 FULL = OSError(errno.ENOSPC, "No space left on device", "/serving/1")

@@ -16,7 +16,7 @@ from pipeline.datasets.spans import find_spans, span_number
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 from pipeline.records.summary import Summary
-from pipeline.run.baseline import sound_version
+from pipeline.run.inputs.baseline import sound_version
 
 _COLD = "Or train from random weights with --set training.warm_start=none."
 

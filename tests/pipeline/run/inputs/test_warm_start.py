@@ -9,8 +9,8 @@ from components.serving.store.versions import write_pushed_by
 from din_trainer.trainer import KERAS_FILE
 from pipeline.configuration.load_config import load_config
 from pipeline.records.summary import Summary
-from pipeline.run import warm_start
-from pipeline.run.warm_start import find_start
+from pipeline.run.inputs import warm_start
+from pipeline.run.inputs.warm_start import find_start
 
 FIRST, SECOND, THIRD, NOW = "20261123-020000-demo", "20261124-020000-demo", "20261125-020000-demo", "20261126-020000-demo"
 

@@ -14,9 +14,9 @@ from components.base.shards import hash_shard
 from components.base.tfrecord import frame, read_blocks, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
-from pipeline.run.check_environment import check_embeddings, check_workspace
-from pipeline.run.check_impressions import check_data, check_unchanged
-from pipeline.run.quick_batches import quick_batches
+from pipeline.run.checks.check_environment import check_embeddings, check_workspace
+from pipeline.run.checks.check_impressions import check_data, check_unchanged
+from pipeline.run.checks.quick_batches import quick_batches
 from tests.sample_data import make_impressions, write_dataset
 
 FEATURES = FeatureConfig()
@@ -161,7 +161,7 @@ def test_a_file_that_changes_while_it_is_checked_is_named(data, tmp_path, monkey
         shard.write_bytes(gzip.compress(gzip.decompress(shard.read_bytes()), 9))
         return hash_shard(shard)
 
-    monkeypatch.setattr("pipeline.run.check_impressions.hash_shard", hash_changed)
+    monkeypatch.setattr("pipeline.run.checks.check_impressions.hash_shard", hash_changed)
     with pytest.raises(InputError, match=r"has changed since this run checked it: leave the data as it is"):
         check_data(data, FEATURES, known and tmp_path / known)
 
@@ -463,7 +463,7 @@ def test_an_unwritable_workspace(tmp_path):
 def large(tmp_path, monkeypatch, **columns):
     """A data set whose shards count as large."""
     for name in ("_LARGE", "_FIRST"):
-        monkeypatch.setattr(f"pipeline.run.check_impressions.{name}", 2)
+        monkeypatch.setattr(f"pipeline.run.checks.check_impressions.{name}", 2)
     return write_dataset(tmp_path / "d", {"train": make_impressions(**columns)} if columns else None)
 
 
@@ -471,7 +471,7 @@ def test_large_shards_are_read_quickly_with_the_same_result(tmp_path, monkeypatc
     slow = check_data(write_dataset(tmp_path / "slow"), FEATURES)
     data = large(tmp_path, monkeypatch)
     used = []
-    monkeypatch.setattr("pipeline.run.check_impressions.quick_batches", lambda *args: used.append(args) or quick_batches(*args))
+    monkeypatch.setattr("pipeline.run.checks.check_impressions.quick_batches", lambda *args: used.append(args) or quick_batches(*args))
     found = check_data(data, FEATURES)
     assert len(used) == 3
     assert (found.examples, found.columns) == (slow.examples, slow.columns)
@@ -523,7 +523,7 @@ def test_a_shard_that_stays_the_same_is_not_read_again(data, tmp_path, monkeypat
     known = tmp_path / "checks" / "known.json"
     facts = check_data(data, FEATURES, known)
     read = []
-    monkeypatch.setattr("pipeline.run.check_impressions.read_blocks", lambda file: read.append(file) or read_blocks(file))
+    monkeypatch.setattr("pipeline.run.checks.check_impressions.read_blocks", lambda file: read.append(file) or read_blocks(file))
     assert check_data(data, FEATURES, known) == facts
     assert read == []
     shard = data / "eval" / "part-00000.tfrecord.gz"

@@ -15,8 +15,8 @@ from din_trainer.transform.raw_schema import make_schema
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.layout import split_files
 from pipeline.datasets.spans import Span
-from pipeline.run.check_impressions import DataFacts
-from pipeline.run.unchecked_schema import replaced_counts, unchecked_parts
+from pipeline.run.checks.check_impressions import DataFacts
+from pipeline.run.inputs.unchecked_schema import replaced_counts, unchecked_parts
 
 
 def read_schema(file: Path) -> schema_pb2.Schema:

@@ -12,9 +12,9 @@ from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
 from pipeline.datasets.spans import Span, find_spans
 from pipeline.records.run_list import read_summaries
 from pipeline.records.summary import Status, Summary
-from pipeline.run.check_impressions import DataFacts
-from pipeline.run.shard_facts import ShardState
-from pipeline.run.span_plan import SpanPlan
+from pipeline.run.checks.check_impressions import DataFacts
+from pipeline.run.checks.shard_facts import ShardState
+from pipeline.run.spans.span_plan import SpanPlan
 
 VERSIONS_FILE = "spans.json"  # in the workspace's folder `checks`
 

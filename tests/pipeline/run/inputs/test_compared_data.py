@@ -5,8 +5,8 @@ import pytest
 from components.base.errors import InputError
 from components.serving.store.versions import write_rolled_back
 from pipeline.records.summary import Summary
-from pipeline.run import compared_data
-from pipeline.run.compared_data import find_previous, find_requests
+from pipeline.run.inputs import compared_data
+from pipeline.run.inputs.compared_data import find_previous, find_requests
 
 
 class Outputs:

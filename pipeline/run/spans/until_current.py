@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeline.configuration.pipeline_config import PipelineConfig, SpansConfig
 from pipeline.datasets.spans import Span, choose_span, find_spans, ready_spans
 from pipeline.records.run_list import read_summaries
-from pipeline.run.span_versions import VERSIONS_FILE, SpanVersions, changed_spans, judged_spans
+from pipeline.run.spans.span_versions import VERSIONS_FILE, SpanVersions, changed_spans, judged_spans
 
 
 class Waiting(NamedTuple):

@@ -6,7 +6,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from components.base.errors import InputError
 from components.serving.store.versions import write_rolled_back
 from pipeline.configuration.load_config import load_config
-from pipeline.run.baseline import link_baseline
+from pipeline.run.inputs.baseline import link_baseline
 from tests.pipeline.run.served_versions import label, serve
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from components.base.errors import InputError
 from pipeline.configuration.pipeline_config import NotifyConfig, PipelineConfig
 from pipeline.records.summary import Summary
-from pipeline.run.failure import explain_failure
+from pipeline.run.ending.failure import explain_failure
 
 
 def clean_up(workspace: Path, config: PipelineConfig) -> list[str]:
@@ -24,7 +24,7 @@ def clean_up(workspace: Path, config: PipelineConfig) -> list[str]:
 def tell_others(summary: Summary, workspace: Path, config: NotifyConfig) -> list[str]:
     """Calls the command of the user, and writes the file for Prometheus. Returns a sentence for each that failed."""
     from pipeline.records.metrics_file import write_metrics_file
-    from pipeline.run.notify import notify
+    from pipeline.run.ending.notify import notify
 
     failures = [sentence for sentence in [notify(config, summary)] if sentence]
     try:

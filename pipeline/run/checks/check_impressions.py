@@ -21,10 +21,10 @@ from components.base.tfrecord import BLOCK, decode_examples, read_batches, read_
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, FeatureConfig
 from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.datasets.spans import Span
-from pipeline.run.batch_checker import BatchChecker, list_columns, value_type
-from pipeline.run.check_environment import check_path_for_tfx
-from pipeline.run.quick_batches import NotAsExpected, quick_batches
-from pipeline.run.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
+from pipeline.run.checks.batch_checker import BatchChecker, list_columns, value_type
+from pipeline.run.checks.check_environment import check_path_for_tfx
+from pipeline.run.checks.quick_batches import NotAsExpected, quick_batches
+from pipeline.run.checks.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
 
 _LARGE = BLOCK  # impressions of a large shard, at least
 _FIRST = 1024  # impressions of a large shard that show which columns it has

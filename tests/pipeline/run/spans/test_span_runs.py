@@ -10,11 +10,12 @@ from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import SpansConfig
 from pipeline.datasets.spans import find_spans
 from pipeline.records.summary import Summary
-from pipeline.run import check_impressions, span_versions
-from pipeline.run.check_impressions import check_spans
-from pipeline.run.span_plan import plan_spans
-from pipeline.run.span_versions import SpanVersions, changed_spans, record_spans, served_has_seen
-from pipeline.run.until_current import waiting_spans
+from pipeline.run.checks import check_impressions
+from pipeline.run.checks.check_impressions import check_spans
+from pipeline.run.spans import span_versions
+from pipeline.run.spans.span_plan import plan_spans
+from pipeline.run.spans.span_versions import SpanVersions, changed_spans, record_spans, served_has_seen
+from pipeline.run.spans.until_current import waiting_spans
 from tests.sample_data import make_column, make_impressions, write_records
 
 DAYS = ("2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23")

@@ -9,7 +9,7 @@ from pipeline.datasets.layout import split_files
 from pipeline.records.run_list import METADATA_FILE
 from pipeline.records.summary import Summary
 from pipeline.report.content import DETAILS_FILE
-from pipeline.run.failure import explain_failure
+from pipeline.run.ending.failure import explain_failure
 from pipeline.run.run_folder import write_json
 
 _SAMPLES = 5

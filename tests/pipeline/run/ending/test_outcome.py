@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.places import Places
 from pipeline.records.summary import Summary
-from pipeline.run import outcome
-from pipeline.run.outcome import read_outcome, read_spans
+from pipeline.run.ending import outcome
+from pipeline.run.ending.outcome import read_outcome, read_spans
 
 OVERALL = {"value": 0.75, "low": 0.7, "high": 0.8, "baseline": 0.74, "change": {"value": 0.01, "low": 0.0, "high": 0.02}}
 VERDICT = {

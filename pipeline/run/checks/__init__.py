@@ -1,0 +1,1 @@
+"""What is checked before TensorFlow starts: the machine, the servers and every impression."""

@@ -1,0 +1,1 @@
+"""How a run ends: its summary, its report, and what follows it."""

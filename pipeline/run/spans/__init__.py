@@ -1,0 +1,1 @@
+"""Which spans a run reads, which have changed, and which wait for a run."""
