@@ -1,0 +1,1 @@
+"""`din bench faults`: what kills, full disks and other faults leave behind."""

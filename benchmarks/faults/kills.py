@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.fault_log import append, read_log
 from benchmarks.faults.killed_command import Ended, Started
 from benchmarks.faults.workspace_state import WorkspaceState
+from benchmarks.measurement_log import append, read_log
 from components.base.errors import InputError
 from components.serving.store.models_config import CANARY, STABLE
 from components.serving.store.versions import sound_versions

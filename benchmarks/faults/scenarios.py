@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.faults.fault_log import append, read_log
+from benchmarks.disk_use import disk_use
 from benchmarks.faults.killed_command import Ended, Started
 from benchmarks.faults.kills import NAME, SETTINGS
-from benchmarks.faults.workspace_state import WorkspaceState, disk_use
+from benchmarks.faults.workspace_state import WorkspaceState
+from benchmarks.measurement_log import append, read_log
 from components.serving.store.versions import served_versions
 from pipeline.records.run_list import read_summaries
 from pipeline.terminal import interrupt_on_sigterm, say

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from benchmarks.disk_use import disk_use
 from components.base.errors import InputError
 from components.serving.model.loaded_model import LoadedModel
 from components.serving.model.model_errors import Crashed, LoadError
@@ -132,9 +132,10 @@ class WorkspaceState:
         # "killed": in the middle of its push, which the next run has completed
         pushed = Counter(str(summary.pushed_path) for summary in summaries if summary.status == "pushed")
         yield from (f"{path} is claimed by {count} runs" for path, count in pushed.items() if count > 1)
+        claimed = {str(summary.pushed_path) for summary in summaries if summary.pushed_version}
         for base in self._bases():
             labelled = {version for version in served_versions(base) if (base / str(version) / "pushed_by").exists()}
-            unclaimed = [version for version in labelled if pushed[str(base / str(version))] == 0]
+            unclaimed = [version for version in labelled if str(base / str(version)) not in claimed]
             yield from (f"{base / str(version)} was pushed, but no run claims it" for version in unclaimed)
 
     def _open_executions(self) -> list[str]:
@@ -172,9 +173,3 @@ class WorkspaceState:
 
 def _live(store: metadata_store.MetadataStore) -> list[metadata_store_pb2.Artifact]:
     return [artifact for artifact in store.get_artifacts() if artifact.state == metadata_store_pb2.Artifact.LIVE]
-
-
-def disk_use(place: Path) -> int:
-    """Returns the bytes that a file or a folder takes on the disk."""
-    files = [Path(folder, name) for folder, _, names in os.walk(place) for name in names] if place.is_dir() else [place]
-    return sum(file.lstat().st_blocks * 512 for file in files if file.exists() or file.is_symlink())
