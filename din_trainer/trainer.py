@@ -13,7 +13,7 @@ from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, ORIGIN_FILE, SOURCE_
 from din_trainer.export.signatures import export
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.fit import fit
-from din_trainer.training.warm_start import StartModel
+from din_trainer.training.warm_start.warm_start import StartModel
 
 WARM_START_FILE = "warm_start.json"  # in the model run: what a warm start took over, as `Summary.warm_start` has it
 KERAS_FILE = "din.keras"  # in the model run, beside the logs of TensorBoard

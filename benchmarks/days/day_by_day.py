@@ -19,7 +19,7 @@ from din_trainer.trainer import KERAS_FILE
 from din_trainer.training.fit import fit
 from din_trainer.training.input_pipeline import Split
 from din_trainer.training.validation import logits_of
-from din_trainer.training.warm_start import StartModel
+from din_trainer.training.warm_start.warm_start import StartModel
 from pipeline.configuration.start_model import Start
 
 

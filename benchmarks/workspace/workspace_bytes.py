@@ -1,12 +1,13 @@
 """Shows that the bytes of a workspace are bounded: many runs, each with a training of its own, on two data sets that alternate."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from benchmarks.disk_use import disk_use
+from benchmarks.measurement_log import append, read_log
 from components.base.errors import InputError
 from pipeline.console import Console
 from pipeline.datasets.synthetic import generate
@@ -34,13 +35,11 @@ def main(runs: int, keep: int, folder: Path, as_json: bool) -> int:
     """
     data = [_data(folder, seed) for seed in (0, 1)]
     console = Console(quiet=as_json)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / _LOG, "a+", encoding="utf-8") as log:
-        log.seek(0)
-        measured = [json.loads(line) for line in log]
-        while len(measured) < runs:
-            measured.append(_measure(len(measured), data, folder / "workspace", keep, log))
-            console.print(f"  run {len(measured)} of {runs}: {size(measured[-1]['bytes']['all'])}", soft_wrap=True)
+    measured = read_log(folder / _LOG)
+    while len(measured) < runs:
+        measured.append(_measure(len(measured), data, folder / "workspace", keep))
+        append(folder / _LOG, measured[-1])
+        console.print(f"  run {len(measured)} of {runs}: {size(measured[-1]['bytes']['all'])}", soft_wrap=True)
     if as_json:
         say(json.dumps({"keep_runs": keep, "runs": measured}))
         return 0
@@ -57,31 +56,22 @@ def _data(folder: Path, seed: int) -> Path:
     return out
 
 
-def _measure(number: int, data: list[Path], workspace: Path, keep: int, log: TextIO) -> dict[str, Any]:
-    """Makes one run, measures the workspace, and writes a line into the log."""
+def _measure(number: int, data: list[Path], workspace: Path, keep: int) -> dict[str, Any]:
+    """Makes one run, and measures the workspace."""
     settings = [*_SETTINGS, f"training.seed={number}", f"workspace.keep_runs={keep}"]
     command = [Path(sys.executable).with_name("din"), "run", "--json", "--data", data[number % len(data)], "--workspace", workspace]
     done = subprocess.run([*map(str, command), *(f"--set={setting}" for setting in settings)], capture_output=True, text=True)
     if done.returncode not in (0, 3):
         raise InputError(f"Run {number + 1} ended with exit status {done.returncode}: {done.stderr.strip()}")
     summary = json.loads(done.stdout)
-    found = {part: _bytes(workspace / part) for part in _PARTS}
-    measured = {
+    found = {part: disk_use(workspace / part) for part in _PARTS}
+    return {
         "run": summary["run_id"],
         "status": summary["status"],
         "seconds": summary["seconds"]["total"],
-        "bytes": {**found, "all": _bytes(workspace)},
+        "bytes": {**found, "all": disk_use(workspace)},
         "runs": len(list((workspace / "runs").iterdir())),
     }
-    log.write(f"{json.dumps(measured)}\n")
-    log.flush()
-    return measured
-
-
-def _bytes(path: Path) -> int:
-    """Returns what a file, or all in a folder, take on the disk."""
-    paths = [path, *(Path(folder, name) for folder, folders, files in os.walk(path) for name in (*folders, *files))]
-    return sum(512 * os.lstat(place).st_blocks for place in paths if os.path.lexists(place))
 
 
 def chart(measured: list[dict[str, Any]]) -> list[str]:

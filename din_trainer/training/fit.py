@@ -12,7 +12,7 @@ from din_trainer.reading.training_examples import raw_example_reader
 from din_trainer.training.initial_tables import initialise_tables, vocabulary_sizes
 from din_trainer.training.input_pipeline import Split
 from din_trainer.training.loop import Trained, seed_everything, train
-from din_trainer.training.warm_start import StartModel, WarmStart
+from din_trainer.training.warm_start.warm_start import StartModel, WarmStart
 
 
 @tf.autograph.experimental.do_not_convert  # saves a second: no control flow of the input pipeline depends on a tensor

@@ -1,0 +1,1 @@
+"""Logged requests, read as impressions."""

@@ -6,9 +6,9 @@ import signal
 import pytest
 
 from benchmarks.faults import killed_command
-from benchmarks.faults.fault_log import append, read_log
 from benchmarks.faults.killed_command import Started
 from benchmarks.faults.kills import _last_step, summarise
+from benchmarks.measurement_log import append, read_log
 
 
 def test_a_log_goes_on_after_its_last_whole_line(tmp_path):

@@ -5,8 +5,9 @@ import json
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from benchmarks.disk_use import disk_use
 from benchmarks.faults import workspace_state
-from benchmarks.faults.workspace_state import WorkspaceState, disk_use
+from benchmarks.faults.workspace_state import WorkspaceState
 from components.serving.model.model_errors import LoadError
 from components.serving.store.model_digest import write_digest
 from components.serving.store.models_config import ServedModel, write_models_config

@@ -25,7 +25,7 @@ def test_many_runs_are_thinned_out():
 def test_it_goes_on_where_it_was_stopped(tmp_path, monkeypatch, capsys):
     made = []
 
-    def measure(number, data, workspace, keep, log):
+    def measure(number, data, workspace, keep):
         made.append((number, data[number % 2].name, keep))
         return measured(*[1000] * (number + 1))[-1]
 

@@ -1,0 +1,1 @@
+"""A training that begins with the weights of an earlier model."""
