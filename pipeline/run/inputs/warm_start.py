@@ -66,7 +66,8 @@ def find_start(config: PipelineConfig, workspace: Path, summary: Summary) -> Fou
         run = choice
     else:
         raise InputError(f"training.warm_start is {choice!r}, but {workspace} has no such run: `din runs` lists the runs. {_COLD}")
-    return Found(_start(config, workspace, run, summary, runs), [])
+    notes = [*_learnt_before(runs.get(run), summary), *_not_learnt(runs.get(run), summary)]
+    return Found(_start(config, workspace, run, summary, runs), notes)
 
 
 def _served_run(serving: Path) -> str | None:
@@ -101,6 +102,18 @@ def _has_learnt(known: Summary, summary: Summary) -> bool:
     if learnt is not None and now is not None:
         return learnt >= now
     return known.data_fingerprint is not None and known.data_fingerprint == summary.data_fingerprint
+
+
+def _learnt_before(start: Summary | None, summary: Summary) -> list[str]:
+    """A sentence if a start model that the configuration names has learnt from the data of this run."""
+    if start is None or not _has_learnt(start, summary):
+        return []
+    who = f"Run {start.run_id}, where the training started, has learnt from"
+    if not start.spans or not summary.spans or not summary.span:
+        return [f"{who} this data already."]
+    if span_number(start.spans["train"][-1]) >= span_number(summary.span):
+        return [f"{who} {summary.span} or later data: on this span the metrics are better than on a new one."]
+    return [f"{who} {summary.spans['train'][-1]} or later data already."]
 
 
 def _not_learnt(start: Summary | None, summary: Summary) -> list[str]:

@@ -106,6 +106,18 @@ def test_the_same_data_without_spans_starts_where_it_started_before(workspace):
     assert find(workspace, "served", fingerprint="2026-11-23")[0].run == FIRST
 
 
+def test_a_named_start_that_has_learnt_the_days_of_the_run_is_said(workspace):
+    """The model that is judged on 2026-11-27 would have learnt from it, or learns from the day before twice."""
+    again = f"Run {THIRD}, where the training started, has learnt from 2026-11-24 or later data already."
+    assert find(workspace, "3", "2026-11-24").notes == [again]
+    assert find(workspace, FIRST, "2026-11-26").notes == []
+    late = Summary(run_id=THIRD, name="demo", span="x", spans=spans("2026-11-27"))
+    late.end("pushed", None)
+    late.write(workspace)
+    seen = "has learnt from 2026-11-27 or later data: on this span the metrics are better than on a new one."
+    assert find(workspace, THIRD, "2026-11-26").notes == [f"Run {THIRD}, where the training started, {seen}"]
+
+
 def test_a_run_that_is_named_is_taken_whatever_it_has_learnt(workspace):
     assert find(workspace, THIRD, "2026-11-22")[0].run == THIRD
 
