@@ -54,6 +54,7 @@ def _check_metadata(workspace: Path) -> Iterator[Finding]:
     try:
         stored = read_stored(metadata, ())
         removals = plan_cleaning(workspace, _ALL).removals if stored else []
+        rows = list(_check_rows(stored, workspace)) if stored else []
     except InputError as error:
         server = metadata.with_suffix(".json")  # says which database of a server has the metadata instead
         end = command("cat", server) if server.exists() else command("mv", metadata, metadata.with_suffix(".damaged"))
@@ -62,8 +63,7 @@ def _check_metadata(workspace: Path) -> Iterator[Finding]:
     except Exception as error:
         yield Finding("metadata", explain_place(error) or f"{metadata} cannot be read: {error}.", command("ls", "-l", metadata))
         return
-    if stored:
-        yield from _check_rows(stored, workspace)
+    yield from rows
     kinds: tuple[tuple[Where, str, str], ...] = (
         ("workspace", "leftover", "Leftovers of processes that were killed"),
         ("metadata", "orphan", "Outputs that the metadata store does not have"),

@@ -1,11 +1,13 @@
 """What `din doctor` finds, and that the command it names ends each finding."""
 
+import errno
 import json
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -126,6 +128,19 @@ def test_a_damaged_store(workspace):
     end(finding)
     assert (workspace.folder / "metadata.damaged").exists()
     assert findings(workspace) == []
+
+
+def test_outputs_that_this_user_may_not_see(workspace, monkeypatch):
+    """Such as those of a copied workspace, whose store names the folders of the original."""
+
+    def denied(path, exists=Path.exists):
+        if "Trainer" in path.parts:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", denied)
+    finding = only(workspace)
+    assert finding.where == "metadata" and "Trainer" in finding.what and "permission is denied" in finding.what
 
 
 def test_a_summary_that_cannot_be_read(workspace):
