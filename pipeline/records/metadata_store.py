@@ -87,6 +87,22 @@ def _open_database(database: Database) -> metadata_store.MetadataStore:
         ) from error
 
 
+def tidy_store(metadata: Path, artifacts: Path) -> list[str]:
+    """Removes what killed runs, lost stores and deleted folders left, before a run. Returns a sentence on what was deleted.
+
+    Args:
+        metadata: SQLite file of the workspace.
+        artifacts: The folder of the outputs of all pipelines of the store.
+    """
+    sentences = []
+    if closed := close_killed_executions(metadata, artifacts):
+        sentences.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
+    if lost := delete_later_outputs(metadata, artifacts):
+        sentences.append(f"Folders in artifacts/ that the metadata store does not know: {lost}. They were deleted.")
+    forget_missing_artifacts(metadata)
+    return sentences
+
+
 def forget_missing_artifacts(metadata: Path) -> int:
     """Marks artifacts whose files are gone as deleted, so that TFX's cache does not use them. Moving a workspace has this effect, too.
 

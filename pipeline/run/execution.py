@@ -190,7 +190,7 @@ class Run:
         self._progress.start("start TensorFlow")
         with quick_imports():
             from pipeline.dag import create_pipeline
-            from pipeline.records.metadata_store import close_killed_executions, delete_later_outputs, forget_missing_artifacts
+            from pipeline.records.metadata_store import tidy_store
             from pipeline.run.inputs.data_schema import unchecked_by_run
             from pipeline.run.inputs.prepare_places import prepare_places
             from pipeline.run.inputs.warm_start import find_start
@@ -199,11 +199,7 @@ class Run:
         places = prepare_places(self._config, data, facts, self._workspace, plan)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
         self.summary.notes += served_has_seen(self.summary, self._workspace)
-        if closed := close_killed_executions(places.metadata, self._workspace / "artifacts"):
-            self.summary.notes.append(f"Steps that earlier runs left unfinished: {closed}. They were closed, and their files deleted.")
-        if lost := delete_later_outputs(places.metadata, self._workspace / "artifacts"):
-            self.summary.notes.append(f"Folders in artifacts/ that the metadata store does not know: {lost}. They were deleted.")
-        forget_missing_artifacts(places.metadata)
+        self.summary.notes += tidy_store(places.metadata, self._workspace / "artifacts")
         start = find_start(self._config, self._repeats.workspace if self._repeats else self._workspace, self.summary)
         self.summary.notes += start.notes
         self.summary.warm_start = {"from": start.start.run} if start.start else None

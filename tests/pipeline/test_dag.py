@@ -49,6 +49,12 @@ def test_earlier_data_and_requests_are_compared_with_the_training_data():
     assert nodes["RequestExamples"].parameters != other["RequestExamples"].parameters
 
 
+def test_the_statistics_of_requests_are_cached_as_those_of_the_data():
+    """Their cache key follows the code of StatisticsGen, too."""
+    _, executors = compiled(PLACES._replace(logged=RequestLog(Path("/log"), "abc")))
+    assert executors["RequestStatistics"] == executors["StatisticsGen"]
+
+
 def test_a_baseline_is_imported_for_the_nodes_that_compare():
     nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
     assert set(nodes["Baseline"].downstream_nodes) == {"Evaluator", "UserBootstrap"}
