@@ -51,6 +51,10 @@ def _check_runs(workspace: Path) -> Iterator[Finding]:
 def _check_metadata(workspace: Path) -> Iterator[Finding]:
     """Finds what the store and the folders of the outputs do not have in common, and leftovers."""
     metadata = workspace / METADATA_FILE
+    if metadata.is_file() and not metadata.stat().st_size and (workspace / "artifacts").is_dir():
+        what = f"{metadata} is empty, so nothing is known of the outputs: restore it. Without it the next run repeats all steps."
+        yield Finding("metadata", what, command("mv", metadata, metadata.with_suffix(".damaged")))
+        return
     try:
         stored = read_stored(metadata, ())
         removals = plan_cleaning(workspace, _ALL).removals if stored else []
@@ -92,11 +96,15 @@ def _check_versions(base: Path, workspace: Path) -> Iterator[Finding]:
     except InputError as error:
         yield Finding("workspace", str(error), command("rm", base / MODELS_CONFIG if MODELS_CONFIG in str(error) else base / "rolled_back"))
         return
-    for version in versions:
-        if not (base / str(version) / "saved_model.pb").is_file():
-            labelled = served is not None and version in served.labels.values()
-            end = command("din", "rollback", *name) if labelled else command("rm", "-r", base / str(version))
-            yield Finding("workspace", f"{base / str(version)} has no saved_model.pb, so no server can load it.", end)
+    lacks = {version: missing for version in versions if (missing := _missing_part(base / str(version)))}
+    for version, missing in lacks.items():
+        if served is None or version not in served.labels.values():
+            end = command("rm", "-r", base / str(version))
+        elif set(sound) - lacks.keys():
+            end = command("din", "rollback", *name)
+        else:  # no version can replace it but a new one
+            end = command("din", "run", "--workspace", workspace)
+        yield Finding("workspace", f"{base / str(version)} has no {missing}, so no server can load it.", end)
     if served is None and versions:
         to = str(sound[-1] if sound else versions[-1])
         what = f"{base} has versions, but no {MODELS_CONFIG}, so no server can serve them."
@@ -104,6 +112,12 @@ def _check_versions(base: Path, workspace: Path) -> Iterator[Finding]:
     if served and served.labels[STABLE] in rolled_back:
         what = f"{base}: version {served.labels[STABLE]} is labelled {STABLE}, but was rolled back: a rollback was killed."
         yield Finding("workspace", what, command("din", "rollback", *name))
+
+
+def _missing_part(version: Path) -> str | None:
+    """Returns the file of a SavedModel that is not there."""
+    parts = ("saved_model.pb", "variables/variables.index")
+    return next((part for part in parts if not (version / part).is_file()), None)
 
 
 def _clean(workspace: Path) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 
 from components.base.secrets import hide_secrets
@@ -23,13 +24,24 @@ def notify(config: NotifyConfig, summary: Summary) -> str | None:
     known = {"DIN_RUN": summary.run_id, "DIN_NAME": summary.name, "DIN_STATUS": summary.status}
     content = hide_secrets(json.dumps(summary.as_json())).encode()
     try:
-        ended = subprocess.run(config.command, input=content, env={**os.environ, **known}, timeout=config.seconds, check=False)
+        status = _call(config, {**os.environ, **known}, content)
     except (OSError, ValueError) as error:
         return f"notify.command {config.command[0]!r} cannot be started ({getattr(error, 'strerror', None) or error}): nobody was told."
     except KeyboardInterrupt:
         return f"notify.command {config.command[0]!r} was interrupted: maybe nobody was told."
     except subprocess.TimeoutExpired:
         return f"notify.command {config.command[0]!r} was ended after {config.seconds:g} seconds (notify.seconds): maybe nobody was told."
-    if ended.returncode:
-        return f"notify.command {config.command[0]!r} ended with exit status {ended.returncode}: the log has its output."
+    if status:
+        return f"notify.command {config.command[0]!r} ended with exit status {status}: the log has its output."
     return None
+
+
+def _call(config: NotifyConfig, environment: dict[str, str], content: bytes) -> int:
+    """Calls the command and returns its exit status. If it does not end, it is killed with all processes that it has started."""
+    with subprocess.Popen(config.command, stdin=subprocess.PIPE, env=environment, start_new_session=True) as process:
+        try:
+            process.communicate(content, timeout=config.seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode

@@ -165,6 +165,25 @@ def test_versions_that_nobody_can_serve(workspace):
     assert findings(workspace) == [] and (base / MODELS_CONFIG).exists()
 
 
+def test_the_only_version_without_its_weights(workspace):
+    base = workspace.folder / "serving" / "demo"
+    (labelled,) = (int(path.name) for path in base.glob("[0-9]*"))
+    (base / str(labelled) / "variables" / "variables.index").unlink()
+    finding = only(workspace)
+    assert finding.what == f"{base / str(labelled)} has no variables/variables.index, so no server can load it."
+    assert "din run" in finding.command
+
+
+def test_a_metadata_store_that_is_empty_is_not_made_anew(workspace):
+    workspace.execution(workspace.run(), "Trainer")
+    metadata = workspace.folder / "metadata.sqlite"
+    metadata.write_bytes(b"")
+    assert "is empty, so nothing is known of the outputs" in only(workspace).what
+    assert metadata.stat().st_size == 0
+    end(only(workspace))
+    assert not metadata.exists()
+
+
 def test_a_models_config_that_cannot_be_read(workspace):
     (workspace.folder / "serving" / "demo" / MODELS_CONFIG).write_text("nonsense")
     finding = only(workspace)

@@ -49,8 +49,9 @@ class Workspace:
     def version(self, name: str, number: int, run_id: str | None = None) -> Path:
         """Adds a version that a run pushed."""
         folder = self.folder / "serving" / name / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "variables").mkdir(parents=True, exist_ok=True)
         (folder / "saved_model.pb").write_text("model")
+        (folder / "variables" / "variables.index").write_text("weights")
         if run_id:
             write_pushed_by(folder, run_id)
         return folder

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,12 @@ def test_other_endings_are_not_told(tmp_path):
 )
 def test_a_command_that_fails_is_one_sentence(command, sentence):
     assert notify(NotifyConfig(command=command, seconds=0.05 if command[0] == "sleep" else 60), ended("failed")) == sentence
+
+
+def test_what_the_command_started_ends_with_it(tmp_path):
+    waits = f"echo $$ > {tmp_path / 'child'}; exec sleep 60"
+    config = NotifyConfig(command=("sh", "-c", f"sh -c '{waits}' & wait"), seconds=1)
+    assert "was ended after 1 seconds" in str(notify(config, ended("failed")))
+    child = int((tmp_path / "child").read_text())
+    status = Path(f"/proc/{child}/stat")
+    assert not status.exists() or status.read_text().split()[2] == "Z"  # init has not looked at it yet
