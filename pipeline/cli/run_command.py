@@ -72,7 +72,7 @@ def _check_spans(args: argparse.Namespace) -> None:
     if asked and args.data is None:
         raise InputError(f"{asked} needs --data: name the folder that holds the spans.")
     if args.window is not None and not asked:
-        raise InputError("--window needs --span: write --span latest, or the span to judge a model on.")
+        raise InputError("--window needs --span or --until-current: write --span latest, or the span to judge a model on.")
     if args.rerun_changed and not args.until_current:
         raise InputError("--rerun-changed needs --until-current; --span runs a span again.")
     if args.data and not asked and has_spans(args.data):

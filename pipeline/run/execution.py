@@ -27,7 +27,7 @@ from pipeline.run.node_progress import examples_by_node, examples_by_span, train
 from pipeline.run.origin import ORIGIN_FILE, Differs, Repeated, differences, make_origin
 from pipeline.run.run_folder import write_json
 from pipeline.run.spans.span_plan import SpanPlan, plan_spans
-from pipeline.run.spans.span_versions import record_spans, served_has_seen
+from pipeline.run.spans.span_versions import record_spans, unfair_comparison
 from pipeline.terminal import Progress
 
 if TYPE_CHECKING:  # TFX is imported after the data is checked, because that takes seconds
@@ -198,7 +198,7 @@ class Run:
         self.summary.notes += unchecked_by_run(self._config)
         places = prepare_places(self._config, data, facts, self._workspace, plan)
         self.summary.schema_path, self.summary.stable_at_start = str(places.schema), places.stable
-        self.summary.notes += served_has_seen(self.summary, self._workspace)
+        self.summary.notes += unfair_comparison(self.summary, plan, self._workspace)
         self.summary.notes += tidy_store(places.metadata, self._workspace / "artifacts")
         start = find_start(self._config, self._repeats.workspace if self._repeats else self._workspace, self.summary)
         self.summary.notes += start.notes

@@ -97,17 +97,24 @@ def record_spans(summary: Summary, plan: SpanPlan, facts: DataFacts, workspace: 
     last_read = {name: run for run in runs for name in run.span_fingerprints or {}}
     for span in find_spans(plan.newest.folder.parent):
         if span.name in last_read and changed_spans([span], last_read[span.name], versions):
-            then = "this run reads its new files" if span in plan.spans else f"din run --span {span.name} runs it again"
+            then = (
+                "this run reads its new files" if span in plan.spans else "only a window that has it (--window) learns from its new files"
+            )
             summary.notes.append(f"{span.name} has changed since run {last_read[span.name].run_id} read it: {then}.")
     versions.save()
 
 
-def served_has_seen(summary: Summary, workspace: Path) -> list[str]:
-    """A sentence if the version that is served has learnt from the span that a run judges on, so that its metrics there are too good."""
+def unfair_comparison(summary: Summary, plan: SpanPlan | None, workspace: Path) -> list[str]:
+    """Sentences on a version that is served: it has learnt from the span that a run judges on, or it is the model of a newer span."""
     pushed = [run for run in read_summaries(workspace) if run.name == summary.name and run.pushed_version == summary.stable_at_start]
-    if summary.stable_at_start is None or not summary.span or not pushed or summary.span not in (pushed[0].spans or {}).get("train", []):
+    if summary.stable_at_start is None or plan is None or not pushed:
         return []
-    return [
-        f"Version {summary.stable_at_start}, which is served, has learnt from {summary.span}: on this day its metrics are better than "
-        "on a new one, so the comparison is not fair."
-    ]
+    served, notes = f"Version {summary.stable_at_start}, which is served,", []
+    if plan.newest.name in (pushed[0].spans or {}).get("train", []):
+        notes.append(
+            f"{served} has learnt from {plan.newest.name}: on this span its metrics are better than on a new one, so the comparison is "
+            "not fair."
+        )
+    if any(span.name == pushed[0].span and span > plan.newest for span in find_spans(plan.newest.folder.parent)):
+        notes.append(f"{served} is the model of {pushed[0].span}: a push replaces it by the model of an older span, {plan.newest.name}.")
+    return notes

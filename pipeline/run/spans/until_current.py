@@ -58,7 +58,7 @@ def waiting_spans(data: Path, config: PipelineConfig, workspace: Path, last: str
     if changed and rerun_changed:
         return Waiting([last_run, *waiting], notes)
     if changed:
-        notes.append(f"Changed after {last_run.name} was run, which read it: {changed}. --rerun-changed runs {last_run.name} again.")
+        notes.append(f"Changed since the run on {last_run.name} read it: {changed}. --rerun-changed runs {last_run.name} again.")
     return Waiting(waiting, notes)
 
 

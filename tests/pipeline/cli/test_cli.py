@@ -76,7 +76,10 @@ def test_bad_input_is_one_sentence_and_exit_2(arguments, reason, tmp_path, monke
     [
         (["--span", "latest"], "--span needs --data: name the folder that holds the spans."),
         (["--until-current"], "--until-current needs --data: name the folder that holds the spans."),
-        (["--data", "days", "--window", "7"], "--window needs --span: write --span latest, or the span to judge a model on."),
+        (
+            ["--data", "days", "--window", "7"],
+            "--window needs --span or --until-current: write --span latest, or the span to judge a model on.",
+        ),
         (["--data", "days", "--span", "latest", "--rerun-changed"], "--rerun-changed needs --until-current; --span runs a span again."),
         (["--data", "days"], "days holds spans: name the one to judge a model on with --span, or run all with --until-current."),
         (["--data", "days", "--span", "latest", "--window", "-1"], "spans.window"),

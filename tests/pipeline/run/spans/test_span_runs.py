@@ -14,7 +14,7 @@ from pipeline.run.checks import check_impressions
 from pipeline.run.checks.check_impressions import check_spans
 from pipeline.run.spans import span_versions
 from pipeline.run.spans.span_plan import plan_spans
-from pipeline.run.spans.span_versions import SpanVersions, changed_spans, record_spans, served_has_seen
+from pipeline.run.spans.span_versions import SpanVersions, changed_spans, record_spans, unfair_comparison
 from pipeline.run.spans.until_current import waiting_spans
 from tests.sample_data import make_column, make_impressions, write_records
 
@@ -142,7 +142,7 @@ def test_late_data_is_a_new_version_of_a_day(data, workspace):
     write_day(data, "2026-11-20", name="part-1.tfrecord.gz")
     read = "has changed since run 20261122-2-default read it"
     other = record(workspace, data, "20261123-1-default", "2026-11-23", window=2)
-    assert other.notes == [f"2026-11-20 {read}: din run --span 2026-11-20 runs it again."]
+    assert other.notes == [f"2026-11-20 {read}: only a window that has it (--window) learns from its new files."]
     again = record(workspace, data, "20261123-2-default", "2026-11-22", window=2)
     assert again.notes == [f"2026-11-20 {read}: this run reads its new files."]
     assert record(workspace, data, "20261123-3-default", "2026-11-23", window=2).notes == []
@@ -187,11 +187,15 @@ def test_a_served_model_that_has_learnt_from_the_day_is_no_fair_baseline(data, w
     served.write(workspace)
 
     def sentences(day, stable=17):
-        return served_has_seen(Summary(run_id="r", name="default", span=day, stable_at_start=stable), workspace)
+        planned = plan_spans(data, day, SpansConfig(window=1)) if day else None
+        return unfair_comparison(Summary(run_id="r", name="default", span=day, stable_at_start=stable), planned, workspace)
 
-    (sentence,) = sentences("2026-11-22")
-    assert sentence.startswith("Version 17, which is served, has learnt from 2026-11-22: on this day its metrics are better")
-    assert sentences("2026-11-21") and not sentences("2026-11-23") and not sentences("2026-11-22", stable=18) and not sentences(None)
+    learnt, newer = sentences("2026-11-22")
+    assert learnt.startswith("Version 17, which is served, has learnt from 2026-11-22: on this span its metrics are better")
+    model = "Version 17, which is served, is the model of 2026-11-23"
+    assert newer == f"{model}: a push replaces it by the model of an older span, 2026-11-22."
+    assert len(sentences("2026-11-21")) == 2
+    assert not sentences("2026-11-23") and not sentences("2026-11-22", stable=18) and not sentences(None)
     assert not sentences("2026-11-22", stable=None)
 
 
@@ -236,7 +240,7 @@ def test_the_last_day_runs_again_on_request_if_its_data_changed(data, workspace)
     write_day(data, "2026-11-20", name="part-1.tfrecord.gz")
     assert waiting(data, workspace) == (
         ["2026-11-23"],
-        ["Changed after 2026-11-22 was run, which read it: 2026-11-20. --rerun-changed runs 2026-11-22 again."],
+        ["Changed since the run on 2026-11-22 read it: 2026-11-20. --rerun-changed runs 2026-11-22 again."],
     )
     assert waiting(data, workspace, rerun=True) == (["2026-11-22", "2026-11-23"], [])
     record(workspace, data, "20261122-2-default", "2026-11-22", window=2)
