@@ -65,6 +65,9 @@ class Scorer:
             self._model = load_saved_model(model)  # kept, because the signatures do not keep its tables alive
         except (OSError, ValueError, tf.errors.OpError) as error:
             raise InputError(f"{model} cannot be loaded ({' '.join(str(error).split())[:200]}): copy or push it again.") from error
+        signature = self._model.signatures.get("serving_default")
+        if signature is None or PROBABILITY not in signature.structured_outputs:
+            raise InputError(f"{model} has no signature serving_default that gives {PROBABILITY!r}: name a model that was exported by din.")
 
     def score_examples(self, serialized: list[bytes]) -> list[float]:
         """Returns the click probabilities of serialised tf.Examples."""

@@ -1,11 +1,14 @@
 """JSON lines in, JSON lines with probabilities out."""
 
 import gzip
+import json
 
 import pytest
+import tensorflow as tf
 
 from components.base.errors import InputError
 from components.serving.model.impression_values import Input
+from din_trainer.config import ORIGIN_FILE, DINConfig
 from din_trainer.features import Column
 from pipeline.predict import json_lines, score_json
 from pipeline.predict.score_json import Scorer, predict_jsonl
@@ -141,3 +144,13 @@ def test_a_missing_file_and_a_missing_model_are_sentences(tmp_path):
         predict(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"nowhere holds no saved_model\.pb"):
         Scorer(tmp_path / "nowhere")
+
+
+def test_a_model_with_other_outputs_is_a_sentence(tmp_path):
+    module = tf.Module()
+    function = tf.function(lambda examples: {"score": tf.strings.length(examples)}).get_concrete_function(tf.TensorSpec([None], tf.string))
+    tf.saved_model.save(module, str(tmp_path), signatures={"serving_default": function})
+    (tmp_path / ORIGIN_FILE).parent.mkdir()
+    (tmp_path / ORIGIN_FILE).write_text(json.dumps({"config": DINConfig().model_dump(mode="json")}))
+    with pytest.raises(InputError, match="has no signature serving_default that gives 'probability'"):
+        Scorer(tmp_path)
