@@ -41,14 +41,15 @@ def test_anomalies_of_the_whole_data_set_count():
 def gate(tmp_path):
     """A function that runs the component on data with a fingerprint, without anomalies."""
 
-    def run(read, checked):
+    def run(read, checked, span=""):
         examples, found = standard_artifacts.Examples(), standard_artifacts.ExampleAnomalies()
         examples.set_string_custom_property("input_fingerprint", read)
         found.uri, found.split_names = str(tmp_path), '["train"]'
         folder = tmp_path / "Split-train"
         folder.mkdir(parents=True)
         (folder / ANOMALIES_FILE).write_bytes(anomalies(WARNING).SerializeToString())
-        DataGate.EXECUTOR_SPEC.executor_class._FUNCTION(checked=checked, source_fingerprint="", examples=examples, anomalies=found)
+        judge = DataGate.EXECUTOR_SPEC.executor_class._FUNCTION
+        judge(checked=checked, span=span, source_fingerprint="", examples=examples, anomalies=found)
 
     return run
 
@@ -68,3 +69,8 @@ def test_content_that_changes_after_the_check_stops_the_run(gate):
     assert str(error.value) == (
         "split train: its files have changed since this run checked them: leave the data as it is during a run, and run again."
     )
+
+
+def test_a_span_that_changed_is_named(gate):
+    with pytest.raises(DataRefused, match=r"^2026-11-24, split impressions: its files have changed"):
+        gate("split:impressions,num_files:1,sha256:cc", "split:impressions,num_files:1,sha256:bb", "2026-11-24")
