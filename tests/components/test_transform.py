@@ -129,7 +129,7 @@ def test_a_window_of_days_counts_only_its_new_day_and_gives_the_files_of_one_pas
     again = run(tmp_path / "again", days[1:], schema, cache)
     assert not shards_read
     assert assets(again) == assets(anew)
-    assert read_scales(again, ["price"]) == read_scales(window, ["price"])
+    np.testing.assert_allclose(read_scales(again, ["price"])["price"], scales[0], rtol=1e-14)  # Beam adds parts in any order
 
 
 def test_the_cache_holds_the_present_window_and_the_present_code_alone(tmp_path, schema, shards_read):
