@@ -21,7 +21,7 @@ from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
 from components.base.tfrecord_writer import TFRecordWriter
 from components.evaluation.count_buckets import bucket
-from din_trainer.features import MISSING
+from din_trainer.kinds import MISSING
 
 _PARTS = 64  # counted batches that are kept before they are added up
 

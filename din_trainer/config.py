@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from din_trainer.features import FeatureConfig, Frozen
+from din_trainer.features import FeatureConfig
+from din_trainer.frozen import Frozen
 
 # Keys of TFX's custom_config, under which the pipeline passes JSON.
 FEATURES_KEY = "features"  # to Transform: a FeatureConfig alone, so that other settings do not change its cache key

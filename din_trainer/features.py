@@ -3,11 +3,17 @@
 It is written once, in the configuration. The schema, the Transform code, the model's inputs, the serving signatures and the slices all
 follow from it, so that adding a feature is one edit:
 
-    [features.user.age_group]     # a user feature
+    [features.user.interests]     # a user feature
+    kind = "tags"
     dtype = "bytes"
 
-    [features.context.hour]       # a context feature
+    [features.candidate.price]    # the item's own field, without a history
     kind = "numeric"
+    dtype = "float"
+
+    [features.events.clicks.historical_prices]  # a field of each event of the sequence `clicks`
+    kind = "numeric"
+    dtype = "float"
 
     [features.behaviours.cart]    # another behaviour sequence, with the items' vocabulary
     candidate = "candidate_item_id"
@@ -16,69 +22,29 @@ follow from it, so that adding a feature is one edit:
     sequence = "cart"
 """
 
-import re
-from keyword import iskeyword
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
+
+from din_trainer.feature_checks import check_features
+from din_trainer.frozen import Frozen
+from din_trainer.kinds import Bucketized, Categorical, Cross, Dim, DType, Feature, Hashed, Numeric, Tags, TimeGap, Vector, Vocabulary
 
 LABEL = "label"
 USER_ID = "user_id"
 TIMESTAMP = "timestamp"
 REQUEST_ID = "request_id"
 HISTORICAL_TIMESTAMPS = "historical_timestamps"
-TIME_GAPS = "historical_time_gaps"  # after Transform: the time from each event to the impression
+TIME_GAPS = "historical_time_gaps"  # after Transform: the time from each event of the first sequence to the impression
 SAMPLE_WEIGHT = "sample_weight"  # after Transform: the weight of the impression in the loss
 
 EXAMPLES = "examples"  # the input of the signatures that read tf.Examples
 LONGEST_HISTORY = 100_000  # events
 
-PADDING_ID = 0  # after Transform: no event. Vocabulary ids begin at 1; out-of-vocabulary ids come after them.
+PADDING_ID = 0  # after Transform: no event, no tag. Vocabulary ids begin at 1; out-of-vocabulary ids come after them.
 
-_NAME = "[A-Za-z][A-Za-z0-9_]{0,99}"  # TensorFlow changes other names of a signature's inputs
-
-DType = Literal["int64", "bytes", "float"]
 Role = Literal["user", "candidate", "behaviour", "context"]
-
-# Before Transform: what stands for "no value" in a raw feature. A numeric int64 feature has no such value, since -1 is a number.
-MISSING: dict[DType, Any] = {"int64": -1, "bytes": b"", "float": float("nan")}
-
-
-class Frozen(BaseModel):
-    """A configuration that refuses unknown keys, infinite numbers and truth values as numbers, and cannot be changed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
-        """Without this, `epochs = true` would mean one epoch."""
-        values = value if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(part, bool) for part in values) and not _takes_truth_values(cls.model_fields[info.field_name or ""].annotation):
-            raise ValueError("it must not be true or false")
-        return value
-
-
-def _takes_truth_values(annotation: Any) -> bool:
-    """Whether a type is bool, or has it among its parts."""
-    return annotation is bool or any(map(_takes_truth_values, get_args(annotation)))
-
-
-class Vocabulary(Frozen):
-    """How the values of a categorical feature become embedding rows."""
-
-    dtype: Literal["int64", "bytes"] = "int64"
-    dim: int = Field(16, ge=1, le=4096, description="Embedding size.")
-    min_count: int = Field(1, ge=1, le=10**9, description="Values seen less often in train/ are out of vocabulary.")
-    oov_buckets: int = Field(1, ge=1, le=10**7, description="Embedding rows shared by all out-of-vocabulary values.")
-    embeddings: str = Field("", description="An .npz file with `ids` and `vectors`: initial embeddings by raw id.")
-    trainable: bool = Field(True, description="Whether training changes the embeddings.")
-
-    @model_validator(mode="after")
-    def _check_embeddings(self) -> "Vocabulary":
-        if not self.trainable and not self.embeddings:
-            raise ValueError("trainable = false needs embeddings to keep: name an .npz file")
-        return self
+Presence = Literal["required", "optional", "sequence"]
 
 
 class Behaviour(Vocabulary):
@@ -92,37 +58,98 @@ class Behaviour(Vocabulary):
     history: str
     sequence: str = Field("clicks", pattern="^[A-Za-z0-9_-]{1,100}$", description="Behaviours with the same name form one sequence.")
     vocabulary: str = Field("", description="The name of another behaviour whose vocabulary and embedding table are used.")
+    lookup: str = Field("", description="The table that has both fields, by the items of the sequence; by default the data has them.")
+    column: str = Field("", description="The column of that table; by default the behaviour's name.")
 
     @model_validator(mode="after")
     def _check_vocabulary(self) -> "Behaviour":
         own = [name for name, field in Vocabulary.model_fields.items() if getattr(self, name) != field.default]
         if self.vocabulary and own:
             raise ValueError(f"{own[0]} belongs to the vocabulary {self.vocabulary!r}: set it there")
+        if self.column and not self.lookup:
+            raise ValueError("column names a column of a table: set lookup, too")
         return self
 
 
-class SideFeature(Vocabulary):
-    """A user or context feature. A missing value counts as out of vocabulary (categorical) or as the mean (numeric)."""
+class Position(Frozen):
+    """Where the candidate stood on the page. Training reads it, and the served model takes one position for all candidates."""
 
-    kind: Literal["categorical", "numeric"] = "categorical"
-    dtype: DType = "int64"  # type: ignore[assignment]  # a numeric feature may be float, unlike a vocabulary
+    positions: int = Field(50, ge=1, le=1_000_000, description="Positions 0, 1, …; higher ones count as the last.")
+    serving: int = Field(0, ge=0, le=1_000_000, description="The position that the served model takes.")
+    tower: Literal["mlp", "shallow"] = Field("shallow", description="shallow: it adds a bias to the logit; mlp: it is an input of the MLP.")
+    dim: Dim = 8
 
     @model_validator(mode="after")
-    def _check(self) -> "SideFeature":
-        if self.kind == "categorical" and self.dtype == "float":
-            raise ValueError("a float feature has kind = 'numeric'")
-        if self.kind == "numeric" and self.dtype == "bytes":
-            raise ValueError("a numeric feature has dtype 'int64' or 'float'")
+    def _check(self) -> "Position":
+        if self.serving >= self.positions:
+            raise ValueError(f"serving is position {self.serving}, but there are only {self.positions} positions, from 0")
         return self
+
+    @property
+    def rows(self) -> int:
+        """Embedding rows: padding, which no position has, and the positions."""
+        return self.positions + 1
+
+
+class Lookup(Frozen):
+    """A table of the attributes of items or users, which is shipped with the model, so that a request needs ids alone."""
+
+    table: str = Field(min_length=1, description="A file: .parquet, .csv or .npz, with one row for each id (and time).")
+    key: str = Field(min_length=1, description="The column of the table with the ids.")
+    of: str = Field(min_length=1, description="The feature whose ids are looked up, such as candidate_item_id.")
+    valid_from: str = Field(
+        "", description="The column with the unix second from which a row holds; an impression gets the row of its time."
+    )
 
 
 class Column(NamedTuple):
-    """A raw feature that the model reads."""
+    """A raw feature.
+
+    Attributes:
+        name: Its name in the data.
+        dtype: The type of its values.
+        role: Whose it is. A behaviour has a value, or several, for each event; a candidate for each candidate of `rank`.
+        presence: `sequence`: a list of events.
+        width: How many values each impression, candidate or event has; None for any number.
+        is_number: Whether it is a number, so that −1 is a value.
+    """
 
     name: str
     dtype: DType
     role: Role
-    presence: Literal["required", "optional", "sequence"]
+    presence: Presence
+    width: int | None = 1
+    is_number: bool = False
+
+
+class Placed(NamedTuple):
+    """A feature and where it belongs.
+
+    Attributes:
+        name: Its name.
+        role: Whose it is: `behaviour` for a field of events.
+        sequence: The sequence of these events; otherwise empty.
+        feature: Its definition.
+    """
+
+    name: str
+    role: Role
+    sequence: str
+    feature: Any
+
+
+class Table(NamedTuple):
+    """An embedding table.
+
+    Attributes:
+        dim: D.
+        rows: Its rows; None for those of its vocabulary.
+        trainable: Whether training changes it.
+    """
+
+    dim: int
+    rows: int | None
+    trainable: bool
 
 
 def _default_behaviours() -> dict[str, Behaviour]:
@@ -132,74 +159,108 @@ def _default_behaviours() -> dict[str, Behaviour]:
     }
 
 
+def _default_user() -> dict[str, Feature]:
+    return {USER_ID: Categorical()}
+
+
 class FeatureConfig(Frozen):
     """All features of a model.
 
     Attributes:
         history_length: L, the number of most recent events that are kept of each sequence.
-        time_gap: Whether the attention unit of the first sequence reads how long ago each event was, from `historical_timestamps` and
-            `timestamp`.
+        time_gap: Short for a field `historical_timestamps` of kind `time_gap` in the first sequence.
         weight: Raw feature with the weight of each impression in the loss; by default there is none. Only training reads it.
+        labels: What the model predicts. The first is in the column `label`, whatever its name here; others are columns of 0 and 1.
         behaviours: Behaviours by name, the items first.
         user: Features of the user, by raw feature name.
         context: Features of the impression's context, by raw feature name.
+        candidate: Features of the candidate that have no history, by raw feature name.
+        events: Further fields of the events of each sequence, by sequence and raw feature name.
+        position: Positions of the candidate, by raw feature name. Only training reads them.
+        lookups: Tables of attributes, by name.
     """
 
     history_length: int = Field(10, ge=1, le=LONGEST_HISTORY)
     time_gap: bool = False
     weight: str = ""
+    labels: tuple[str, ...] = Field((LABEL,), min_length=1, max_length=20)
     behaviours: dict[str, Behaviour] = Field(default_factory=_default_behaviours, min_length=1)
-    user: dict[str, SideFeature] = Field(default_factory=lambda: {USER_ID: SideFeature()})
-    context: dict[str, SideFeature] = Field(default_factory=dict)
+    user: dict[str, Feature] = Field(default_factory=_default_user)
+    context: dict[str, Feature] = Field(default_factory=dict)
+    candidate: dict[str, Feature] = Field(default_factory=dict)
+    events: dict[str, dict[str, Feature]] = Field(default_factory=dict)
+    position: dict[str, Position] = Field(default_factory=dict)
+    lookups: dict[str, Lookup] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check(self) -> "FeatureConfig":
-        for name, behaviour in self.behaviours.items():
-            shared = self.behaviours.get(behaviour.vocabulary or name)
-            if shared is None or shared.vocabulary:
-                raise ValueError(f"behaviours.{name}.vocabulary names {behaviour.vocabulary!r}, which has no vocabulary of its own")
-            twin = next(other for other, b in self.behaviours.items() if b.candidate == behaviour.candidate)
-            if self.vocabulary_of(twin) is not self.vocabulary_of(name):
-                raise ValueError(f"behaviours {twin!r} and {name!r} share {behaviour.candidate!r}, so give one the other's vocabulary")
-        names = [column.name for column in self.columns] + [self.weight] * bool(self.weight)
-        for name in names:
-            if not re.fullmatch(_NAME, name) or name == "self" or iskeyword(name):
-                raise ValueError(
-                    f"feature {name!r} cannot be an input of a signature: use up to 100 letters, digits and _, a letter first, "
-                    "and no keyword of Python"
-                )
-        folded = [name.lower() for name in names]
-        same_but_case = sorted({name for name in names if folded.count(name.lower()) > 1 and names.count(name) == 1})
-        if same_but_case:
-            raise ValueError(
-                f"features {', '.join(map(repr, same_but_case))} differ only in case, which inputs of a signature must not: rename one"
-            )
-        reserved = ({LABEL, EXAMPLES, ""} & set(names)) | ({SAMPLE_WEIGHT, TIME_GAPS} & {column.name for column in self.columns})
-        twice = sorted({name for name in names if names.count(name) > 1} | reserved)
-        if twice:
-            raise ValueError(f"feature {', '.join(map(repr, twice))} is declared twice or reserved")
-        both = sorted(set(self.behaviours) & set(self.side))
-        if both:
-            raise ValueError(f"{both[0]!r} names a behaviour and another feature: vocabularies need names of their own")
+        check_features(self)
         return self
 
     @property
-    def side(self) -> dict[str, SideFeature]:
-        """User features, then context features."""
-        return {**self.user, **self.context}
+    def side(self) -> dict[str, Any]:
+        """User features, then context features, that the model reads."""
+        return {name: feature for name, feature in {**self.user, **self.context}.items() if is_read(feature)}
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The candidate's features without a history that the model reads."""
+        return {name: feature for name, feature in self.candidate.items() if is_read(feature)}
+
+    @property
+    def event_fields(self) -> dict[str, dict[str, Any]]:
+        """The further fields of the events of each sequence that has any, the time gap of `time_gap` first."""
+        result = {sequence: dict(fields) for sequence, fields in self.events.items() if fields}
+        if self.time_gap:
+            first = next(iter(self.sequences))
+            result[first] = {HISTORICAL_TIMESTAMPS: TimeGap(kind="time_gap"), **result.get(first, {})}
+        return result
+
+    @property
+    def placed(self) -> list[Placed]:
+        """All features but behaviours and positions, with those that the model does not read."""
+        result = [Placed(name, "user", "", feature) for name, feature in self.user.items()]
+        result += [Placed(name, "candidate", "", feature) for name, feature in self.candidate.items()]
+        result += [Placed(name, "behaviour", s, feature) for s, fields in self.event_fields.items() for name, feature in fields.items()]
+        return result + [Placed(name, "context", "", feature) for name, feature in self.context.items()]
+
+    @property
+    def has_time_gaps(self) -> bool:
+        """Whether the model reads how long ago events were."""
+        return any(isinstance(placed.feature, TimeGap) for placed in self.placed)
 
     @property
     def columns(self) -> list[Column]:
-        """Raw features in the order of the model's inputs."""
-        result = [Column(name, f.dtype, "user", "required" if name == USER_ID else "optional") for name, f in self.user.items()]
-        candidates = {b.candidate: (b.vocabulary or name) for name, b in self.behaviours.items()}
-        result += [Column(name, self.behaviours[vocabulary].dtype, "candidate", "required") for name, vocabulary in candidates.items()]
-        for name, behaviour in self.behaviours.items():
-            result.append(Column(behaviour.history, self.vocabulary_of(name).dtype, "behaviour", "sequence"))
-        if self.time_gap:
-            result.append(Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"))
+        """The raw features that the served model asks for, in the order of its inputs."""
+        return self._columns(lambda feature: is_read(feature) and not feature.lookup)
+
+    @property
+    def joined_columns(self) -> list[Column]:
+        """The raw features that tables of `lookups` have, and the data has not."""
+        every = self._columns(is_read)
+        asked = {column.name for column in self.columns}
+        return [column for column in every if column.name not in asked]
+
+    @property
+    def kept_columns(self) -> list[Column]:
+        """Raw features that the data has, but no request: features that are not embedded, positions, the weight and further labels."""
+        result = [c for p in self.placed if not is_read(p.feature) for c in _columns_of(p)]
+        result += [Column(name, "int64", "candidate", "optional", is_number=True) for name in self.position]
+        result += [Column(self.weight, "float", "context", "required", is_number=True)] * bool(self.weight)
+        return result + [Column(name, "int64", "context", "required") for name in self.labels[1:]]
+
+    def _columns(self, wanted: Any) -> list[Column]:
+        """The raw features whose definition is wanted."""
+        placed = {role: [c for p in self.placed if p.role == role and wanted(p.feature) for c in _columns_of(p)] for role in _ROLES}
+        behaviours = {name: behaviour for name, behaviour in self.behaviours.items() if wanted(behaviour)}
+        candidates = {b.candidate: self.vocabulary_of(name).dtype for name, b in behaviours.items()}
+        result = [*placed["user"], *(Column(name, dtype, "candidate", "required") for name, dtype in candidates.items())]
+        result += placed["candidate"]
+        result += [Column(b.history, self.vocabulary_of(name).dtype, "behaviour", "sequence") for name, b in behaviours.items()]
+        result += placed["behaviour"]
+        if self.has_time_gaps:
             result.append(Column(TIMESTAMP, "int64", "context", "required"))
-        return result + [Column(name, f.dtype, "context", "optional") for name, f in self.context.items()]
+        return result + placed["context"]
 
     @property
     def sequences(self) -> dict[str, dict[str, Behaviour]]:
@@ -210,19 +271,71 @@ class FeatureConfig(Frozen):
         return result
 
     @property
+    def aligned_columns(self) -> dict[str, list[Column]]:
+        """The raw features that the data has of each sequence, event by event, the one that decides which events are real first."""
+        by_name = {column.name: column for column in self.columns}
+        names = {s: [b.history for b in behaviours.values()] for s, behaviours in self.sequences.items()}
+        for placed in (p for p in self.placed if p.role == "behaviour"):
+            names[placed.sequence] += [column.name for column in _columns_of(placed)]
+        return {sequence: [by_name[name] for name in dict.fromkeys(found) if name in by_name] for sequence, found in names.items()}
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Every embedding table by name: of vocabularies, then of kinds that need none, then of positions."""
+        result = {name: Table(v.dim, None, v.trainable) for name, v in self.vocabularies.items()}
+        fixed = {p.name: p.feature for p in self.placed if isinstance(p.feature, Bucketized | Hashed | Cross) and p.feature.rows}
+        return result | {name: Table(feature.dim, feature.rows, True) for name, feature in {**fixed, **self.position}.items()}
+
+    @property
     def vocabularies(self) -> dict[str, Vocabulary]:
-        """Every vocabulary by name: one for each behaviour that does not use another's, one for each categorical side feature."""
-        own = {name: behaviour for name, behaviour in self.behaviours.items() if not behaviour.vocabulary}
-        return {**own, **{name: feature for name, feature in self.side.items() if feature.kind == "categorical"}}
+        """Every vocabulary by name: of each behaviour that does not use another's, and of each feature that has one."""
+        own: dict[str, Vocabulary] = {name: behaviour for name, behaviour in self.behaviours.items() if not behaviour.vocabulary}
+        return {**own, **{p.name: p.feature for p in self.placed if has_vocabulary(p.feature)}}
+
+    @property
+    def table_by_feature(self) -> dict[str, str]:
+        """The embedding table of each feature that has one, by the feature's raw name."""
+        result = {p.name: p.name for p in self.placed if p.name in self.tables}
+        for name, behaviour in self.behaviours.items():
+            result |= dict.fromkeys((behaviour.candidate, behaviour.history), behaviour.vocabulary or name)
+        return result | {name: name for name in self.position}
 
     @property
     def vocabulary_by_feature(self) -> dict[str, str]:
-        """The vocabulary of each categorical feature, by raw name."""
-        result = {name: name for name, feature in self.side.items() if feature.kind == "categorical"}
-        for name, behaviour in self.behaviours.items():
-            result |= dict.fromkeys((behaviour.candidate, behaviour.history), behaviour.vocabulary or name)
-        return result
+        """The vocabulary of each feature that has one, by raw name."""
+        return {feature: table for feature, table in self.table_by_feature.items() if table in self.vocabularies}
 
     def vocabulary_of(self, behaviour: str) -> Vocabulary:
         """The vocabulary that a behaviour uses: its own, or that of another behaviour."""
         return self.behaviours[self.behaviours[behaviour].vocabulary or behaviour]
+
+
+_ROLES: tuple[Role, ...] = ("user", "candidate", "behaviour", "context")
+
+
+def is_read(feature: Any) -> bool:
+    """Whether the model reads a feature; one that is not embedded is for metrics and slices alone."""
+    return not (isinstance(feature, Categorical) and not feature.embed)
+
+
+def has_vocabulary(feature: Any) -> bool:
+    """Whether a feature's values are counted, to become rows of its own table."""
+    if isinstance(feature, Cross):
+        return not feature.buckets
+    return isinstance(feature, Tags) or (isinstance(feature, Categorical) and feature.embed)
+
+
+def _columns_of(placed: Placed) -> list[Column]:
+    """The raw features of a feature: none for a cross, with the weights and lengths of tags."""
+    name, role, sequence, feature = placed
+    presence: Presence = "sequence" if sequence else "required" if name == USER_ID else "optional"
+    if isinstance(feature, Cross):
+        return []
+    width = None if isinstance(feature, Tags) else feature.size if isinstance(feature, Vector) else 1
+    is_number = isinstance(feature, Numeric | Bucketized | Vector)
+    result = [Column(name, feature.dtype, role, presence, width, is_number)]
+    if isinstance(feature, Tags) and feature.weights:
+        result.append(Column(feature.weights, "float", role, presence, None, True))
+    if isinstance(feature, Tags) and feature.lengths:
+        result.append(Column(feature.lengths, "int64", role, presence, 1, True))
+    return result

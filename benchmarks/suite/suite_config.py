@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from benchmarks.quality.compared_models import ROWS
 from components.base.errors import InputError
-from din_trainer.features import Frozen
+from din_trainer.frozen import Frozen
 from pipeline.configuration.load_config import load_config, parse_section
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.importing.import_settings import ImportSettings

@@ -40,7 +40,7 @@ def raw_columns(features: FeatureConfig, history: bool) -> list[Input]:
     sequences = {b.history: sequence for sequence, behaviours in features.sequences.items() for b in behaviours.values()}
     sequences[HISTORICAL_TIMESTAMPS] = next(iter(features.sequences))
     result = []
-    for name, dtype, _, presence in features.columns:
+    for name, dtype, _, presence, *_ in features.columns:
         if name in features.side and features.side[name].kind == "numeric":
             result.append(Input(name, "float", missing=float("nan"), counts_as="the mean"))
         elif presence != "sequence" or history:

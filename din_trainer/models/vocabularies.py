@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, PADDING_ID, TIME_GAPS, TIMESTAMP, FeatureConfig, Vocabulary
+from din_trainer.features import HISTORICAL_TIMESTAMPS, PADDING_ID, TIME_GAPS, TIMESTAMP, FeatureConfig
+from din_trainer.kinds import Vocabulary
 from din_trainer.models.checked_data import check_features
 from din_trainer.models.columns_read import raw_columns
 from din_trainer.transform.preprocessing import table_size

@@ -12,7 +12,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, MISSING, TIME_GAPS, TIMESTAMP, Column, DType, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.kinds import MISSING, DType
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.reading.vocabulary_lookups import VocabularyLookups
 from din_trainer.transform.preprocessing import to_dense

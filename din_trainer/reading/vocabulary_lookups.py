@@ -5,7 +5,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.features import FeatureConfig, Vocabulary
+from din_trainer.features import FeatureConfig
+from din_trainer.kinds import Vocabulary
 
 _KEY = {"int64": tf.int64, "bytes": tf.string}
 

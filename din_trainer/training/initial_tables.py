@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import tensorflow_transform as tft
 
-from din_trainer.features import Vocabulary
+from din_trainer.kinds import Vocabulary
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.transform.embedding_files import read_embeddings
 from din_trainer.transform.preprocessing import counts_name, table_size

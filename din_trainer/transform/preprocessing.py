@@ -9,18 +9,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.config import COUNTS_KEY, FEATURES_KEY, START_KEY
-from din_trainer.features import (
-    HISTORICAL_TIMESTAMPS,
-    LABEL,
-    MISSING,
-    PADDING_ID,
-    SAMPLE_WEIGHT,
-    TIME_GAPS,
-    TIMESTAMP,
-    FeatureConfig,
-    SideFeature,
-    Vocabulary,
-)
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, PADDING_ID, SAMPLE_WEIGHT, TIME_GAPS, TIMESTAMP, FeatureConfig
+from din_trainer.kinds import MISSING, Vocabulary
 from din_trainer.transform import vocabularies
 from din_trainer.transform.scales import Scale, scale
 from din_trainer.transform.start_values import StartValues
@@ -109,7 +99,7 @@ def to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
     return tf.squeeze(tf.sparse.to_dense(narrow, default), 1)
 
 
-def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: SideFeature, analysis: _Analysis) -> tf.Tensor:
+def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: Any, analysis: _Analysis) -> tf.Tensor:
     if feature.kind == "numeric":
         # In double precision, so that the result does not depend on the order in which Beam adds numbers.
         numbers = tf.sparse.map_values(tf.cast, x, tf.float64)

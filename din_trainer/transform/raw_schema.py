@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, REQUEST_ID, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, Column, FeatureConfig
+from din_trainer.kinds import MISSING
 
 _TYPES = {"int64": schema_pb2.INT, "bytes": schema_pb2.BYTES, "float": schema_pb2.FLOAT}
 

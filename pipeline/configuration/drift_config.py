@@ -5,7 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, FeatureConfig, Frozen
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, FeatureConfig
+from din_trainer.frozen import Frozen
 
 Action = Literal["warn", "refuse"]
 

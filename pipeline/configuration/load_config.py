@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from components.base.errors import InputError
 from din_trainer.config import DINConfig
-from din_trainer.features import Frozen
+from din_trainer.frozen import Frozen
 from pipeline.configuration.pipeline_config import PipelineConfig
 
 T = TypeVar("T", bound=Frozen)

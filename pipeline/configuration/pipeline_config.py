@@ -10,7 +10,8 @@ from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, US
 from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig, NumberOrText
-from din_trainer.features import USER_ID, Frozen
+from din_trainer.features import USER_ID
+from din_trainer.frozen import Frozen
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
 from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from din_trainer.features import LONGEST_HISTORY, Frozen
+from din_trainer.features import LONGEST_HISTORY
+from din_trainer.frozen import Frozen
 
 PAGE = 5  # candidates in a request
 DEFAULT_CATEGORIES = 50

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, REQUEST_ID, TIMESTAMP, Column
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, Column
+from din_trainer.kinds import MISSING
 
 Impression = dict[str, Any]
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from din_trainer.features import PADDING_ID, Vocabulary
+from din_trainer.features import PADDING_ID
+from din_trainer.kinds import Vocabulary
 
 Features = dict[str, tf.Tensor]
 _MEAN = -1

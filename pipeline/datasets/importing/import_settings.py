@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from components.base.errors import InputError
-from din_trainer.features import LONGEST_HISTORY, Frozen
+from din_trainer.features import LONGEST_HISTORY
+from din_trainer.frozen import Frozen
 from pipeline.datasets.sources.interactions import HISTORICAL, SPLIT, TIMESTAMP, Source
 
 SplitKind = Literal["last", "last-items", "time", "user", "given"]

@@ -29,7 +29,8 @@ from components.serving.model.impression_tensors import (
     rank_tensors,
     to_example,
 )
-from din_trainer.features import LONGEST_HISTORY, TIMESTAMP, USER_ID, Column, DType, FeatureConfig
+from din_trainer.features import LONGEST_HISTORY, TIMESTAMP, USER_ID, Column, FeatureConfig
+from din_trainer.kinds import DType
 from pipeline.online.client.connection import Connection, Signature
 from pipeline.online.client.history_cut import most_recent
 from pipeline.online.client.model_url import ModelUrl, parse_url

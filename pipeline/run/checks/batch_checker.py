@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from components.base.errors import DataError
 from components.base.utf8 import is_utf8
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, MISSING, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
+from din_trainer.kinds import MISSING
 
 _TIMES = (TIMESTAMP, HISTORICAL_TIMESTAMPS)
 _NOT_IN_A_LINE = "[\r\n\x00]"  # Transform leaves out text with line ends, and NumPy cuts text at its last NULs

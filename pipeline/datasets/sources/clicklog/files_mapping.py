@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from din_trainer.features import Frozen
+from din_trainer.frozen import Frozen
 from pipeline.datasets.tables.table_form import Format, TableForm, is_table
 
 

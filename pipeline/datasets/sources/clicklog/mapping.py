@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, FiniteFloat, StrictBool, StrictInt, field_validator, model_validator
 
 from components.base.errors import InputError
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Frozen
+from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP
+from din_trainer.frozen import Frozen
 from pipeline.configuration.load_config import parse_section
 from pipeline.datasets.sources.clicklog.files_mapping import FilesMapping
 from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
