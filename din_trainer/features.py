@@ -313,6 +313,11 @@ class FeatureConfig(Frozen):
 _ROLES: tuple[Role, ...] = ("user", "candidate", "behaviour", "context")
 
 
+def gap_name(timestamps: str) -> str:
+    """The name of a time gap after Transform, from the raw name of the events' times."""
+    return TIME_GAPS if timestamps == HISTORICAL_TIMESTAMPS else f"{timestamps}_gap"
+
+
 def is_read(feature: Any) -> bool:
     """Whether the model reads a feature; one that is not embedded is for metrics and slices alone."""
     return not (isinstance(feature, Categorical) and not feature.embed)
