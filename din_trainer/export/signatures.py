@@ -81,7 +81,8 @@ class ServingModel:
 
     def _probability(self, inputs: ModelInputs) -> tf.Tensor:
         if not self._model.sequences:  # this model does not read the histories
-            inputs = ModelInputs({name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}, {}, inputs.numbers, None)
+            ids, dense = ({name: x for name, x in by_name.items() if name not in inputs.rows} for by_name in (inputs.ids, inputs.dense))
+            inputs = ModelInputs(ids, {}, {}, dense)
         return tf.sigmoid(self._model.score(inputs))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

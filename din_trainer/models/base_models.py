@@ -53,7 +53,9 @@ class Linear(keras.layers.Layer):
                     weights = ops.squeeze(weights, -1)  # (B, N); all others are (B, 1)
                 total += sum_by_row(weights, inputs.rows[name], count) if name in inputs.rows else weights
         if self._numbers:
-            total += ops.matmul(ops.concatenate(inputs.numbers, axis=1), self.number_weights)
+            total += ops.matmul(
+                ops.concatenate([x for name, x in inputs.dense.items() if name not in inputs.rows], axis=1), self.number_weights
+            )
         return ops.reshape(total, (-1,))
 
 
@@ -128,7 +130,7 @@ class Base(RankingModel):
         """Sums up the histories, and brings all fields to one row an impression, or one a candidate."""
         candidate, side = self.candidate_fields(embedded), self.side_fields(embedded)
         pooled = [sum_pool(history) for history in self.histories(inputs, embedded).values()]
-        flat = iter(one_row_a_candidate([*candidate.values(), *pooled], [*side, *inputs.numbers]))
+        flat = iter(one_row_a_candidate([*candidate.values(), *pooled], [*side, *self.numbers(inputs)]))
         candidate = {name: next(flat) for name in candidate}
         pooled, side, numbers = [next(flat) for _ in pooled], [next(flat) for _ in side], list(flat)
         interest: dict[str, Any] = {}

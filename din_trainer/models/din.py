@@ -29,7 +29,7 @@ class DIN(RankingModel):
             attention = self.attention[sequence]  # local activation: query (B, D), keys (E, D)
             interests.append(attention(query, keys, rows, time_gaps, training=training))  # equation 3: (B, D)
 
-        fields = one_row_a_candidate([*candidate.values(), *interests], [*side, *inputs.numbers])
+        fields = one_row_a_candidate([*candidate.values(), *interests], [*side, *self.numbers(inputs)])
         x = ops.concatenate(fields, axis=-1)  # (B, sum of all D)
         return self.mlp(x, training=training)  # hidden layers with Dice (equation 9), then one linear unit: (B,)
 

@@ -1,4 +1,4 @@
-"""What a model reads: a batch of transformed features without the padding of its histories.
+"""What a model reads: a batch of transformed features without the padding of its histories and tags.
 
 B impressions a batch, E events in all of their histories, N candidates an impression, D the size of an embedding.
 """
@@ -6,20 +6,35 @@ B impressions a batch, E events in all of their histories, N candidates an impre
 from typing import Any, NamedTuple
 
 
-class ModelInputs(NamedTuple):
-    """A batch of transformed features.
+class Bag(NamedTuple):
+    """The tags of a feature, one after the other, without padding. V tags in all.
 
     Attributes:
-        ids: Categorical features by raw name: (B,) int64, or (E,) for a history. Candidate features may be (B, N).
-        rows: The impression that each event belongs to, by the raw name of its history: (E,) int64, ascending.
-        numbers: Numeric features, each (B, 1) float32.
-        time_gaps: The time gaps of the first sequence's events, (E, 1) float32; None for a model that does not use them.
+        ids: (V,) int64, in the order of their slots.
+        slots: What each tag belongs to, (V,) int64, ascending: the impression, the candidate b · N + n, or the event.
+        weights: (V,) float32; None if each is 1.
+    """
+
+    ids: Any
+    slots: Any
+    weights: Any
+
+
+class ModelInputs(NamedTuple):
+    """A batch of transformed features, each by its name after Transform.
+
+    Attributes:
+        ids: Features with one id: (B,) int64, or (E,) for a history and a field of events. Candidate features may be (B, N).
+        rows: The impression that each event belongs to, by the name of each history and of each field of events: (E,) int64, ascending.
+        bags: Tags.
+        dense: Numbers and vectors: (B, width) float32, or (E, width) for a field of events, such as a time gap. Candidate features may be
+            (B, N, width).
     """
 
     ids: dict[str, Any]
     rows: dict[str, Any]
-    numbers: list[Any]
-    time_gaps: Any
+    bags: dict[str, Bag]
+    dense: dict[str, Any]
 
 
 class History(NamedTuple):

@@ -145,18 +145,19 @@ class RankingModel(LogitsModel):
         """Takes the padding out of the histories."""
         config = self.din_config.features
         ids = {behaviour.candidate: features[behaviour.candidate] for behaviour in config.behaviours.values()}
-        rows, time_gaps = {}, None
+        rows, dense = {}, {}
         for number, behaviours in enumerate(self.sequences.values()):
             positions = flatten_events(features[next(iter(behaviours.values())).history])  # (E, 2)
             for behaviour in behaviours.values():
                 ids[behaviour.history] = tf.gather_nd(features[behaviour.history], positions)  # (B, L) -> (E,)
                 rows[behaviour.history] = positions[:, 0]
             if number == 0 and config.time_gap:
-                time_gaps = ops.expand_dims(tf.gather_nd(features[TIME_GAPS], positions), 1)
+                dense[TIME_GAPS] = ops.expand_dims(tf.gather_nd(features[TIME_GAPS], positions), 1)
+                rows[TIME_GAPS] = positions[:, 0]
         side = config.side
         ids |= {name: features[name] for name, feature in side.items() if feature.kind == "categorical"}
-        numbers = [ops.expand_dims(features[name], 1) for name, feature in side.items() if feature.kind == "numeric"]
-        return ModelInputs(ids, rows, numbers, time_gaps)
+        dense |= {name: ops.expand_dims(features[name], 1) for name, feature in side.items() if feature.kind == "numeric"}
+        return ModelInputs(ids, rows, {}, dense)
 
     def look_up(self, inputs: ModelInputs, training: bool) -> dict[str, Any]:
         """Returns the embeddings of all ids by raw name: the ids' shape, then D. Each table is read once."""
@@ -166,6 +167,10 @@ class RankingModel(LogitsModel):
             fed = [raw for raw, vocabulary in vocabulary_by_feature.items() if vocabulary == name and raw in inputs.ids]
             embedded |= zip(fed, table([inputs.ids[raw] for raw in fed], training=training), strict=True)
         return embedded
+
+    def numbers(self, inputs: ModelInputs) -> list[Any]:
+        """The numbers of users and contexts: (B, 1) each."""
+        return [inputs.dense[name] for name in self.din_config.features.side if name in inputs.dense]
 
     def candidate_fields(self, embedded: dict[str, Any]) -> dict[str, Any]:
         """The candidate's embeddings by raw name: (B, D), or (B, N, D)."""
@@ -182,7 +187,7 @@ class RankingModel(LogitsModel):
             query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D) or (B, N, D)
             keys = ops.concatenate([embedded[b.history] for b in behaviours.values()], axis=-1)  # (E, D)
             rows = inputs.rows[next(iter(behaviours.values())).history]
-            result[sequence] = History(query, keys, rows, inputs.time_gaps if number == 0 else None)
+            result[sequence] = History(query, keys, rows, inputs.dense.get(TIME_GAPS) if number == 0 else None)
         return result
 
     def tables_of(self, vocabulary: str) -> list[EmbeddingTable]:

@@ -70,7 +70,7 @@ class Reader(tf.Module):
         ids = {name: self.lookups.ids(name, to_dense(raw[name], MISSING[self._dtype(name)])) for name in self._scalars()}
         places: dict[str, tf.Tensor] = {}
         rows: dict[str, tf.Tensor] = {}
-        gaps = None
+        dense: dict[str, tf.Tensor] = {}
         for number, (sequence, behaviours) in enumerate(self._features.sequences.items()):
             names = [behaviour.history for behaviour in behaviours.values()]
             first = raw[names[0]]
@@ -83,8 +83,9 @@ class Reader(tf.Module):
             if number == 0 and self._features.time_gap:
                 times = _aligned(raw[HISTORICAL_TIMESTAMPS], first, kept, places[sequence][:, 0], MISSING["int64"])
                 events = tf.SparseTensor(places[sequence], times, [first.nrows(), self._features.history_length])
-                gaps = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
-        return ModelInputs(ids, rows, self._numeric({name: raw[name] for name in self.numbers}), gaps), places
+                dense[TIME_GAPS] = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
+                rows[TIME_GAPS] = places[sequence][:, 0]
+        return ModelInputs(ids, rows, {}, dense | self._numeric({name: raw[name] for name in self.numbers})), places
 
     def transformed(self, raw: Raw) -> dict[str, tf.Tensor]:
         """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B,), histories (B, L)."""
@@ -94,9 +95,9 @@ class Reader(tf.Module):
         for sequence, behaviours in self._features.sequences.items():
             for behaviour in behaviours.values():
                 outputs[behaviour.history] = self.padded(inputs.ids[behaviour.history], places[sequence], count)
-        if inputs.time_gaps is not None:
-            outputs[TIME_GAPS] = self.padded(inputs.time_gaps[:, 0], next(iter(places.values())), count)
-        return outputs | {name: number[:, 0] for name, number in zip(self.numbers, inputs.numbers, strict=True)}
+        if TIME_GAPS in inputs.dense:
+            outputs[TIME_GAPS] = self.padded(inputs.dense[TIME_GAPS][:, 0], next(iter(places.values())), count)
+        return outputs | {name: inputs.dense[name][:, 0] for name in self.numbers}
 
     def padded(self, x: tf.Tensor, places: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """Puts events (E,) at their places in (B, L), and padding elsewhere."""
@@ -106,7 +107,7 @@ class Reader(tf.Module):
         """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
         ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
         rows: dict[str, tf.Tensor] = {}
-        gaps = None
+        dense: dict[str, tf.Tensor] = {}
         for number, behaviours in enumerate(self._features.sequences.values()):
             names = [behaviour.history for behaviour in behaviours.values()]
             present = tf.not_equal(raw[names[0]], MISSING[self._dtype(names[0])])
@@ -118,9 +119,10 @@ class Reader(tf.Module):
             rows |= dict.fromkeys(names, tf.unstack(positions, 2, axis=1)[0])
             if number == 0 and self._features.time_gap:
                 events = tf.ragged.boolean_mask(raw[HISTORICAL_TIMESTAMPS], kept).to_sparse()
-                gaps = self._time_gaps(events, raw[TIMESTAMP], events.indices)
+                dense[TIME_GAPS] = self._time_gaps(events, raw[TIMESTAMP], events.indices)
+                rows[TIME_GAPS] = events.indices[:, 0]
         numbers = {name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}
-        return ModelInputs(ids, rows, self._numeric(numbers), gaps)
+        return ModelInputs(ids, rows, {}, dense | self._numeric(numbers))
 
     def _scalars(self) -> list[str]:
         """Categorical features with one value for each impression."""
@@ -130,12 +132,12 @@ class Reader(tf.Module):
     def _dtype(self, name: str) -> DType:
         return next(column.dtype for column in self._features.columns if column.name == name)
 
-    def _numeric(self, raw: Raw) -> list[tf.Tensor]:
+    def _numeric(self, raw: Raw) -> dict[str, tf.Tensor]:
         """Numeric features, each (B, 1)."""
         if not raw:
-            return []
+            return {}
         transformed = self.transform(raw)
-        return [tf.expand_dims(transformed[name], 1) for name in raw]
+        return {name: tf.expand_dims(transformed[name], 1) for name in raw}
 
     def _time_gaps(self, events: tf.SparseTensor, timestamp: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
         """The time gaps of the events that are kept: (E, 1)."""
