@@ -5,14 +5,13 @@ from collections import Counter
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from din_trainer.kinds import Bucketized, Categorical, Cross, Hashed, Tags, TimeGap
+from din_trainer.kinds import Bucketized, Categorical, Cross, Hashed, Numeric, Tags, TimeGap
 
 if TYPE_CHECKING:
     from din_trainer.features import FeatureConfig
 
 _NAME = "[A-Za-z][A-Za-z0-9_]{0,99}"  # TensorFlow changes other names of a signature's inputs
 _RESERVED = {"label", "examples", ""}
-_COMPUTED = {"sample_weight", "historical_time_gaps"}  # names of what Transform adds
 
 
 def check_features(features: "FeatureConfig") -> None:
@@ -25,6 +24,7 @@ def check_features(features: "FeatureConfig") -> None:
     _check_events(features)
     _check_crosses(features)
     _check_lookups(features)
+    _check_labels(features)
     _check_names(features)
 
 
@@ -50,7 +50,7 @@ def _check_events(features: "FeatureConfig") -> None:
             raise ValueError(f"{where} has embed = false, but an event has no use for it: remove it")
         if not sequence and isinstance(feature, TimeGap):
             raise ValueError(f"{where} is a time gap, which only events have: put it into features.events")
-        if isinstance(feature, Tags) and bool(feature.lengths) != bool(sequence) and not feature.lookup:
+        if isinstance(feature, Tags) and bool(feature.lengths) != bool(sequence):
             say = "needs lengths: the column with the number of tags of each event" if sequence else "has lengths, which only events have"
             raise ValueError(f"{where} {say}")
 
@@ -91,14 +91,25 @@ def _check_lookups(features: "FeatureConfig") -> None:
             raise ValueError(f"{where}.lookup names {feature.lookup!r}, but features.lookups has no such table")
         if sequence and sequence not in items.get(found.of, ()):
             raise ValueError(f"{where} is looked up by {found.of!r}, but the sequence {sequence!r} has no ids of it")
+        if sequence and isinstance(feature, Numeric | Bucketized) and feature.dtype == "int64":
+            raise ValueError(f"{where} is looked up for events, where a missing integer cannot be written: set dtype = 'float'")
         if not sequence and role != role_by_key[found.of]:
             raise ValueError(f"{where} is looked up by {found.of!r}, so it belongs to features.{role_by_key[found.of]}")
+
+
+def _check_labels(features: "FeatureConfig") -> None:
+    for label in features.labels:
+        if not re.fullmatch(_NAME, label):
+            raise ValueError(f"label {label!r} cannot name an output of a signature: use up to 100 letters, digits and _, a letter first")
+    if len(set(features.labels)) < len(features.labels):
+        raise ValueError("labels names a label twice")
 
 
 def _check_names(features: "FeatureConfig") -> None:
     columns = [column.name for column in (*features.columns, *features.joined_columns)]
     names = [*columns, *(column.name for column in features.kept_columns)]
-    names += [p.name for p in features.placed if isinstance(p.feature, Cross)]
+    crosses = [p.name for p in features.placed if isinstance(p.feature, Cross)]
+    names += crosses
     for name in names:
         if not re.fullmatch(_NAME, name) or name == "self" or iskeyword(name):
             raise ValueError(
@@ -111,7 +122,8 @@ def _check_names(features: "FeatureConfig") -> None:
         raise ValueError(
             f"features {', '.join(map(repr, same_but_case))} differ only in case, which inputs of a signature must not: rename one"
         )
-    twice = sorted({name for name in names if counts[name] > 1} | (_RESERVED & set(names)) | (_COMPUTED & set(columns)))
+    computed = features.computed_names & {*columns, *crosses}
+    twice = sorted({name for name in names if counts[name] > 1} | (_RESERVED & set(names)) | computed)
     if twice:
         raise ValueError(f"feature {', '.join(map(repr, twice))} is declared twice or reserved")
     both = sorted(set(features.behaviours) & {*(p.name for p in features.placed), *features.position})

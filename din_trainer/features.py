@@ -230,6 +230,11 @@ class FeatureConfig(Frozen):
         return any(isinstance(placed.feature, TimeGap) for placed in self.placed)
 
     @property
+    def computed_names(self) -> set[str]:
+        """The names of what Transform adds."""
+        return {SAMPLE_WEIGHT, TIME_GAPS, *(gap_name(placed.name) for placed in self.placed if isinstance(placed.feature, TimeGap))}
+
+    @property
     def columns(self) -> list[Column]:
         """The raw features that the served model asks for, in the order of its inputs."""
         return self._columns(lambda feature: is_read(feature) and not feature.lookup)
@@ -243,9 +248,14 @@ class FeatureConfig(Frozen):
 
     @property
     def kept_columns(self) -> list[Column]:
-        """Raw features that the data has, but no request: features that are not embedded, positions, the weight and further labels."""
+        """Raw features that the data has, but no request: features that are not embedded, positions, the weight and further labels.
+
+        The timestamp is among them if a table has rows of different times.
+        """
         result = [c for p in self.placed if not is_read(p.feature) for c in _columns_of(p)]
         result += [Column(name, "int64", "candidate", "optional", is_number=True) for name in self.position]
+        if not self.has_time_gaps and any(lookup.valid_from for lookup in self.lookups.values()):
+            result.append(Column(TIMESTAMP, "int64", "context", "required"))
         result += [Column(self.weight, "float", "context", "required", is_number=True)] * bool(self.weight)
         return result + [Column(name, "int64", "context", "required") for name in self.labels[1:]]
 

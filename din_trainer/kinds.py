@@ -203,6 +203,10 @@ class TimeGap(_Feature):
     dtype: Literal["int64"] = "int64"
 
 
+KINDS = ("categorical", "tags", "numeric", "bucketized", "hashed", "vector", "cross", "time_gap")
+WRONG_KIND = "kind"  # the type of pydantic's error for another one
+
+
 def _kind_of(value: Any) -> str:
     """The kind of a feature, `categorical` if it has none."""
     return str(value.get("kind", "categorical")) if isinstance(value, dict) else getattr(value, "kind", "categorical")
@@ -219,7 +223,7 @@ Feature = Annotated[
     | Annotated[TimeGap, Tag("time_gap")],
     Discriminator(
         _kind_of,
-        custom_error_type="kind",
-        custom_error_message="kind must be categorical, tags, numeric, bucketized, hashed, vector, cross or time_gap",
+        custom_error_type=WRONG_KIND,
+        custom_error_message=f"kind must be one of {', '.join(KINDS)}",
     ),
 ]

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from functools import reduce
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
 
 from components.base.errors import InputError
 from din_trainer.config import DINConfig
 from din_trainer.frozen import Frozen
+from din_trainer.kinds import KINDS, WRONG_KIND
 from pipeline.configuration.pipeline_config import PipelineConfig
 
 T = TypeVar("T", bound=Frozen)
@@ -35,11 +36,15 @@ def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_removed(features: dict[str, Any]) -> dict[str, Any]:
-    """The features without those that are set to `false`."""
-    return {
-        key: {name: table for name, table in value.items() if table is not False} if isinstance(value, dict) else value
-        for key, value in features.items()
-    }
+    """The features without those that are set to `false`. Those of events are a level deeper, below the name of their sequence."""
+
+    def kept(table: Any) -> Any:
+        return {name: value for name, value in table.items() if value is not False} if isinstance(table, dict) else table
+
+    result = {section: kept(table) for section, table in features.items()}
+    if isinstance(events := result.get("events"), dict):
+        result["events"] = {sequence: kept(fields) for sequence, fields in events.items()}
+    return result
 
 
 def _parse_setting(setting: str) -> dict[str, Any]:
@@ -88,30 +93,80 @@ def _read_toml(source: str) -> dict[str, Any]:
         raise InputError(f"{source} is not valid TOML ({error}): correct it there.") from error
 
 
-def _siblings(section: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys of the table that holds the last part of `path`, which starts in `section`."""
+def _choices(annotation: Any) -> dict[str, type[BaseModel]]:
+    """The tables that a key can hold, by their kind; empty for a key without a choice of kinds."""
+    if get_origin(annotation) is not Annotated:
+        return {}
+    members = [get_args(member) for member in get_args(get_args(annotation)[0])]
+    return {member[1].tag: member[0] for member in members if len(member) > 1 and isinstance(member[1], Tag)}
+
+
+class _Place(NamedTuple):
+    """Where an error is.
+
+    Attributes:
+        path: The key, part by part, as the user wrote it.
+        kind: The kind of the feature that has the key; empty for a key of no feature.
+        known: The keys of its table.
+        elsewhere: The kinds of features that have a key of this name, for a key of a feature.
+    """
+
+    path: list[str]
+    kind: str
+    known: list[str]
+    elsewhere: list[str]
+
+
+def _place(section: type[BaseModel], problem: Mapping[str, Any]) -> _Place:
+    """Finds the key of an error. Pydantic's own location also has the kind of each feature, as if it were a key."""
     here: Any = section
-    for part in path[:-1]:
-        is_named = get_origin(here) is dict  # a table of tables, with names that the user chooses
-        here = get_args(here)[1] if is_named else here.model_fields[part].annotation
-    return list(here.model_fields)
+    table: Any = section
+    parts: list[str] = []
+    kind, choices = "", dict[str, type[BaseModel]]()
+    for part in problem["loc"]:
+        if found := _choices(here):
+            kind, choices, here = part, found, found[part]
+            continue
+        parts.append(str(part))
+        table = here
+        if get_origin(here) is dict:  # a table of tables, with names that the user chooses
+            here = get_args(here)[1]
+        else:
+            fields = getattr(here, "model_fields", {})
+            here = fields[part].annotation if part in fields else None
+    parts += ["kind"] * (problem["type"] == WRONG_KIND)
+    elsewhere = [name for name, other in choices.items() if parts[-1] in other.model_fields]
+    return _Place(parts, kind, list(getattr(table, "model_fields", ())), elsewhere)
 
 
-_TABLES = {"model_type", "dict_type"}  # pydantic's error types for a value that must be a table
+def _first(error: ValidationError) -> Any:
+    """The error to report: an unknown key, since a key that lacks may be the one that is written wrong; otherwise the first."""
+    problems = error.errors()
+    return next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+
+
+_TABLES = {"model_type", "dict_type", "model_attributes_type"}  # pydantic's error types for a value that must be a table
 
 
 def _explain(error: ValidationError, section: type[BaseModel], source: str) -> InputError:
     """The first error of pydantic, as one sentence."""
-    problem = error.errors()[0]
-    path = problem["loc"]
-    key = ".".join(str(part) for part in path)
+    problem = _first(error)
+    path, kind, known, elsewhere = _place(section, problem)
+    key = ".".join(path)
     if problem["type"] == "extra_forbidden":
-        known = _siblings(section, path)
-        near = difflib.get_close_matches(str(path[-1]), known, 1, cutoff=0.5)
-        hint = f"did you mean {'.'.join([*map(str, path[:-1]), near[0]])!r}?" if near else f"known here are {', '.join(known)}."
-        return InputError(f"{source}: there is no key {key!r}: {hint}")
+        near = difflib.get_close_matches(path[-1], known, 1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*path[:-1], near[0]])!r}?" if near else f"known here are {', '.join(known)}."
+        if elsewhere:
+            hint = f"features of kind {' or '.join(map(repr, elsewhere))} have it."
+        of = f" of a feature of kind {kind!r}" if kind else ""
+        return InputError(f"{source}: there is no key {key!r}{of}: {hint}")
     if problem["type"] in _TABLES:
         return InputError(f"{source}: {key} is a table, not {problem['input']!r}: set a key in it (docs/configuration.md lists the keys).")
+    if problem["type"] == WRONG_KIND:
+        written = problem["input"]["kind"]
+        near = difflib.get_close_matches(str(written), KINDS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(KINDS)}."
+        return InputError(f"{source}: {key} is {written!r}, which is no kind of feature: {hint}")
     where = f"{key}: " if key else ""
     message = problem["msg"].removeprefix("Value error, ")
     received = f" (received {problem['input']!r})" if not isinstance(problem["input"], dict) and key != _SECRET else ""
@@ -137,7 +192,7 @@ def _joined(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return raw
 
 
-def _value_at(layer: Any, path: tuple[Any, ...]) -> Any:
+def _value_at(layer: Any, path: Iterable[str]) -> Any:
     """The value of a key in a layer; the value around it if that is no table; None if the layer does not set it."""
     for part in path:
         if not isinstance(layer, Mapping):
@@ -148,7 +203,7 @@ def _value_at(layer: Any, path: tuple[Any, ...]) -> Any:
 
 def _blamed(error: ValidationError, files: Iterable[Mapping[str, Any]], settings: dict[str, dict[str, Any]]) -> list[str]:
     """Returns the `--set` options that caused an error; none if the files are wrong without them."""
-    path = error.errors()[0]["loc"]
+    path = _place(PipelineConfig, _first(error)).path
     touching = {option: value for option, layer in settings.items() if (value := _value_at(layer, path)) is not None}
     if direct := [option for option, value in touching.items() if not isinstance(value, Mapping)]:
         return direct[-1:]
