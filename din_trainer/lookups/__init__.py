@@ -1,0 +1,1 @@
+"""Tables of attributes that are shipped with the model: how they are read, searched and joined."""
