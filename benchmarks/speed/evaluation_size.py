@@ -15,7 +15,8 @@ from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.console import Console
 from pipeline.datasets.layout import split_files
-from pipeline.datasets.synthetic import generate, oracle_metrics
+from pipeline.datasets.synthetic import generate
+from pipeline.datasets.synthetic_rows import oracle_metrics
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress, output_to, say

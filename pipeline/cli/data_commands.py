@@ -31,13 +31,17 @@ def add_commands(commands: Commands) -> None:
 
 def _add_synth(synth: argparse.ArgumentParser) -> None:
     preset = "the configuration that gives the sizes which are not given here (default: notebook)"
-    synth.add_argument("--preset", choices=("notebook", "demo"), default="notebook", help=preset)
+    synth.add_argument("--preset", choices=("notebook", "demo", "ads"), default="notebook", help=preset)
     for name, meaning in _SYNTHETIC_SIZES.items():
         synth.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning} (default: as the preset)")
     drift = "with --days: share of the items that die from one day to the next, and of the interests that change (default: 0)"
     synth.add_argument("--drift", type=float, metavar="N", help=drift)
     labels = "interest: users click on what interests them (default); random: coin flips, from which nothing can be learnt"
     synth.add_argument("--labels", choices=("interest", "random"), help=labels)
+    ads = "give candidates a price and a brand, on which clicks depend, and events their prices"
+    synth.add_argument("--ads", action="store_true", default=None, help=ads)
+    conversions = "add a second label, purchase: which clicks are followed by one, from a probability that is known, too"
+    synth.add_argument("--conversions", action="store_true", default=None, help=conversions)
     synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the latent vectors of the items, with their ids")
     synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
     add_json(synth, "the manifest of the data set as one JSON object")
@@ -170,7 +174,10 @@ def _print_manifest(manifest: dict[str, Any], args: argparse.Namespace) -> None:
         return
     counts = ", ".join(f"{count:,} {split}" for split, count in manifest["examples"].items())
     say(f"{args.out}: {counts} impressions")
-    if "oracle" in manifest:
+    if "oracle_by_label" in manifest:
+        for label, metrics in manifest["oracle_by_label"].items():
+            say(f"oracle of {label} on eval: {_metrics(metrics)}")
+    elif "oracle" in manifest:
         say(f"oracle on eval: {_metrics(manifest['oracle'])}")
 
 

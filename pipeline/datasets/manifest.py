@@ -28,7 +28,8 @@ class Oracle(BaseModel):
 class Manifest(BaseModel):
     """What a run reads from a manifest. Everything else in it is for people."""
 
-    oracle: Oracle | None = None
+    oracle: Oracle | None = None  # of the first label
+    oracle_by_label: dict[str, Oracle] | None = None  # where there are several labels: of all, the first one too
     examples: Any = None  # impressions by split; not checked, since other tools may mean something else by it
 
 
@@ -59,13 +60,23 @@ def _first(error: ValidationError) -> str:
 
 
 def read_oracle(data: Path) -> dict[str, float | None] | None:
-    """Returns the metrics of the true probabilities on eval/ from the manifest; None if it has none.
+    """Returns the metrics of the true probabilities on eval/, of the first label, from the manifest; None if it has none.
 
     Raises:
         DataError: As for `read_manifest`.
     """
     oracle = read_manifest(data).oracle
     return None if oracle is None else oracle.model_dump(exclude_unset=True)
+
+
+def read_oracle_by_label(data: Path) -> dict[str, dict[str, float | None]] | None:
+    """Returns the same for each label, by its name; None if the manifest does not have several.
+
+    Raises:
+        DataError: As for `read_manifest`.
+    """
+    by_label = read_manifest(data).oracle_by_label
+    return None if by_label is None else {label: oracle.model_dump(exclude_unset=True) for label, oracle in by_label.items()}
 
 
 def differing_counts(data: Path, found: Mapping[str, int]) -> list[str]:

@@ -21,6 +21,8 @@ class SyntheticConfig(Frozen):
     categories: int | None = Field(None, ge=1, le=10**8, description=f"None: {DEFAULT_CATEGORIES}, or one for each item if fewer.")
     history: int = Field(10, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
     labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, so nothing can be learnt.")
+    ads: bool = Field(False, description="Candidates have a price and a brand, on which clicks depend.")
+    conversions: bool = Field(False, description="A second label, purchase.")
     seed: int = Field(0, ge=0, lt=2**32)
     days: int | None = Field(None, ge=2, le=3_650, description="A folder for each of so many days, instead of splits. None: splits.")
     drift: float = Field(0.0, ge=0, le=1, description="With days: how much of the world is another one after a day.")

@@ -24,7 +24,8 @@ from pipeline.datasets.day_writer import DayWriter
 from pipeline.datasets.manifest import MANIFEST
 from pipeline.datasets.spans import IMPRESSIONS, day_of
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
-from pipeline.datasets.synthetic_rows import judged_columns, oracle_metrics, to_batch, write_item_features
+from pipeline.datasets.synthetic_conversions import Conversions
+from pipeline.datasets.synthetic_rows import judged_columns, oracle_facts, to_batch, write_item_features
 from pipeline.datasets.synthetic_world import (
     ITEM_APPEAL,
     START,
@@ -68,25 +69,28 @@ def generate_days(config: SyntheticConfig, out: Path, item_features: Path | None
         "config": {**config.model_dump(mode="json"), "categories": config.category_count},
     }
     oracles: dict[str, dict[str, float | None]] = {}
+    conversions = Conversions(config) if config.conversions else None
     last = 0
     with DayWriter(out) as writer:
         for day in simulate_days(config):
             judged = []
-            for requests in day.chunks:
+            for chunk in day.chunks:
+                requests = conversions.draw(day.world, chunk) if conversions else chunk
                 rows = min(requests.item.size, config.examples - PAGE * int(requests.number[0]))
                 writer.write(day.date, to_batch(day.world, requests).slice(0, rows))
                 judged.append(judged_columns(requests, rows))
                 last = int(requests.timestamp[-1])
-            user, probability, label = (np.concatenate(column) for column in zip(*judged, strict=True))
-            oracles[day.date.isoformat()] = oracle_metrics(user, probability, label)
+            columns = [np.concatenate(column) for column in zip(*judged, strict=True)]
+            oracle = oracle_facts(columns)
+            oracles[day.date.isoformat()] = oracle["oracle"]
             writer.describe_day(
                 day.date,
                 {
                     **facts,
                     "day": day.date.isoformat(),
                     "items": {"all": len(day.world.shelf), "born": day.born, "died": day.born},
-                    "base_rate": {IMPRESSIONS: float(label.mean())},
-                    "oracle": oracles[day.date.isoformat()],
+                    "base_rate": {IMPRESSIONS: float(columns[2].mean())},
+                    **oracle,
                 },
             )
         if item_features is not None:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ from components.base.errors import InputError
 from components.base.scratch_folder import scratch_folder
 from components.evaluation.metrics.gauc import gauc
 from pipeline.datasets.layout import list_column, scalar_column
+from pipeline.datasets.synthetic_ads import brand_of
 from pipeline.datasets.synthetic_config import PAGE
+from pipeline.datasets.synthetic_conversions import CLICK, PURCHASE
 from pipeline.datasets.synthetic_world import Requests, World
 
 
@@ -20,24 +23,47 @@ def to_batch(world: World, requests: Requests) -> pa.RecordBatch:
     known = event_item >= 0
     events = event_item[known]
     offsets = np.append(0, np.cumsum(known.sum(1)))
-    return pa.RecordBatch.from_pydict(
-        {
-            "user_id": scalar_column(np.repeat(requests.user, PAGE)),
-            "candidate_item_id": scalar_column(requests.item.ravel()),
-            "candidate_category_id": scalar_column(world.category[requests.item].ravel()),
-            "historical_item_ids": list_column(events, offsets),
-            "historical_category_ids": list_column(world.category[events], offsets),
-            "historical_timestamps": list_column(np.repeat(requests.event_time, PAGE, axis=0)[known], offsets),
-            "request_id": scalar_column(np.repeat(requests.number, PAGE)),
-            "timestamp": scalar_column(np.repeat(requests.timestamp, PAGE)),
-            "label": scalar_column(requests.label.ravel()),
-        }
-    )
+    columns = {
+        "user_id": scalar_column(np.repeat(requests.user, PAGE)),
+        "candidate_item_id": scalar_column(requests.item.ravel()),
+        "candidate_category_id": scalar_column(world.category[requests.item].ravel()),
+        "historical_item_ids": list_column(events, offsets),
+        "historical_category_ids": list_column(world.category[events], offsets),
+        "historical_timestamps": list_column(np.repeat(requests.event_time, PAGE, axis=0)[known], offsets),
+        "request_id": scalar_column(np.repeat(requests.number, PAGE)),
+        "timestamp": scalar_column(np.repeat(requests.timestamp, PAGE)),
+        "label": scalar_column(requests.label.ravel()),
+    }
+    if requests.price is not None and requests.event_price is not None:
+        columns["candidate_price"] = scalar_column(requests.price.ravel())
+        columns["candidate_brand"] = scalar_column(brand_of(requests.item).ravel())
+        columns["historical_prices"] = list_column(np.repeat(requests.event_price, PAGE, axis=0)[known], offsets)
+    if requests.purchase is not None:
+        columns[PURCHASE] = scalar_column(requests.purchase.ravel())
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def judged_columns(requests: Requests, rows: int) -> list[np.ndarray]:
-    """Returns user, probability and label of the first impressions of some requests, (rows,) each."""
-    return [column.ravel()[:rows] for column in (np.repeat(requests.user, PAGE), requests.probability, requests.label)]
+    """Returns user, then probability and label of each label, of the first impressions of some requests, (rows,) each."""
+    columns = (
+        np.repeat(requests.user, PAGE),
+        requests.probability,
+        requests.label,
+        requests.purchase_probability,
+        requests.purchase,
+    )
+    return [column.ravel()[:rows] for column in columns if column is not None]
+
+
+def oracle_facts(judged: list[np.ndarray]) -> dict[str, Any]:
+    """Returns what a manifest says about the true probabilities: `oracle` is that of a click; with purchases, there is one by label, too.
+
+    Args:
+        judged: As from `judged_columns`, of all impressions.
+    """
+    user, *others = judged
+    by_label = {name: oracle_metrics(user, *others[2 * i : 2 * i + 2]) for i, name in enumerate((CLICK, PURCHASE)) if others[2 * i :]}
+    return {"oracle": by_label[CLICK], **({"oracle_by_label": by_label} if len(by_label) > 1 else {})}
 
 
 def oracle_metrics(user: np.ndarray, probability: np.ndarray, label: np.ndarray) -> dict[str, float | None]:

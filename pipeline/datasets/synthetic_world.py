@@ -21,6 +21,8 @@ Where each gap comes from:
   Measured on the demo preset: mean pooling has 0.77 of DIN's lift (AUC − 0.5), a sum instead of the mean has 0.80 (so the blend is the
   cause, hardly the division), and with INTERESTS = 1, where little is blended, the mean has 0.93.
 * DIN is a little below the oracle. It has to learn vectors, appeals and tastes from a finite number of draws.
+
+`synthetic_ads` and `synthetic_conversions` say what more there is with `synthetic.ads` and `synthetic.conversions`.
 """
 
 from collections.abc import Iterator
@@ -28,6 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.datasets.synthetic_ads import Ads, ads_logit, draw_prices, make_ads
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
 
 INTERESTS = 4  # favourite categories of a user at one time
@@ -56,6 +59,7 @@ class World(NamedTuple):
     share: np.ndarray  # (items + 1,) cumulative popularity along the shelf, from 0 to 1
     bounds: np.ndarray  # (categories + 1,) where each category begins on the shelf
     activity: np.ndarray  # (users,) cumulative shares of the requests
+    ads: Ads | None = None  # with synthetic.ads
 
 
 class Requests(NamedTuple):
@@ -69,6 +73,14 @@ class Requests(NamedTuple):
     event_time: np.ndarray  # (R, H)
     probability: np.ndarray  # (R, PAGE) of a click
     label: np.ndarray  # (R, PAGE)
+    price: np.ndarray | None = None  # (R, PAGE) with synthetic.ads
+    event_price: np.ndarray | None = None  # (R, H) with synthetic.ads
+    purchase_probability: np.ndarray | None = None  # (R, PAGE) with synthetic.conversions
+    purchase: np.ndarray | None = None  # (R, PAGE) with synthetic.conversions
+
+    def where(self, inside: np.ndarray) -> "Requests":
+        """Returns those requests that are inside, (R,) bool."""
+        return self._replace(**{name: column[inside] for name, column in self._asdict().items() if column is not None})
 
 
 def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
@@ -91,6 +103,7 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
         share=np.append(0, _shares(popularity[shelf])),
         bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
         activity=activity,
+        ads=make_ads(VECTOR_SIZE, rng) if config.ads else None,
     )
 
 
@@ -109,21 +122,38 @@ def _shares(weight: np.ndarray) -> np.ndarray:
     return total / total[-1]
 
 
-def click_probability(world: World, user: np.ndarray, item: np.ndarray, event_item: np.ndarray) -> np.ndarray:
+def relevance(world: World, item: np.ndarray, event_item: np.ndarray) -> np.ndarray:
+    """(R, PAGE) candidates, (R, H) history -> (R, PAGE, H): how relevant each event is for each candidate; 0 where there is no event."""
+    cosine = world.vector[item] @ world.vector[event_item].transpose(0, 2, 1)  # (R, PAGE, V) × (R, V, H) -> (R, PAGE, H)
+    return np.where(event_item[:, None] >= 0, np.maximum(2 * cosine - 1, 0), 0)
+
+
+def click_probability(
+    world: World,
+    user: np.ndarray,
+    item: np.ndarray,
+    event_item: np.ndarray,
+    price: np.ndarray | None = None,
+    event_price: np.ndarray | None = None,
+) -> np.ndarray:
     """Returns the probability of a click, which depends only on what the features show.
 
     Args:
+        world: Users and items.
         user: (R,).
         item: (R, PAGE), the candidates.
         event_item: (R, H), the history; -1 is no event.
+        price: (R, PAGE), what the candidates cost, if the world has ads.
+        event_price: (R, H), what the events cost, if the world has ads.
 
     Returns:
         (R, PAGE).
     """
-    cosine = world.vector[item] @ world.vector[event_item].transpose(0, 2, 1)  # (R, PAGE, V) × (R, V, H) -> (R, PAGE, H)
-    relevance = np.where(event_item[:, None] >= 0, np.maximum(2 * cosine - 1, 0), 0)
-    interest = np.log1p(relevance.sum(-1, dtype=np.float64))
+    relevant = relevance(world, item, event_item)
+    interest = np.log1p(relevant.sum(-1, dtype=np.float64))
     logit = BIAS + world.taste[user][:, None] + world.appeal[item] + INTEREST * interest
+    if world.ads and price is not None and event_price is not None:
+        logit += ads_logit(world.ads, item, world.centre[world.category[item]], price, relevant, event_price)
     return 1 / (1 + np.exp(-logit))
 
 
@@ -133,6 +163,7 @@ class Memory(NamedTuple):
     wanted: np.ndarray  # (users, INTERESTS) categories
     event_item: np.ndarray  # (users, H) clicked, oldest first; -1 pads on the left
     event_time: np.ndarray  # (users, H)
+    event_price: np.ndarray | None  # (users, H) with synthetic.ads
 
 
 def new_memory(config: SyntheticConfig, rng: np.random.Generator) -> Memory:
@@ -141,6 +172,7 @@ def new_memory(config: SyntheticConfig, rng: np.random.Generator) -> Memory:
         wanted=rng.integers(config.category_count, size=(config.users, INTERESTS)),
         event_item=np.full((config.users, config.history), -1),
         event_time=np.zeros((config.users, config.history), np.int64),
+        event_price=np.zeros((config.users, config.history), np.float32) if config.ads else None,
     )
 
 
@@ -187,13 +219,19 @@ def serve(
     memory.wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), memory.wanted[user])
     item = _candidates(world, memory.wanted[user], rng)
     event_item, event_time = memory.event_item[user], memory.event_time[user]
-    probability = click_probability(world, user, item, event_item) if config.labels == "interest" else np.full(item.shape, 0.5)
+    price = draw_prices(world.ads, world.vector[item], rng) if world.ads else None
+    event_price = None if memory.event_price is None else memory.event_price[user]
+    probability = np.full(item.shape, 0.5)
+    if config.labels == "interest":
+        probability = click_probability(world, user, item, event_item, price, event_price)
     label = (rng.random(item.shape) < probability).astype(np.int64)
     for place in range(PAGE):
         clicked = label[:, place] == 1
         _remember(memory.event_item, user[clicked], item[clicked, place])
         _remember(memory.event_time, user[clicked], timestamp[clicked])
-    return Requests(number, user, timestamp, item, event_item, event_time, probability, label)
+        if price is not None and memory.event_price is not None:
+            _remember(memory.event_price, user[clicked], price[clicked, place])
+    return Requests(number, user, timestamp, item, event_item, event_time, probability, label, price, event_price)
 
 
 def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:

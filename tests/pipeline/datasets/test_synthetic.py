@@ -13,8 +13,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from components.base.errors import InputError
 from components.base.tfrecord import read_batches
 from pipeline.configuration.load_config import load_config
-from pipeline.datasets.synthetic import generate, oracle_metrics
+from pipeline.datasets.synthetic import generate
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
+from pipeline.datasets.synthetic_rows import oracle_metrics
 from pipeline.datasets.synthetic_world import click_probability, make_world, simulate
 
 SPLITS = ("train", "validation", "eval")
