@@ -315,6 +315,12 @@ class FeatureConfig(Frozen):
         """The vocabulary of each feature that has one, by raw name."""
         return {feature: table for feature, table in self.table_by_feature.items() if table in self.vocabularies}
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that the model is made of, by the key that names them: initial embeddings, and tables of attributes."""
+        embeddings = {f"{name}.embeddings": v.embeddings for name, v in self.vocabularies.items() if v.embeddings}
+        return embeddings | {f"lookups.{name}.table": lookup.table for name, lookup in self.lookups.items()}
+
     def vocabulary_of(self, behaviour: str) -> Vocabulary:
         """The vocabulary that a behaviour uses: its own, or that of another behaviour."""
         return self.behaviours[self.behaviours[behaviour].vocabulary or behaviour]

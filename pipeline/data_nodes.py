@@ -11,6 +11,7 @@ from components.base.fingerprint import source_fingerprint
 from components.base.shards import SPAN_SPLIT
 from components.data_gate import DataGate
 from components.import_example_gen import ImportExampleGen
+from components.join_lookups import JoinLookups
 from components.statistics_gen import StatisticsGen
 from components.window import Window
 from pipeline.configuration import node_settings as settings
@@ -53,10 +54,11 @@ def read_data(config: PipelineConfig, places: Places) -> Data:
     # Reads the impressions split by split, because what a model is judged on must never be mixed with what it learns from.
     example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
     example_gen.with_beam_pipeline_args(fingerprinted_options(ImportExampleGen))
-    examples = example_gen.outputs["examples"]
-    checks = _check_examples(config, example_gen, schema, places.checked)
+    attributes = _join_attributes(config, example_gen, schema)
+    examples = _examples_of([example_gen, *attributes])
+    checks = _check_examples(config, example_gen, examples, schema, places.checked)
     compare = drift_nodes(config, places, schema, [Compared("train/", checks[0].outputs["statistics"], "train")], checks[-1:])
-    return Data([example_gen, schema_gen, *checks, *compare], [checks[-1], compare[-1]], schema, examples, examples, "train")
+    return Data([example_gen, schema_gen, *attributes, *checks, *compare], [checks[-1], compare[-1]], schema, examples, examples, "train")
 
 
 def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchemaGen) -> Data:
@@ -66,9 +68,11 @@ def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchema
         # Reads one span, whatever splits it has of its own, because the window decides what is learnt from.
         example_gen = ImportExampleGen(**settings.span_settings(places.data, span)).with_id(f"ImportExampleGen.{span.name}")
         example_gen.with_beam_pipeline_args(fingerprinted_options(ImportExampleGen))
-        checks = _check_examples(config, example_gen, schema, checked, span.name)
-        nodes, gates = [*nodes, example_gen, *checks], [*gates, checks[-1]]
-        spans.append(example_gen.outputs["examples"])
+        attributes = _join_attributes(config, example_gen, schema, span.name)
+        examples = _examples_of([example_gen, *attributes])
+        checks = _check_examples(config, example_gen, examples, schema, checked, span.name)
+        nodes, gates = [*nodes, example_gen, *attributes, *checks], [*gates, checks[-1]]
+        spans.append(examples)
         statistics.append(Compared(span.name, checks[0].outputs["statistics"], SPAN_SPLIT))
     compare = drift_nodes(config, places, schema, statistics, gates)
     gates.append(compare[-1])
@@ -81,8 +85,23 @@ def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchema
     return Data([*nodes, *compare, window], gates, schema, examples, *counted)
 
 
-def _check_examples(config: PipelineConfig, example_gen: ImportExampleGen, schema: Channel, checked: str, span: str = "") -> list[BaseNode]:
-    examples, suffix = example_gen.outputs["examples"], f".{span}" if span else ""
+def _join_attributes(config: PipelineConfig, example_gen: BaseNode, schema: Channel, span: str = "") -> list[BaseNode]:
+    if not config.features.lookups:
+        return []
+    # Adds the attributes that tables have, because statistics, validation and slices should see them as any other feature.
+    join = JoinLookups(examples=example_gen.outputs["examples"], schema=schema, **settings.join_settings(config))
+    return [join.with_id(f"{join.id}.{span}" if span else join.id)]
+
+
+def _examples_of(nodes: list[BaseNode]) -> Channel:
+    """The examples that the last of the nodes puts out."""
+    return next(iter(nodes[-1].outputs.values()))
+
+
+def _check_examples(
+    config: PipelineConfig, example_gen: ImportExampleGen, examples: Channel, schema: Channel, checked: str, span: str = ""
+) -> list[BaseNode]:
+    suffix = f".{span}" if span else ""
 
     # Computes statistics of each feature, because problems of the data show there before anything is trained.
     statistics_gen = StatisticsGen(examples=examples, schema=schema, **settings.statistics_settings(config))
@@ -94,7 +113,7 @@ def _check_examples(config: PipelineConfig, example_gen: ImportExampleGen, schem
 
     # Stops the run if the data has changed or has anomalies, because ExampleGen and ExampleValidator do not.
     data_gate = DataGate(
-        examples=examples,
+        examples=example_gen.outputs["examples"],
         anomalies=example_validator.outputs["anomalies"],
         checked=checked,
         span=span,

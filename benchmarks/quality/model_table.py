@@ -22,7 +22,7 @@ from pipeline.datasets import synthetic
 from pipeline.datasets.manifest import read_oracle
 from pipeline.records.run_list import LOG_FILE
 from pipeline.records.summary_tables import number, share_of_oracle
-from pipeline.run.checks.check_environment import check_embeddings
+from pipeline.run.checks.check_environment import check_named_files
 from pipeline.run.checks.check_impressions import check_data
 from pipeline.run.inputs.data_schema import write_schema
 from pipeline.terminal import Progress, output_to, say
@@ -115,7 +115,7 @@ def open_experiment(config: PipelineConfig, data: Path, workspace: Path, progres
         DataError: The data is refused.
     """
     progress.start("check data")
-    check_embeddings(config.features)
+    check_named_files(config.features)
     facts = check_data(data, config.features)
     schema = write_schema(config, data, facts, workspace / "schemas")
     progress.finish()

@@ -20,7 +20,7 @@ from components.base.errors import InputError
 from components.base.fingerprint import LIBRARIES
 from pipeline.console import Console
 from pipeline.records.run_list import LOG_FILE
-from pipeline.run.checks.check_environment import check_embeddings
+from pipeline.run.checks.check_environment import check_named_files
 from pipeline.terminal import Progress, interrupt_on_sigterm, output_to, say
 
 WHOLE, PARTIAL = "quality", "quality-partial"  # the names of the result files
@@ -78,7 +78,7 @@ def main(
     is_partial = (seeds, chosen) != (list(suite.seeds), list(suite.models))
     planned = plan(suite, chosen, seeds, settings)
     for of_data in planned.values():
-        check_embeddings(of_data[0].config.features)
+        check_named_files(of_data[0].config.features)
         for training in (p for p in of_data if p.model in PEERS):
             check_peer(training.config)
     out = out or Path("workspace", "quality", suite.name)

@@ -17,7 +17,9 @@ from tfx.proto import example_gen_pb2, infra_validator_pb2, pusher_pb2, range_co
 from components import atomic_pusher, infra_gate
 from components.base.fingerprint import file_fingerprint, source_fingerprint
 from components.base.shards import SPAN_SPLIT
+from components.evaluation.labels import labels_of
 from components.evaluation.metrics.catalogue import METRICS
+from components.join_lookups import JoinLookups
 from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
@@ -30,12 +32,12 @@ from din_trainer.config import (
     CHECKPOINTS_KEY,
     CONFIG_KEY,
     COUNTS_KEY,
-    EMBEDDINGS_KEY,
     FEATURES_KEY,
+    FILES_KEY,
     SOURCE_KEY,
     START_KEY,
 )
-from din_trainer.features import LABEL, REQUEST_ID, USER_ID
+from din_trainer.features import REQUEST_ID, USER_ID
 from pipeline.configuration.eval_config import bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
@@ -77,10 +79,10 @@ def window_settings(config: PipelineConfig, spans: Sequence[Span]) -> dict[str, 
 
 
 def new_data_settings(config: PipelineConfig) -> dict[str, Any]:
-    """A few metrics of the whole eval split."""
+    """A few metrics of the whole eval split, by label."""
     user = USER_ID if USER_ID in config.features.user else ""
     metrics = [name for name in NEW_DATA_METRICS if user or METRICS[name].within is None]
-    settings = {"metrics": metrics, "label": LABEL, "user": user}
+    settings = {"metrics": metrics, "labels": labels_of(config.features), "user": user}
     return {"settings": json.dumps(settings), "source_fingerprint": source_fingerprint(NewDataScore)}
 
 
@@ -115,12 +117,21 @@ def transform_settings(config: PipelineConfig, split: str, cache: Path | None, s
     }
 
 
+def join_settings(config: PipelineConfig) -> dict[str, Any]:
+    """The tables that are joined, and their content."""
+    tables = {name: file_fingerprint(lookup.table) for name, lookup in config.features.lookups.items()}
+    return {
+        "features": config.features.model_dump_json(),
+        "tables": json.dumps(tables),
+        "source_fingerprint": source_fingerprint(JoinLookups),
+    }
+
+
 def trainer_settings(config: PipelineConfig, checkpoints: Path, start: Start | None = None) -> dict[str, Any]:
     """Training reads train/ and selects the best epoch on validation/. It may begin with the weights of a start model."""
-    files = {name: vocabulary.embeddings for name, vocabulary in config.features.vocabularies.items() if vocabulary.embeddings}
     custom = {
         CONFIG_KEY: config.din.model_dump_json(),
-        EMBEDDINGS_KEY: {name: file_fingerprint(file) for name, file in files.items()},
+        FILES_KEY: {name: file_fingerprint(file) for name, file in config.features.files.items()},
         CHECKPOINTS_KEY: str(checkpoints),
         SOURCE_KEY: source_fingerprint(RUN_FN),
         **({START_KEY: start.for_trainer()} if start else {}),

@@ -18,7 +18,7 @@ from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE
-from pipeline.run.checks.check_environment import check_embeddings, check_gate, silent_servers
+from pipeline.run.checks.check_environment import check_gate, check_named_files, silent_servers
 from pipeline.run.checks.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.ending.afterwards import clean_up, tell_others
 from pipeline.run.ending.failure import BAD_INPUT, explain_failure
@@ -157,7 +157,7 @@ class Run:
         prepare_store(self._workspace / METADATA_FILE, self._config.metadata.url)
         check_gate(self._config.serving)
         self.summary.notes += silent_servers(self._config.serving, self._workspace / "serving" / self._config.name)
-        check_embeddings(self._config.features)
+        check_named_files(self._config.features)
         if plan is None or plan.has_own_splits:
             facts = check_data(data, self._config.features, self._known_shards())
             self.summary.examples, self.summary.oracle = facts.examples, read_oracle(data)

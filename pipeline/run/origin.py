@@ -57,7 +57,7 @@ class Differs(InputError):
 
 def make_origin(config: PipelineConfig, facts: DataFacts) -> Origin:
     """Returns what a run with this configuration is made from now."""
-    named = [config.data_schema.file, *(vocabulary.embeddings for vocabulary in config.features.vocabularies.values())]
+    named = [config.data_schema.file, *config.features.files.values()]
     modules = [module for module in import_closure(_DAG) if not module.startswith(_NO_PART_OF_RESULTS)]
     return Origin(
         data=facts.fingerprints,

@@ -55,6 +55,25 @@ def test_the_statistics_of_requests_are_cached_as_those_of_the_data():
     assert executors["RequestStatistics"] == executors["StatisticsGen"]
 
 
+def test_tables_of_attributes_are_joined_before_all_that_reads_the_examples(tmp_path):
+    table = tmp_path / "items.csv"
+    table.write_text("item_id,price\n1,2.5\n")
+    settings = [
+        f"features.lookups.items.table={table}",
+        "features.lookups.items.key=item_id",
+        "features.lookups.items.of=candidate_item_id",
+        'features.candidate.price={kind = "numeric", dtype = "float", lookup = "items"}',
+    ]
+    nodes, _ = compiled(config=load_config(None, settings))
+    readers = {"StatisticsGen", "Transform", "Trainer", "SliceColumns", "Sameness", "InfraGate"}
+    assert readers < set(nodes["JoinLookups"].downstream_nodes)
+    assert "ImportExampleGen" in nodes["DataGate"].upstream_nodes  # its fingerprint is of what was checked
+    table.write_text("item_id,price\n1,3.5\n")
+    changed, _ = compiled(config=load_config(None, settings))
+    for name in ("JoinLookups", "Trainer"):
+        assert nodes[name].parameters != changed[name].parameters
+
+
 def test_a_baseline_is_imported_for_the_nodes_that_compare():
     nodes, _ = compiled(PLACES._replace(baseline=Path("/b/1")))
     assert set(nodes["Baseline"].downstream_nodes) == {"Evaluator", "UserBootstrap"}

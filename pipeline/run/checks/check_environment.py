@@ -9,6 +9,7 @@ from pathlib import Path
 from components.base.errors import InputError
 from components.serving.store.models_config import MODELS_CONFIG
 from din_trainer.features import FeatureConfig
+from din_trainer.lookups.table_file import read_tables
 from din_trainer.transform.embedding_files import read_embeddings
 from pipeline.configuration.pipeline_config import ServingConfig
 from pipeline.records.run_list import METADATA_FILE
@@ -51,18 +52,19 @@ def check_workspace(workspace: Path) -> None:
         raise InputError(f"{workspace} cannot be written: name another workspace with --workspace, or change its permissions.")
 
 
-def check_embeddings(features: FeatureConfig) -> None:
-    """Reads the files of initial embeddings.
+def check_named_files(features: FeatureConfig) -> None:
+    """Reads the files of initial embeddings and the tables of attributes.
 
     Raises:
-        InputError: A file cannot be read, or does not fit its vocabulary.
+        InputError: A file cannot be read, or does not fit its vocabulary or its features.
     """
-    for vocabulary in features.vocabularies.values():
-        if vocabulary.embeddings:
-            try:
+    try:
+        for vocabulary in features.vocabularies.values():
+            if vocabulary.embeddings:
                 read_embeddings(vocabulary.embeddings, vocabulary.dim)
-            except ValueError as error:
-                raise InputError(f"{' '.join(str(error).split())}.") from error
+        read_tables(features)
+    except ValueError as error:
+        raise InputError(f"{' '.join(str(error).split())}.") from error
 
 
 def check_gate(serving: ServingConfig) -> None:

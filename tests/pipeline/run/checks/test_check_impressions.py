@@ -14,7 +14,7 @@ from components.base.shards import hash_shard
 from components.base.tfrecord import frame, read_blocks, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
-from pipeline.run.checks.check_environment import check_embeddings, check_workspace
+from pipeline.run.checks.check_environment import check_named_files, check_workspace
 from pipeline.run.checks.check_impressions import check_data, check_unchanged
 from pipeline.run.checks.quick_batches import quick_batches
 from tests.sample_data import make_impressions, write_dataset
@@ -396,11 +396,11 @@ def test_embeddings_are_read_before_a_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("items.npz", ids=np.arange(3), vectors=np.zeros((3, 8)))
     behaviour = {"candidate": "candidate_item_id", "history": "historical_item_ids", "embeddings": "items.npz"}
-    check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": {**behaviour, "dim": 8}}}))
+    check_named_files(FeatureConfig.model_validate({"behaviours": {"item": {**behaviour, "dim": 8}}}))
     with pytest.raises(InputError, match=r"^items\.npz: `vectors` is \(3, 8\), but 3 ids and dim = 16 need \(3, 16\): set dim to match\.$"):
-        check_embeddings(FeatureConfig.model_validate({"behaviours": {"item": behaviour}}))
+        check_named_files(FeatureConfig.model_validate({"behaviours": {"item": behaviour}}))
     with pytest.raises(InputError, match=r"^nowhere\.npz is no \.npz"):
-        check_embeddings(FeatureConfig.model_validate({"user": {"user_id": {"embeddings": "nowhere.npz"}}}))
+        check_named_files(FeatureConfig.model_validate({"user": {"user_id": {"embeddings": "nowhere.npz"}}}))
 
 
 def test_a_missing_feature(tmp_path):
