@@ -12,7 +12,7 @@ FEATURES_KEY = "features"  # to Transform: a FeatureConfig alone, so that other 
 CONFIG_KEY = "din"  # to Trainer: a DINConfig
 SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that edited code is not answered from the cache
 COUNTS_KEY = "counts"  # to Transform: whether to write the counts of the vocabularies
-EMBEDDINGS_KEY = "embeddings"  # to Trainer: changes with the files of initial embeddings
+FILES_KEY = "files"  # to Trainer: changes with the files of initial embeddings and the tables of attributes
 CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed training continues
 ANALYZER_CACHE_KEY = "analyzer_cache"  # to Transform: the folder with what was counted in earlier runs; none counts all anew
 START_KEY = "start"  # to both, for a warm start: where the start model is, its fingerprint, and to Transform what it keeps
@@ -43,6 +43,13 @@ class ModelConfig(Frozen):
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)
     embedding_scale: float = Field(0.05, gt=0, le=100, description="Embeddings start from random numbers between ± this.")
+    towers: Literal["shared", "mmoe"] = Field(
+        "shared", description="With several labels, what their towers read: the layers of `hidden`, or a mixture of experts for each label."
+    )
+    tower_hidden: LayerSizes = Field((32,), max_length=100, description="Hidden layers of each label's tower.")
+    experts: int = Field(4, ge=1, le=1000, description="Experts of `mmoe`.")
+    expert_hidden: LayerSizes = Field((64,), min_length=1, max_length=100, description="Layers of each expert of `mmoe`.")
+    esmm: bool = Field(False, description="The probability of each further label is the first label's times that of its tower.")
 
 
 class ScheduleConfig(Frozen):
@@ -73,6 +80,9 @@ class TrainingConfig(Frozen):
     clip_norm: float | None = Field(None, gt=0, le=1e6, description="Largest norm of all gradients together; larger ones are scaled down.")
     regularization: float = Field(0.0, ge=0, le=1000, description="λ of the mini-batch aware regularisation.")
     negative_rate: float = Field(1.0, ge=1e-6, le=1, description="Share of the negatives used in training; probabilities stay calibrated.")
+    label_weights: dict[str, Annotated[float, Field(gt=0, le=1e6, strict=True)]] = Field(
+        default_factory=dict, description="Weights of the labels in the loss; 1 for those that are not named."
+    )
     patience: int = Field(
         1, ge=0, le=10_000, description="Training stops after this many epochs without a better validation AUC; 0: never."
     )
@@ -104,3 +114,15 @@ class DINConfig(Frozen):
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> "DINConfig":
+        labels, weights = self.features.labels, self.training.label_weights
+        settings = {"model.towers = 'mmoe'": self.model.towers == "mmoe", "model.esmm": self.model.esmm, "training.label_weights": weights}
+        given = [name for name, value in settings.items() if value]
+        if given and len(labels) == 1:
+            raise ValueError(f"{given[0]} is for several labels, but features.labels has one: name the others there")
+        unknown = sorted(set(weights) - set(labels))
+        if unknown:
+            raise ValueError(f"training.label_weights names {unknown[0]!r}, but features.labels has {', '.join(labels)}")
+        return self

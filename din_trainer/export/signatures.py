@@ -83,7 +83,7 @@ class ServingModel:
         if not self._model.sequences:  # this model does not read the histories
             ids, dense = ({name: x for name, x in by_name.items() if name not in inputs.rows} for by_name in (inputs.ids, inputs.dense))
             inputs = ModelInputs(ids, {}, {}, dense)
-        return tf.sigmoid(self._model.score(inputs))
+        return tf.sigmoid(self._model.logits(inputs))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         with self._frozen():

@@ -5,6 +5,7 @@ B impressions a batch, E events in all of their histories, N candidates an impre
 
 import operator
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -13,16 +14,19 @@ import tensorflow as tf
 from keras import ops
 
 from din_trainer.config import DINConfig
-from din_trainer.features import PADDING_ID, TIME_GAPS, Behaviour
+from din_trainer.features import PADDING_ID, Behaviour
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
-from din_trainer.layers.events import flatten_events
-from din_trainer.layers.mlp import MLP
+from din_trainer.layers.esmm import product_logits
 from din_trainer.models.checked_data import Input
 from din_trainer.models.columns_read import id_columns, raw_columns
+from din_trainer.models.embedder import Embedder
 from din_trainer.models.logits_model import LogitsModel
+from din_trainer.models.mlp_inputs import mlp_inputs
 from din_trainer.models.model_inputs import History, ModelInputs
+from din_trainer.models.output_layer import make_output_layer
 from din_trainer.models.vocabularies import Vocabularies
+from din_trainer.models.without_padding import without_padding
 
 
 class RankingModel(LogitsModel):
@@ -37,7 +41,8 @@ class RankingModel(LogitsModel):
         features: Dict of transformed features by raw name: ids (B,) and histories (B, L) as int64, numeric features (B,) as float32.
             Outside a graph, all that `check_features` reads.
 
-    Output shape: (B,), logits; the click probability is their sigmoid. In training on down-sampled negatives, those of the sampled data.
+    Output shape: (B,), logits; the click probability is their sigmoid. With several labels (B, labels). In training on down-sampled
+        negatives, the first label's are those of the sampled data.
 
     Raises:
         ValueError: A vocabulary of the configuration has no size, or one that no table can have.
@@ -52,34 +57,49 @@ class RankingModel(LogitsModel):
         self.vocabulary_sizes = {name: _table_rows(name, size) for name, size in vocabulary_sizes.items()}
         self.vocabularies = vocabularies
         self.sequences: dict[str, dict[str, Behaviour]] = config.features.sequences if config.model.history else {}
+        self.inputs = mlp_inputs(config.features, config.model.history)
+        self.embedder = Embedder(config.features, config.model.history)
+        self.table_sizes = {name: table.rows or self.vocabulary_sizes[name] for name, table in config.features.tables.items()}
+        self.position_biases = [name for name, position in config.features.position.items() if position.tower == "shallow"]
         self.make_layers()
 
     def make_layers(self) -> None:
         """Makes the model's layers; the constructor calls it once."""
-        config = self.din_config
-        decay, scale = config.training.regularization, config.model.embedding_scale
+        self.make_tables(self.embedder.names)
+        self.mlp = make_output_layer(self.din_config)
+        vectors = {name: feature for name, feature in self.embedder.vectors.items() if feature.units}
+        self.vectors = {name: keras.layers.Dense(feature.units, "relu", name=f"vector_{name}") for name, feature in vectors.items()}
+
+    def make_tables(self, names: Iterable[str]) -> None:
+        """Makes the embedding tables with some names. A position that is a bias has one number for each label."""
+        features, settings = self.din_config.features, self.din_config
         self.tables = {
-            name: EmbeddingTable(self.vocabulary_sizes[name], v.dim, decay, scale, trainable=v.trainable, name=f"embedding_{name}")
-            for name, v in config.features.vocabularies.items()
+            name: EmbeddingTable(
+                self.table_sizes[name],
+                len(features.labels) if name in self.position_biases else features.tables[name].dim,
+                settings.training.regularization * (name in features.vocabularies),  # other tables have no counts
+                settings.model.embedding_scale,
+                trainable=features.tables[name].trainable,
+                name=f"embedding_{name}",
+            )
+            for name in names
         }
-        self.mlp = MLP(config.model.hidden, config.model.activation, config.model.dropout, name="mlp")
 
     def build(self, input_shape: Any = None) -> None:
         """Makes every weight at once, so that a reloaded model lacks none."""
+        self.build_tables()
+        self.mlp.build((None, self.mlp_width()))
+        for name, layer in self.vectors.items():
+            layer.build((None, self.embedder.vectors[name].size))
+
+    def build_tables(self) -> None:
+        """Makes the weights of the embedding tables."""
         for table in self.tables.values():
             table.build()
-        self.mlp.build((None, self.mlp_width()))
 
     def mlp_width(self) -> int:
         """The size of the MLP's input."""
-        return sum(self.field_sizes()) + sum(feature.kind == "numeric" for feature in self.din_config.features.side.values())
-
-    def field_sizes(self) -> list[int]:
-        """D of each embedded field: candidate fields, interests, side features."""
-        features = self.din_config.features
-        candidates = {b.candidate: features.vocabulary_of(name).dim for name, b in features.behaviours.items()}
-        interests = [features.vocabulary_of(name).dim for behaviours in self.sequences.values() for name in behaviours]
-        return [*candidates.values(), *interests, *(f.dim for f in features.side.values() if f.kind == "categorical")]
+        return sum(width for _, width, _ in self.inputs)
 
     def columns_read(self) -> list[Input]:
         features, history = self.din_config.features, bool(self.sequences)
@@ -111,6 +131,8 @@ class RankingModel(LogitsModel):
         ids = self.vocabularies(features) if self.vocabularies else features
         definition = self.din_config.features
         for name, vocabulary in definition.vocabularies.items():
+            if not self.tables_of(name):  # only events have it, and the model does not read them
+                continue
             size = self.vocabulary_sizes[name]
             fed = [np.ravel(ids[raw]) for raw, own in definition.vocabulary_by_feature.items() if own == name and raw in ids]
             counts = np.bincount(np.concatenate(fed), minlength=size)
@@ -121,11 +143,19 @@ class RankingModel(LogitsModel):
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         if self.vocabularies:
             features = self.vocabularies(features)
-        logits = self.score(self.without_padding(features), training)
+        logits = self.logits(self.without_padding(features), training)
         return self.shift_for_sampling(logits, training)
 
+    def logits(self, inputs: ModelInputs, training: bool = False) -> Any:
+        """The labels' logits: as `score`, and with ESMM those of the products."""
+        logits = self.score(inputs, training)
+        return product_logits(logits) if self.din_config.model.esmm else logits
+
     def score(self, inputs: ModelInputs, training: bool = False) -> Any:
-        """The forward pass to the logits: (B,), or (B · N,) for N candidates an impression, whose history is then embedded once."""
+        """The forward pass to the logits: (B,), or with several labels one column for each, (B, labels).
+
+        For N candidates an impression, whose history is then embedded once, B is B · N.
+        """
         raise NotImplementedError
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -137,66 +167,68 @@ class RankingModel(LogitsModel):
         """Adds log(1 / rate) to the logits in training on data of which only this share of the negatives is kept.
 
         A model that is fitted with this shift gives calibrated probabilities without it (He et al., 2014, section 6.3, in logits).
+        Of several labels, only the first is sampled by: the loss of the others weighs the rows instead (`LabelsLoss`).
         """
-        rate = self.din_config.training.negative_rate
-        return logits - ops.log(rate) if training and rate < 1 else logits
+        rate, labels = self.din_config.training.negative_rate, len(self.din_config.features.labels)
+        if not training or rate == 1:
+            return logits
+        shift = ops.log(rate)
+        return logits - shift if labels == 1 else logits - ops.one_hot(0, labels) * shift
 
     def without_padding(self, features: dict[str, Any]) -> ModelInputs:
-        """Takes the padding out of the histories."""
-        config = self.din_config.features
-        ids = {behaviour.candidate: features[behaviour.candidate] for behaviour in config.behaviours.values()}
-        rows, dense = {}, {}
-        for number, behaviours in enumerate(self.sequences.values()):
-            positions = flatten_events(features[next(iter(behaviours.values())).history])  # (E, 2)
-            for behaviour in behaviours.values():
-                ids[behaviour.history] = tf.gather_nd(features[behaviour.history], positions)  # (B, L) -> (E,)
-                rows[behaviour.history] = positions[:, 0]
-            if number == 0 and config.time_gap:
-                dense[TIME_GAPS] = ops.expand_dims(tf.gather_nd(features[TIME_GAPS], positions), 1)
-                rows[TIME_GAPS] = positions[:, 0]
-        side = config.side
-        ids |= {name: features[name] for name, feature in side.items() if feature.kind == "categorical"}
-        dense |= {name: ops.expand_dims(features[name], 1) for name, feature in side.items() if feature.kind == "numeric"}
-        return ModelInputs(ids, rows, {}, dense)
+        """Takes the padding out of histories and tags."""
+        return without_padding(self.din_config.features, features, bool(self.sequences))
 
     def look_up(self, inputs: ModelInputs, training: bool) -> dict[str, Any]:
-        """Returns the embeddings of all ids by raw name: the ids' shape, then D. Each table is read once."""
-        vocabulary_by_feature = self.din_config.features.vocabulary_by_feature
-        embedded: dict[str, Any] = {}
-        for name, table in self.tables.items():
-            fed = [raw for raw, vocabulary in vocabulary_by_feature.items() if vocabulary == name and raw in inputs.ids]
-            embedded |= zip(fed, table([inputs.ids[raw] for raw in fed], training=training), strict=True)
-        return embedded
+        """Returns all features that the model reads, by name: embeddings, numbers and vectors. Each table is read once.
 
-    def numbers(self, inputs: ModelInputs) -> list[Any]:
-        """The numbers of users and contexts: (B, 1) each."""
-        return [inputs.dense[name] for name in self.din_config.features.side if name in inputs.dense]
-
-    def candidate_fields(self, embedded: dict[str, Any]) -> dict[str, Any]:
-        """The candidate's embeddings by raw name: (B, D), or (B, N, D)."""
-        return {b.candidate: embedded[b.candidate] for b in self.din_config.features.behaviours.values()}
-
-    def side_fields(self, embedded: dict[str, Any]) -> list[Any]:
-        """The embeddings of user and context features: (B, D) each."""
-        return [embedded[name] for name in self.din_config.features.side if name in embedded]
+        Returns:
+            (B, D) each, (B, N, D) of N candidates, (E, D) of events.
+        """
+        dense = {name: inputs.dense[name] for name in self.embedder.numbers}
+        vectors = {name: layer(inputs.dense[name]) for name, layer in self.vectors.items()}
+        return {**self.embedder.look_up(inputs, self.tables, training), **dense, **vectors}
 
     def histories(self, inputs: ModelInputs, embedded: dict[str, Any]) -> dict[str, History]:
-        """The embedded histories of each sequence, those of its behaviours side by side."""
+        """The embedded histories of each sequence, those of its behaviours side by side, and its further fields."""
         result = {}
-        for number, (sequence, behaviours) in enumerate(self.sequences.items()):
+        for sequence, behaviours in self.sequences.items():
             query = ops.concatenate([embedded[b.candidate] for b in behaviours.values()], axis=-1)  # (B, D) or (B, N, D)
             keys = ops.concatenate([embedded[b.history] for b in behaviours.values()], axis=-1)  # (E, D)
+            fields = [embedded[name] for name in self.embedder.event_fields[sequence]]
             rows = inputs.rows[next(iter(behaviours.values())).history]
-            result[sequence] = History(query, keys, rows, inputs.dense.get(TIME_GAPS) if number == 0 else None)
+            result[sequence] = History(query, keys, rows, ops.concatenate(fields, axis=-1) if fields else None)
         return result
 
-    def tables_of(self, vocabulary: str) -> list[EmbeddingTable]:
-        """The embedding tables with a row for each value of a vocabulary."""
-        return [self.tables[vocabulary]]
+    def history_sizes(self) -> dict[str, tuple[int, int]]:
+        """The size of the keys of each sequence, and that of the further fields of its events."""
+        features, widths = self.din_config.features, {name: width for name, width, _ in self.inputs}
+        return {
+            sequence: (
+                sum(features.vocabulary_of(name).dim for name in behaviours),
+                sum(widths[name] for name in self.embedder.event_fields[sequence]),
+            )
+            for sequence, behaviours in self.sequences.items()
+        }
+
+    def as_logits(self, x: Any) -> Any:
+        """(B, labels) in the form of the logits: (B,) if there is one label."""
+        return x if len(self.din_config.features.labels) > 1 else ops.squeeze(x, -1)
+
+    def with_positions(self, logits: Any, embedded: dict[str, Any]) -> Any:
+        """Adds the biases of the positions that do not go through the MLP."""
+        for name in self.position_biases:
+            bias = embedded[name]  # (B, labels), or (B, N, labels)
+            logits += self.as_logits(ops.reshape(bias, (-1, bias.shape[-1])))
+        return logits
+
+    def tables_of(self, name: str) -> list[EmbeddingTable]:
+        """The embedding tables with the rows of a table of `features.tables`: of different sizes, none if the model does not read it."""
+        return [self.tables[name]] if name in self.tables else []
 
     def dense_chains(self) -> list[DenseChain]:
         """All places of the model where an activation stands between two linear layers."""
-        return [self.mlp.dense_chain()]
+        return self.mlp.dense_chains()
 
     def get_config(self) -> dict[str, Any]:
         vocabularies = keras.saving.serialize_keras_object(self.vocabularies) if self.vocabularies else None
@@ -214,20 +246,3 @@ def _table_rows(name: str, size: Any) -> int:
     if not hasattr(size, "__index__") or size < 2:
         raise ValueError(f"vocabulary_sizes says that {name!r} has {size!r} rows; a table has 2 or more, row 0 for padding")
     return operator.index(size)
-
-
-def one_row_a_candidate(of_candidates: list[Any], of_impressions: list[Any]) -> list[Any]:
-    """Brings all fields to one number of rows.
-
-    Args:
-        of_candidates: Fields (B, D), or (B, N, D) for N candidates an impression; at least one.
-        of_impressions: Fields (B, D).
-
-    Returns:
-        All of them: (B, D) as they are, or (B · N, D), candidate by candidate.
-    """
-    first = of_candidates[0]
-    if len(first.shape) == 2:
-        return [*of_candidates, *of_impressions]
-    count = tf.shape(first)[1]
-    return [*(tf.reshape(x, [-1, x.shape[-1]]) for x in of_candidates), *(tf.repeat(x, count, axis=0) for x in of_impressions)]
