@@ -14,6 +14,7 @@ from tfx.utils import path_utils
 from components.artifact_types import INTERVALS_FILE, ConfidenceIntervals
 from components.base.example_reader import read_schema, split_files
 from components.evaluation.curve_points import curves
+from components.evaluation.labels import Label
 from components.evaluation.poisson_bootstrap import intervals
 from components.evaluation.scored_split import Scored, cut
 from components.evaluation.slices import slice_text
@@ -26,9 +27,22 @@ def _natural(value: Any) -> tuple[float, str]:
 
 
 def evaluate(scored: Scored, settings: dict[str, Any]) -> dict[str, Any]:
-    """The content of `intervals.json`: the settings, the slices with their counts and intervals, and the overall curves."""
-    keys = {name: settings[name] for name in ("label", "user", "request")}
-    keyed = list(cut(scored, settings["slices"], **keys))
+    """The content of `intervals.json`: the settings, the slices with their counts and intervals, and the overall curves.
+
+    They are those of the first of `labels`; `further_labels` has the slices and curves of the others by name.
+    """
+    first, *others = (Label(*label) for label in settings["labels"])
+    return {
+        "confidence": settings["confidence"],
+        "replicates": settings["replicates"],
+        "labels": [first.name, *(label.name for label in others)],
+        **_evaluate_label(scored, first, settings),
+        "further_labels": {label.name: _evaluate_label(scored, label, settings) for label in others},
+    }
+
+
+def _evaluate_label(scored: Scored, label: Label, settings: dict[str, Any]) -> dict[str, Any]:
+    keyed = list(cut(scored, settings["slices"], label, settings["user"], settings["request"]))
     order = {tuple(asked["features"]): number for number, asked in enumerate(settings["slices"])}
     keyed.sort(key=lambda pair: (order[tuple(feature for feature, _ in pair[0])], [_natural(value) for _, value in pair[0]]))
     users = int(max((piece.user.max() for _, piece in keyed), default=-1)) + 1
@@ -39,18 +53,13 @@ def evaluate(scored: Scored, settings: dict[str, Any]) -> dict[str, Any]:
             "key": [list(part) for part in key],
             "examples": len(piece.label),
             "clicks": int(piece.label.sum()),
-            "users": len(np.unique(piece.user)) if keys["user"] else None,
+            "users": len(np.unique(piece.user)) if settings["user"] else None,
             "metrics": metrics,
         }
         for (key, piece), metrics in zip(keyed, found, strict=True)
     ]
-    label = scored.columns[keys["label"]]
-    return {
-        "confidence": settings["confidence"],
-        "replicates": settings["replicates"],
-        "slices": rows,
-        "curves": {name: curves(label, score) for name, score in scored.scores.items()},
-    }
+    clicked = scored.columns[label.column]
+    return {"slices": rows, "curves": {name: curves(clicked, score) for name, score in scored.scores[label.name].items()}}
 
 
 @component
@@ -70,7 +79,8 @@ def UserBootstrap(
         schema: Their schema.
         model: SavedModel with the signature `serving_default`.
         intervals: Receives `intervals.json`.
-        settings: JSON object: `slices` (see `cut`), `label`, `user`, `request`, `replicates`, `confidence`, `seed`.
+        settings: JSON object: `slices` (see `cut`), `labels` (the fields of each `Label`), `user`, `request`, `replicates`, `confidence`,
+            `seed`.
         source_fingerprint: Changes with this code, so that TFX does not reuse old intervals.
         baseline_model: A SavedModel of the same kind, if there is a baseline.
     """
@@ -78,8 +88,9 @@ def UserBootstrap(
     asked = json.loads(settings)
     models = {"candidate": model, **({"baseline": baseline_model} if baseline_model else {})}
     features = {name for cut in asked["slices"] for name in cut["features"]}
-    names = sorted({*features, *(asked[key] for key in ("label", "user", "request") if asked[key])})
+    labels = [Label(*label) for label in asked["labels"]]
+    names = sorted({*features, *(label.column for label in labels), *(asked[key] for key in ("user", "request") if asked[key])})
     paths = {name: path_utils.serving_model_path(artifact.uri) for name, artifact in models.items()}
-    result = evaluate(Scored(split_files(examples, "eval"), read_schema(schema), names, paths), asked)
+    result = evaluate(Scored(split_files(examples, "eval"), read_schema(schema), names, paths, labels), asked)
     Path(intervals.uri).mkdir(parents=True, exist_ok=True)
     (Path(intervals.uri) / INTERVALS_FILE).write_text(json.dumps(result))

@@ -49,6 +49,7 @@ def _measure(config: PipelineConfig, files: list[str], model: str, out: Path) ->
     from benchmarks.speed.evaluation_cost import evaluate_by_tfma
     from components.base.shard_tfxio import ShardTFXIO
     from components.base.tfx_pins import example_reader
+    from components.evaluation.labels import Label
     from components.evaluation.scored_split import Scored
     from components.slice_columns import extended_schema, write_columns
     from components.user_bootstrap import evaluate
@@ -66,11 +67,13 @@ def _measure(config: PipelineConfig, files: list[str], model: str, out: Path) ->
     with _grown(costs, "Evaluator"), example_reader(ShardTFXIO):
         evaluate_by_tfma(make_eval_config(config, requests=True), f"{out}/eval/*", sliced, model, whole_users=True)
     settings = json.loads(user_bootstrap_settings(config, requests=True)["settings"])
-    kept = {settings[key] for key in ("label", "user", "request")} | {name for cut in settings["slices"] for name in cut["features"]}
+    labels = [Label(*label) for label in settings["labels"]]
+    kept = {settings["user"], settings["request"], *(name for cut in settings["slices"] for name in cut["features"])}
+    names = sorted(kept | {label.column for label in labels})
     with _grown(costs, "UserBootstrap"):
-        scored = Scored(sorted(str(file) for file in (out / "eval").iterdir()), sliced, sorted(kept), {"candidate": model})
+        scored = Scored(sorted(str(file) for file in (out / "eval").iterdir()), sliced, names, {"candidate": model}, labels)
         evaluate(scored, settings)
-    label, probability = scored.columns["label"], np.clip(scored.scores["candidate"], 1e-6, 1 - 1e-6)
+    label, probability = scored.columns["label"], np.clip(scored.scores[labels[0].name]["candidate"], 1e-6, 1 - 1e-6)
     with _grown(costs, "oracle"):
         oracle_metrics(scored.columns["user_id"], probability, label)
     return costs

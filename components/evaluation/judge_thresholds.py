@@ -24,6 +24,7 @@ class Rule(NamedTuple):
         at_most: Upper bound of the value.
         worse_by_at_most: How much worse than the baseline's the value may be.
         confident: Whether the worse end of the confidence interval must reach the bounds as well.
+        label: The label whose metric it is; empty for the first one.
     """
 
     metric: str
@@ -34,6 +35,7 @@ class Rule(NamedTuple):
     at_most: float | None
     worse_by_at_most: float | None
     confident: bool
+    label: str = ""
 
 
 class Bound(NamedTuple):
@@ -103,6 +105,8 @@ _UNKNOWN = {**_NOTHING, "baseline": None, "change": _NOTHING}
 def judge(rules: list[Rule], slices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Judges every bound of every rule on every slice that the rule is for. Changes are judged only where there is a baseline.
 
+    All rules are for one label.
+
     On the overall slice a metric that is not defined does not pass. Any other slice is not judged, and passes, if a metric is not defined
     there (as the AUC of one class) or if it has too few examples.
 
@@ -112,7 +116,7 @@ def judge(rules: list[Rule], slices: list[dict[str, Any]]) -> list[dict[str, Any
 
     Returns:
         Dicts of metric, slice, kind (`value` or `change`), rule (in words), bound, value (of the metric or of the change), low, high,
-        confident, examples, judged and passed.
+        confident, examples, judged and passed. Those of a label that is not the first have `label` as well.
     """
     compared = any(metric["change"] is not None for row in slices for metric in row["metrics"].values())
     rows = []
@@ -156,6 +160,7 @@ def _judge_bound(rule: Rule, bound: Bound, row: dict[str, Any]) -> dict[str, Any
         "examples": row["examples"],
         "judged": judged,
         "passed": reached or not judged,
+        **({"label": rule.label} if rule.label else {}),
     }
 
 
@@ -174,7 +179,8 @@ def explain_refusal(rows: list[dict[str, Any]], confidence: float) -> str | None
 
 
 def _reason(row: dict[str, Any], confidence: float) -> str:
-    where = "" if row["slice"] == OVERALL else f" of {row['slice']} ({row['examples']:,} impressions)"
+    label = f" ({row['label']})" if "label" in row else ""
+    where = label + ("" if row["slice"] == OVERALL else f" of {row['slice']} ({row['examples']:,} impressions)")
     if row["value"] is None:
         return f"{row['metric']}{where} is not defined, but {row['rule']} is asked for"
     what = f"{row['metric']}{where} is {_number(row['value'], row['kind'])}"

@@ -10,6 +10,7 @@ from typing import Any
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation.judge_thresholds import Rule, bounds
+from components.evaluation.labels import labels_of, output_name
 from components.evaluation.metrics.catalogue import METRICS, REPORTED
 from din_trainer.features import LABEL, REQUEST_ID, USER_ID
 from pipeline.configuration.pipeline_config import PipelineConfig
@@ -21,14 +22,15 @@ _KEYS = {"user": USER_ID, "request": REQUEST_ID}
 
 
 def rules(config: PipelineConfig) -> list[Rule]:
-    """The thresholds of the configuration: those on the whole eval split, then those on slices."""
-    evaluation = config.evaluation
+    """The thresholds of the configuration: those on the whole eval split by label, then those on slices."""
+    first = config.features.labels[0]
     overall = [
-        Rule(metric=name, better=METRICS[name].better, slice={}, min_examples=0, **threshold.model_dump())
-        for name, threshold in config.thresholds.items()
+        Rule(metric=name, better=METRICS[name].better, slice={}, min_examples=0, label=label, **threshold.model_dump())
+        for label, thresholds in config.thresholds.items()
+        for name, threshold in thresholds.items()
     ]
-    sliced = [Rule(better=METRICS[threshold.metric].better, **threshold.model_dump()) for threshold in evaluation.slice_thresholds]
-    return overall + sliced
+    sliced = [Rule(better=METRICS[threshold.metric].better, **threshold.model_dump()) for threshold in config.evaluation.slice_thresholds]
+    return [rule._replace(label="") if rule.label == first else rule for rule in overall + sliced]
 
 
 def _metric_threshold(rule: Rule) -> config_pb2.MetricThreshold:
@@ -67,13 +69,17 @@ def make_eval_config(config: PipelineConfig, requests: bool) -> config_pb2.EvalC
         requests: Whether the data has a request id, which shows the impressions that were shown together.
     """
     result = config_pb2.EvalConfig()
+    labels = labels_of(config.features)
+    columns: dict[str, Any] = {"label_keys": {label.output: label.column for label in labels}} if len(labels) > 1 else {"label_key": LABEL}
     for name in (CANDIDATE, BASELINE):
-        result.model_specs.add(name=name, signature_name="serving_default", label_key=LABEL, is_baseline=name == BASELINE)
+        result.model_specs.add(name=name, signature_name="serving_default", is_baseline=name == BASELINE, **columns)
     result.slicing_specs.add()
     for features in config.evaluation.slice_features:
         result.slicing_specs.add(feature_keys=features)
-    overall = {rule.metric: rule for rule in rules(config) if not rule.slice}
-    result.metrics_specs.add(metrics=[_metric_config(name, overall.get(name)) for name in _measured(config, requests)])
+    for label in ["", *config.features.labels[1:]]:
+        overall = {rule.metric: rule for rule in rules(config) if not rule.slice and rule.label == label}
+        metrics = [_metric_config(name, overall.get(name)) for name in _measured(config, requests)]
+        result.metrics_specs.add(metrics=metrics, output_names=[output_name(label)] if len(labels) > 1 else [])
     return result
 
 
@@ -84,5 +90,9 @@ def bootstrap_request(config: PipelineConfig, requests: bool) -> dict[str, Any]:
     for features in [(), *config.evaluation.slice_features]:
         whole = set(features) <= config.user_level
         slices.append({"features": features, "metrics": [name for name in reported if whole or METRICS[name].within != "request"]})
-    keys = {"label": LABEL, "user": USER_ID if USER_ID in config.features.user else "", "request": REQUEST_ID if requests else ""}
+    keys = {
+        "labels": labels_of(config.features),
+        "user": USER_ID if USER_ID in config.features.user else "",
+        "request": REQUEST_ID if requests else "",
+    }
     return {"slices": slices, **keys, **config.evaluation.bootstrap.model_dump()}

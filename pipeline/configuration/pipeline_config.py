@@ -42,6 +42,7 @@ class SliceThreshold(Threshold):
     """What a metric must reach on one slice, or (with the value `*`) on each slice by a feature."""
 
     metric: str
+    label: str = Field("", description="The label whose metric it is; by default the first one.")
     slice: dict[str, str] = Field(min_length=1, max_length=2)
     min_examples: int = Field(100, ge=1, le=10**9, description="A slice with fewer impressions is not judged.")
 
@@ -57,7 +58,8 @@ class BootstrapConfig(Frozen):
 class EvaluationConfig(Frozen):
     """How a model is judged."""
 
-    thresholds: dict[str, Threshold] = Field(min_length=1)
+    thresholds: dict[str, Threshold] = Field(min_length=1, description="Those of the first label, by metric.")
+    label_thresholds: dict[str, dict[str, Threshold]] = Field(default_factory=dict, description="Those of further labels, by metric.")
     slices: tuple[str | tuple[str, str], ...]
     slice_thresholds: tuple[SliceThreshold, ...] = ()
     baseline: NumberOrText = Field(
@@ -67,7 +69,10 @@ class EvaluationConfig(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
-        named = [*self.thresholds.items(), *((threshold.metric, threshold) for threshold in self.slice_thresholds)]
+        named = [
+            (name, threshold) for thresholds in (self.thresholds, *self.label_thresholds.values()) for name, threshold in thresholds.items()
+        ]
+        named += [(threshold.metric, threshold) for threshold in self.slice_thresholds]
         for name, threshold in named:
             if name not in METRICS:
                 raise ValueError(f"no metric is called {name!r}: {', '.join(METRICS)} can have thresholds")
@@ -95,7 +100,8 @@ class EvaluationConfig(Frozen):
     @property
     def judged_metrics(self) -> set[str]:
         """The metrics that have a threshold."""
-        return {*self.thresholds, *(threshold.metric for threshold in self.slice_thresholds)}
+        overall = (self.thresholds, *self.label_thresholds.values())
+        return {*(name for thresholds in overall for name in thresholds), *(threshold.metric for threshold in self.slice_thresholds)}
 
     @property
     def slice_features(self) -> list[tuple[str, ...]]:
@@ -225,6 +231,14 @@ class PipelineConfig(DINConfig):
                 )
             if name in self.slice_columns and name in {column.name for column in self.features.columns}:
                 raise ValueError(f"evaluation.slices names {name!r}, which is computed, but a feature is declared by that name: rename it")
+        first = self.features.labels[0]
+        for label in (*self.evaluation.label_thresholds, *(threshold.label for threshold in self.evaluation.slice_thresholds)):
+            if label not in ("", *self.features.labels):
+                raise ValueError(f"a threshold is for the label {label!r}, but features.labels has {', '.join(self.features.labels)}")
+        if first in self.evaluation.label_thresholds:
+            raise ValueError(
+                f"{first} is the first label: its thresholds are evaluation.thresholds, not evaluation.label_thresholds.{first}"
+            )
         for metric in self.evaluation.judged_metrics:
             if METRICS[metric].within == "user" and USER_ID not in self.features.user:
                 raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: declare it, or remove the threshold")
@@ -241,13 +255,15 @@ class PipelineConfig(DINConfig):
         return self
 
     @property
-    def thresholds(self) -> dict[str, Threshold]:
-        """The thresholds on the whole eval split: those of `evaluation.thresholds`, and the one on calibration that runs day by day have.
+    def thresholds(self) -> dict[str, dict[str, Threshold]]:
+        """The thresholds on the whole eval split by label: those of `evaluation`, and the one on calibration that runs day by day have.
 
         A model that is trained on and on can drift away from the share of clicks, which AUC does not show.
         """
         day_by_day = self.training.warm_start != "none" or self.spans.window
-        return {**({"calibration": DAILY_CALIBRATION} if day_by_day else {}), **self.evaluation.thresholds}
+        first, *others = self.features.labels
+        given = {first: self.evaluation.thresholds, **{label: self.evaluation.label_thresholds.get(label, {}) for label in others}}
+        return {label: {**({"calibration": DAILY_CALIBRATION} if day_by_day else {}), **thresholds} for label, thresholds in given.items()}
 
     @property
     def spans_read(self) -> SpansConfig:

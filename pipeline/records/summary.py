@@ -22,7 +22,11 @@ LATEST_FILE = "latest.json"  # in a workspace
 
 
 class Summary(BaseModel):
-    """What `din run --json` prints. Other programs read it, so fields keep their names and meanings. What a run did not reach is null."""
+    """What `din run --json` prints. Other programs read it, so fields keep their names and meanings. What a run did not reach is null.
+
+    `metrics`, `intervals`, `oracle` and the figures of the baseline and of the served model are those of the first label. If there are
+    several labels, the fields `…_by_label` have those of all of them, by the label's name; with one label they are null.
+    """
 
     run_id: str
     name: str
@@ -35,12 +39,16 @@ class Summary(BaseModel):
     span_examples: dict[str, int] | None = None
     span_fingerprints: dict[str, str] | None = None
     served_on_new_data: dict[str, Any] | None = None
+    served_on_new_data_by_label: dict[str, dict[str, float | None]] | None = None
     data_fingerprint: str | None = None
     drift: list[dict[str, Any]] | None = None
     examples: dict[str, int] | None = None
     metrics: dict[str, float | None] | None = None
+    metrics_by_label: dict[str, dict[str, float | None]] | None = None
     intervals: dict[str, list[float | None]] | None = None
+    intervals_by_label: dict[str, dict[str, list[float | None]]] | None = None
     oracle: dict[str, float | None] | None = None
+    oracle_by_label: dict[str, dict[str, float | None]] | None = None
     stable_at_start: int | None = None
     warm_start: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None

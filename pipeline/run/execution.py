@@ -14,7 +14,7 @@ from components.base.fingerprint import source_fingerprint
 from components.base.tfx_pins import quick_imports
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets import synthetic
-from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle
+from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle, read_oracle_by_label
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE
@@ -160,11 +160,14 @@ class Run:
         check_named_files(self._config.features)
         if plan is None or plan.has_own_splits:
             facts = check_data(data, self._config.features, self._known_shards())
-            self.summary.examples, self.summary.oracle = facts.examples, read_oracle(data)
+            self.summary.examples = facts.examples
+            self.summary.oracle, self.summary.oracle_by_label = read_oracle(data), read_oracle_by_label(data)
             self.summary.notes += differing_counts(data, facts.examples)
         else:
             facts = check_spans(plan.before, plan.newest, self._config.features, self._known_shards())
-            self.summary.oracle = read_oracle(plan.newest.folder) if plan.judges_all else None
+            if plan.judges_all:
+                newest = plan.newest.folder
+                self.summary.oracle, self.summary.oracle_by_label = read_oracle(newest), read_oracle_by_label(newest)
             self.summary.notes += [note for span in plan.spans for note in span.differing_counts(facts.examples[span.name])]
         self.summary.data_fingerprint = facts.fingerprint
         self._progress.examples["check data"] = sum(facts.examples.values())

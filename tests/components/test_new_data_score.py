@@ -11,18 +11,21 @@ from components import new_data_score
 from components.new_data_score import NewDataScore
 from tests.components.evaluation.metrics.test_gauc import user_by_user
 
-SETTINGS = {"metrics": ["auc", "gauc", "calibration", "log_loss"], "label": "label", "user": "user_id"}
+CLICK, PURCHASE = ["click", "label", "probability"], ["purchase", "purchase", "probability_purchase"]
+SETTINGS = {"metrics": ["auc", "gauc", "calibration", "log_loss"], "labels": [CLICK], "user": "user_id"}
 
 
 @pytest.fixture
 def score(tmp_path, monkeypatch):
-    """A function that runs the component on columns and scores, without a model. Returns what it wrote."""
+    """A function that runs the component on columns and scores, without a model. Returns what it wrote, of the first label by default."""
 
-    def run(label, user, scores, settings=SETTINGS):
+    def run(label, user, scores, settings=SETTINGS, of=lambda found: found["click"], **more):
         class Scored:
-            def __init__(self, files, schema, names, models):
-                self.columns = {name: {"label": np.array(label), "user_id": np.array(user)}[name] for name in names}
-                self.scores = {"served": np.array(scores, float)}
+            def __init__(self, files, schema, names, models, labels):
+                known = {"label": np.array(label), "user_id": np.array(user), "purchase": np.array(label)}
+                self.columns = {name: known[name] for name in names}
+                by_label = {"click": scores, **more}
+                self.scores = {x.name: {"served": np.array(by_label[x.name], float)} if x.name in by_label else {} for x in labels}
 
         monkeypatch.setattr(new_data_score, "Scored", Scored)
         monkeypatch.setattr(new_data_score, "split_files", lambda examples, split: [split])
@@ -35,7 +38,7 @@ def score(tmp_path, monkeypatch):
         properties = {"settings": json.dumps(settings), "source_fingerprint": ""}
         executor = NewDataScore.EXECUTOR_SPEC.executor_class()
         executor.Do({**inputs, "model": [standard_artifacts.Model()]}, {"score": [found]}, properties)
-        return json.loads((tmp_path / "score" / "score.json").read_text())
+        return of(json.loads((tmp_path / "score" / "score.json").read_text()))
 
     return run
 
@@ -60,3 +63,11 @@ def test_a_metric_that_is_not_defined_is_null_even_with_few_users(score):
 def test_without_users_there_is_no_gauc(score):
     found = score([0, 1, 1], [1, 1, 1], [0.1, 0.2, 0.3], {**SETTINGS, "user": "", "metrics": ["auc"]})
     assert found == {"auc": 1.0}
+
+
+def test_each_label_that_the_model_predicts_has_its_metrics(score):
+    """The served model may be older than a label of the configuration."""
+    both = {"metrics": ["auc"], "labels": [CLICK, PURCHASE], "user": ""}
+    asked = [0, 1, 1], [1, 1, 1], [0.1, 0.2, 0.3]
+    assert score(*asked, both, of=dict, purchase=[0.3, 0.2, 0.1]) == {"click": {"auc": 1.0}, "purchase": {"auc": 0.0}}
+    assert score(*asked, both, of=dict) == {"click": {"auc": 1.0}}

@@ -44,7 +44,7 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
     verdict = json.loads((blessing / VERDICT_FILE).read_text())
     _read_verdict(summary, verdict, places.baseline)
     _read_push(summary, outputs)
-    evaluation_details = {name: verdict[name] for name in ("confidence", "replicates", "slices", "curves")}
+    evaluation_details = {name: verdict[name] for name in ("confidence", "replicates", "labels", "slices", "curves", "further_labels")}
     try:
         write_whole(folder / EVALUATION_FILE, [json.dumps(evaluation_details), "\n"])
     except InputError as error:  # what was pushed stays pushed
@@ -62,7 +62,9 @@ def read_spans(summary: Summary, outputs: RunOutputs) -> None:
         dealt = {split: int(outputs.property("Window", "examples", f"{DEALT_KEY}{split}") or 0) for split in SPLITS}
         summary.examples = {split: whole.get(split, 0) + dealt[split] for split in SPLITS}
     if scored := outputs.uri("NewDataScore", "score"):
-        summary.served_on_new_data = {"version": summary.stable_at_start, **json.loads((scored / SCORE_FILE).read_text())}
+        by_label = json.loads((scored / SCORE_FILE).read_text())
+        summary.served_on_new_data = {"version": summary.stable_at_start, **next(iter(by_label.values()))}
+        summary.served_on_new_data_by_label = by_label if len(by_label) > 1 else None
 
 
 def read_drift(summary: Summary, outputs: RunOutputs) -> None:
@@ -75,18 +77,41 @@ def read_drift(summary: Summary, outputs: RunOutputs) -> None:
 
 
 def _read_verdict(summary: Summary, verdict: dict[str, Any], baseline: Path | None) -> None:
-    overall = verdict["slices"][0]["metrics"]
     summary.blessed, summary.refused_because = verdict["blessed"], verdict["refused_because"]
     summary.thresholds, summary.sameness, summary.loading = verdict["thresholds"], verdict["sameness"], verdict["loading"]
-    summary.metrics = {name: metric["value"] for name, metric in overall.items()}
-    summary.intervals = {name: [metric["low"], metric["high"]] for name, metric in overall.items()}
+    first, *further = verdict["labels"]
+    overall = {first: verdict["slices"][0]["metrics"]}
+    overall |= {label: verdict["further_labels"][label]["slices"][0]["metrics"] for label in further}
+    summary.metrics, summary.intervals = _each(overall[first], "value"), _intervals(overall[first])
+    if further:
+        summary.metrics_by_label = {label: _each(metrics, "value") for label, metrics in overall.items()}
+        summary.intervals_by_label = {label: _intervals(metrics) for label, metrics in overall.items()}
     if baseline:
         summary.baseline = {
             "version": int(baseline.name) if baseline.name.isdecimal() else None,
             "path": str((baseline / "Format-Serving").resolve()),
-            "metrics": {name: metric["baseline"] for name, metric in overall.items()},
-            "changes": {name: metric["change"] for name, metric in overall.items()},
+            "metrics": _each(overall[first], "baseline"),
+            "changes": _each(overall[first], "change"),
         }
+        if further:
+            _read_baseline_labels(summary, summary.baseline, overall)
+
+
+def _read_baseline_labels(summary: Summary, baseline: dict[str, Any], overall: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Adds the baseline's figures by label, and notes which labels it does not predict: those are compared with nothing."""
+    compared = {label: metrics for label, metrics in overall.items() if any(metric["change"] for metric in metrics.values())}
+    baseline["metrics_by_label"] = {label: _each(metrics, "baseline") for label, metrics in compared.items()}
+    baseline["changes_by_label"] = {label: _each(metrics, "change") for label, metrics in compared.items()}
+    if missing := [label for label in overall if label not in compared]:
+        summary.notes.append(f"The baseline does not predict {', '.join(missing)}: there the model is compared with no other.")
+
+
+def _each(metrics: dict[str, dict[str, Any]], figure: str) -> dict[str, Any]:
+    return {name: metric[figure] for name, metric in metrics.items()}
+
+
+def _intervals(metrics: dict[str, dict[str, Any]]) -> dict[str, list[float | None]]:
+    return {name: [metric["low"], metric["high"]] for name, metric in metrics.items()}
 
 
 def _read_push(summary: Summary, outputs: RunOutputs) -> None:

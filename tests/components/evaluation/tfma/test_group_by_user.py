@@ -24,12 +24,14 @@ def batch(user, kind, label):
 BATCHES = [batch([1, 2, 3], [b"a", b"b", b"a"], [0, 1, 0]), batch([3, 1, 1], [b"b", b"b", b"a"], [1, 1, 0])]
 
 
-def extract(check, user_key="user"):
+def extract(check, user_key="user", batches=BATCHES, **columns):
     config = config_pb2.EvalConfig()
+    for name in ("candidate", "baseline"):
+        config.model_specs.add(name=name, **(columns or {"label_key": "label"}))
     config.slicing_specs.add()
     config.slicing_specs.add(feature_keys=["kind"])
     with TestPipeline() as p:
-        found = p | beam.Create(BATCHES) | group_by_user_extractor(config, user_key, None).ptransform
+        found = p | beam.Create(batches) | group_by_user_extractor(config, user_key, None).ptransform
         assert_that(found, check)
 
 
@@ -74,6 +76,39 @@ def test_data_without_users_is_one_shard():
         assert overall["features"] == {}
 
     extract(check, user_key=None)
+
+
+def test_each_label_has_its_scores_and_those_of_a_baseline_without_it_are_nan():
+    """TFMA has a dict by output for a model with two outputs, and none for the older baseline, which predicts the first label."""
+    outputs = {"probability": "label", "probability_purchase": "purchase"}
+    labels = {"probability": np.array([0, 1, 1]), "probability_purchase": np.array([0, 0, 1])}
+    scores = {"probability": np.array([0.1, 0.2, 0.3]), "probability_purchase": np.array([[0.01], [0.02], [0.03]])}
+    predictions = {"candidate": scores, "baseline": np.array([0.4, 0.5, 0.6])}
+    one = {**batch([1, 1, 1], [b"a", b"a", b"b"], [0, 1, 1]), "predictions": predictions, "labels": dict.fromkeys(predictions, labels)}
+
+    def check(extracts):
+        ((whole,), (only_b,)) = (by_slice(extracts)[key] for key in ((), (("kind", "b"),)))
+        assert {output: label.tolist() for output, label in whole["labels"].items()} == {
+            "probability": [0, 1, 1], "probability_purchase": [0, 0, 1]
+        }  # fmt: skip
+        assert whole["predictions"]["candidate"]["probability_purchase"].tolist() == [0.01, 0.02, 0.03]
+        assert whole["predictions"]["baseline"]["probability"].tolist() == [0.4, 0.5, 0.6]
+        assert np.isnan(whole["predictions"]["baseline"]["probability_purchase"]).all()
+        assert only_b["predictions"]["candidate"]["probability"].tolist() == [0.3] and only_b["labels"]["probability_purchase"] == [1]
+
+    extract(check, batches=[one], label_keys=outputs)
+
+
+def test_a_baseline_with_more_labels_is_judged_on_the_first_one():
+    scores = {"probability": np.array([0.4, 0.5]), "probability_purchase": np.array([0.1, 0.1])}
+    one = batch([1, 1], [b"a", b"a"], [0, 1])
+    one["predictions"] = {"candidate": np.array([0.1, 0.2]), "baseline": scores}
+
+    def check(extracts):
+        (whole,) = by_slice(extracts)[()]
+        assert {model: score.tolist() for model, score in whole["predictions"].items()} == {"candidate": [0.1, 0.2], "baseline": [0.4, 0.5]}
+
+    extract(check, batches=[one])
 
 
 def test_a_user_has_one_shard_in_every_batch():

@@ -19,8 +19,10 @@ VERDICT = {
     "loading": {"how": "loader"},
     "confidence": 0.95,
     "replicates": 100,
+    "labels": ["label"],
     "slices": [{"slice": "overall", "metrics": {"auc": OVERALL}}],
     "curves": {},
+    "further_labels": {},
 }
 PUSHED = {"pushed": 1, "pushed_version": "17", "pushed_destination": "/serving/17", "unchanged": 0}
 
@@ -59,7 +61,8 @@ def test_a_pushed_run(summary_of, tmp_path):
     assert summary.metrics == {"auc": 0.75} and summary.intervals == {"auc": [0.7, 0.8]} and summary.baseline is None
     assert (summary.thresholds, summary.sameness, summary.loading) == ([{"metric": "auc"}], {"examples": 3}, {"how": "loader"})
     written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert written == {name: VERDICT[name] for name in ("confidence", "replicates", "slices", "curves")}
+    assert written == {name: VERDICT[name] for name in ("confidence", "replicates", "labels", "slices", "curves", "further_labels")}
+    assert (summary.metrics_by_label, summary.intervals_by_label) == (None, None)
 
 
 def test_weights_that_were_served_before(summary_of):
@@ -104,6 +107,32 @@ def test_the_baseline_that_was_compared_with(summary_of, tmp_path, name, version
     }
 
 
+def two_labels(purchase):
+    """The verdict on a model with the labels click and purchase."""
+    further = {"purchase": {"slices": [{"slice": "overall", "metrics": {"auc": purchase}}], "curves": {}}}
+    return VERDICT | {"labels": ["click", "purchase"], "further_labels": further}
+
+
+def test_all_labels_have_their_figures_and_the_plain_fields_are_the_first_one_s(summary_of, tmp_path):
+    purchase = {**OVERALL, "value": 0.65, "baseline": 0.6}
+    (tmp_path / "9").mkdir()
+    summary = summary_of(verdict=two_labels(purchase), baseline=tmp_path / "9")
+    assert summary.metrics == {"auc": 0.75} and summary.intervals == {"auc": [0.7, 0.8]}
+    assert summary.metrics_by_label == {"click": {"auc": 0.75}, "purchase": {"auc": 0.65}}
+    assert summary.intervals_by_label == {"click": {"auc": [0.7, 0.8]}, "purchase": {"auc": [0.7, 0.8]}}
+    assert summary.baseline["metrics"] == {"auc": 0.74}
+    assert summary.baseline["metrics_by_label"] == {"click": {"auc": 0.74}, "purchase": {"auc": 0.6}}
+    assert summary.baseline["changes_by_label"]["purchase"] == {"auc": OVERALL["change"]} and summary.notes == []
+
+
+def test_a_label_that_the_baseline_does_not_predict_is_said(summary_of, tmp_path):
+    (tmp_path / "9").mkdir()
+    summary = summary_of(verdict=two_labels({**OVERALL, "baseline": None, "change": None}), baseline=tmp_path / "9")
+    assert summary.metrics_by_label["purchase"] == {"auc": 0.75}
+    assert summary.baseline["metrics_by_label"] == {"click": {"auc": 0.74}}
+    assert summary.notes == ["The baseline does not predict purchase: there the model is compared with no other."]
+
+
 def read_days(tmp_path, examples, dealt, score=None):
     """Returns the summary of a run of days whose nodes put out a window and perhaps the metrics of the served model."""
 
@@ -133,5 +162,11 @@ def test_a_day_that_is_split_by_time_is_counted_by_split(tmp_path):
 
 
 def test_the_served_model_s_metrics_are_read_with_its_version(tmp_path):
-    summary = read_days(tmp_path, {"7": 10}, {}, {"auc": 0.7, "gauc": None})
-    assert summary.served_on_new_data == {"version": 17, "auc": 0.7, "gauc": None}
+    summary = read_days(tmp_path, {"7": 10}, {}, {"label": {"auc": 0.7, "gauc": None}})
+    assert summary.served_on_new_data == {"version": 17, "auc": 0.7, "gauc": None} and summary.served_on_new_data_by_label is None
+
+
+def test_the_served_model_s_metrics_are_read_by_label(tmp_path):
+    by_label = {"click": {"auc": 0.7}, "purchase": {"auc": 0.8}}
+    summary = read_days(tmp_path, {"7": 10}, {}, by_label)
+    assert summary.served_on_new_data == {"version": 17, "auc": 0.7} and summary.served_on_new_data_by_label == by_label
