@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, FeatureConfig
+from din_trainer.features import LABEL, TIMESTAMP, Column, FeatureConfig
 from din_trainer.frozen import Frozen
+from din_trainer.kinds import TimeGap
 
 Action = Literal["warn", "refuse"]
 
@@ -41,11 +42,15 @@ def check_bounds(kind: Literal["drift", "skew"], bounds: Mapping[str, DistanceCo
     Raises:
         ValueError: A feature is not declared, or is a number, whose L-infinity distance would always be 0.
     """
-    further = [LABEL, *([features.weight] if features.weight else [])] if kind == "drift" else []
-    known = [*(column.name for column in features.columns), *further]
-    numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"} | {TIMESTAMP, HISTORICAL_TIMESTAMPS, *further}
+    columns = list(features.columns)
+    if kind == "drift":
+        columns += [*features.joined_columns, *features.kept_columns, Column(LABEL, "int64", "context", "required")]
+    known = {column.name for column in columns}
+    times = {placed.name for placed in features.placed if isinstance(placed.feature, TimeGap)}
+    numbers = {column.name for column in columns if column.is_number} | {TIMESTAMP, LABEL, *features.labels[1:], *times}
     for name, bound in bounds.items():
         if name not in known:
-            raise ValueError(f"{kind} names {name!r}, which is no declared feature: known are {', '.join(sorted(known))}")
+            where = "declared feature" if kind == "drift" else "feature of a request"
+            raise ValueError(f"{kind} names {name!r}, which is no {where}: known are {', '.join(sorted(known))}")
         if bound.measure == "infinity_norm" and name in numbers:
             raise ValueError(f"{kind}.{name}.measure is infinity_norm, which is for categories, but {name} is a number: leave it out")

@@ -2,10 +2,13 @@
 
 import re
 import shlex
+from typing import get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
 
+from din_trainer.features import Lookup, Position
+from din_trainer.kinds import Feature
 from pipeline.cli.main import make_parser
 from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig
@@ -33,16 +36,30 @@ def test_every_command_can_be_typed(page):
 
 
 def keys(section: type[BaseModel], prefix: str = "") -> set[str]:
-    """The keys of a table that has a fixed name, dotted."""
+    """The keys of a table that has a fixed name, dotted. A table that the user names ends in `.`; features of any kind are left out."""
     found = set()
     for name, field in section.model_fields.items():
-        kind = field.annotation
-        found |= keys(kind, f"{prefix}{name}.") if isinstance(kind, type) and issubclass(kind, BaseModel) else {prefix + name}
+        key, kind = prefix + name, field.annotation
+        if get_origin(kind) is dict:
+            inner = get_args(kind)[1]
+            found |= keys(inner, f"{key}.NAME.") if inner in (Position, Lookup) else {f"{key}."}
+        else:
+            found |= keys(kind, f"{key}.") if isinstance(kind, type) and issubclass(kind, BaseModel) else {key}
     return found
 
 
+TEXT = (ROOT / "docs" / "configuration.md").read_text()
+
+
 def test_every_configuration_key_is_explained():
-    text = (ROOT / "docs" / "configuration.md").read_text()
-    tables = {"features.behaviours", "features.user", "features.context", "evaluation.thresholds", "drift", "skew"}
-    assert [key for key in sorted(keys(PipelineConfig) - tables) if f"| `{key}`" not in text] == []
-    assert [table for table in tables if f"`{table}." not in text] == []
+    every = sorted(keys(PipelineConfig))
+    assert [key for key in every if not key.endswith(".") and f"| `{key}`" not in TEXT] == []
+    assert [key for key in every if key.endswith(".") and f"`{key[:-1]}" not in TEXT] == []
+
+
+def test_every_key_of_every_kind_is_explained():
+    """The table of docs/configuration.md names each key of a feature with the kinds that have it, no more and no fewer."""
+    kinds = {get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(Feature)[0])}
+    rows = [row.split(" | ") for row in re.findall(r"^\| `….*$", TEXT, re.MULTILINE)]
+    written = {(row[0].strip("|` …."), kind) for row in rows for kind in (kinds if row[1] == "all" else row[1].split(", "))}
+    assert written == {(key, kind) for kind, table in kinds.items() for key in table.model_fields}

@@ -8,17 +8,34 @@ import pytest
 from pydantic import BaseModel
 
 from components.base.errors import InputError
+from din_trainer.features import FeatureConfig
+from din_trainer.kinds import Feature
 from pipeline.configuration.load_config import load_config
 from pipeline.configuration.pipeline_config import PipelineConfig, SliceThreshold, Threshold
 
 NUMBERS = ("1e22", "-1e22", "inf", "-inf", "nan", "true", "[]", "{}", "-1", "123456789012345678901234567890", "lots")
 TABLES = {
     "features.behaviours": "item",
-    "features.user": "user_id",
-    "features.context": "hour",
+    "features.position": "rank",
+    "features.lookups": "items",
+    "training.label_weights": "label",
     "evaluation.thresholds": "log_loss",
+    "evaluation.label_thresholds": "purchase",
+    "evaluation.label_thresholds.purchase": "log_loss",
     "drift": "user_id",
     "skew": "user_id",
+}
+FEATURES = ("features.user", "features.context", "features.candidate", "features.events")  # tables of features of any kind
+# The candidate feature, or field of events, that the keys of a kind are tried on: what makes it complete.
+KINDS = {
+    "categorical": {},
+    "tags": {},
+    "numeric": {},
+    "bucketized": {"buckets": "4"},
+    "hashed": {"buckets": "4"},
+    "vector": {"size": "4"},
+    "cross": {"of": '["user_id", "candidate_item_id"]'},
+    "time_gap": {},
 }
 TEXTS = {  # keys of text: values that make no sense there
     "name": ("", "Demo", "../x", "a b", "1e22", "true", '"a\\u001b"', '"a\\n"', '"' + 101 * "a" + '"'),
@@ -27,7 +44,23 @@ TEXTS = {  # keys of text: values that make no sense there
     "features.behaviours.item.history": ("", "true", "1", "a b", "examples", "self"),
     "features.behaviours.item.sequence": ("", "true", "1", '"a b"', '"a\\n"'),
     "features.behaviours.item.vocabulary": ("nope", "true", "1", "item"),
+    "features.behaviours.item.lookup": ("nope", "true", "1"),
+    "features.behaviours.item.column": ("price", "true", "1"),
+    "features.labels": (
+        "click",
+        "[]",
+        "true",
+        "[1]",
+        '["click", "click"]',
+        '["click", "a b"]',
+        '["click", "label"]',
+        '["click", "user_id"]',
+    ),
+    "features.lookups.items.table": ("", "true", "1", "[]"),
+    "features.lookups.items.key": ("", "true", "1", "[]"),
+    "features.lookups.items.of": ("", "nope", "true", "1", "historical_item_ids"),
     "training.warm_start": ("", "true", "0", "-1", "1.5", "inf", "[]", "Served", "../runs/1", '"served\\n"'),
+    "evaluation.importance.slices": ("true", "1", "[1]", '["nope"]'),
     "evaluation.baseline": ("true", "inf", "[]"),
     "serving.base_path": ("models", "true", "1", "[]", "s3://key:secret@bucket/models"),
     "notify.command": ("true", "1", "mail", "[1]", '[""]'),
@@ -60,20 +93,40 @@ TEXTS = {  # keys of text: values that make no sense there
         "1",
     ),
 }
+
+
+def place_of(kind: str) -> str:
+    """The feature that the keys of a kind are tried on: one of the candidate; a field of events for the kind that only they have."""
+    return f"features.{'events.clicks' if kind == 'time_gap' else 'candidate'}.a_{kind}"
+
+
+for place in map(place_of, KINDS):
+    TEXTS |= {
+        f"{place}.lookup": ("nope", "true", "1"),
+        f"{place}.column": ("price", "true", "1"),  # without a lookup
+        f"{place}.weights": ("a-b", "true", "1", "user_id", "label"),
+        f"{place}.lengths": ("n", "true", "1"),  # only events have them
+        f"{place}.of": ("user_id", "[]", '["user_id"]', '["user_id", "user_id"]', '["user_id", "nope"]', "[1, 2]", "true"),
+        f"{place}.clip": (*NUMBERS, "[1]", "[2, 1]", "[1, 1]", "[0, inf]", "[0, 1e301]", "[true, 2]", "[1, 2, 3]", '["a", "b"]'),
+        f"{place}.boundaries": (*NUMBERS, "[2, 1]", "[1, 1]", "[0, inf]", "[nan]", "[true]", '["a"]'),
+    }
 PATHS = (  # where a file or a program is looked for later, so that only the type is checked here
-    *(f"{place}.embeddings" for place in ("features.behaviours.item", "features.user.user_id", "features.context.hour")),
+    *(f"{place}.embeddings" for place in ("features.behaviours.item", *map(place_of, KINDS))),
     "data_schema.file",
     "requests",
     "serving.model_server",
+    "features.lookups.items.valid_from",
 )
 
 
 def leaves(section: type[BaseModel], path: str = "") -> dict[str, Any]:
-    """The annotation of each key that holds no table, by its dotted path. A table of named tables has one name."""
+    """The annotation of each key that holds no table, by its dotted path. Tables with names of the user's choice have one."""
     found = {}
     for name, field in section.model_fields.items():
         key, annotation = f"{path}{name}", field.annotation
-        if get_origin(annotation) is dict:
+        if key in FEATURES:
+            continue
+        while get_origin(annotation) is dict:
             annotation, key = get_args(annotation)[1], f"{key}.{TABLES[key]}"
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             found |= leaves(annotation, f"{key}.")
@@ -82,7 +135,17 @@ def leaves(section: type[BaseModel], path: str = "") -> dict[str, Any]:
     return found
 
 
-LEAVES = leaves(PipelineConfig)
+def leaves_of_kinds() -> dict[str, Any]:
+    """The keys of each kind of feature, tried on a feature of the candidate; on a field of events for the kind that only they have."""
+    classes = {get_args(member)[1].tag: get_args(member)[0] for member in get_args(get_args(Feature)[0])}
+    assert classes.keys() == KINDS.keys()
+    found: dict[str, Any] = {}
+    for kind, table in classes.items():
+        found |= leaves(table, f"{place_of(kind)}.")
+    return found
+
+
+LEAVES = leaves(PipelineConfig) | leaves_of_kinds()
 
 
 def parts_of(annotation: Any) -> set[Any]:
@@ -94,6 +157,8 @@ def parts_of(annotation: Any) -> set[Any]:
 def absurd(key: str) -> tuple[str, ...]:
     annotation = LEAVES[key]
     parts = parts_of(annotation)
+    if key in TEXTS:
+        return TEXTS[key]
     if get_origin(annotation) is Literal:
         return ("nope", "1", "true", "inf", "[]")
     if get_origin(annotation) is tuple and int in parts:
@@ -102,20 +167,47 @@ def absurd(key: str) -> tuple[str, ...]:
         return NUMBERS
     if annotation is bool:
         return ("2", "-1", "inf", "nan", "perhaps", "[]")
-    return TEXTS.get(key, ("true", "1", "inf", "[]") if key in PATHS else ())
+    return ("true", "1", "inf", "[]") if key in PATHS else ()
 
 
 CASES = [f"{key}={value}" for key in LEAVES for value in absurd(key)]
-NEEDS_HOUR = ["features.context.hour.kind=numeric"]
+LOOKUP = {"table": "items.csv", "key": "id", "of": "candidate_item_id"}
+
+
+def around(key: str) -> list[str]:
+    """The settings that make the table of a key complete."""
+    place, _, name = key.rpartition(".")
+    if place == "features.lookups.items":
+        return [f"{place}.{other}={value}" for other, value in LOOKUP.items()]
+    if place.startswith("evaluation.label_thresholds."):
+        return ['features.labels=["click", "purchase"]']
+    kind = next((kind for kind in KINDS if place_of(kind) == place), None)
+    if kind is None:
+        return []
+    needed = {} if name == "boundaries" else KINDS[kind]  # which stand instead of buckets
+    return [f"{place}.kind={kind}", *(f"{place}.{other}={value}" for other, value in needed.items())]
 
 
 @pytest.mark.parametrize("setting", CASES, ids=range(len(CASES)))
 def test_absurd_values_are_refused_and_the_option_is_named(setting):
     with pytest.raises(InputError) as error:
-        load_config(None, [*NEEDS_HOUR * setting.startswith("features.context.hour."), setting])
+        load_config(None, [*around(setting.split("=")[0]), setting])
     message = str(error.value)
     assert f"--set {setting.split('=')[0]}=" in message
     assert "\n" not in message.replace(setting, "")
+
+
+def test_without_the_absurd_value_the_configuration_is_right():
+    for key in LEAVES:
+        if not key.endswith(".boundaries"):
+            load_config(None, around(key))
+    load_config(None, [*around("features.candidate.a_bucketized.boundaries"), "features.candidate.a_bucketized.boundaries=[1, 2.5]"])
+
+
+def test_every_section_of_features_has_the_same_keys():
+    sections = FeatureConfig.model_fields
+    assert {get_args(sections[name].annotation)[1] for name in ("user", "context", "candidate")} == {Feature}
+    assert get_args(get_args(sections["events"].annotation)[1])[1] == Feature
 
 
 def test_every_key_has_absurd_values():
