@@ -5,19 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from components.base.secrets import hide_secrets
-from components.evaluation.count_buckets import is_bucket
-from components.evaluation.metrics.catalogue import ITEM_POPULARITY, METRICS, USER_ACTIVITY
+from components.evaluation.metrics.catalogue import METRICS
 from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig, NumberOrText
 from din_trainer.features import USER_ID
 from din_trainer.frozen import Frozen
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
+from pipeline.configuration.slice_columns import SliceColumn, check_slice_names, check_slice_values, slice_columns, user_level
 from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig
 
 _LARGEST = 1e12  # bound of a threshold: more impressions than any eval split has
-LENGTH_SUFFIX = "_length"  # the slice feature `historical_item_ids_length` is the number of events in buckets
 
 
 class Threshold(Frozen):
@@ -55,6 +54,13 @@ class BootstrapConfig(Frozen):
     seed: int = Field(0, ge=0, lt=2**32)
 
 
+class ImportanceConfig(Frozen):
+    """How much AUC the model loses without each feature: permutation importance."""
+
+    impressions: int = Field(20_000, ge=0, le=10**7, description="How many of eval/ are drawn, fewer with many features; 0: not measured.")
+    slices: tuple[str, ...] = Field((), description="Features of evaluation.slices: the importance is measured on each of their slices.")
+
+
 class EvaluationConfig(Frozen):
     """How a model is judged."""
 
@@ -66,6 +72,7 @@ class EvaluationConfig(Frozen):
         "served", description="What to compare with: `served`, another version, the folder of a SavedModel, or `none`."
     )
     bootstrap: BootstrapConfig = Field(default_factory=BootstrapConfig)
+    importance: ImportanceConfig = Field(default_factory=ImportanceConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluationConfig":
@@ -88,6 +95,9 @@ class EvaluationConfig(Frozen):
             if len(set(features)) < len(features):
                 raise ValueError(f"evaluation.slices crosses {features[0]!r} with itself")
         known = {frozenset(features) for features in self.slice_features}
+        for name in self.importance.slices:
+            if frozenset([name]) not in known:
+                raise ValueError(f"evaluation.importance.slices names {name!r}, which evaluation.slices does not name: add it there")
         if len(known) < len(self.slices):
             raise ValueError("evaluation.slices names a slice twice")
         for threshold in self.slice_thresholds:
@@ -222,15 +232,7 @@ class PipelineConfig(DINConfig):
     def _check(self) -> "PipelineConfig":
         check_bounds("drift", self.drift, self.features)
         check_bounds("skew", self.skew, self.features)
-        known = self.slice_columns.keys() | {column.name for column in self.features.columns if column.presence != "sequence"}
-        for name in (name for features in self.evaluation.slice_features for name in features):
-            if name not in known:
-                hint = f" ({USER_ACTIVITY} counts {USER_ID}, which is not declared)" if name == USER_ACTIVITY else ""
-                raise ValueError(
-                    f"evaluation.slices names {name!r}, which is no declared feature{hint}: known are {', '.join(sorted(known))}"
-                )
-            if name in self.slice_columns and name in {column.name for column in self.features.columns}:
-                raise ValueError(f"evaluation.slices names {name!r}, which is computed, but a feature is declared by that name: rename it")
+        check_slice_names([name for features in self.evaluation.slice_features for name in features], self.features)
         first = self.features.labels[0]
         for label in (*self.evaluation.label_thresholds, *(threshold.label for threshold in self.evaluation.slice_thresholds)):
             if label not in ("", *self.features.labels):
@@ -243,9 +245,7 @@ class PipelineConfig(DINConfig):
             if METRICS[metric].within == "user" and USER_ID not in self.features.user:
                 raise ValueError(f"{metric} ranks within users, but no {USER_ID} is declared: declare it, or remove the threshold")
         for threshold in self.evaluation.slice_thresholds:
-            for name, value in threshold.slice.items():
-                if name in self.slice_columns and value != "*" and not is_bucket(value):
-                    raise ValueError(f"a slice threshold is for {name}={value}, but its slices are 0, 1-2, 3-5, 6-10, 11-20, 21-50, …")
+            check_slice_values(threshold.slice, self.features)
             torn = [name for name in threshold.slice if name not in self.user_level]
             if METRICS[threshold.metric].within == "request" and torn:
                 raise ValueError(
@@ -272,20 +272,14 @@ class PipelineConfig(DINConfig):
         return self.spans.model_copy(update={"window": 1}) if warm else self.spans
 
     @property
-    def slice_columns(self) -> dict[str, tuple[Literal["length", "count"], str]]:
-        """The computed columns that one can slice by: a sequence's length, or how often a value occurs in train/; each with its feature."""
-        columns: dict[str, tuple[Literal["length", "count"], str]] = {
-            column.name + LENGTH_SUFFIX: ("length", column.name) for column in self.features.columns if column.presence == "sequence"
-        }
-        columns[ITEM_POPULARITY] = ("count", next(iter(self.features.behaviours.values())).candidate)
-        if USER_ID in self.features.user:
-            columns[USER_ACTIVITY] = ("count", USER_ID)
-        return columns
+    def slice_columns(self) -> dict[str, SliceColumn]:
+        """The computed columns that one can slice by, by name."""
+        return slice_columns(self.features)
 
     @property
     def user_level(self) -> set[str]:
         """The slice features that have the same value in all impressions of a user."""
-        return {*self.features.user, *({USER_ACTIVITY} & self.slice_columns.keys())}
+        return user_level(self.features)
 
     @property
     def din(self) -> DINConfig:
