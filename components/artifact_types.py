@@ -7,6 +7,7 @@ SCORE_FILE = "score.json"
 SAMPLE_FILE = "sample.json"
 SAMENESS_FILE = "sameness.json"
 LOADING_FILE = "loading.json"
+IMPORTANCE_FILE = "importance.json"
 
 
 class ConfidenceIntervals(Artifact):
@@ -32,6 +33,12 @@ class DriftFigures(Artifact):
 
 
 class ModelScore(Artifact):
-    """A folder with `score.json`: metrics of a model by name, null where a metric is not defined."""
+    """A folder with `score.json`: metrics of a model by label and name, null where a metric is not defined."""
 
     TYPE_NAME = "DinModelScore"
+
+
+class ImportanceFigures(Artifact):
+    """A folder with `importance.json`: how much AUC the model loses without each feature."""
+
+    TYPE_NAME = "DinImportanceFigures"

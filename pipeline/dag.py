@@ -21,6 +21,7 @@ from tfx.version import __version__ as tfx_version
 
 from components.base.shards import SPAN_SPLIT
 from components.evaluator import Evaluator
+from components.feature_importance import FeatureImportance
 from components.infra_gate import InfraGate
 from components.new_data_score import NewDataScore
 from components.sameness import Sameness
@@ -86,6 +87,13 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         examples=sliced, schema=sliced_schema, model=model, **compared, **settings.user_bootstrap_settings(config, places.requests)
     )
 
+    # Exchanges the values of each feature, because the AUC that is lost shows which features the model needs.
+    importance = (
+        [FeatureImportance(examples=sliced, schema=sliced_schema, model=model, **settings.importance_settings(config))]
+        if config.evaluation.importance.impressions
+        else []
+    )
+
     # Compares the scores of the export with those of the trained model, because an export can differ without an error.
     sameness = Sameness(
         examples=examples,
@@ -117,8 +125,8 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
         **settings.pusher_settings(config, places.serving, places.stable, run_id),
     )
 
-    gates = [evaluator, user_bootstrap, sameness, loading_gate, verdict]
-    return _pipeline(config, places, [*data.nodes, transform, *served, trainer, slice_columns, *baseline, *gates, pusher])
+    judges = [evaluator, user_bootstrap, *importance, sameness, loading_gate, verdict]
+    return _pipeline(config, places, [*data.nodes, transform, *served, trainer, slice_columns, *baseline, *judges, pusher])
 
 
 def create_data_pipeline(config: PipelineConfig, places: Places) -> Pipeline:

@@ -19,6 +19,7 @@ from components.base.fingerprint import file_fingerprint, source_fingerprint
 from components.base.shards import SPAN_SPLIT
 from components.evaluation.labels import labels_of
 from components.evaluation.metrics.catalogue import METRICS
+from components.feature_importance import FeatureImportance
 from components.join_lookups import JoinLookups
 from components.new_data_score import NewDataScore
 from components.sameness import Sameness
@@ -170,6 +171,17 @@ def evaluator_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]
 def user_bootstrap_settings(config: PipelineConfig, requests: bool) -> dict[str, Any]:
     """The slices and metrics that get intervals."""
     return {"settings": json.dumps(bootstrap_request(config, requests)), "source_fingerprint": source_fingerprint(UserBootstrap)}
+
+
+def importance_settings(config: PipelineConfig) -> dict[str, Any]:
+    """How many impressions are scored again, on which slices, and how the intervals are computed."""
+    importance, bootstrap = config.evaluation.importance, config.evaluation.bootstrap
+    settings = {"impressions": importance.impressions, "slices": [[name] for name in importance.slices], **bootstrap.model_dump()}
+    return {
+        "features": config.features.model_dump_json(),
+        "settings": json.dumps(settings),
+        "source_fingerprint": source_fingerprint(FeatureImportance),
+    }
 
 
 def sameness_settings(config: PipelineConfig) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Content:
         summary: The content of `summary.json`.
         evaluation: The slices with their intervals, and the curves.
         config: The resolved configuration.
-        details: `attention`, `training`, `data` and `card`.
+        details: `attention`, `importance`, `training`, `data` and `card`.
         history: The runs with the same name, this one included, oldest first.
     """
 

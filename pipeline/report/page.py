@@ -11,6 +11,7 @@ from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts, score_chart
 from pipeline.report.charts.day_charts import day_charts
 from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
+from pipeline.report.charts.importance_chart import importance_chart
 from pipeline.report.charts.training_charts import training_charts
 from pipeline.report.content import REPORT_FILE, Content, read_content
 from pipeline.report.render_html import Section, render_page
@@ -31,6 +32,7 @@ _SECTIONS = (
     Section("slices", "Slices"),
     Section("curves", "Calibration and ranking"),
     Section("activity", "GAUC by user activity"),
+    Section("importance", "Features"),
     Section("attention", "Attention weights"),
     Section("training", "Training"),
     Section("data", "The data"),
@@ -80,6 +82,7 @@ def _render(content: Content, script: str | None) -> str:
         slice_gates=slice_gates[:_MOST_GATES],
         slice_gates_total=len(slice_gates),
         oracle_share=share_of_oracle((summary["metrics"] or {}).get("auc"), (summary["oracle"] or {}).get("auc")),
+        importance=details.get("importance"),
         attention=attention_view(details.get("attention") or [], content.config),
         data_details=data,
         data_features=features_by_split(data) if data else [],
@@ -98,10 +101,12 @@ def _charts(content: Content, baseline: str) -> dict[str, list[Chart]]:
     models = {"this model": curves.get("candidate"), baseline: curves.get("baseline")}
     known = {name: model for name, model in models.items() if model}
     activity = activity_chart(evaluation.get("slices") or [])
-    training = content.details.get("training")
+    training, importance = content.details.get("training"), content.details.get("importance")
+    important = importance_chart(importance) if importance else None
     return {
         "curves": [*curve_charts(known), score_chart(curves["candidate"]["scores"])] if curves.get("candidate") else [],
         "activity": [activity] if activity else [],
+        "importance": [important] if important else [],
         "training": training_charts(training) if training else [],
         "days": day_charts(content.history),
         "history": history_charts(content.history, content.summary["run_id"]),

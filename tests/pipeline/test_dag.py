@@ -16,6 +16,7 @@ from pipeline.datasets.spans import Span
 from pipeline.places import Places, PreviousData, RequestLog
 from tests.conftest import ROOT
 
+BY_LABEL = {"Evaluator", "UserBootstrap", "Verdict"}  # what knows the labels
 PLACES = Places(Path("/d"), Path("/s.pbtxt"), Path("/a"), Path("/m.sqlite"), Path("/checkpoints"), Path("/serving"), None)
 
 
@@ -29,7 +30,7 @@ def compiled(places=PLACES, run_id="run", config=None):
 def test_the_nodes_and_their_order():
     nodes, _ = compiled()
     names = list(nodes)
-    gates = ["Evaluator", "Sameness", "UserBootstrap", "InfraGate", "Verdict"]
+    gates = ["Evaluator", "FeatureImportance", "Sameness", "UserBootstrap", "InfraGate", "Verdict"]
     checks = ["StatisticsGen", "ExampleValidator", "DataGate", "DriftValidator", "DriftGate"]
     order = ["ImportExampleGen", *checks, "Transform", "Trainer", *gates, "Pusher"]
     assert sorted(names) == sorted([*order, "ImportSchemaGen", "SliceColumns"])
@@ -65,7 +66,7 @@ def test_tables_of_attributes_are_joined_before_all_that_reads_the_examples(tmp_
         'features.candidate.price={kind = "numeric", dtype = "float", lookup = "items"}',
     ]
     nodes, _ = compiled(config=load_config(None, settings))
-    readers = {"StatisticsGen", "Transform", "Trainer", "SliceColumns", "Sameness", "InfraGate"}
+    readers = {"StatisticsGen", "Transform", "Trainer", "SliceColumns", "Sameness"}
     assert readers < set(nodes["JoinLookups"].downstream_nodes)
     assert "ImportExampleGen" in nodes["DataGate"].upstream_nodes  # its fingerprint is of what was checked
     table.write_text("item_id,price\n1,3.5\n")
@@ -212,13 +213,14 @@ def changed_nodes(project_copy, monkeypatch):
         ("components.drift.drift_figures", {"DriftValidator", "DriftGate"}),
         ("components.slice_columns", {"SliceColumns"}),
         ("components.verdict", {"Verdict"}),
-        ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap"}),  # through sum_metrics
-        ("components.evaluation.metrics.id_numbers", {"Evaluator", "UserBootstrap"}),
+        ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap", "FeatureImportance"}),  # through sum_metrics
+        ("components.evaluation.metrics.id_numbers", {"Evaluator", "UserBootstrap", "FeatureImportance"}),
         ("components.evaluation.count_buckets", {"SliceColumns"}),
         ("components.serving.store.push", set()),  # Pusher is never cached
         ("din_trainer.layers.events", {"Trainer", "Sameness"}),  # through the layers and the models
         ("din_trainer.transform.preprocessing", {"Transform", "Trainer", "Sameness"}),
-        ("din_trainer.features", {"DriftValidator", "Transform", "Trainer", "Sameness", "Evaluator", "SliceColumns"}),
+        ("din_trainer.features", {"DriftValidator", "Transform", "Trainer", "Sameness", "FeatureImportance", *BY_LABEL}),
+        ("din_trainer.kinds", {"DriftValidator", "Transform", "Trainer", "SliceColumns", "Sameness", "FeatureImportance", *BY_LABEL}),
         ("pipeline.report.page", set()),
         ("components.import_example_gen", {"ImportExampleGen"}),
         ("components.statistics_gen", {"StatisticsGen"}),
