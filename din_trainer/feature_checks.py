@@ -5,7 +5,7 @@ from collections import Counter
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from din_trainer.kinds import Bucketized, Categorical, Cross, Hashed, Numeric, Tags, TimeGap
+from din_trainer.kinds import Bucketized, Categorical, Cross, Hashed, Numeric, Tags, TimeGap, Vector
 
 if TYPE_CHECKING:
     from din_trainer.features import FeatureConfig
@@ -21,6 +21,7 @@ def check_features(features: "FeatureConfig") -> None:
         ValueError: Two parts contradict each other; the sentence says which.
     """
     _check_behaviours(features)
+    _check_user(features)
     _check_events(features)
     _check_crosses(features)
     _check_lookups(features)
@@ -38,6 +39,12 @@ def _check_behaviours(features: "FeatureConfig") -> None:
             raise ValueError(f"behaviours {twin!r} and {name!r} share {behaviour.candidate!r}, so give one the other's vocabulary")
 
 
+def _check_user(features: "FeatureConfig") -> None:
+    user = features.user.get("user_id")
+    if isinstance(user, Tags | Vector | Cross):
+        raise ValueError(f"user.user_id is one value, by which metrics and intervals group impressions: it cannot be of kind {user.kind!r}")
+
+
 def _check_events(features: "FeatureConfig") -> None:
     for sequence in features.events:
         if sequence not in features.sequences:
@@ -48,6 +55,8 @@ def _check_events(features: "FeatureConfig") -> None:
             raise ValueError(f"{where} is a cross, which an event cannot have")
         if sequence and isinstance(feature, Categorical) and not feature.embed:
             raise ValueError(f"{where} has embed = false, but an event has no use for it: remove it")
+        if isinstance(feature, TimeGap) and feature.lookup:
+            raise ValueError(f"{where} is the time of an event, which only the data has: remove lookup")
         if not sequence and isinstance(feature, TimeGap):
             raise ValueError(f"{where} is a time gap, which only events have: put it into features.events")
         if isinstance(feature, Tags) and bool(feature.lengths) != bool(sequence):
@@ -58,10 +67,13 @@ def _check_events(features: "FeatureConfig") -> None:
 def _check_crosses(features: "FeatureConfig") -> None:
     role_by_feature: dict[str, str] = {b.candidate: "candidate" for b in features.behaviours.values()}
     role_by_feature |= {p.name: p.role for p in features.placed if isinstance(p.feature, Categorical | Hashed | Bucketized)}
+    not_asked = _not_embedded(features)
     for name, role, _, feature in features.placed:
         for part in feature.of if isinstance(feature, Cross) else ():
             if role_by_feature.get(part, "behaviour") == "behaviour":
                 raise ValueError(f"{role}.{name} crosses {part!r}, which is no categorical, hashed or bucketized feature")
+            if part in not_asked:
+                raise ValueError(f"{role}.{name} crosses {part!r}, which has embed = false, so that no request has it")
             if role_by_feature[part] == "candidate" != role:
                 raise ValueError(
                     f"{role}.{name} crosses {part!r} of the candidate, so it belongs to the candidate: features.candidate.{name}"
@@ -81,6 +93,8 @@ def _check_lookups(features: "FeatureConfig") -> None:
     for name, lookup in features.lookups.items():
         if role_by_key.get(lookup.of, "behaviour") == "behaviour":
             raise ValueError(f"lookups.{name}.of names {lookup.of!r}, which is no feature with one id that the data has")
+        if lookup.of in _not_embedded(features):
+            raise ValueError(f"lookups.{name}.of names {lookup.of!r}, which has embed = false, so that no request has it")
     looked_up: list[tuple[str, str, str, Any]] = [(f"behaviours.{n}", "behaviour", b.sequence, b) for n, b in features.behaviours.items()]
     looked_up += [(f"events.{p.sequence}.{p.name}" if p.sequence else f"{p.role}.{p.name}", *p[1:]) for p in features.placed]
     for where, role, sequence, feature in looked_up:
@@ -95,6 +109,10 @@ def _check_lookups(features: "FeatureConfig") -> None:
             raise ValueError(f"{where} is looked up for events, where a missing integer cannot be written: set dtype = 'float'")
         if not sequence and role != role_by_key[found.of]:
             raise ValueError(f"{where} is looked up by {found.of!r}, so it belongs to features.{role_by_key[found.of]}")
+
+
+def _not_embedded(features: "FeatureConfig") -> set[str]:
+    return {placed.name for placed in features.placed if isinstance(placed.feature, Categorical) and not placed.feature.embed}
 
 
 def _check_labels(features: "FeatureConfig") -> None:

@@ -85,7 +85,7 @@ class Categorical(Vocabulary, _Feature):
     @model_validator(mode="after")
     def _check(self) -> "Categorical":
         if self.dtype == "float":
-            raise ValueError("a float feature has kind = 'numeric'")
+            raise ValueError("a float feature has kind = 'numeric', 'bucketized' or 'vector'")
         return self
 
 
