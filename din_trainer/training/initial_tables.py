@@ -7,8 +7,9 @@ import tensorflow_transform as tft
 
 from din_trainer.kinds import Vocabulary
 from din_trainer.models.ranking_model import RankingModel
+from din_trainer.transform.analysis import counts_name
 from din_trainer.transform.embedding_files import read_embeddings
-from din_trainer.transform.preprocessing import counts_name, table_size
+from din_trainer.transform.preprocessing import table_size
 
 
 def vocabulary_sizes(vocabularies: dict[str, Vocabulary], transform_output: tft.TFTransformOutput) -> dict[str, int]:

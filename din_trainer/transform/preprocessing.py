@@ -1,22 +1,34 @@
 """The Transform code: turns raw impressions into ids and numbers.
 
 Ids after Transform: 0 is padding and nothing else, 1…V the vocabulary, most frequent value in train/ first, then out-of-vocabulary buckets.
+
+The form of each raw feature, for a batch of B impressions. One that may not be missing is (B,); all others are sparse:
+
+| raw feature                          | form                                                                     |
+|--------------------------------------|--------------------------------------------------------------------------|
+| candidate field, user_id, timestamp  | (B,)                                                                     |
+| one value of a user, … (optional)    | sparse (B, 0 or 1): the value may be missing, or be −1, "" or NaN        |
+| tags and their weights               | sparse (B, any): side by side                                            |
+| vector                               | sparse (B, size), or no value                                            |
+| history, field of events             | sparse (B, events), the oldest event first, all of one sequence aligned  |
+| vector of events                     | sparse (B, events · size)                                                |
+| tags of events, their weights        | sparse (B, any), flat, and sparse (B, events) with the `lengths`         |
+
+`din_trainer.reading` feeds some of them alone to the graph, with other rows: what comes out of a feature depends on its own raw features
+alone (time gaps: and on `timestamp`; crosses: on their parts), row by row. A row may be a candidate, or a single event.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
-import tensorflow_transform as tft
 
-from din_trainer.config import COUNTS_KEY, FEATURES_KEY, START_KEY
-from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, PADDING_ID, SAMPLE_WEIGHT, TIME_GAPS, TIMESTAMP, FeatureConfig
-from din_trainer.kinds import MISSING, Vocabulary
-from din_trainer.transform import vocabularies
-from din_trainer.transform.scales import Scale, scale
-from din_trainer.transform.start_values import StartValues
-
-_HOUR = 3600.0
-_MOST_DEVIATIONS = 1e4  # from the mean; numbers are clipped to it, so that no wrong number makes a score overflow
+from din_trainer.config import FEATURES_KEY
+from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIMESTAMP, FeatureConfig, Placed, Position, gap_name, is_read
+from din_trainer.kinds import MISSING, Bucketized, Cross, Hashed, Numeric, Tags, TimeGap, Vector, Vocabulary
+from din_trainer.transform import buckets, hashes, numbers, slots, tags
+from din_trainer.transform.analysis import Analysis
+from din_trainer.transform.slots import to_dense
 
 
 def table_size(vocabulary: Vocabulary, known_values: int) -> int:
@@ -24,115 +36,110 @@ def table_size(vocabulary: Vocabulary, known_values: int) -> int:
     return 1 + known_values + vocabulary.oov_buckets
 
 
-def counts_name(vocabulary: str) -> str:
-    """The Transform asset with the counts of a vocabulary: one line `count value` for each value, in the order of the ids."""
-    return f"{vocabulary}_counts"
-
-
-class _Analysis(NamedTuple):
-    """How the training data is analysed.
-
-    Attributes:
-        with_counts: Whether to write the counts of the vocabularies.
-        start: The vocabularies of the start model; None without a warm start.
-        scales: The scales of the start model, by number.
-    """
-
-    with_counts: bool
-    start: StartValues | None
-    scales: dict[str, Scale]
-
-    def vocabulary(self, values: tf.Tensor, name: str, vocabulary: Vocabulary) -> Any:
-        counts = counts_name(name) if self.with_counts else None
-        return vocabularies.vocabulary(values, name, vocabulary.min_count, counts, self.start)
-
-    def scale(self, x: tf.SparseTensor, name: str) -> tf.SparseTensor:
-        return scale(x, name, self.scales.get(name))
-
-
-def _analysis(custom_config: dict[str, Any]) -> _Analysis:
-    start = custom_config.get(START_KEY)
-    if not start:
-        return _Analysis(custom_config[COUNTS_KEY], None, {})
-    scales = {name: Scale(*statistics) for name, statistics in start["scales"].items()}
-    return _Analysis(custom_config[COUNTS_KEY], StartValues(**start["values"]), scales)
-
-
-def _ids(x: tf.Tensor | tf.SparseTensor, file: Any, vocabulary: Vocabulary) -> Any:
-    """Looks up ids from 1, in the shape of `x`."""
-    looked_up = tft.apply_vocabulary(x, file, num_oov_buckets=vocabulary.oov_buckets)
-    if isinstance(looked_up, tf.SparseTensor):
-        return tf.sparse.map_values(tf.add, looked_up, 1)
-    return looked_up + 1
-
-
-def _most_recent(history: tf.SparseTensor, length: int) -> tf.Tensor:
-    """The last `length` events, padded on the right: (B, any) -> (B, length)."""
-    padding = tf.cast(PADDING_ID, history.dtype)
-    return tf.RaggedTensor.from_sparse(history)[:, -length:].to_tensor(padding, shape=[None, length])
-
-
-def _behaviours(inputs: dict[str, Any], name: str, features: FeatureConfig, analysis: _Analysis) -> dict[str, tf.Tensor]:
+def _behaviours(inputs: dict[str, Any], name: str, features: FeatureConfig, analysis: Analysis) -> dict[str, tf.Tensor]:
     """The candidate fields (B,) and histories (B, L) that use a vocabulary."""
     vocabulary = features.behaviours[name]
+    missing = MISSING[vocabulary.dtype]
+    histories = {behaviour.history for behaviour in features.behaviours.values()}
     used_by = [raw for raw, own in features.vocabulary_by_feature.items() if own == name]
-    values = [x.values if isinstance(x, tf.SparseTensor) else x for x in (inputs[raw] for raw in used_by)]
-    file = analysis.vocabulary(tf.concat(values, axis=0), name, vocabulary)
-    ids = {raw: _ids(inputs[raw], file, vocabulary) for raw in used_by}
-    return {raw: _most_recent(x, features.history_length) if isinstance(x, tf.SparseTensor) else x for raw, x in ids.items()}
+    found = {raw: slots.single_values(inputs[raw], missing, raw in histories) for raw in used_by}
+    known = analysis.vocabulary(tf.concat([own.values for own in found.values()], axis=0), name, vocabulary, missing)
+    return {raw: own.padded(known.ids(own.values), features.history_length) for raw, own in found.items()}
 
 
-def _time_gaps(inputs: dict[str, Any], length: int, analysis: _Analysis) -> tf.Tensor:
+def _feature(inputs: dict[str, Any], placed: Placed, length: int, analysis: Analysis) -> dict[str, tf.Tensor]:
+    """A feature, and the weights of tags."""
+    name, feature, of_events = placed.name, placed.feature, bool(placed.sequence)
+    if isinstance(feature, Tags):
+        return _tags(inputs, placed, length, analysis)
+    if isinstance(feature, Vector):
+        own = slots.vectors(inputs[name], feature.size, of_events, name)
+        return {name: own.padded(numbers.vector(own.values), length)}
+    if isinstance(feature, Numeric | Bucketized):
+        own = slots.numbers(inputs[name], of_events)
+        return {name: own.padded(_number(own.values, name, feature, analysis), length)}
+    if isinstance(feature, TimeGap):
+        return {gap_name(name): _time_gaps(inputs[name], inputs[TIMESTAMP], placed, length, analysis)}
+    own = slots.single_values(inputs[name], MISSING[feature.dtype], of_events)
+    if isinstance(feature, Hashed):
+        return {name: own.padded(hashes.hash_ids(own.values, feature.buckets), length)}
+    known = analysis.vocabulary(own.values, name, feature, MISSING[feature.dtype])
+    return {name: own.padded(known.ids(own.values), length)}
+
+
+def _number(x: tf.Tensor, name: str, feature: Numeric | Bucketized, analysis: Analysis) -> tf.Tensor:
+    """What the model reads of numbers: (S,) or (S, 2) float32, or the ids of their buckets, (S,) int64."""
+    if isinstance(feature, Numeric):
+        ready = numbers.prepared(x, feature)
+        return numbers.scaled(ready, feature, analysis.statistics(ready, name, feature))
+    boundaries = feature.boundaries or analysis.statistics(numbers.finite(x), name, feature)["quantiles"]
+    return buckets.bucket_ids(x, boundaries)
+
+
+def _time_gaps(times: tf.SparseTensor, timestamp: tf.Tensor, placed: Placed, length: int, analysis: Analysis) -> tf.Tensor:
     """log(1 + hours) from each event to the impression, scaled to mean 0 and deviation 1: (B, L)."""
-    events = inputs[HISTORICAL_TIMESTAMPS]
-    seconds = tf.gather(inputs[TIMESTAMP], events.indices[:, 0]) - events.values
-    hours = tf.cast(tf.maximum(seconds, 0), tf.float64) / _HOUR
-    scaled = analysis.scale(tf.SparseTensor(events.indices, tf.math.log1p(hours), events.dense_shape), TIME_GAPS)
-    return _most_recent(tf.sparse.map_values(tf.cast, scaled, tf.float32), length)
+    name, own = gap_name(placed.name), slots.single_values(times, MISSING["int64"], True)
+    hours = numbers.log_hours(own.values, tf.gather(timestamp, times.indices[:, 0]))
+    return own.padded(numbers.zscore(hours, analysis.statistics(hours, name, placed.feature)), length)
 
 
-def to_dense(x: tf.Tensor | tf.SparseTensor, default: Any) -> tf.Tensor:
-    """One value for each row, `default` where it is missing: (B,)."""
-    if isinstance(x, tf.Tensor):
-        return x
-    narrow = tf.SparseTensor(x.indices, x.values, [x.dense_shape[0], 1])
-    return tf.squeeze(tf.sparse.to_dense(narrow, default), 1)
+def _tags(inputs: dict[str, Any], placed: Placed, length: int, analysis: Analysis) -> dict[str, tf.Tensor]:
+    """The ids of tags, (B, most) or (B, L, most), and their weights."""
+    name, feature = placed.name, placed.feature
+    lengths = inputs[feature.lengths] if placed.sequence else None
+    own = slots.lists(inputs[name], lengths, name)
+    weights = slots.lists(inputs[feature.weights], lengths, feature.weights).values if feature.weights else None
+    known = analysis.vocabulary(own.values.values, name, feature, MISSING[feature.dtype])
+    read, read_weights = tags.read_tags(own.values, weights, MISSING[feature.dtype], feature.most)
+    found = {name: read.with_values(known.ids(read.values))}
+    if read_weights is not None:
+        found[feature.weights] = read_weights
+    return {each: own.padded(tags.padded(x, feature.most), length) for each, x in found.items()}
 
 
-def _side(x: tf.Tensor | tf.SparseTensor, name: str, feature: Any, analysis: _Analysis) -> tf.Tensor:
-    if feature.kind == "numeric":
-        # In double precision, so that the result does not depend on the order in which Beam adds numbers.
-        numbers = tf.sparse.map_values(tf.cast, x, tf.float64)
-        scaled = analysis.scale(tf.sparse.retain(numbers, tf.math.is_finite(numbers.values)), name)
-        dense = to_dense(scaled, 0.0)  # a missing number is the mean
-        return tf.cast(tf.clip_by_value(dense, -_MOST_DEVIATIONS, _MOST_DEVIATIONS), tf.float32)
-    dense = to_dense(x, MISSING[feature.dtype])
-    known = tf.boolean_mask(dense, tf.not_equal(dense, MISSING[feature.dtype]))  # a missing value has no row of its own
-    return _ids(dense, analysis.vocabulary(known, name, feature), feature)
+def _cross(inputs: dict[str, Any], buckets_by_part: Mapping[str, tf.Tensor], placed: Placed, analysis: Analysis) -> tf.Tensor:
+    """The ids (B,) of two or three features together."""
+    name, feature = placed.name, placed.feature
+    raw = {part: inputs[part] for part in feature.of if part not in buckets_by_part}
+    parts = {part: to_dense(x, MISSING["bytes" if x.dtype == tf.string else "int64"]) for part, x in raw.items()}
+    text = hashes.crossed([buckets_by_part[part] if part in buckets_by_part else parts[part] for part in feature.of])
+    if feature.buckets:
+        return hashes.cross_ids(text, feature.buckets)
+    return analysis.vocabulary(text, name, feature, MISSING["bytes"]).ids(text)
+
+
+def position_ids(x: tf.SparseTensor, position: Position) -> tf.Tensor:
+    """The ids of positions, from 1: (B,). A missing one is that of serving."""
+    dense = to_dense(x, MISSING["int64"])
+    known = tf.where(dense < 0, tf.constant(position.serving, tf.int64), dense)
+    return 1 + tf.minimum(known, position.positions - 1)
 
 
 def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, tf.Tensor]:
     """Transforms a batch of raw impressions. TFX Transform calls it.
 
     Args:
-        inputs: Raw features: required ones (B,), others sparse.
+        inputs: Raw features, in the forms of the table above.
         custom_config: `FeatureConfig` as JSON under `FEATURES_KEY`; under `COUNTS_KEY`, whether to write the counts of the vocabularies;
-            for a warm start, under `START_KEY`, `values` (`StartValues` as a dict) and `scales` (mean and variance by number).
+            for a warm start, under `START_KEY`, `values` (`StartValues` as a dict) and `scales` (from `read_scales`).
 
     Returns:
-        Transformed features by raw name, and the label: ids and label int64 (B,), histories int64 (B, L), numbers float32 (B,). If the
-        features are configured so, also time gaps float32 (B, L) and sample weights float32 (B,).
+        Transformed features by name, int64 or float32: one id or number (B,), a number with its indicator (B, 2), a vector (B, size), tags
+        and their weights (B, most), and the same of events behind (B, L). Labels and positions are int64 (B,), sample weights float32 (B,).
     """
     features = FeatureConfig.model_validate_json(custom_config[FEATURES_KEY])
-    analysis = _analysis(custom_config)
-    outputs: dict[str, tf.Tensor] = {LABEL: inputs[LABEL]}
+    analysis = Analysis.of(custom_config)
+    outputs: dict[str, tf.Tensor] = {LABEL: inputs[LABEL], **{name: inputs[name] for name in features.labels[1:]}}
     for name, behaviour in features.behaviours.items():
         if not behaviour.vocabulary:
             outputs |= _behaviours(inputs, name, features, analysis)
-    if features.time_gap:
-        outputs[TIME_GAPS] = _time_gaps(inputs, features.history_length, analysis)
+    read = [placed for placed in features.placed if is_read(placed.feature)]
+    for placed in read:
+        if not isinstance(placed.feature, Cross):
+            outputs |= _feature(inputs, placed, features.history_length, analysis)
+    bucket_ids = {placed.name: outputs[placed.name] for placed in read if isinstance(placed.feature, Bucketized)}
+    outputs |= {placed.name: _cross(inputs, bucket_ids, placed, analysis) for placed in read if isinstance(placed.feature, Cross)}
+    outputs |= {name: position_ids(inputs[name], position) for name, position in features.position.items()}
     if features.weight:
         outputs[SAMPLE_WEIGHT] = inputs[features.weight]
-    for name, feature in features.side.items():
-        outputs[name] = _side(inputs[name], name, feature, analysis)
     return outputs

@@ -13,7 +13,7 @@ class Start(NamedTuple):
         transform_graph: The Transform graph that made its training data.
         fingerprint: Of the Keras file.
         elapsed: How many spans the new training data is newer than that of the model.
-        scales: Mean and variance by which it reads each number.
+        scales: The statistics by which it reads each number, by name.
     """
 
     run: str
@@ -21,7 +21,7 @@ class Start(NamedTuple):
     transform_graph: Path
     fingerprint: str
     elapsed: int
-    scales: dict[str, tuple[float, float]]
+    scales: dict[str, dict[str, Any]]
 
     def for_transform(self, forget_after: int) -> dict[str, Any]:
         """What `preprocessing_fn` reads."""

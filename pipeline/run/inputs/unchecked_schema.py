@@ -50,18 +50,20 @@ def unchecked_parts(schema: schema_pb2.Schema, file: str, requests: bool = False
 
 
 def replaced_counts(schema: schema_pb2.Schema, features: FeatureConfig, file: str) -> list[str]:
-    """A sentence on the histories whose number of events the schema bounds: a run replaces these bounds, since histories may be empty.
+    """Sentences on the bounds of numbers of values that a run replaces, since histories may be empty and tags any number.
 
     Args:
         schema: The schema as it was written by hand.
         features: The feature definition.
-        file: The file of the schema, for the sentence.
+        file: The file of the schema, for the sentences.
     """
-    histories = {column.name for column in features.columns if column.presence == "sequence"}
-    bounded = [
-        feature.name for feature in schema.feature if feature.name in histories and (feature.value_count.min or feature.value_count.max)
-    ]
-    return [f"{file}: value_count{_of(bounded)} is not checked: histories may have any number of events."] if bounded else []
+    columns = [*features.columns, *features.joined_columns]
+    events = {column.name for column in columns if column.presence == "sequence"}
+    tags = {column.name for column in columns if column.width is None} - events
+    bounded = [feature.name for feature in schema.feature if feature.value_count.min or feature.value_count.max]
+    found = {"histories may have any number of events": events, "there may be any number of tags": tags}
+    of = {reason: [name for name in bounded if name in names] for reason, names in found.items()}
+    return [f"{file}: value_count{_of(names)} is not checked: {reason}." for reason, names in of.items() if names]
 
 
 def _unchecked(message: Message, requests: bool) -> Iterable[str]:

@@ -7,9 +7,8 @@ from typing import NamedTuple
 from components.base.errors import InputError
 from components.base.fingerprint import file_fingerprint
 from components.serving.store.versions import pushing_run, served_versions
-from din_trainer.features import TIME_GAPS
 from din_trainer.trainer import KERAS_FILE
-from din_trainer.transform.scales import read_scales
+from din_trainer.transform.scales import read_scales, scaled_names
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
 from pipeline.datasets.spans import find_spans, span_number
@@ -139,16 +138,14 @@ def _start(config: PipelineConfig, workspace: Path, run: str, summary: Summary, 
     model_run, transform_graph = (folder if folder and folder.exists() else None for folder in folders)
     if model_run is None or transform_graph is None or not (model_run / KERAS_FILE).exists():
         raise InputError(f"Run {run} has no trained model, or it was deleted, so no training can start from it: name another run. {_COLD}")
-    numbers = [name for name, feature in config.features.side.items() if feature.kind == "numeric"]
-    names = numbers + [TIME_GAPS] * config.features.time_gap
-    scales = read_scales(transform_graph, names) if names else {}
+    names = scaled_names(config.features)
     return Start(
         run=run,
         model_file=model_run / KERAS_FILE,
         transform_graph=transform_graph,
         fingerprint=file_fingerprint(str(model_run / KERAS_FILE)),
         elapsed=_elapsed(runs.get(run), summary),
-        scales={name: (scale.mean, scale.variance) for name, scale in scales.items()},
+        scales=read_scales(transform_graph, names) if names else {},
     )
 
 

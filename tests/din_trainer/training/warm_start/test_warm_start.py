@@ -126,7 +126,7 @@ def test_values_are_forgotten_after_spans_without_them(days, tmp_path):
 def test_numbers_keep_the_scale_of_the_start_model(days):
     first, second = (read_scales(Path(day.transform_savedmodel_dir).parent, ["price"])["price"] for day in days)
     prices = np.array([3, 5, -1.5])
-    np.testing.assert_allclose(first, [prices.mean(), prices.var()], rtol=1e-15)
+    np.testing.assert_allclose([first["mean"], first["variance"]], [prices.mean(), prices.var()], rtol=1e-15)
     assert first == second
 
 
