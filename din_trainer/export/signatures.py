@@ -66,7 +66,7 @@ class ServingModel:
         self._model = model
         self._features = model.din_config.features
         self.reader = Reader(self._features, transform_output)
-        tables = {id(table.embeddings) for name in self._features.vocabularies for table in model.tables_of(name)}
+        tables = {id(table.embeddings) for name in self._features.tables for table in model.tables_of(name)}
         self.tables = [weight.value for weight in model.weights if id(weight) in tables]
         self._folded = fold(model.dense_chains())
         others = [weight for weight in model.weights if id(weight) not in tables]
@@ -80,9 +80,6 @@ class ServingModel:
             yield
 
     def _probability(self, inputs: ModelInputs) -> tf.Tensor:
-        if not self._model.sequences:  # this model does not read the histories
-            ids, dense = ({name: x for name, x in by_name.items() if name not in inputs.rows} for by_name in (inputs.ids, inputs.dense))
-            inputs = ModelInputs(ids, {}, {}, dense)
         return tf.sigmoid(self._model.logits(inputs))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

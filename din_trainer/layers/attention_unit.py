@@ -16,8 +16,9 @@ from din_trainer.layers.events import repeat_by_row, rows_of, sum_by_row
 class AttentionUnit(keras.layers.Layer):
     """Local activation: the sum of a history's events with weights that depend on the candidate.
 
-    A small MLP scores each event from [query, key, query − key, query ⊙ key] and, where given, further numbers of the event. The weights
-    are not normalised by default, so that their sum keeps the intensity of interest. An empty history yields the zero vector, either way.
+    A small MLP scores each event from [query, key, query − key, query ⊙ key] and, where given, further fields of the event, which the query
+    does not have. The sum is that of [key, fields]. The weights are not normalised by default, so that their sum keeps the intensity of
+    interest. An empty history yields the zero vector, either way.
 
     The first layer never sees that concatenation. With its kernel in four blocks, W_q q + W_k k + W_d (q − k) + W_p (q ⊙ k) is
     (W_q + W_d) q, once an impression, plus (W_k − W_d) k + W_p (q ⊙ k), once an event: half the products and nothing tiled.
@@ -31,9 +32,9 @@ class AttentionUnit(keras.layers.Layer):
         query: (B, D), the candidates; or (B, N, D), N candidates for each history, at inference.
         keys: (E, D), the events of all histories, row by row.
         rows: (E,) int, the impression that each event belongs to, ascending.
-        event_numbers: (E, X), numbers of the events, such as the time gap; optional.
+        event_fields: (E, X), further fields of the events, such as the time gap; optional.
 
-    Output shape: that of the query.
+    Output shape: (B, D + X), or (B, N, D + X).
 
     Example:
         positions = flatten_events(history_ids)                   # (B, L) -> (E, 2)
@@ -58,11 +59,11 @@ class AttentionUnit(keras.layers.Layer):
         self.activations = [make_activation(activation, f"activation_{i}") for i in range(len(self.hidden))]
         self.score = keras.layers.Dense(1, use_bias=False, name="score")
 
-    def build(self, query_shape: Any, keys_shape: Any, rows_shape: Any = None, event_numbers_shape: Any = None) -> None:
+    def build(self, query_shape: Any, keys_shape: Any, rows_shape: Any = None, event_fields_shape: Any = None) -> None:
         if query_shape[-1] != keys_shape[-1]:
             raise ValueError(f"query and keys must have one size; received {tuple(query_shape)} and {tuple(keys_shape)}")
         self._size = query_shape[-1]
-        width = 4 * self._size + (event_numbers_shape[-1] if event_numbers_shape else 0)
+        width = 4 * self._size + (event_fields_shape[-1] if event_fields_shape else 0)
         self.kernel = self.add_weight(name="kernel", shape=(width, self.hidden[0]), initializer="glorot_uniform")
         self.bias = self.add_weight(name="bias", shape=(self.hidden[0],), initializer="zeros")
         self.score_bias = self.add_weight(name="score_bias", shape=(), initializer="zeros")
@@ -71,16 +72,17 @@ class AttentionUnit(keras.layers.Layer):
         for units, activation in zip(self.hidden, self.activations, strict=True):
             activation.build((None, units))
 
-    def call(self, query: Any, keys: Any, rows: Any, event_numbers: Any = None, training: bool = False) -> Any:
-        weights = self.weights_of(query, keys, rows, event_numbers, training)  # a(e_j, v_A) of each event j: (E, 1) or (E, N)
-        weighted = weights * keys if len(query.shape) == 2 else weights[:, :, None] * keys[:, None]  # (E, D) or (E, N, D)
-        return sum_by_row(weighted, rows, rows_of(query))  # equation 3, Σ_j a(e_j, v_A) e_j: (B, D) or (B, N, D)
+    def call(self, query: Any, keys: Any, rows: Any, event_fields: Any = None, training: bool = False) -> Any:
+        weights = self.weights_of(query, keys, rows, event_fields, training)  # a(e_j, v_A) of each event j: (E, 1) or (E, N)
+        events = keys if event_fields is None else ops.concatenate([keys, event_fields], axis=1)  # (E, D + X)
+        weighted = weights * events if len(query.shape) == 2 else weights[:, :, None] * events[:, None]  # (E, D + X) or (E, N, D + X)
+        return sum_by_row(weighted, rows, rows_of(query))  # equation 3, Σ_j a(e_j, v_A) e_j: (B, D + X) or (B, N, D + X)
 
-    def weights_of(self, query: Any, keys: Any, rows: Any, event_numbers: Any = None, training: bool = False) -> Any:
+    def weights_of(self, query: Any, keys: Any, rows: Any, event_fields: Any = None, training: bool = False) -> Any:
         """The weight of each event: (E, 1), or (E, N) for N candidates."""
         of_candidates = len(query.shape) == 3
         first = self.first_layer_of_candidates if of_candidates else self.first_layer
-        x = activate(self.activations[0], first(query, keys, rows, event_numbers), training)
+        x = activate(self.activations[0], first(query, keys, rows, event_fields), training)
         for dense, activation in zip(self.dense, self.activations[1:], strict=True):
             x = activate(activation, dense(x), training)  # (E, units), or (E · N, units)
         scores = self.score(x) + self.score_bias
@@ -88,20 +90,20 @@ class AttentionUnit(keras.layers.Layer):
             scores = ops.reshape(scores, (ops.shape(keys)[0], ops.shape(query)[1]))
         return _softmax_by_row(scores, rows, ops.shape(query)[0]) if self.softmax else scores
 
-    def first_layer(self, query: Any, keys: Any, rows: Any, event_numbers: Any = None) -> Any:
-        """[q, k, q − k, q ⊙ k, event_numbers] · kernel + bias, in its split form: (E, hidden[0])."""
+    def first_layer(self, query: Any, keys: Any, rows: Any, event_fields: Any = None) -> Any:
+        """[q, k, q − k, q ⊙ k, event_fields] · kernel + bias, in its split form: (E, hidden[0])."""
         d = self._size
         kernel = ops.convert_to_tensor(self.kernel)
         of_query, of_key, of_difference, of_product = (kernel[i * d : (i + 1) * d] for i in range(4))  # (D, hidden[0])
         once = ops.matmul(query, of_query + of_difference) + self.bias  # (B, hidden[0])
         inputs, blocks = [keys, keys * repeat_by_row(query, rows)], [of_key - of_difference, of_product]
-        if event_numbers is not None:
-            inputs.append(event_numbers)
+        if event_fields is not None:
+            inputs.append(event_fields)
             blocks.append(kernel[4 * d :])
         each = ops.matmul(ops.concatenate(inputs, axis=1), ops.concatenate(blocks, axis=0))  # (E, 2D + X) × (2D + X, hidden[0])
         return each + repeat_by_row(once, rows)
 
-    def first_layer_of_candidates(self, query: Any, keys: Any, rows: Any, event_numbers: Any = None) -> Any:
+    def first_layer_of_candidates(self, query: Any, keys: Any, rows: Any, event_fields: Any = None) -> Any:
         """The same for N candidates a history: (B, N, D), … -> (E · N, hidden[0]), candidate by candidate.
 
         The part that is linear in the candidate, (W_q + W_d) + diag(k) W_p, becomes one kernel an event, so that no pair of candidate and
@@ -112,8 +114,8 @@ class AttentionUnit(keras.layers.Layer):
         of_query, of_key, of_difference, of_product = (kernel[i * d : (i + 1) * d] for i in range(4))  # (D, hidden[0])
         kernels = (of_query + of_difference) + keys[:, :, None] * of_product  # (E, D, hidden[0])
         once = ops.matmul(keys, of_key - of_difference) + self.bias  # (E, hidden[0])
-        if event_numbers is not None:
-            once += ops.matmul(event_numbers, kernel[4 * d :])
+        if event_fields is not None:
+            once += ops.matmul(event_fields, kernel[4 * d :])
         each = ops.matmul(tf.gather(query, rows), kernels) + once[:, None]  # (E, N, D) × (E, D, hidden[0])
         return ops.reshape(each, (-1, self.hidden[0]))
 
@@ -123,10 +125,8 @@ class AttentionUnit(keras.layers.Layer):
         biases = [self.bias, *(dense.bias for dense in self.dense)]
         return DenseChain(list(zip(kernels, biases, self.activations, strict=True)), self.score.kernel)
 
-    def compute_output_shape(
-        self, query_shape: Any, keys_shape: Any = None, rows_shape: Any = None, event_numbers_shape: Any = None
-    ) -> Any:
-        return query_shape
+    def compute_output_shape(self, query_shape: Any, keys_shape: Any = None, rows_shape: Any = None, event_fields_shape: Any = None) -> Any:
+        return (*query_shape[:-1], query_shape[-1] + (event_fields_shape[-1] if event_fields_shape else 0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": self.hidden, "activation": self.activation, "softmax": self.softmax}

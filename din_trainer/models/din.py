@@ -7,8 +7,9 @@ from keras import ops
 
 from din_trainer.layers.attention_unit import AttentionUnit
 from din_trainer.layers.dense_chain import DenseChain
+from din_trainer.models.embedder import one_row_a_candidate
 from din_trainer.models.model_inputs import ModelInputs
-from din_trainer.models.ranking_model import RankingModel, one_row_a_candidate
+from din_trainer.models.ranking_model import RankingModel
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -21,17 +22,16 @@ class DIN(RankingModel):
 
     def score(self, inputs: ModelInputs, training: bool = False) -> Any:
         """The forward pass: from the ids of the features to the logits (B,)."""
-        embedded = self.look_up(inputs, training)  # by feature: (B, D), or (E, D) for a history
-        candidate, side = self.candidate_fields(embedded), self.side_fields(embedded)  # (B, D) each
+        fields = self.look_up(inputs, training)  # by feature: (B, D), or (E, D) for events
 
-        interests = []
-        for sequence, (query, keys, rows, time_gaps) in self.histories(inputs, embedded).items():
+        interests = {}
+        for sequence, (query, keys, rows, event_fields) in self.histories(inputs, fields).items():
             attention = self.attention[sequence]  # local activation: query (B, D), keys (E, D)
-            interests.append(attention(query, keys, rows, time_gaps, training=training))  # equation 3: (B, D)
+            interests[sequence] = attention(query, keys, rows, event_fields, training=training)  # equation 3: (B, D)
 
-        fields = one_row_a_candidate([*candidate.values(), *interests], [*side, *self.numbers(inputs)])
-        x = ops.concatenate(fields, axis=-1)  # (B, sum of all D)
-        return self.mlp(x, training=training)  # hidden layers with Dice (equation 9), then one linear unit: (B,)
+        x = ops.concatenate(one_row_a_candidate(self.in_order(fields, interests)), axis=-1)  # (B, sum of all D)
+        logits = self.mlp(x, training=training)  # hidden layers with Dice (equation 9), then one linear unit: (B,)
+        return self.with_positions(logits, fields)
 
     def make_layers(self) -> None:
         super().make_layers()
@@ -43,11 +43,8 @@ class DIN(RankingModel):
 
     def build(self, input_shape: Any = None) -> None:
         super().build()
-        features = self.din_config.features
-        for number, (sequence, behaviours) in enumerate(self.sequences.items()):
-            d = sum(features.vocabulary_of(name).dim for name in behaviours)
-            time_gaps = (None, 1) if number == 0 and features.time_gap else None
-            self.attention[sequence].build((None, d), (None, d), (None,), time_gaps)
+        for sequence, (d, x) in self.history_sizes().items():
+            self.attention[sequence].build((None, d), (None, d), (None,), (None, x) if x else None)
 
     def attention_weights(self, inputs: ModelInputs) -> dict[str, Any]:
         """Returns by sequence what each event's embedding is multiplied by at inference: (E,)."""

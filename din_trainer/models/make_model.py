@@ -1,7 +1,8 @@
 """Makes the model that `model.kind` of the configuration names."""
 
 from din_trainer.config import DINConfig
-from din_trainer.models.base_models import PNN, Base, DeepFM, LogisticRegression, WideDeep
+from din_trainer.models.base import Base
+from din_trainer.models.base_models import PNN, DeepFM, LogisticRegression, WideDeep
 from din_trainer.models.din import DIN
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.models.vocabularies import Vocabularies

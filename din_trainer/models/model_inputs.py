@@ -44,10 +44,10 @@ class History(NamedTuple):
         query: The candidate's embedding, (B, D); or (B, N, D).
         keys: The events' embeddings, (E, D).
         rows: The impression that each event belongs to, (E,) int64, ascending.
-        time_gaps: The events' time gaps, (E, 1), or None.
+        fields: The further fields of the events, (E, X), or None.
     """
 
     query: Any
     keys: Any
     rows: Any
-    time_gaps: Any
+    fields: Any

@@ -21,6 +21,7 @@ from din_trainer.layers.esmm import product_logits
 from din_trainer.models.checked_data import Input
 from din_trainer.models.columns_read import id_columns, raw_columns
 from din_trainer.models.embedder import Embedder
+from din_trainer.models.labels_loss import LabelsLoss, weights_of_kept
 from din_trainer.models.logits_model import LogitsModel
 from din_trainer.models.mlp_inputs import mlp_inputs
 from din_trainer.models.model_inputs import History, ModelInputs
@@ -49,7 +50,7 @@ class RankingModel(LogitsModel):
     """
 
     def __init__(self, config: DINConfig, vocabulary_sizes: dict[str, int], vocabularies: Vocabularies | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
+        super().__init__(labels=config.features.labels, **kwargs)
         missing = sorted(set(config.features.vocabularies) - set(vocabulary_sizes))
         if missing:
             raise ValueError(f"vocabulary_sizes lacks {', '.join(missing)}; received {sorted(vocabulary_sizes)}")
@@ -104,6 +105,16 @@ class RankingModel(LogitsModel):
     def columns_read(self) -> list[Input]:
         features, history = self.din_config.features, bool(self.sequences)
         return raw_columns(features, history) if self.vocabularies else id_columns(features, self.vocabulary_sizes, history)
+
+    def log_loss(self) -> keras.losses.Loss:
+        weights = self.din_config.training.label_weights
+        return LabelsLoss(tuple(weights.get(label, 1.0) for label in self.labels)) if len(self.labels) > 1 else super().log_loss()
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
+        rate = self.din_config.training.negative_rate
+        if training and rate < 1 and isinstance(self.loss, LabelsLoss):
+            sample_weight = weights_of_kept(y, sample_weight, rate)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def prepare_fit(self, features: dict[str, Any] | None, weighted: bool) -> None:
         """Counts ids for the regularisation, and says which settings of the configuration only the pipeline follows."""
@@ -167,9 +178,9 @@ class RankingModel(LogitsModel):
         """Adds log(1 / rate) to the logits in training on data of which only this share of the negatives is kept.
 
         A model that is fitted with this shift gives calibrated probabilities without it (He et al., 2014, section 6.3, in logits).
-        Of several labels, only the first is sampled by: the loss of the others weighs the rows instead (`LabelsLoss`).
+        Of several labels, the first is the one that decides what is kept. For the others `weights_of_kept` weighs the rows.
         """
-        rate, labels = self.din_config.training.negative_rate, len(self.din_config.features.labels)
+        rate, labels = self.din_config.training.negative_rate, len(self.labels)
         if not training or rate == 1:
             return logits
         shift = ops.log(rate)
@@ -199,6 +210,21 @@ class RankingModel(LogitsModel):
             rows = inputs.rows[next(iter(behaviours.values())).history]
             result[sequence] = History(query, keys, rows, ops.concatenate(fields, axis=-1) if fields else None)
         return result
+
+    def in_order(self, fields: dict[str, Any], interests: dict[str, Any]) -> list[Any]:
+        """The inputs of the MLP.
+
+        Args:
+            fields: All fields by name.
+            interests: By sequence, what stands for the fields of its events.
+        """
+        events = {
+            s: [*(b.history for b in behaviours.values()), *self.embedder.event_fields[s]] for s, behaviours in self.sequences.items()
+        }
+        sequence_by_first = {names[0]: sequence for sequence, names in events.items()}
+        others = {name for names in events.values() for name in names[1:]}
+        names = [name for name, *_ in self.inputs if name not in others]
+        return [interests[sequence_by_first[name]] if name in sequence_by_first else fields[name] for name in names]
 
     def history_sizes(self) -> dict[str, tuple[int, int]]:
         """The size of the keys of each sequence, and that of the further fields of its events."""

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from din_trainer.models.base_models import PNN
+from din_trainer.models.linear import numbers_read
 from din_trainer.models.ranking_model import RankingModel
 
 
@@ -31,36 +32,33 @@ def _blocks(sizes: dict[str, int]) -> list[str]:
     return [row for name, size in sizes.items() for row in _block(name, size)]
 
 
-def _fields(model: RankingModel) -> dict[str, int]:
-    """The size of each embedded field, in the order of `RankingModel.field_sizes`."""
-    features = model.din_config.features
-    candidates = [behaviour.candidate for behaviour in features.behaviours.values()]
-    histories = [behaviour.history for behaviours in model.sequences.values() for behaviour in behaviours.values()]
-    side = [name for name, feature in features.side.items() if feature.kind == "categorical"]
-    return dict(zip([*dict.fromkeys(candidates), *histories, *side], model.field_sizes(), strict=True))
+def _read_by_mlp(model: RankingModel) -> list[str]:
+    """What each number of the MLP's inputs is. A single number has the name of its feature alone."""
+    return [row for x in model.inputs for row in ([x.name] if x.width == 1 and not x.is_embedded else _block(x.name, x.width))]
 
 
 def _named_rows(model: RankingModel) -> dict[str, list[str]]:
     """The rows of the kernels that read inputs of the model, by the place of the kernel."""
     features = model.din_config.features
-    fields = _fields(model)
-    numbers = [name for name, feature in features.side.items() if feature.kind == "numeric"]
+    inputs = _read_by_mlp(model)
+    fields = [x.name for x in model.inputs if x.is_embedded]
     products = [f"{a} x {b}" for a, b in combinations(fields, 2)] if isinstance(model, PNN) else []
     first = "mlp/dense_0/kernel" if model.din_config.model.hidden else "mlp/logit/kernel"
-    rows = {first: [*_blocks(fields), *numbers, *products], "linear/number_weights": numbers}
-    histories = {b.history: features.vocabulary_of(name).dim for behaviours in model.sequences.values() for name, b in behaviours.items()}
-    rows["product/kernel"] = _blocks(histories)
-    for number, (sequence, behaviours) in enumerate(model.sequences.items()):
-        sizes = {b.history: features.vocabulary_of(name).dim for name, b in behaviours.items()}
-        parts = [f"{part} {row}" for part in ("query", "key", "difference", "product") for row in _blocks(sizes)]
-        rows[f"attention_{sequence}/kernel"] = parts + ["time gap"] * (number == 0 and features.time_gap)
+    rows = {first: [*inputs, *products], "linear/number_weights": _blocks(numbers_read(features, model.embedder))}
+    width_by_name = {x.name: x.width for x in model.inputs}
+    keys = {s: _blocks({b.history: width_by_name[b.history] for b in behaviours.values()}) for s, behaviours in model.sequences.items()}
+    rows["product/kernel"] = [row for block in keys.values() for row in block]
+    for sequence, key in keys.items():
+        fields_of_events = _blocks({name: width_by_name[name] for name in model.embedder.event_fields[sequence]})
+        parts = [f"{part} {row}" for part in ("query", "key", "difference", "product") for row in key]
+        rows[f"attention_{sequence}/kernel"] = parts + fields_of_events
     return rows
 
 
 def weights_by_place(model: RankingModel) -> dict[str, Weight]:
     """Returns all weights of a model except its embedding tables, by their place in it, such as `mlp/dense_0/kernel`."""
-    tables = {id(weight) for name in model.din_config.features.vocabularies for table in model.tables_of(name) for weight in table.weights}
-    rows, fields = _named_rows(model), list(_fields(model))
+    tables = {id(weight) for name in model.din_config.features.tables for table in model.tables_of(name) for weight in table.weights}
+    rows, fields = _named_rows(model), [x.name for x in model.inputs if x.is_embedded]
     result = {}
     for variable in model.weights:
         if id(variable) not in tables:
