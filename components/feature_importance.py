@@ -18,7 +18,7 @@ from components.base.example_reader import RAW, read_batches, read_schema, split
 from components.base.saved_models import load_saved_model
 from components.evaluation.permutation import draw_rows, exchanged_features, exchanged_scores, users_of
 from components.evaluation.poisson_bootstrap import Slice, intervals, point_values
-from components.evaluation.slices import slice_rows, slice_text
+from components.evaluation.slices import slice_rows, slice_text, values_of
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
 
 _SCORES = 200_000  # the most impressions that are scored, over all features: some seconds
@@ -50,7 +50,7 @@ def measure(impressions: pa.RecordBatch, model: Any, features: FeatureConfig, se
     whole, exchanged = score(impressions), exchanged_scores(impressions, features, score, settings["seed"])
     slices = []
     for names in [[], *settings["slices"]]:
-        columns = {name: np.array([row[0] if row else None for row in impressions.column(name).to_pylist()], object) for name in names}
+        columns = {name: values_of(impressions.column(name)) for name in names}
         for key, rows in slice_rows(columns, len(label)):
             cuts = [
                 Slice(label[rows], {"candidate": whole[rows], "baseline": scores[rows]}, user[rows], None, ["auc"])

@@ -1,10 +1,11 @@
-"""Prepares the eval split for slices: adds lengths of lists and counts in training, both in buckets, and leaves out missing values."""
+"""Prepares the eval split for slices: adds columns that are computed from the data, and leaves out missing values."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
 from components.base.tfrecord_writer import TFRecordWriter
 from components.evaluation.count_buckets import bucket
+from components.evaluation.slice_column import SliceColumn
+from components.evaluation.value_buckets import bucket_names
 from din_trainer.kinds import MISSING
 
 _PARTS = 64  # counted batches that are kept before they are added up
@@ -46,6 +49,14 @@ class ValueCounts:
     def _sorted(self) -> tuple[np.ndarray, np.ndarray]:
         total = self._sum().sort_by("value")
         return total["value"].to_numpy(), total["count"].to_numpy()
+
+    def quantiles(self, count: int) -> tuple[float, ...]:
+        """The boundaries that divide the numbers into so many parts of the same size; fewer if one number fills several."""
+        known, counts = self._sorted
+        finite = np.isfinite(known)
+        numbers, below = known[finite].astype(np.float64), np.cumsum(counts[finite])
+        places = np.searchsorted(below, below[-1:] * np.arange(1, count) / count, side="right")
+        return tuple(np.unique(numbers[np.minimum(places, len(numbers) - 1)]).tolist()) if len(numbers) else ()
 
     def of(self, values: np.ndarray) -> np.ndarray:
         """The counts of (N,) values: (N,), 0 for a value that does not occur."""
@@ -89,34 +100,93 @@ def without_missing(examples: pa.LargeBinaryArray, columns: Mapping[str, pa.Arra
     return pa.array(result, pa.large_binary())
 
 
-def _buckets(numbers: np.ndarray) -> pa.ListArray:
-    """(N,) counts -> (N,) lists of one bucket."""
-    distinct, place = np.unique(numbers, return_inverse=True)
-    names = pa.array([bucket(number).encode() for number in distinct.tolist()], pa.binary())
-    return pa.ListArray.from_arrays(np.arange(len(numbers) + 1, dtype=np.int32), names.take(pa.array(place)))
+def _texts(values: np.ndarray, name: Callable[[Any], str]) -> pa.Array:
+    """(N,) values -> (N,) names."""
+    distinct, place = np.unique(values, return_inverse=True)
+    return pa.array([name(value).encode() for value in distinct.tolist()], pa.binary()).take(pa.array(place))
 
 
-def add_columns(
-    batch: pa.RecordBatch, counts: Mapping[str, ValueCounts], lengths: dict[str, str], counted: dict[str, str], optional: Iterable[str]
-) -> pa.LargeBinaryArray:
-    """The tf.Examples of a batch with the bucketed columns added.
+def _one_a_row(texts: pa.Array) -> pa.ListArray:
+    return pa.ListArray.from_arrays(np.arange(len(texts) + 1, dtype=np.int32), texts)
+
+
+def _lists(rows: np.ndarray, texts: pa.Array, count: int) -> pa.ListArray:
+    """The texts of each row: (V,) ascending rows and (V,) texts -> (N,) lists."""
+    ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=count))])
+    return pa.ListArray.from_arrays(ends.astype(np.int32), texts)
+
+
+def _present(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    """The row of each value that is not missing, and the value: (V,), (V,)."""
+    rows, values = pc.list_parent_indices(column).to_numpy(), column.flatten()
+    if pa.types.is_floating(values.type):
+        there = pc.is_finite(values)
+    else:
+        there = pc.not_equal(values, MISSING["int64" if pa.types.is_integer(values.type) else "bytes"])
+    return rows[there.to_numpy(zero_copy_only=False)], values.filter(there)
+
+
+def _tags(column: pa.Array) -> pa.ListArray:
+    """Each value of a row once, as text."""
+    rows, values = _present(column)
+    texts = values.cast(pa.string()).cast(pa.binary()) if pa.types.is_primitive(values.type) else values.cast(pa.binary())
+    codes = texts.dictionary_encode()
+    pairs = np.unique(np.stack([rows, codes.indices.to_numpy()]), axis=1) if len(rows) else np.zeros((2, 0), np.int64)
+    return _lists(pairs[0], codes.dictionary.take(pa.array(pairs[1])), len(column))
+
+
+def _number_buckets(column: pa.Array, boundaries: Sequence[float]) -> pa.ListArray:
+    rows, values = pc.list_parent_indices(column).to_numpy(), column.flatten().to_numpy()
+    finite = np.isfinite(values) & bool(boundaries)  # an integer that is a number may be −1
+    names = bucket_names(boundaries) if boundaries else []
+    place = np.searchsorted(np.array(boundaries), values[finite], side="right")
+    return _lists(rows[finite], _texts(place, names.__getitem__), len(column))
+
+
+class SliceValues:
+    """Computes columns to slice by.
+
+    Args:
+        columns: How each is computed, by name.
+        train: The files in which values are counted.
+        schema: Their schema.
+    """
+
+    def __init__(self, columns: Mapping[str, SliceColumn], train: Sequence[str], schema: schema_pb2.Schema):
+        counted = {column.feature for column in columns.values() if column.kind == "count" or column.quantiles}
+        self._counts = count_values(train, schema, counted)
+        self._columns = {
+            name: column._replace(boundaries=self._counts[column.feature].quantiles(column.quantiles)) if column.quantiles else column
+            for name, column in columns.items()
+        }
+
+    def of(self, batch: pa.RecordBatch) -> dict[str, pa.ListArray]:
+        """The columns of a batch, as lists of text. A missing value has count 0, and no tag or bucket."""
+        return {name: self._column(batch.column(column.feature), column) for name, column in self._columns.items()}
+
+    def _column(self, values: pa.Array, column: SliceColumn) -> pa.ListArray:
+        if column.kind == "tags":
+            return _tags(values)
+        if column.kind == "buckets":
+            return _number_buckets(values, column.boundaries)
+        if column.kind == "length":
+            return _one_a_row(_texts(pc.fill_null(pc.list_value_length(values), 0).to_numpy(), bucket))
+        found = np.zeros(len(values), np.int64)
+        found[pc.list_parent_indices(values).to_numpy()] = self._counts[column.feature].of(values.flatten().to_numpy(zero_copy_only=False))
+        return _one_a_row(_texts(found, bucket))
+
+
+def add_columns(batch: pa.RecordBatch, values: SliceValues, optional: Iterable[str]) -> pa.LargeBinaryArray:
+    """The tf.Examples of a batch with the columns added.
 
     Args:
         batch: From `read_batches`.
-        counts: From `count_values`.
-        lengths: The list feature of each length column, by column.
-        counted: The feature of each count column, by column. A missing value has count 0.
+        values: The columns.
         optional: The features whose missing values are left out.
     """
     raw = batch.column(RAW).flatten()
     kept = without_missing(raw, {name: batch.column(name) for name in optional if name in batch.schema.names})
-    columns = {}
-    for column, feature in lengths.items():
-        columns[column] = _buckets(pc.fill_null(pc.list_value_length(batch.column(feature)), 0).to_numpy())
-    for column, feature in counted.items():
-        values, found = batch.column(feature), np.zeros(batch.num_rows, np.int64)
-        found[pc.list_parent_indices(values).to_numpy()] = counts[feature].of(values.flatten().to_numpy(zero_copy_only=False))
-        columns[column] = _buckets(found)
+    columns = values.of(batch)
     if not columns:
         return kept
     # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
@@ -128,41 +198,40 @@ def write_columns(
     evaluated: Sequence[str],
     schema: schema_pb2.Schema,
     folder: Path,
-    lengths: dict[str, str],
-    counted: dict[str, str],
+    columns: Mapping[str, SliceColumn],
     optional: Sequence[str],
 ) -> None:
-    """Writes the files of the eval split with the bucketed columns, under the same names.
+    """Writes the files of the eval split with the columns, under the same names.
 
     Args:
         train: The files in which values are counted.
         evaluated: The files to add columns to.
         schema: The schema of both.
         folder: The folder to make.
-        lengths: As in `add_columns`.
-        counted: As in `add_columns`.
+        columns: How each column is computed, by name.
         optional: As in `add_columns`.
     """
-    counts = count_values(train, schema, set(counted.values()))
-    needed = {*lengths.values(), *counted.values(), *optional}
+    values = SliceValues(columns, train, schema)
+    needed = {*(column.feature for column in columns.values()), *optional}
     folder.mkdir(parents=True)
     with ThreadPoolExecutor(usable_cores()) as pool:
         for file in evaluated:
             writer = TFRecordWriter(folder / Path(file).name, pool)
             for batch in read_batches([file], schema, needed):
-                writer.write_examples(add_columns(batch, counts, lengths, counted, optional))
+                writer.write_examples(add_columns(batch, values, optional))
             writer.close()
 
 
-def extended_schema(schema: schema_pb2.Schema, columns: Iterable[str]) -> schema_pb2.Schema:
-    """The schema with the columns added: each has one text value in every impression."""
+def extended_schema(schema: schema_pb2.Schema, columns: Mapping[str, SliceColumn]) -> schema_pb2.Schema:
+    """The schema with the columns added: each has one text in every impression, but tags and buckets may have none or several."""
     result = schema_pb2.Schema()
     result.CopyFrom(schema)
-    for name in columns:
+    for name, column in columns.items():
         feature = result.feature.add(name=name, type=schema_pb2.BYTES)
-        feature.presence.min_fraction = 1.0
-        feature.presence.min_count = 1
-        feature.shape.SetInParent()
+        if column.kind in ("length", "count"):
+            feature.presence.min_fraction = 1.0
+            feature.presence.min_count = 1
+            feature.shape.SetInParent()
     return result
 
 
@@ -172,8 +241,7 @@ def SliceColumns(
     schema: InputArtifact[standard_artifacts.Schema],
     sliced_examples: OutputArtifact[standard_artifacts.Examples],
     sliced_schema: OutputArtifact[standard_artifacts.Schema],
-    lengths: Parameter[str],
-    counted: Parameter[str],
+    columns: Parameter[str],
     optional: Parameter[str],
     source_fingerprint: Parameter[str],
 ) -> None:
@@ -184,19 +252,19 @@ def SliceColumns(
         schema: Their schema.
         sliced_examples: The split `eval` with the columns.
         sliced_schema: The schema with the columns.
-        lengths: JSON object: the list feature of each length column.
-        counted: JSON object: the feature of each count column, counted in `train`. All distinct values of the features are kept in memory.
+        columns: JSON object: the fields of each `SliceColumn`, by name. All distinct values of features that are counted in `train` are
+            kept in memory.
         optional: JSON list: the features to slice or group by that are missing where they are −1 or "".
         source_fingerprint: Changes with this code, so that TFX does not reuse old columns.
     """
     del source_fingerprint
-    by_length, by_count = json.loads(lengths), json.loads(counted)
+    computed = {name: SliceColumn(**fields) for name, fields in json.loads(columns).items()}
     known = read_schema(schema)
     Path(sliced_schema.uri).mkdir(parents=True, exist_ok=True)
-    (Path(sliced_schema.uri) / SCHEMA_FILE).write_text(text_format.MessageToString(extended_schema(known, [*by_length, *by_count])))
+    (Path(sliced_schema.uri) / SCHEMA_FILE).write_text(text_format.MessageToString(extended_schema(known, computed)))
     sliced_examples.split_names = artifact_utils.encode_split_names(["eval"])
     for name in ("payload_format", "file_format"):
         if examples.has_custom_property(name):
             sliced_examples.set_string_custom_property(name, examples.get_string_custom_property(name))
     folder = Path(artifact_utils.get_split_uri([sliced_examples], "eval"))
-    write_columns(split_files(examples, "train"), split_files(examples, "eval"), known, folder, by_length, by_count, json.loads(optional))
+    write_columns(split_files(examples, "train"), split_files(examples, "eval"), known, folder, computed, json.loads(optional))

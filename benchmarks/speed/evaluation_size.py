@@ -51,6 +51,7 @@ def _measure(config: PipelineConfig, files: list[str], model: str, out: Path) ->
     from components.base.tfx_pins import example_reader
     from components.evaluation.labels import Label
     from components.evaluation.scored_split import Scored
+    from components.evaluation.slice_column import SliceColumn
     from components.slice_columns import extended_schema, write_columns
     from components.user_bootstrap import evaluate
     from din_trainer.transform.raw_schema import make_schema
@@ -60,10 +61,10 @@ def _measure(config: PipelineConfig, files: list[str], model: str, out: Path) ->
     costs: Costs = {}
     schema = make_schema(config.features, {"request_id": "int64", "timestamp": "int64", "historical_timestamps": "int64"})
     asked = slice_columns_settings(config)
-    lengths, counted, optional = (json.loads(asked[name]) for name in ("lengths", "counted", "optional"))
+    columns = {name: SliceColumn(**fields) for name, fields in json.loads(asked["columns"]).items()}
     with _grown(costs, "SliceColumns"):
-        write_columns(files, files, schema, out / "eval", lengths, counted, optional)
-    sliced = extended_schema(schema, [*lengths, *counted])
+        write_columns(files, files, schema, out / "eval", columns, json.loads(asked["optional"]))
+    sliced = extended_schema(schema, columns)
     with _grown(costs, "Evaluator"), example_reader(ShardTFXIO):
         evaluate_by_tfma(make_eval_config(config, requests=True), f"{out}/eval/*", sliced, model, whole_users=True)
     settings = json.loads(user_bootstrap_settings(config, requests=True)["settings"])

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -13,7 +12,7 @@ from components.base.saved_models import load_saved_model
 from components.evaluation.labels import Label, output_of
 from components.evaluation.metrics.id_numbers import numbers, numbers_within
 from components.evaluation.poisson_bootstrap import Slice
-from components.evaluation.slices import SliceKey, slice_rows
+from components.evaluation.slices import SliceKey, slice_rows, values_of
 
 
 class Scored:
@@ -27,7 +26,7 @@ class Scored:
         labels: The labels whose predictions are kept.
 
     Attributes:
-        columns: (N,) by feature.
+        columns: (N,) by feature, as `values_of` gives them.
         scores: (N,) by label and model. A model that does not predict a label has no scores for it.
     """
 
@@ -40,7 +39,7 @@ class Scored:
         }
         for batch in read_batches(files, schema, names):
             for name in names:
-                columns[name].append(_values(batch.column(name)))
+                columns[name].append(values_of(batch.column(name)))
             examples = tf.constant(batch.column(RAW).flatten().to_pylist(), tf.string)
             for name, model in loaded.items():
                 predicted = model(examples=examples)
@@ -51,20 +50,6 @@ class Scored:
         self.scores = {
             label: {name: np.concatenate(parts).astype(np.float64) for name, parts in models.items()} for label, models in scores.items()
         }
-
-
-def _values(column: pa.Array) -> np.ndarray:
-    """A column with at most one value in a row: (N,), None where the value is missing."""
-    values = column.flatten()
-    if len(values) == len(column):
-        return values.to_numpy() if pa.types.is_primitive(values.type) else _shared_objects(values)
-    return np.array([row[0] if row else None for row in column.to_pylist()] + [None], dtype=object)[:-1]
-
-
-def _shared_objects(values: pa.Array) -> np.ndarray:
-    """(N,) objects; equal values are one object, since each takes about 40 bytes."""
-    encoded = values.dictionary_encode()
-    return np.array([*encoded.dictionary.to_pylist(), None], object)[encoded.indices.to_numpy()]
 
 
 def cut(scored: Scored, slices: list[dict[str, Any]], label: Label, user: str, request: str) -> Iterator[tuple[SliceKey, Slice]]:

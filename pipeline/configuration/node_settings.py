@@ -148,12 +148,11 @@ def trainer_settings(config: PipelineConfig, checkpoints: Path, start: Start | N
 
 def slice_columns_settings(config: PipelineConfig) -> dict[str, Any]:
     """Only the columns that some slice needs, and the features to slice by that may be missing. A number may be −1."""
-    asked = {name for features in config.evaluation.slice_features for name in features}
-    optional = {name for name, feature in config.features.side.items() if feature.kind == "categorical"} & asked
-    columns = {name: column for name, column in config.slice_columns.items() if name in asked}
+    features, asked = config.features, {name for features in config.evaluation.slice_features for name in features}
+    declared = [*features.columns, *features.joined_columns, *features.kept_columns]
+    optional = {column.name for column in declared if column.presence == "optional" and not column.is_number} & asked
     return {
-        "lengths": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "length"}),
-        "counted": json.dumps({name: feature for name, (kind, feature) in columns.items() if kind == "count"}),
+        "columns": json.dumps({name: column._asdict() for name, column in config.slice_columns.items() if name in asked}),
         "optional": json.dumps(sorted({*optional, REQUEST_ID})),
         "source_fingerprint": source_fingerprint(SliceColumns),
     }

@@ -6,13 +6,14 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 
 from components.base.secrets import hide_secrets
 from components.evaluation.metrics.catalogue import METRICS
+from components.evaluation.slice_column import SliceColumn
 from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig, NumberOrText
 from din_trainer.features import USER_ID
 from din_trainer.frozen import Frozen
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
-from pipeline.configuration.slice_columns import SliceColumn, check_slice_names, check_slice_values, slice_columns, user_level
+from pipeline.configuration.slice_columns import check_slice_names, check_slice_values, slice_columns, user_level
 from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig
 

@@ -1,28 +1,15 @@
 """What one can slice the evaluation by: the features of one value, and columns that are computed from the data."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
 
 from components.evaluation.count_buckets import is_bucket
 from components.evaluation.metrics.catalogue import ITEM_POPULARITY, USER_ACTIVITY
+from components.evaluation.slice_column import SliceColumn
 from components.evaluation.value_buckets import bucket_names
 from din_trainer.features import USER_ID, FeatureConfig
 from din_trainer.kinds import Bucketized, Tags, Vector
 
 _LENGTH, _TAG, _BUCKET = "_length", "_tag", "_bucket"
-
-
-class SliceColumn(NamedTuple):
-    """A column that SliceColumns computes.
-
-    Attributes:
-        kind: `length`: the number of events of a history, and `count`: how often a value occurs in train/, both in buckets; `tags`: each
-            value once, without those that are missing; `buckets`: the bucket of a number, by the boundaries of its feature.
-        feature: The feature that it is computed from.
-    """
-
-    kind: Literal["length", "count", "tags", "buckets"]
-    feature: str
 
 
 def slice_columns(features: FeatureConfig) -> dict[str, SliceColumn]:
@@ -31,7 +18,8 @@ def slice_columns(features: FeatureConfig) -> dict[str, SliceColumn]:
     single = [column for column in features.columns if column.presence == "sequence" and column.width == 1]
     result = {column.name + _LENGTH: SliceColumn("length", column.name) for column in single}
     result |= {name + _TAG: SliceColumn("tags", name) for name, feature in named.items() if isinstance(feature, Tags)}
-    result |= {name + _BUCKET: SliceColumn("buckets", name) for name, feature in named.items() if isinstance(feature, Bucketized)}
+    numbers = {name: feature for name, feature in named.items() if isinstance(feature, Bucketized)}
+    result |= {name + _BUCKET: SliceColumn("buckets", name, f.boundaries, f.buckets) for name, f in numbers.items()}
     result[ITEM_POPULARITY] = SliceColumn("count", next(iter(features.behaviours.values())).candidate)
     if USER_ID in features.user:
         result[USER_ACTIVITY] = SliceColumn("count", USER_ID)
@@ -61,7 +49,7 @@ def check_slice_names(names: list[str], features: FeatureConfig) -> None:
             raise ValueError(f"evaluation.slices names {name!r}, which is computed, but a feature is declared by that name: rename it")
         if name in computed or name in single:
             continue
-        if better := next((column for column, (_, feature) in computed.items() if feature == name), ""):
+        if better := next((column for column, asked in computed.items() if asked.feature == name), ""):
             raise ValueError(f"evaluation.slices names {name!r}, whose slices are called {better!r}: name that instead")
         hint = f" ({USER_ACTIVITY} counts {USER_ID}, which is not declared)" if name == USER_ACTIVITY else ""
         raise ValueError(
@@ -77,12 +65,11 @@ def check_slice_values(values: Mapping[str, str], features: FeatureConfig) -> No
         ValueError: There is no such bucket.
     """
     computed = slice_columns(features)
-    numbers = {placed.name: placed.feature for placed in features.placed if isinstance(placed.feature, Bucketized)}
     for name, value in values.items():
-        kind, feature = computed.get(name, ("", ""))
-        if value == "*":
+        column = computed.get(name)
+        if value == "*" or column is None:
             continue
-        if kind in ("length", "count") and not is_bucket(value):
+        if column.kind in ("length", "count") and not is_bucket(value):
             raise ValueError(f"a slice threshold is for {name}={value}, but its slices are 0, 1-2, 3-5, 6-10, 11-20, 21-50, …")
-        if kind == "buckets" and numbers[feature].boundaries and value not in (names := bucket_names(numbers[feature].boundaries)):
+        if column.boundaries and value not in (names := bucket_names(column.boundaries)):
             raise ValueError(f"a slice threshold is for {name}={value}, but its slices are {', '.join(map(repr, names))}")

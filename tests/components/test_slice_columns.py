@@ -8,7 +8,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.base import example_reader
 from components.base.tfrecord import read_batches, read_records
-from components.slice_columns import ValueCounts, add_columns, count_values, extended_schema
+from components.evaluation.slice_column import SliceColumn
+from components.slice_columns import SliceValues, ValueCounts, add_columns, count_values, extended_schema
 from tests.sample_data import write_records
 
 SCHEMA = schema_pb2.Schema()
@@ -30,9 +31,12 @@ def files(tmp_path):
     return train, evaluated, tmp_path
 
 
-def added(file, schema, *arguments):
+def added(file, schema, columns, optional, train=()):
     """The tf.Examples of a file with its columns."""
-    return [example for batch in example_reader.read_batches([file], schema) for example in add_columns(batch, *arguments).to_pylist()]
+    values = SliceValues(columns, train, schema)
+    return [
+        example for batch in example_reader.read_batches([file], schema) for example in add_columns(batch, values, optional).to_pylist()
+    ]
 
 
 def test_values_are_counted(files):
@@ -54,9 +58,12 @@ def test_values_that_never_occur_have_count_zero(tmp_path):
 
 
 def test_columns_are_added_and_nothing_is_lost(files, tmp_path):
-    counts = count_values([files[0]], SCHEMA, ["user_id", "candidate_item_id"])
-    lengths, counted = {"length": "historical_item_ids"}, {"activity": "user_id", "popularity": "candidate_item_id"}
-    examples = added(files[1], SCHEMA, counts, lengths, counted, [])
+    columns = {
+        "length": SliceColumn("length", "historical_item_ids"),
+        "activity": SliceColumn("count", "user_id"),
+        "popularity": SliceColumn("count", "candidate_item_id"),
+    }
+    examples = added(files[1], SCHEMA, columns, [], [files[0]])
     assert all(new.startswith(old) for new, old in zip(examples, read_records(tmp_path / "eval.tfrecord.gz"), strict=True))
     import tensorflow as tf
 
@@ -71,13 +78,13 @@ def test_columns_are_added_and_nothing_is_lost(files, tmp_path):
 
 
 def test_the_schema_has_the_columns_as_required_text():
-    feature = extended_schema(SCHEMA, ["activity"]).feature[-1]
+    feature = extended_schema(SCHEMA, {"activity": SliceColumn("count", "user_id")}).feature[-1]
     assert (feature.name, feature.type, feature.presence.min_fraction, feature.HasField("shape")) == ("activity", schema_pb2.BYTES, 1, True)
     assert len(SCHEMA.feature) == 3
 
 
 def test_no_columns_leave_the_examples_as_they_are(files, tmp_path):
-    assert added(files[1], SCHEMA, {}, {}, {}, []) == list(read_records(tmp_path / "eval.tfrecord.gz"))
+    assert added(files[1], SCHEMA, {}, []) == list(read_records(tmp_path / "eval.tfrecord.gz"))
 
 
 def test_missing_values_are_left_out(tmp_path):
@@ -90,7 +97,7 @@ def test_missing_values_are_left_out(tmp_path):
     types = (pa.int64(), pa.binary(), pa.int64())
     arrays = [pa.array(values, pa.list_(kind)) for values, kind in zip((ages, devices, hours), types, strict=True)]
     write_records(file, pa.RecordBatch.from_arrays(arrays, ["age", "device", "hour"]))
-    examples = [Example.FromString(example) for example in added(str(file), schema, {}, {}, {}, ["age", "device", "nowhere"])]
+    examples = [Example.FromString(example) for example in added(str(file), schema, {}, ["age", "device", "nowhere"])]
     found = [
         {name: (*feature.int64_list.value, *feature.bytes_list.value) for name, feature in e.features.feature.items()} for e in examples
     ]
@@ -100,3 +107,47 @@ def test_missing_values_are_left_out(tmp_path):
         {"device": b"b", "hour": 5},
         {"device": b"c", "hour": 6},
     ]
+
+
+def features_of(examples):
+    found = []
+    for example in map(Example.FromString, examples):
+        lists = {name: [*f.bytes_list.value] for name, f in example.features.feature.items() if name.startswith("by_")}
+        found.append(lists)
+    return found
+
+
+def test_tags_and_buckets_are_columns(tmp_path):
+    """A tag counts once, a missing one not; a number at a boundary is in the bucket above; quantiles are those of train/."""
+    schema = schema_pb2.Schema()
+    for name, kind in (("genres", schema_pb2.BYTES), ("codes", schema_pb2.INT), ("price", schema_pb2.FLOAT), ("age", schema_pb2.INT)):
+        schema.feature.add(name=name, type=kind)
+    types = (pa.binary(), pa.int64(), pa.float32(), pa.int64())
+
+    def file(name, *columns):
+        arrays = [pa.array(values, pa.list_(kind)) for values, kind in zip(columns, types, strict=True)]
+        return str(write_records(tmp_path / name, pa.RecordBatch.from_arrays(arrays, ["genres", "codes", "price", "age"])))
+
+    ages = [[10], [20], [30], [40], [50], [60], [-1], None]
+    train = file("train.tfrecord.gz", [None] * 8, [None] * 8, [None] * 8, ages)
+    evaluated = file(
+        "eval.tfrecord.gz",
+        [[b"b", b"a", b"b"], [b""], None, [b"a"]],
+        [[7, -1, 12], [3], [], [3]],
+        [[1.0], [2.0], [float("nan")], None],
+        [[-5], [20], [31], [99]],
+    )
+    columns = {
+        "by_genre": SliceColumn("tags", "genres"),
+        "by_code": SliceColumn("tags", "codes"),
+        "by_price": SliceColumn("buckets", "price", (2.0, 3.5)),
+        "by_age": SliceColumn("buckets", "age", quantiles=3),
+    }
+    found = features_of(added(evaluated, schema, columns, [], [train]))
+    assert [sorted(row["by_genre"]) for row in found] == [[b"a", b"b"], [], [], [b"a"]]
+    assert [sorted(row["by_code"]) for row in found] == [[b"12", b"7"], [b"3"], [], [b"3"]]
+    assert [row["by_price"] for row in found] == [[b"below 2"], [b"2 to below 3.5"], [], []]
+    # -1, 10, 20, 30, 40, 50, 60 in three parts: below 20, 20 to 30, 40 and more
+    assert [row["by_age"] for row in found] == [[b"below 20"], [b"20 to below 40"], [b"20 to below 40"], [b"40 or more"]]
+    feature = extended_schema(schema, columns).feature[-1]
+    assert (feature.name, feature.type, feature.HasField("shape")) == ("by_age", schema_pb2.BYTES, False)

@@ -123,5 +123,5 @@ def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, columns, valid_from,
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
     features = features_of(tmp_path / "none.parquet")
-    with pytest.raises(ValueError, match="cannot be read as a table of attributes .there is no such file."):
+    with pytest.raises(ValueError, match=r"cannot be read as a table of attributes \(there is no such file\)"):
         read_table(features.lookups["item"], "int64", joins(features))
