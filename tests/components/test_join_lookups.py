@@ -78,5 +78,5 @@ def test_event_fields_stay_side_by_side(tmp_path):
 
 def test_an_impression_without_a_time_is_refused(tmp_path):
     impressions = {**IMPRESSIONS, "timestamp": pa.array([[99], [], [500], [500]], pa.large_list(pa.int64()))}
-    with pytest.raises(DataError, match="an impression has no timestamp, but a table of features[.]lookups has rows of different times"):
+    with pytest.raises(DataError, match=r"an impression has no timestamp, but a table of features\.lookups has rows of different times"):
         joined(tmp_path, impressions)
