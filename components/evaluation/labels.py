@@ -32,6 +32,11 @@ def output_name(label: str) -> str:
     return f"{PROBABILITY}_{label}" if label else PROBABILITY
 
 
+def probabilities(outputs: Collection[str]) -> list[str]:
+    """Which of a model's outputs are probabilities of labels, the first label's first."""
+    return [PROBABILITY, *sorted(name for name in outputs if name.startswith(f"{PROBABILITY}_"))]
+
+
 def output_of(outputs: Collection[str], wanted: str) -> str | None:
     """Which of a model's outputs predicts a label; None if none does.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from components.base.tfrecord import read_batches, read_records
-from components.evaluation.metrics.catalogue import PROBABILITY
 from din_trainer.features import LABEL, FeatureConfig
+from din_trainer.kinds import Tags, Vector
 from pipeline.datasets.layout import to_json_rows
 from pipeline.predict.score_json import Scorer
 
@@ -18,16 +18,18 @@ def sample_predictions(model: Path, files: Iterable[Path], features: FeatureConf
     Args:
         model: A SavedModel.
         files: The files of the split.
-        features: Their user features and candidates are returned, too.
+        features: Their user features, but vectors, and candidates are returned, too.
         count: The number of impressions.
 
     Returns:
-        One dictionary an impression: user features, candidates, label and `probability`.
+        One dictionary an impression: user features, candidates, label and the probability of each label.
     """
-    shown = [*features.user, *(behaviour.candidate for behaviour in features.behaviours.values()), LABEL]
+    user = {name: feature for name, feature in features.user.items() if not isinstance(feature, Vector)}
+    shown = [*user, *(behaviour.candidate for behaviour in features.behaviours.values()), LABEL]
     file = next(file for file in files if next(read_records(file), None) is not None)
     batch = next(read_batches(file, count))
     columns = [name for name in dict.fromkeys(shown) if name in batch.schema.names]
-    rows = to_json_rows(batch.select(columns), set(shown))
+    tags = {name for name, feature in user.items() if isinstance(feature, Tags)}
+    rows = to_json_rows(batch.select(columns), set(shown) - tags)
     scores = Scorer(model).score_examples(list(islice(read_records(file), count)))
-    return [{**row, PROBABILITY: score} for row, score in zip(rows, scores, strict=True)]
+    return [{**row, **score} for row, score in zip(rows, scores, strict=True)]

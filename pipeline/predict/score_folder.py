@@ -17,7 +17,7 @@ from tfx_bsl.public.proto import model_spec_pb2
 
 from components.base.errors import InputError, causes, explain_place
 from components.base.tfrecord import read_records, unread_files
-from components.evaluation.metrics.catalogue import PROBABILITY
+from components.evaluation.labels import probabilities
 from components.serving.model.exported_features import read_features
 from din_trainer.features import HISTORICAL_TIMESTAMPS
 from pipeline.predict.score_json import Scorer
@@ -27,9 +27,9 @@ from pipeline.runners.beam_options import local_options
 def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
     """Yields a JSON line for each impression of a request to the model."""
     request, response = log.predict_log.request, log.predict_log.response
-    scores = tf.make_ndarray(response.outputs[PROBABILITY]).ravel()
-    for serialized, score in zip(next(iter(request.inputs.values())).string_val, scores, strict=True):
-        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), sequences), PROBABILITY: float(score)})
+    scores = {name: tf.make_ndarray(response.outputs[name]).ravel().tolist() for name in probabilities(response.outputs)}
+    for serialized, *row in zip(next(iter(request.inputs.values())).string_val, *scores.values(), strict=True):
+        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), sequences), **dict(zip(scores, row, strict=True))})
 
 
 def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:

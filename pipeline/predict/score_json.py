@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from components.base.errors import InputError
 from components.base.saved_models import load_saved_model
+from components.evaluation.labels import probabilities
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from components.serving.model.foreign_ops import refuse_foreign_operations
-from components.serving.model.impression_tensors import Features, inputs_of, predict_tensors, to_example
+from components.serving.model.impression_tensors import predict_tensors, to_example
 from components.serving.model.impression_values import Impression, unread_keys
+from din_trainer.raw_inputs import Features, inputs_of, known_names
 from pipeline.online.client import Client, InvalidRequest, ServingError
 from pipeline.predict.json_lines import read_json_lines
 
@@ -34,8 +36,8 @@ class ImpressionScorer(Protocol):
             ValueError: The model does not read such an impression.
         """
 
-    def score(self, prepared: list[Any], where: str) -> list[float]:
-        """Returns click probabilities.
+    def score(self, prepared: list[Any], where: str) -> list[dict[str, float]]:
+        """Returns the probability of each label, by the name of the output, for each impression.
 
         Args:
             prepared: What `prepare` returned.
@@ -60,6 +62,7 @@ class Scorer:
         import tensorflow as tf
 
         self.features: Features = read_features(model)
+        self._inputs = inputs_of(self.features)
         refuse_foreign_operations(model)
         try:
             self._model = load_saved_model(model)  # kept, because the signatures do not keep its tables alive
@@ -69,16 +72,17 @@ class Scorer:
         if signature is None or PROBABILITY not in signature.structured_outputs:
             raise InputError(f"{model} has no signature serving_default that gives {PROBABILITY!r}: name a model that was exported by din.")
 
-    def score_examples(self, serialized: list[bytes]) -> list[float]:
-        """Returns the click probabilities of serialised tf.Examples."""
+    def score_examples(self, serialized: list[bytes]) -> list[dict[str, float]]:
+        """Returns the probability of each label, by the name of the output, for each serialised tf.Example."""
         import tensorflow as tf
 
-        return self._model.signatures["serving_default"](examples=tf.constant(serialized))[PROBABILITY].numpy().tolist()
+        outputs = self._model.signatures["serving_default"](examples=tf.constant(serialized))
+        return _by_row({name: outputs[name].numpy().tolist() for name in probabilities(outputs)})
 
     def prepare(self, row: Impression) -> bytes:
-        return to_example(row, self.features)
+        return to_example(row, self._inputs)
 
-    def score(self, prepared: list[bytes], where: str) -> list[float]:
+    def score(self, prepared: list[bytes], where: str) -> list[dict[str, float]]:
         import tensorflow as tf
 
         try:
@@ -109,17 +113,21 @@ class ServedScorer:
         predict_tensors([row], self.features)
         return row
 
-    def score(self, prepared: list[Impression], where: str) -> list[float]:
+    def score(self, prepared: list[Impression], where: str) -> list[dict[str, float]]:
         try:
-            return self._client.predict(prepared)
+            return _by_row(self._client.predict_labels(prepared))
         except InvalidRequest as error:
             raise InputError(f"{where}: {error}") from error
         except ServingError as error:
             raise InputError(str(error)) from error
 
 
+def _by_row(scores: dict[str, list[float]]) -> list[dict[str, float]]:
+    return [dict(zip(scores, row, strict=True)) for row in zip(*scores.values(), strict=True)]
+
+
 def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
-    """Yields each impression of a JSONL file, in order, with its click probability added.
+    """Yields each impression of a JSONL file, in order, with its probability added, or those of all labels.
 
     Args:
         scorer: The model.
@@ -137,8 +145,8 @@ def predict_jsonl(scorer: ImpressionScorer, file: Path, notes: list[str]) -> Ite
     def flush() -> Iterator[dict[str, Any]]:
         where = f"{file}, line {batch[0][0]}" if len(batch) == 1 else f"{file}, lines {batch[0][0]} to {batch[-1][0]}"
         scores = scorer.score([prepared for _, _, prepared in batch], where)
-        for (_, row, _), score in zip(batch, scores, strict=True):
-            yield {**row, PROBABILITY: score}
+        for (_, row, _), added in zip(batch, scores, strict=True):
+            yield {**row, **added}
         batch.clear()
 
     for number, row in read_json_lines(file):
@@ -158,7 +166,8 @@ def _notes(file: Path, keys: set[str], features: Features) -> Iterator[str]:
     if not keys:
         yield f"{file} holds no impressions."
     columns = {read.column.name: read.column for read in inputs_of(features)}
-    if unread := unread_keys(keys - {PROBABILITY}, columns.keys()):
+    added = {key for key in keys if key == PROBABILITY or key.startswith(f"{PROBABILITY}_")}
+    if unread := unread_keys(keys - added - known_names(features), columns.keys()):
         yield f"{file}: the model does not read {', '.join(map(repr, unread))}."
     if keys and (absent := sorted(columns.keys() - keys)):
         yield f"{file}: no line has {', '.join(map(repr, absent))}, so each counts as missing (a history as empty)."

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from components.evaluation.metrics.catalogue import PROBABILITY
+from components.evaluation.labels import labels_of
 from components.serving.gate.refused import Refused
-from components.serving.model.impression_tensors import inputs_of
 from components.serving.model.saved_signatures import Signature, Tensor
 from din_trainer.features import FeatureConfig
+from din_trainer.raw_inputs import dimension_names, inputs_of
 
 
 def check_signatures(signatures: dict[str, Signature], features: FeatureConfig) -> None:
-    """Checks the scoring signatures: the names, types and ranks of their inputs, and the output `probability`.
+    """Checks the scoring signatures: the names, types and ranks of their inputs, and the probability of each label.
 
     Raises:
         Refused: A signature differs from what the features demand; the message names the first difference.
@@ -25,11 +25,12 @@ def check_signatures(signatures: dict[str, Signature], features: FeatureConfig) 
             raise Refused(f"signature {name!r} lacks the input {missing!r}.")
         for extra in sorted(given.inputs.keys() - inputs.keys()):
             raise Refused(f"signature {name!r} has the input {extra!r}, which is not a feature.")
-        if PROBABILITY not in given.outputs:
-            raise Refused(f"signature {name!r} lacks the output {PROBABILITY!r}: it gives {', '.join(map(repr, given.outputs))}.")
+        for label in labels_of(features):
+            if label.output not in given.outputs:
+                raise Refused(f"signature {name!r} lacks the output {label.output!r}: it gives {', '.join(map(repr, given.outputs))}.")
+            _check_tensor(f"output {label.output!r} of signature {name!r}", given.outputs[label.output], "float32", rank)
         for key, demanded in inputs.items():
             _check_tensor(f"input {key!r} of signature {name!r}", given.inputs[key], *demanded)
-        _check_tensor(f"output {PROBABILITY!r} of signature {name!r}", given.outputs[PROBABILITY], "float32", rank)
 
 
 def _demanded(features: FeatureConfig) -> Iterator[tuple[str, dict[str, tuple[str, int]], int]]:
@@ -38,9 +39,8 @@ def _demanded(features: FeatureConfig) -> Iterator[tuple[str, dict[str, tuple[st
     for name, wide in (("predict", 0), ("rank", 1)):
         inputs = {}
         for read in inputs_of(features):
-            two = read.column.presence == "sequence" or (wide and read.column.role == "candidate")
             dtype = np.dtype(read.numpy)
-            inputs[read.column.name] = ("string" if dtype.hasobject else dtype.name, 2 if two else 1)
+            inputs[read.column.name] = ("string" if dtype.hasobject else dtype.name, len(dimension_names(read, rank=bool(wide))))
         yield name, inputs, 1 + wide
 
 

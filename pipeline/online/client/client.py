@@ -4,6 +4,9 @@
     client = Client("grpc://127.0.0.1:8500/demo")                    # or …/demo/labels/canary, …/demo/versions/7
     client.predict([{"user_id": 416, "candidate_item_id": 32, …}])   # [0.72]
     client.rank([{"user_id": 416, …}], [[{"candidate_item_id": 32, …}, {"candidate_item_id": 288, …}]])   # [[0.72, 0.31]]
+    client.predict_labels([{"user_id": 416, …}])   # a model of several labels: {"probability": [0.72], "probability_purchase": [0.04]}
+
+A row is as in `sample.jsonl`: tags and vectors are lists, and those of events are lists of lists. Each candidate has its own fields.
 
 Rows may have a `request_id` and a `timestamp`, by which a log of requests is joined to labels (docs/data.md). `serving_default` sends both.
 Over gRPC, `predict` and `rank` send the id if all rows of a request have the same one. Over REST they cannot send it.
@@ -18,10 +21,11 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from components.evaluation.labels import labels_of, probabilities
+from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.impression_tensors import (
     Features,
     Impression,
-    Input,
     Tensors,
     check_impressions,
     inputs_of,
@@ -29,17 +33,14 @@ from components.serving.model.impression_tensors import (
     rank_tensors,
     to_example,
 )
-from din_trainer.features import LONGEST_HISTORY, TIMESTAMP, USER_ID, Column, FeatureConfig
-from din_trainer.kinds import DType
-from pipeline.online.client.connection import Connection, Signature
+from din_trainer.features import FeatureConfig
+from pipeline.online.client.connection import Connection
 from pipeline.online.client.history_cut import most_recent
 from pipeline.online.client.model_url import ModelUrl, parse_url
 from pipeline.online.client.request_origin import common_id, origin_features
 from pipeline.online.client.rest_connection import RestConnection
+from pipeline.online.client.served_inputs import served_history_length, served_inputs
 from pipeline.online.client.serving_errors import InvalidRequest, ServingError
-
-_DTYPES: dict[str, DType] = {"DT_INT64": "int64", "DT_DOUBLE": "int64", "DT_STRING": "bytes", "DT_FLOAT": "float"}
-_NUMBERS = ("DT_DOUBLE", "DT_FLOAT")
 
 
 class Client:
@@ -75,7 +76,8 @@ class Client:
         self._arguments = (url, features, signature, batch_size, timeout, retries, pad_to)
         model = parse_url(url)
         self.url = model.url
-        self._features: Features | None = features
+        self._features: Features | None = None if features is None else inputs_of(features)
+        self._outputs = [label.output for label in labels_of(features)] if isinstance(features, FeatureConfig) else [PROBABILITY]
         self._signature, self._batch_size, self._pad_to = signature, batch_size, pad_to
         self._history_length = features.history_length if isinstance(features, FeatureConfig) else None
         self._connection = _connect(model, timeout, retries)
@@ -97,27 +99,32 @@ class Client:
                     f"{self.url} serves {', '.join(sorted(signatures)) or 'no signatures'}, but predict and rank are needed."
                 )
             try:
-                self._features = _model_inputs(signatures)
+                self._features = inputs = served_inputs(signatures)
             except KeyError as error:
                 raise ServingError(f"{self.url} serves a model of another kind: it has an input {error} that no model here has.") from error
-            self._history_length = _history_length(signatures)
+            self._history_length = served_history_length(signatures, inputs)
+            self._outputs = probabilities(signatures["predict"].outputs)
         return self._features
 
     def predict(self, rows: Sequence[Impression]) -> list[float]:
-        """Returns the click probabilities of impressions, in the same order.
+        """Returns the probabilities of impressions (of a model of several labels, those of the first one), in the same order.
 
         Raises:
             ValueError: A value is not of the feature's type, or a required value is missing.
             ServingError: The server gave no usable answer.
         """
-        scores: list[float] = []
-        for start in range(0, len(rows), self._batch_size):
-            batch = rows[start : start + self._batch_size]
-            scores += self._connection.run(self._signature, self._tensors(batch), (len(batch),), common_id(batch)).astype(float).tolist()
-        return scores
+        return self._predict(rows, [PROBABILITY])[PROBABILITY]
+
+    def predict_labels(self, rows: Sequence[Impression]) -> dict[str, list[float]]:
+        """Returns what `predict` does for every label, by the name of the output: `probability`, then `probability_LABEL`.
+
+        Raises:
+            ValueError, ServingError: As for `predict`.
+        """
+        return self._predict(rows, self._all_outputs())
 
     def rank(self, users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> list[list[float]]:
-        """Returns the click probabilities of each user's candidates, in the same order.
+        """Returns the probabilities of each user's candidates (of a model of several labels, those of the first one), in the same order.
 
         Args:
             users: For each user the features, the context and the histories.
@@ -127,16 +134,48 @@ class Client:
             ValueError: A value is not of the feature's type, or a required value is missing.
             ServingError: The server gave no usable answer.
         """
+        return self._rank(users, candidates, [PROBABILITY])[PROBABILITY]
+
+    def rank_labels(self, users: Sequence[Impression], candidates: Sequence[Sequence[Impression]]) -> dict[str, list[list[float]]]:
+        """Returns what `rank` does for every label, by the name of the output: `probability`, then `probability_LABEL`.
+
+        Args:
+            users: As for `rank`.
+            candidates: As for `rank`.
+
+        Raises:
+            ValueError, ServingError: As for `rank`.
+        """
+        return self._rank(users, candidates, self._all_outputs())
+
+    def _predict(self, rows: Sequence[Impression], outputs: Sequence[str]) -> dict[str, list[float]]:
+        scores: dict[str, list[float]] = {name: [] for name in outputs}
+        for start in range(0, len(rows), self._batch_size):
+            batch = rows[start : start + self._batch_size]
+            answer = self._connection.run(self._signature, self._tensors(batch), outputs, (len(batch),), common_id(batch))
+            for name in outputs:
+                scores[name] += answer[name].astype(float).tolist()
+        return scores
+
+    def _rank(
+        self, users: Sequence[Impression], candidates: Sequence[Sequence[Impression]], outputs: Sequence[str]
+    ) -> dict[str, list[list[float]]]:
         if len(users) != len(candidates):
             raise ValueError(f"there are {len(users)} users, but {len(candidates)} lists of candidates")
-        scores: list[list[float]] = []
+        scores: dict[str, list[list[float]]] = {name: [] for name in outputs}
         step = max(1, self._batch_size // max([1, *map(len, candidates)]))
         for start in range(0, len(users), step):
-            rows = candidates[start : start + step]
-            tensors = rank_tensors(self._cut(users[start : start + step]), rows, self.features(), self._width())
-            answer = self._connection.run("rank", tensors, (len(rows), max(1, *map(len, rows))), common_id(users[start : start + step]))
-            scores += [answer[index, : len(row)].astype(float).tolist() for index, row in enumerate(rows)]
+            part, rows = users[start : start + step], candidates[start : start + step]
+            tensors = rank_tensors(self._cut(part), rows, self.features(), self._width())
+            answer = self._connection.run("rank", tensors, outputs, (len(rows), max(1, *map(len, rows))), common_id(part))
+            for name in outputs:
+                scores[name] += [answer[name][index, : len(row)].astype(float).tolist() for index, row in enumerate(rows)]
         return scores
+
+    def _all_outputs(self) -> list[str]:
+        """Returns the names of the model's probabilities, the first label's first."""
+        self.features()
+        return self._outputs
 
     def _tensors(self, rows: Sequence[Impression]) -> Tensors:
         if self._signature == "predict":
@@ -154,8 +193,9 @@ class Client:
             ValueError: A history is still longer than `pad_to`, or the histories of a sequence differ in length, which a cut would hide.
         """
         check_impressions(rows, self.features())
-        histories = [read.column.name for read in inputs_of(self.features()) if read.column.presence == "sequence"]
-        cut = [most_recent(row, histories, self._history_length) for row in rows] if self._history_length else list(rows)
+        inputs = inputs_of(self.features())
+        histories = [read.column.name for read in inputs if read.column.presence == "sequence"]
+        cut = [most_recent(row, inputs, self._history_length) for row in rows] if self._history_length else list(rows)
         for name in histories if self._pad_to else ():
             longest = max((len(row[name]) for row in cut if isinstance(row.get(name), list)), default=0)
             if longest > self._width():
@@ -183,32 +223,3 @@ def _connect(model: ModelUrl, timeout: float, retries: int) -> Connection:
     from pipeline.online.client.grpc_connection import GrpcConnection  # here, since it imports TensorFlow
 
     return GrpcConnection(model, timeout, retries)
-
-
-def _model_inputs(signatures: dict[str, Signature]) -> list[Input]:
-    """Derives what a model reads from the inputs of its signatures.
-
-    A feature with two dimensions in `predict` is a history. One with two dimensions in `rank` alone belongs to the candidate. The
-    candidate's features, the user's id and the time of the impression are required, the others may be missing.
-
-    Raises:
-        KeyError: An input has a type that no model of this pipeline has, or `rank` lacks it.
-    """
-    predict, rank = signatures["predict"].inputs, signatures["rank"].inputs
-    result = []
-    for name, (dtype, shape) in sorted(predict.items()):
-        column = Column(name, _DTYPES[dtype], "context", "required" if name in (USER_ID, TIMESTAMP) else "optional")
-        if len(shape) == 2:
-            column = column._replace(role="behaviour", presence="sequence")
-        elif len(rank[name][1]) == 2:
-            column = column._replace(role="candidate", presence="required")
-        result.append(Input(column, dtype in _NUMBERS))
-    return result
-
-
-def _history_length(signatures: dict[str, Signature]) -> int | None:
-    """Returns the most events of a history that the model reads, which the outputs of `transform_features` show; None if they do not."""
-    transformed = signatures["transform_features"].outputs if "transform_features" in signatures else {}
-    histories = {name for name, (_, shape) in signatures["predict"].inputs.items() if len(shape) == 2}
-    lengths = {shape[1] for name, (_, shape) in transformed.items() if name in histories and len(shape) == 2}
-    return lengths.pop() if len(lengths) == 1 and 0 < min(lengths) <= LONGEST_HISTORY else None

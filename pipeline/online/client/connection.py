@@ -1,6 +1,7 @@
 """What the client needs from a connection to a model server, whatever the protocol."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,19 @@ from components.serving.model.impression_tensors import Tensors
 RETRY_SECONDS = 0.1  # the pause before the first retry; it doubles each time
 MAX_ANSWER_BYTES = 64 << 20  # a larger answer is refused
 
-Tensor = tuple[str, tuple[int, ...]]  # an input or output: type, such as `DT_INT64`, and shape with −1 for unknown sizes
+
+class Tensor(NamedTuple):
+    """An input or output of a signature.
+
+    Attributes:
+        dtype: Its type, such as `DT_INT64`.
+        shape: −1 for an unknown size.
+        names: Of its dimensions, which `din_trainer.export.dimension_names` gives; "" for one without a name.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    names: tuple[str, ...] = ()
 
 
 class Signature(NamedTuple):
@@ -32,13 +45,16 @@ class Connection(ABC):
         """
 
     @abstractmethod
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
-        """Returns the probabilities that a signature gives: float32 of this shape.
+    def run(
+        self, signature: str, tensors: Tensors, outputs: Sequence[str], shape: tuple[int, ...], request_id: bytes = b""
+    ) -> dict[str, np.ndarray]:
+        """Returns the probabilities that a signature gives, by output: float32 of this shape.
 
         Args:
             signature: The name of the signature.
             tensors: Its inputs.
-            shape: That of the answer.
+            outputs: The names of its outputs that are wanted.
+            shape: That of each of them.
             request_id: Goes with a gRPC request, into the server's log of requests. REST has no place for it.
 
         Raises:

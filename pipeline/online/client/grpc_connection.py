@@ -1,6 +1,7 @@
 """The client's connection over gRPC. It imports TensorFlow, which makes and reads the TensorProtos."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,7 +15,6 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
-from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.impression_tensors import Tensors
 from pipeline.online.client.checked_scores import checked_scores
 from pipeline.online.client.connection import MAX_ANSWER_BYTES, RETRY_SECONDS, Connection, Signature, Tensor, one_line
@@ -79,22 +79,31 @@ class GrpcConnection(Connection):
         except (DecodeError, ValueError) as error:
             raise ServingError(f"{self._shown} answered {one_line(response)}, but signatures are needed: is it TF Serving?") from error
 
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
-        request = PredictRequest(model_spec=self._spec, output_filter=[PROBABILITY], client_id=request_id)
+    def run(
+        self, signature: str, tensors: Tensors, outputs: Sequence[str], shape: tuple[int, ...], request_id: bytes = b""
+    ) -> dict[str, np.ndarray]:
+        request = PredictRequest(model_spec=self._spec, output_filter=outputs, client_id=request_id)
         request.model_spec.signature_name = signature
         for name, values in tensors.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(values, tf.string if values.dtype == object else values.dtype, values.shape))
-        outputs = self._ask(self._stub.Predict, request).outputs
-        sizes = [dim.size for dim in outputs[PROBABILITY].tensor_shape.dim]  # read first: one value may stand for any number of them
-        try:
-            scores = tf.make_ndarray(outputs[PROBABILITY]) if sizes == list(shape) else None
-        except (TypeError, ValueError):
-            scores = None
-        return checked_scores(scores, shape, self._shown, outputs)
+        found = self._ask(self._stub.Predict, request).outputs
+        return {name: checked_scores(_array(found[name], shape), shape, self._shown, found) for name in outputs}
 
     def close(self) -> None:
         self._channel.close()
 
 
+def _array(tensor: Any, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Returns the values of a tensor; None if it has another shape, which is read first: one value may stand for any number of them."""
+    try:
+        return tf.make_ndarray(tensor) if [dim.size for dim in tensor.tensor_shape.dim] == list(shape) else None
+    except (TypeError, ValueError):
+        return None
+
+
 def _tensors(infos: Any) -> dict[str, Tensor]:
-    return {key: (DataType.Name(info.dtype), tuple(dim.size for dim in info.tensor_shape.dim)) for key, info in infos.items()}
+    dims = {key: info.tensor_shape.dim for key, info in infos.items()}
+    return {
+        key: Tensor(DataType.Name(infos[key].dtype), tuple(dim.size for dim in found), tuple(dim.name for dim in found))
+        for key, found in dims.items()
+    }

@@ -7,6 +7,7 @@ requests nor httpx can.
 import base64
 import json
 import os
+from collections.abc import Sequence
 from time import sleep
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -126,14 +127,21 @@ class RestConnection(Connection):
                 f"{self._shown} answered 200: {one_line(answer.text)}, but signatures are needed: is it TF Serving?"
             ) from error
 
-    def run(self, signature: str, tensors: Tensors, shape: tuple[int, ...], request_id: bytes = b"") -> np.ndarray:
+    def run(
+        self, signature: str, tensors: Tensors, outputs: Sequence[str], shape: tuple[int, ...], request_id: bytes = b""
+    ) -> dict[str, np.ndarray]:
         answer = self._ask("POST", ":predict", {"signature_name": signature, "inputs": json_inputs(tensors)})
-        outputs = answer.document.get("outputs")
-        return checked_scores(outputs.get(PROBABILITY) if isinstance(outputs, dict) else outputs, shape, self._shown, f"200: {answer.text}")
+        found = answer.document.get("outputs")
+        values = found if isinstance(found, dict) else {PROBABILITY: found}  # a server does not name the only output of a model
+        return {name: checked_scores(values.get(name), shape, self._shown, f"200: {answer.text}") for name in outputs}
 
     def close(self) -> None:
         self._pool.close()
 
 
 def _tensors(infos: Any) -> dict[str, Tensor]:
-    return {name: (str(info["dtype"]), tuple(int(dim["size"]) for dim in info["tensor_shape"]["dim"])) for name, info in infos.items()}
+    dims = {key: info["tensor_shape"]["dim"] for key, info in infos.items()}
+    return {
+        key: Tensor(str(infos[key]["dtype"]), tuple(int(dim["size"]) for dim in found), tuple(str(dim.get("name", "")) for dim in found))
+        for key, found in dims.items()
+    }

@@ -36,7 +36,7 @@ def urls(folder):
 @pytest.fixture(scope="module")
 def local(folder):
     scorer = Scorer(folder / "1")
-    return lambda rows: scorer.score_examples([to_example(row, FEATURES) for row in rows])
+    return lambda rows: [score["probability"] for score in scorer.score_examples([to_example(row, FEATURES) for row in rows])]
 
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
@@ -53,9 +53,9 @@ def test_the_server_tells_the_width_of_all_requests(urls, protocol, monkeypatch)
     with Client(urls[protocol]) as client:
         run, shapes = client._connection.run, []
 
-        def record(name, tensors, shape, request_id):
+        def record(name, tensors, outputs, shape, request_id):
             shapes.append({key: values.shape[1:] for key, values in tensors.items()})
-            return run(name, tensors, shape)
+            return run(name, tensors, outputs, shape)
 
         monkeypatch.setattr(client._connection, "run", record)
         for row in IMPRESSIONS:

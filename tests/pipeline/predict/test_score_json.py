@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from components.base.errors import InputError
-from components.serving.model.impression_values import Input
 from din_trainer.config import ORIGIN_FILE, DINConfig
 from din_trainer.features import Column
+from din_trainer.raw_inputs import Input
 from pipeline.predict import json_lines, score_json
 from pipeline.predict.score_json import Scorer, predict_jsonl
 
@@ -19,7 +19,7 @@ class FakeScorer:
 
     def __init__(self):
         column = Column("item", "int64", "candidate", "required")
-        self.features = [Input(column, False), Input(column._replace(name="device", presence="optional"), False)]
+        self.features = [Input(column), Input(column._replace(name="device", presence="optional"))]
         self.asked = []
 
     def prepare(self, row):
@@ -29,7 +29,7 @@ class FakeScorer:
 
     def score(self, prepared, where):
         self.asked.append((prepared, where.rpartition("/")[2]))
-        return [item / 10 for item in prepared]
+        return [{"probability": item / 10} for item in prepared]
 
 
 @pytest.fixture
@@ -52,6 +52,16 @@ def test_rows_keep_their_order_and_get_a_probability(file):
     rows = predict(file('{"item": 3, "user": "é"}', "", '{"item": 1}'))
     assert rows == [{"item": 3, "user": "é", "probability": 0.3}, {"item": 1, "probability": 0.1}]
     assert predict(file("")) == []
+
+
+def test_a_further_label_has_a_key_of_its_own(file):
+    """Such a file can be scored again: the keys that were added are not taken for features."""
+    scorer, notes = FakeScorer(), []
+    scorer.score = lambda prepared, where: [{"probability": 0.5, "probability_purchase": 0.25} for _ in prepared]
+    row = {"item": 3, "device": "a"}
+    scored = {**row, "probability": 0.5, "probability_purchase": 0.25}
+    assert predict(file(json.dumps(row)), notes, scorer) == [scored]
+    assert predict(file(json.dumps(scored)), notes, scorer) == [scored] and notes == []
 
 
 def test_rows_are_scored_in_batches_that_are_named_by_their_lines(file, monkeypatch):

@@ -160,8 +160,9 @@ def test_keys_that_no_model_reads_are_legal():
 
 
 def test_the_histories_of_a_served_model_may_differ_in_length():
-    """Its signatures do not say which of them are aligned."""
-    tensors = predict_tensors([{**ROW, "historical_item_ids": [9]}], inputs_of(FEATURES))
+    """The signatures of an older export do not say which of them are aligned."""
+    unknown = [read._replace(sequence="") for read in inputs_of(FEATURES)]
+    tensors = predict_tensors([{**ROW, "historical_item_ids": [9]}], unknown)
     assert tensors["historical_item_ids"].tolist() == [[9, -1]] and tensors["historical_words"].tolist() == [[b"y", b"x"]]
 
 

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from components.serving.model.impression_tensors import Input, inputs_of, predict_tensors
+from components.serving.model.impression_tensors import inputs_of, predict_tensors
 from din_trainer.features import FeatureConfig
 from pipeline.online.client import Client, InvalidRequest, NotFound
-from pipeline.online.client.connection import Signature
+from pipeline.online.client.connection import Signature, Tensor
 from tests.components.serving import toy
 
 PROTOCOLS = ("rest_url", "grpc_url")
@@ -47,16 +47,17 @@ def test_no_rows_give_no_scores(url):
 
 
 def test_the_signatures_show_what_the_model_reads(url):
+    """The toy model names no dimensions, so nobody knows which histories belong together."""
     assert sorted(Client(url).features()) == sorted(
-        Input(read.column._replace(role="context") if read.column.role == "user" else read.column, read.number)
+        read._replace(column=read.column._replace(role="context")) if read.column.role == "user" else read._replace(sequence="")
         for read in inputs_of(FeatureConfig())
     )
 
 
 def test_numbers_and_text_are_distinguished(monkeypatch):
     kinds = {"age": "DT_STRING", "hour": "DT_DOUBLE", "price": "DT_FLOAT", "user_id": "DT_INT64", "item": "DT_STRING"}
-    one = {name: (kind, (-1,)) for name, kind in kinds.items()}
-    signatures = {"predict": Signature(one, {}), "rank": Signature({**one, "item": ("DT_STRING", (-1, -1))}, {})}
+    one = {name: Tensor(kind, (-1,)) for name, kind in kinds.items()}
+    signatures = {"predict": Signature(one, {}), "rank": Signature({**one, "item": Tensor("DT_STRING", (-1, -1))}, {})}
     client = Client("http://127.0.0.1:1/v1/models/demo")
     monkeypatch.setattr(client._connection, "signatures", lambda: signatures)
     features = FeatureConfig.model_validate(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from components.serving.model.impression_tensors import predict_tensors
-from din_trainer.features import FeatureConfig
+from din_trainer.features import Column, FeatureConfig
+from din_trainer.raw_inputs import Input
 from pipeline.online.client import Client
-from pipeline.online.client.client import _history_length
-from pipeline.online.client.connection import Signature
+from pipeline.online.client.connection import Signature, Tensor
 from pipeline.online.client.history_cut import most_recent
+from pipeline.online.client.served_inputs import served_history_length
 from tests.components.serving import toy
 from tests.pipeline.online.client.raw_server import answer
 
@@ -60,7 +61,7 @@ def test_a_history_longer_than_pad_to_is_refused_and_nothing_is_sent(server):
 
 
 def test_the_server_tells_the_history_length(monkeypatch):
-    ids, history, widths = ("DT_INT64", (-1,)), ("DT_INT64", (-1, -1)), ("DT_INT64", (-1, 7))
+    ids, history, widths = Tensor("DT_INT64", (-1,)), Tensor("DT_INT64", (-1, -1)), Tensor("DT_INT64", (-1, 7))
     inputs = {"user_id": ids, "candidate_item_id": ids, "historical_item_ids": history}
     signatures = {
         "predict": Signature(inputs, {}),
@@ -70,18 +71,24 @@ def test_the_server_tells_the_history_length(monkeypatch):
     asked = []
     with Client("http://127.0.0.1:1/v1/models/demo") as client:
         monkeypatch.setattr(client._connection, "signatures", lambda: signatures)
-        monkeypatch.setattr(client._connection, "run", lambda name, tensors, shape, _: asked.append(tensors) or np.full(shape, 0.5))
+        monkeypatch.setattr(client._connection, "run", lambda name, tensors, outputs, shape, _: answer_with(asked, tensors, shape))
         client.predict([LONG])
         client.predict([SHORT])
     np.testing.assert_array_equal(asked[0]["historical_item_ids"], [range(8, 15)])
     np.testing.assert_array_equal(asked[1]["historical_item_ids"], [[-1] * 7])
 
 
+def answer_with(asked, tensors, shape):
+    asked.append(tensors)
+    return {"probability": np.full(shape, 0.5)}
+
+
 @pytest.mark.parametrize("told", [0, -1, 10**9])
 def test_a_history_length_that_no_model_has_counts_as_not_told(told):
     """Otherwise a server that tells 1e9 would take all memory for padding."""
-    history = {"historical_item_ids": ("DT_INT64", (-1, told))}
-    assert _history_length({"predict": Signature(history, {}), "transform_features": Signature({}, history)}) is None
+    history = {"historical_item_ids": Tensor("DT_INT64", (-1, told))}
+    inputs = [Input(Column("historical_item_ids", "int64", "behaviour", "sequence"))]
+    assert served_history_length({"transform_features": Signature({}, history)}, inputs) is None
 
 
 def test_a_server_that_does_not_tell_it_gets_the_longest_history(url):
@@ -94,10 +101,22 @@ def test_a_server_that_does_not_tell_it_gets_the_longest_history(url):
 def test_histories_with_padding_among_the_last_events_stay_as_they_are():
     """The model reads the last events that are no padding, so cutting by position would lose some."""
     row = {"items": [1, 2, 3, -1], "kinds": [5, 6, 7, 8], "shops": ["a", "b", "c"], "short": [1]}
-    cut = most_recent(row, ["items", "kinds", "shops", "short"], 2)
+    cut = most_recent(row, [history(name) for name in row], 2)
     assert cut == {**row, "shops": ["b", "c"]}
     for padding in ("", b"", None, float("nan")):
-        assert most_recent({"items": [1, 2, padding]}, ["items"], 2)["items"][0] == 1
+        assert most_recent({"items": [1, 2, padding]}, [history("items")], 2)["items"][0] == 1
+
+
+def test_fields_of_events_may_miss_values_and_tags_are_not_cut():
+    """A price that is missing is no padding; tags are no history, whatever their number."""
+    row = {"items": [1, 2, 3], "prices": [1.0, 2.0, None], "tags": ["a", "b", "c"]}
+    tags = Input(Column("tags", "bytes", "user", "optional", None))
+    inputs = [history("items"), Input(Column("prices", "float", "behaviour", "sequence", 1, True)), tags]
+    assert most_recent(row, inputs, 2) == {"items": [2, 3], "prices": [2.0, None], "tags": ["a", "b", "c"]}
+
+
+def history(name):
+    return Input(Column(name, "int64", "behaviour", "sequence"), "event")
 
 
 def test_padding_is_at_least_as_wide_as_asked_for():
