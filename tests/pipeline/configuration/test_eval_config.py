@@ -146,3 +146,55 @@ def test_models_of_each_day_must_be_calibrated(settings):
 def test_a_threshold_of_the_configuration_replaces_that_on_calibration():
     assert asked(["training.warm_start=served", "evaluation.thresholds.calibration.at_most=2"]) == [("calibration", None, 2)]
     assert asked([]) == []
+
+
+LABELS = 'features.labels=["click", "purchase"]'
+
+
+def test_one_label_has_the_plain_eval_config():
+    eval_config = make_eval_config(load_config(None, ['features.labels=["click"]']), requests=False)
+    assert [(spec.label_key, dict(spec.label_keys)) for spec in eval_config.model_specs] == [("label", {})] * 2
+    assert [list(spec.output_names) for spec in eval_config.metrics_specs] == [[]]
+
+
+def test_each_label_has_its_column_output_metrics_and_thresholds():
+    settings = [LABELS, "evaluation.label_thresholds.purchase.log_loss.at_most=0.2"]
+    eval_config = make_eval_config(load_config(None, settings), requests=False)
+    assert dict(eval_config.model_specs[0].label_keys) == {"probability": "label", "probability_purchase": "purchase"}
+    first, purchase = eval_config.metrics_specs
+    assert (list(first.output_names), list(purchase.output_names)) == (["probability"], ["probability_purchase"])
+    bounded = [[json.loads(f"{{{m.config}}}")["name"] for m in spec.metrics if m.per_slice_thresholds] for spec in (first, purchase)]
+    assert bounded == [["auc"], ["log_loss"]] and len(first.metrics) == len(purchase.metrics)
+    asked = bootstrap_request(load_config(None, settings), requests=False)["labels"]
+    assert [tuple(label) for label in asked] == [("click", "label", "probability"), ("purchase", "purchase", "probability_purchase")]
+
+
+def test_thresholds_of_slices_may_be_for_a_label():
+    on = 'slice={user_activity="*"},at_least=0.1'
+    settings = [
+        LABELS,
+        f'evaluation.slice_thresholds=[{{metric="auc",{on}}},{{metric="auc",label="click",{on}}},{{metric="gauc",label="purchase",{on}}}]',
+    ]
+    found = [(rule.metric, rule.label) for rule in rules(load_config(None, settings)) if rule.slice]
+    assert found == [("auc", ""), ("auc", ""), ("gauc", "purchase")]
+
+
+def test_models_of_each_day_must_be_calibrated_for_every_label():
+    settings = [LABELS, "spans.window=7", "evaluation.label_thresholds.purchase.calibration.at_most=3"]
+    found = [(rule.label, rule.at_least, rule.at_most) for rule in rules(load_config(None, settings)) if rule.metric == "calibration"]
+    assert found == [("", 0.67, 1.5), ("purchase", None, 3)]
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        (["evaluation.label_thresholds.sale.auc.at_least=0.5"], "for the label 'sale', but features.labels has click, purchase"),
+        (["evaluation.label_thresholds.click.auc.at_least=0.5"], r"click is the first label: its thresholds are evaluation\.thresholds"),
+        (["evaluation.label_thresholds.purchase.auk.at_least=0.5"], "no metric is called 'auk'"),
+        (["evaluation.label_thresholds.purchase.auc.at_least=1.5"], r"auc must be at least 1\.5, but it is never above 1"),
+        (['evaluation.slice_thresholds=[{metric="auc",label="sale",slice={user_activity="0"},at_least=0.1}]'], "for the label 'sale'"),
+    ],
+)  # fmt: skip
+def test_thresholds_of_labels_that_cannot_be_judged_are_refused(settings, reason):
+    with pytest.raises(InputError, match=reason):
+        load_config(None, [LABELS, *settings])
