@@ -49,8 +49,10 @@ def to_lists(table: pa.Table) -> pa.RecordBatch:
 
 
 def _as_lists(column: pa.Array) -> pa.Array:
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
         return list_column(column.flatten(), np.concatenate(([0], np.cumsum(_list_lengths(column)))))
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int64())
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float32())
     there = column.is_valid().to_numpy(zero_copy_only=False)

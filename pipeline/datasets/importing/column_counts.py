@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, TIMESTAMP
+from pipeline.datasets.event_fields import list_lengths
+from pipeline.datasets.sources.interactions import CANDIDATE, EVENT, HISTORICAL, ITEM, LABEL, SPLIT, TIMESTAMP
 
 MISSING_WORDS = ("NA", "N/A", "#N/A", "<NA>", "NULL", "(null)", "nan", "none", "nil", "undefined", r"\N", "-1", "?", "-")
 _MARKERS = pa.array(
@@ -47,9 +48,12 @@ class ColumnCounts:
                 self._add_column(name, column)
 
     def _add_column(self, name: str, column: pa.Array) -> None:
-        if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        if name.startswith(EVENT):
+            name = HISTORICAL + name.removeprefix(EVENT)
+        if pa.types.is_nested(column.type):
+            self.missing[name] += 0 if name.startswith(HISTORICAL) else int((list_lengths(column) == 0).sum())
             column = column.flatten()
-        elif not name.startswith(CANDIDATE):
+        else:
             self.missing[name] += column.null_count
         if pa.types.is_integer(column.type):
             self.markers[name, "-1"] += pc.sum(pc.equal(column, -1)).as_py() or 0

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS
+from pipeline.datasets.event_fields import event_columns
 from pipeline.datasets.importing.user_order import changes, codes, group_starts, times
-from pipeline.datasets.layout import list_column
-from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, LABEL, TIMESTAMP, USER
+from pipeline.datasets.sources.interactions import LABEL, TIMESTAMP, USER, history_name
 
 
 class Histories(NamedTuple):
@@ -45,18 +45,25 @@ def histories_of(table: pa.Table, kind: Literal["earlier", "before"], length: in
     return Histories(np.flatnonzero(label), np.maximum(first, ends - length), ends, tied)
 
 
-def history_columns(table: pa.Table, histories: Histories, rows: np.ndarray) -> dict[str, pa.Array]:
-    """Returns the histories of some interactions as lists: items, each further field of the candidate, and times.
+def history_sources(schema: pa.Schema) -> dict[str, str]:
+    """Returns the column that each history is built of: items, further fields of the candidate, what is known after a click, and times."""
+    sources = {history: field.name for field in schema if (history := history_name(field))}
+    return {**sources, HISTORICAL_TIMESTAMPS: TIMESTAMP} if TIMESTAMP in schema.names else sources
+
+
+def history_columns(table: pa.Table, histories: Histories, rows: np.ndarray, sources: dict[str, str]) -> dict[str, pa.Array]:
+    """Returns the histories of some interactions as lists.
 
     Args:
         table: Interactions.
         histories: The histories of all interactions.
         rows: (R,) the wanted interactions.
+        sources: History -> column of the table.
     """
     starts, lengths = histories.starts[rows], histories.ends[rows] - histories.starts[rows]
     offsets = np.concatenate(([0], np.cumsum(lengths)))
     events = histories.clicks[np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)]
-    sources = {f"{HISTORICAL}{name.removeprefix(CANDIDATE)}s": name for name in table.column_names if name.startswith(CANDIDATE)}
-    if TIMESTAMP in table.column_names:
-        sources[HISTORICAL_TIMESTAMPS] = TIMESTAMP
-    return {name: list_column(table[source].take(events).combine_chunks(), offsets) for name, source in sources.items()}
+    columns: dict[str, pa.Array] = {}
+    for name, source in sources.items():
+        columns |= event_columns(name, table[source].take(events).combine_chunks(), offsets)
+    return columns

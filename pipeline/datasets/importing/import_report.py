@@ -40,6 +40,7 @@ def lines(manifest: dict[str, Any]) -> Iterator[str]:
     if manifest["known_history_events"] is not None:
         yield f"events of histories whose item is ever a candidate: {manifest['known_history_events']:.1%}"
     yield f"clicks: {_by_split(manifest['base_rate'])}"
+    yield from (f"{label}: {_by_split(rates)}" for label, rates in manifest["label_rates"].items())
     yield from (f"warning: {warning}" for warning in manifest["warnings"])
 
 

@@ -139,6 +139,7 @@ class _Import:
             "time_range": joined_range(part["time_range"] for part in ordered),
             "split_time_ranges": {name: split["time_range"] for name, split in splits.items()},
             "base_rate": {name: split["base_rate"] for name, split in splits.items()},
+            "label_rates": _label_rates(splits),
             "empty_histories": {name: split["empty_histories"] for name, split in splits.items()},
             "tied_histories": made.tied,
             "known_history_events": maker.known_share(made),
@@ -236,5 +237,12 @@ def _largest_item(items: pa.Table) -> dict[str, Any]:
 
 
 def _distinct(items: pa.Table) -> dict[str, int]:
-    """Returns how many different values each further field of the items has, by the first rows of the items."""
-    return {name: pc.count_distinct(items[name]).as_py() for name in items.column_names if name.startswith(CANDIDATE) and name != ITEM}
+    """Returns how many different values each further field of the items has that is one value, by the first rows of the items."""
+    names = [field.name for field in items.schema if field.name.startswith(CANDIDATE) and not pa.types.is_nested(field.type)]
+    return {name: pc.count_distinct(items[name]).as_py() for name in names if name != ITEM}
+
+
+def _label_rates(splits: dict[str, dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Returns the share of impressions with each further label, by split."""
+    labels = dict.fromkeys(label for split in splits.values() for label in split["label_rates"])
+    return {label: {name: split["label_rates"][label] for name, split in splits.items() if split["label_rates"]} for label in labels}

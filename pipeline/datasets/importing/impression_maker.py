@@ -10,19 +10,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.importing.days import end_of_day
-from pipeline.datasets.importing.histories import Histories, histories_of, history_columns
+from pipeline.datasets.importing.histories import Histories, histories_of, history_columns, history_sources
 from pipeline.datasets.importing.import_settings import ImportSettings
+from pipeline.datasets.importing.list_values import count_differing
 from pipeline.datasets.importing.negatives import NONE_LEFT, NegativeSampler
 from pipeline.datasets.importing.splits import TRAIN, Cuts, assign
 from pipeline.datasets.importing.user_order import ORDER, changes, codes
-from pipeline.datasets.sources.interactions import BATCH_SIZE, CANDIDATE, HISTORICAL, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Source
+from pipeline.datasets.sources.interactions import (
+    BATCH_SIZE,
+    CANDIDATE,
+    EVENT,
+    HISTORICAL,
+    HISTORICAL_ITEMS,
+    ITEM,
+    LABEL,
+    SPLIT,
+    TIMESTAMP,
+    USER,
+    Source,
+    further_labels,
+)
 
 CLICKS = "clicks"  # column: how often an item was clicked
 BORN = "born"  # column: when an item was seen first, or its place in the source where there are no timestamps
 FIRST_CLICK = "clicks before which the user has none: in histories alone"
 TIED_CLICK = "clicks before which the user has none with an earlier time: in histories alone"
 NOT_CLICKED = "interactions without a click: negatives are sampled"
-_HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
 _NO_ITEM = -1
 
 
@@ -87,8 +100,8 @@ class ImpressionMaker:
             counts: What is counted is added.
         """
         known, users = np.zeros(0, np.int64), codes(table[USER])
-        if _HISTORICAL_ITEMS in table.column_names:
-            events = self._item_numbers(table[_HISTORICAL_ITEMS].combine_chunks().flatten())
+        if HISTORICAL_ITEMS in table.column_names:
+            events = self._item_numbers(table[HISTORICAL_ITEMS].combine_chunks().flatten())
             counts.events += len(events)
             counts.known_events += int((events != _NO_ITEM).sum())
         if self._settings.sampled:
@@ -151,7 +164,7 @@ class ImpressionMaker:
         rows = self._item_numbers(table[ITEM])
         for name in (name for name in table.column_names if name.startswith(CANDIDATE) and name != ITEM):
             fields = self._items[name].take(rows)
-            if replaced := pc.sum(pc.not_equal(fields, table[name])).as_py():
+            if replaced := count_differing(fields.combine_chunks(), table[name].combine_chunks()):
                 counts.replaced[name] += replaced
             table = table.set_column(table.column_names.index(name), name, fields)
         return table
@@ -159,8 +172,8 @@ class ImpressionMaker:
     def _known(self, table: pa.Table, users: np.ndarray) -> np.ndarray:
         """Returns what the users have interacted with, in the sampler's form; histories that the source has are included."""
         items = self._item_numbers(table[ITEM])
-        if _HISTORICAL_ITEMS in table.column_names:
-            histories = table[_HISTORICAL_ITEMS].combine_chunks()
+        if HISTORICAL_ITEMS in table.column_names:
+            histories = table[HISTORICAL_ITEMS].combine_chunks()
             lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False)
             users = np.concatenate((users, np.repeat(users, lengths)))
             items = np.concatenate((items, self._item_numbers(histories.flatten())))
@@ -177,7 +190,7 @@ class ImpressionMaker:
         self, table: pa.Table, users: np.ndarray, rows: np.ndarray, known: np.ndarray, counts: MadeCounts
     ) -> tuple[pa.Table, np.ndarray]:
         """Returns the impressions of some interactions without histories, and the interaction of each one."""
-        impressions = table.take(rows).drop_columns([name for name in (SPLIT,) if name in table.column_names])
+        impressions = table.take(rows).drop_columns([name for name in table.column_names if name == SPLIT or name.startswith(EVENT)])
         if not self._settings.sampled:
             return impressions, rows
         impressions = impressions.take(np.repeat(np.arange(impressions.num_rows), self.copies))
@@ -188,7 +201,7 @@ class ImpressionMaker:
 
     def _with_histories(self, impressions: pa.Table, table: pa.Table, histories: Histories, rows: np.ndarray) -> pa.Table:
         if self._builds_histories:
-            for name, column in history_columns(table, histories, rows).items():
+            for name, column in history_columns(table, histories, rows, history_sources(self._source.schema)).items():
                 impressions = impressions.append_column(name, column)
         return impressions
 
@@ -212,6 +225,9 @@ class ImpressionMaker:
             column = pc.if_else(pa.array(negative), fields.combine_chunks(), repeated[name].combine_chunks())
             repeated = repeated.set_column(repeated.column_names.index(name), name, column)
         repeated = repeated.set_column(repeated.column_names.index(LABEL), LABEL, pa.array((~negative).astype(np.int64)))
+        for name in further_labels(repeated.schema):
+            column = pc.and_(repeated[name].combine_chunks(), pa.array(~negative))
+            repeated = repeated.set_column(repeated.column_names.index(name), name, column)
         return repeated.filter(pa.array(there)), there
 
 

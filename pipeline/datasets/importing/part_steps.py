@@ -17,6 +17,7 @@ from pipeline.datasets.importing.user_order import ORDER, changes, codes, in_ord
 from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, LABEL, SPLIT, USER, Source, Tally
 
 ROWS = "rows"  # column: how many rows have an item
+_PLACE = "place"  # column: the place of a row in the order of the source
 FILE_BITS = 40  # the place of an interaction is the file's index, then the row in these bits
 
 
@@ -72,10 +73,13 @@ def plain(value: pa.Scalar) -> int | str:
 
 def count_items(table: pa.Table) -> pa.Table:
     """Returns each item once, in the order of ids: fields of its first row in the source, first time, sums of its clicks and rows."""
-    aggregations = {name: "first" for name in table.column_names if name != ITEM} | {CLICKS: "sum", ROWS: "sum", BORN: "min"}
-    grouped = table.sort_by(ORDER).group_by(ITEM, use_threads=False).aggregate(list(aggregations.items()))
-    renamed = {ITEM: ITEM} | {f"{name}_{function}": name for name, function in aggregations.items()}
-    return grouped.rename_columns([renamed[name] for name in grouped.column_names]).sort_by(ITEM)
+    table = table.sort_by(ORDER)
+    aggregated = {_PLACE: "min", CLICKS: "sum", ROWS: "sum", BORN: "min"}
+    counted = table.select([ITEM, CLICKS, ROWS, BORN]).append_column(_PLACE, pa.array(np.arange(table.num_rows)))
+    grouped = counted.group_by(ITEM, use_threads=False).aggregate(list(aggregated.items())).sort_by(ITEM)
+    first = table.take(grouped[f"{_PLACE}_min"])
+    sums = {name: grouped[f"{name}_{function}"] for name, function in aggregated.items() if name != _PLACE}
+    return pa.table({name: sums.get(name, first[name]) for name in table.column_names})
 
 
 def make_part(maker: ImpressionMaker, file: Path, edges: list[int], folder: Path) -> MadeCounts:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.sources.interactions import ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER
+from pipeline.datasets.sources.interactions import ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP, USER, further_labels
 
 ORDER = "__order"  # the place of an interaction in the source
 
@@ -81,5 +81,6 @@ def _latest(table: pa.Table, user: np.ndarray, time: np.ndarray) -> np.ndarray:
 def _different(table: pa.Table, user: np.ndarray, time: np.ndarray) -> np.ndarray:
     """Returns the rows without exact repetitions: from each group the first click, or the first row where there is no click."""
     keys = [codes(table[name]) for name in (ITEM, REQUEST, SPLIT) if name in table.column_names]
-    grouped = np.lexsort((table[ORDER].to_numpy(), -table[LABEL].to_numpy(), *keys, time, user))
+    labels = [-table[name].to_numpy().astype(np.int64) for name in (*further_labels(table.schema), LABEL)]
+    grouped = np.lexsort((table[ORDER].to_numpy(), *labels, *keys, time, user))
     return grouped[changes(*(key[grouped] for key in (user, time, *keys)))]

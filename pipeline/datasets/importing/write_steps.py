@@ -1,5 +1,6 @@
 """The last step of an import: each shard of impressions is sorted by time and written, into a split or a day."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,7 +17,7 @@ from pipeline.datasets.importing.days import day_starts
 from pipeline.datasets.importing.import_report import joined_range, time_range
 from pipeline.datasets.importing.user_order import ORDER, times
 from pipeline.datasets.layout import SPLITS, DatasetWriter, to_lists
-from pipeline.datasets.sources.interactions import BATCH_SIZE, HISTORICAL, LABEL
+from pipeline.datasets.sources.interactions import BATCH_SIZE, HISTORICAL, HISTORICAL_ITEMS, LABEL, further_labels
 from pipeline.datasets.spans import IMPRESSIONS, day_of
 
 
@@ -27,13 +28,16 @@ class Written:
     count: int = 0
     positives: int = 0
     empty: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
     ranges: list[dict[str, int] | None] = field(default_factory=list)
 
     def add(self, table: pa.Table) -> None:
         """Counts some impressions."""
-        history = next(name for name in table.column_names if name.startswith(HISTORICAL))
+        histories = [name for name in table.column_names if name.startswith(HISTORICAL)]
+        history = HISTORICAL_ITEMS if HISTORICAL_ITEMS in histories else histories[0]
         self.count += table.num_rows
         self.positives += pc.sum(table[LABEL]).as_py()
+        self.labels.update({name: pc.sum(table[name]).as_py() for name in further_labels(table.schema)})
         self.empty += pc.sum(pc.equal(pc.fill_null(pc.list_value_length(table[history]), 0), 0)).as_py()
         self.ranges.append(time_range(table))
 
@@ -43,6 +47,7 @@ class Written:
         return {
             "time_range": joined_range(self.ranges),
             "base_rate": self.positives / self.count if self.count else None,
+            "label_rates": {name: positives / self.count for name, positives in self.labels.items() if self.count},
             "empty_histories": self.empty / self.count if self.count else None,
         }
 

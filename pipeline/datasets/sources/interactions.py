@@ -1,16 +1,20 @@
 """What a source of real data must provide: batches of interactions of users with items, and a count of the rows that it leaves out.
 
-A source reads one file at a time as a stream and yields Arrow record batches with these columns, each with one value in a row:
+A source reads one file at a time as a stream and yields Arrow record batches with these columns. "A field" is one value (int64, binary or
+float), a list of tags (int64 or binary), a list of their weights (float), or a vector (a list of floats of fixed size):
 
     user_id                 int64 or binary
     candidate_item_id       int64 or binary
-    candidate_<what>        int64 or binary, e.g. candidate_category_id: further fields of the item (optional)
+    candidate_<what>        a field of the item, e.g. candidate_category_id (optional). Its history is `historical_<what>s`; none is built if
+                            the schema says `WITHOUT_HISTORY`. Floats, lists and vectors may be null
     label                   int64, 1: clicked (liked, bought), 0: shown but not clicked; always 1 where only clicks are known
     timestamp               int64, unix seconds (optional: without it the order of the rows is the order in time)
     request_id              int64 or binary: impressions shown together (optional)
     split                   int64, index into layout.SPLITS, where the source is already split (optional)
-    historical_<what>s      lists of int64 or binary: where the source has histories of its own; then none is built (optional)
-    anything else           int64, binary or float: features of the user or the context, null where missing (optional)
+    historical_<what>s      lists, as `event_fields` describes them: where the source has histories; then none is built (optional)
+    __event_<what>          one value: what is known of a click only after it. Histories of later impressions have it, as
+                            `historical_<what>`; the impression itself does not (optional)
+    anything else           bool: a further label. Otherwise a field of the user or the context, null where missing (optional)
 
 `importing.import_source` makes impressions of them: it sorts them, drops repetitions, builds histories, draws negatives and splits.
 """
@@ -37,9 +41,27 @@ REQUEST = REQUEST_ID
 SPLIT = "split"
 HISTORICAL = "historical_"
 CANDIDATE = "candidate_"
+EVENT = "__event_"
+HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
+WITHOUT_HISTORY = {b"history": b"no"}  # metadata of a field of the candidate
 
 BROKEN_NAMED = 5
 _BREAKS = re.compile(rb"[\r\n\0]")
+
+
+def history_name(field: pa.Field) -> str | None:
+    """Returns the history that is built of a column; None if none is. The name of tags is in the plural already."""
+    if field.name.startswith(EVENT):
+        return HISTORICAL + field.name.removeprefix(EVENT)
+    if not field.name.startswith(CANDIDATE) or (field.metadata or {}).items() >= WITHOUT_HISTORY.items():
+        return None
+    what = field.name.removeprefix(CANDIDATE)
+    return f"{HISTORICAL}{what}{'' if pa.types.is_list(field.type) and what.endswith('s') else 's'}"
+
+
+def further_labels(schema: pa.Schema) -> list[str]:
+    """Returns the names of the labels besides `label`."""
+    return [field.name for field in schema if pa.types.is_boolean(field.type)]
 
 
 def breaks_line(value: bytes) -> bool:

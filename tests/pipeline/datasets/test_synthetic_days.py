@@ -129,7 +129,7 @@ def test_without_drift_every_day_has_the_same_world() -> None:
         worlds.append(day.world)
         list(day.chunks)
     for world in worlds[1:]:
-            assert all(np.array_equal(found, first) for found, first in zip(world, worlds[0], strict=True))
+        assert all(np.array_equal(found, first) for found, first in zip(world, worlds[0], strict=True))
 
 
 def test_same_seed_same_bytes(data: Path, tmp_path: Path) -> None:

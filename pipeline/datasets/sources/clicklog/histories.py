@@ -9,10 +9,8 @@ import pyarrow as pa
 
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN, Field
 from pipeline.datasets.sources.clicklog.list_cells import to_lists
-from pipeline.datasets.sources.interactions import Tally
+from pipeline.datasets.sources.interactions import HISTORICAL_ITEMS, Tally
 from pipeline.datasets.tables.typed_values import Typed, shown
-
-ITEMS = "historical_item_ids"
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,8 @@ def typed_histories(fields: Sequence[HistoryField], columns: Mapping[str, pa.Arr
     for field in fields:
         name, history = field.name, histories[field.name]
         dropped = history.missing
-        if name != ITEMS and ITEMS in histories:
-            dropped, history = _beside(history, histories[ITEMS])
+        if name != HISTORICAL_ITEMS and HISTORICAL_ITEMS in histories:
+            dropped, history = _beside(history, histories[HISTORICAL_ITEMS])
         tally.note(f"events of {field.column} have no value and are left out", int((dropped & ~history.broken[history.rows]).sum()))
         sizes = history.sizes - np.bincount(history.rows[dropped], minlength=len(history.sizes))
         offsets = pa.array(np.concatenate(([0], np.cumsum(sizes))), pa.int32())

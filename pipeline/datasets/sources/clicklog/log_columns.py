@@ -6,11 +6,11 @@ import pyarrow as pa
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS
 from pipeline.datasets.sources.clicklog.fields import Field, feature, label, scalar
-from pipeline.datasets.sources.clicklog.histories import ITEMS, HistoryField
+from pipeline.datasets.sources.clicklog.histories import HistoryField
 from pipeline.datasets.sources.clicklog.impression_lists import item_column, label_column
 from pipeline.datasets.sources.clicklog.mapping import LabelMapping, Mapping
 from pipeline.datasets.sources.clicklog.times import expected_time, to_seconds
-from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, HISTORICAL_ITEMS, ITEM, LABEL, REQUEST, SPLIT, TIMESTAMP
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def histories_of_items(meaning: Mapping) -> dict[str, str]:
     """Returns the histories of fields that the log has for candidates only; those of whole numbers are left out, since an item of a
     history may have no such field.
     """
-    if ITEMS not in meaning.histories:
+    if HISTORICAL_ITEMS not in meaning.histories:
         return {}
     names = {f"{HISTORICAL}{name.removeprefix(CANDIDATE)}s": name for name in meaning.items.columns if meaning.dtype(name) == "bytes"}
     return {history: name for history, name in names.items() if history not in meaning.histories}

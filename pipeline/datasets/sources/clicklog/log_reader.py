@@ -11,13 +11,13 @@ import pyarrow as pa
 from components.base.errors import InputError
 from pipeline.datasets.sources.broken_rows import sound_rows
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN, Field
-from pipeline.datasets.sources.clicklog.histories import ITEMS, HistoryField, typed_histories
+from pipeline.datasets.sources.clicklog.histories import HistoryField, typed_histories
 from pipeline.datasets.sources.clicklog.impression_lists import one_row_an_item
 from pipeline.datasets.sources.clicklog.item_table import ItemTable
 from pipeline.datasets.sources.clicklog.log_columns import LogColumns
 from pipeline.datasets.sources.clicklog.mapping import Mapping
 from pipeline.datasets.sources.clicklog.times import joined, likely_form, unlikely
-from pipeline.datasets.sources.interactions import ITEM, REQUEST, TIMESTAMP, Tally
+from pipeline.datasets.sources.interactions import HISTORICAL_ITEMS, ITEM, REQUEST, TIMESTAMP, Tally
 from pipeline.datasets.tables.raw_rows import RawRows
 from pipeline.datasets.tables.read_table import read_table
 from pipeline.datasets.tables.typed_values import Typed, shown, sound, without_missing
@@ -90,7 +90,7 @@ class LogReader:
         """Returns the fields of the items of histories, as the side table has them."""
         if not (self.items and self.columns.joined_histories):
             return {}
-        histories = typed[ITEMS].values
+        histories = typed[HISTORICAL_ITEMS].values
         fields = self.items.fields_of(histories.values)
         events = {history: fields[name].fill_null(UNKNOWN) for history, name in self.columns.joined_histories.items()}
         return {name: sound(pa.ListArray.from_arrays(histories.offsets, values)) for name, values in events.items()}
