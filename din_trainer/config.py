@@ -35,10 +35,13 @@ LayerSizes = tuple[Annotated[int, Field(ge=1, le=65_536)], ...]
 class ModelConfig(Frozen):
     """The network. The default sizes are those of the notebook that this project started from."""
 
-    kind: Literal["lr", "base", "wide_deep", "pnn", "deepfm", "din"] = Field("din", description="DIN, or a base model of the paper.")
+    kind: Literal["lr", "base", "wide_deep", "pnn", "deepfm", "dcn", "bst", "din"] = Field(
+        "din", description="DIN, a base model of its paper, or DCN-v2 or BST."
+    )
     history: bool = Field(True, description="False: the same model without behaviour sequences.")
     attention_hidden: LayerSizes = Field((80, 40), min_length=1, max_length=100)
     attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
+    cross_layers: int = Field(3, ge=1, le=100, description="Cross layers of `dcn`.")
     hidden: LayerSizes = Field((128, 64, 32), max_length=100)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
     dropout: float = Field(0.1, ge=0, lt=1)

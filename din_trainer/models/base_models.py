@@ -38,6 +38,9 @@ class LogisticRegression(RankingModel):
         logits = self.as_logits(self.linear(inputs, training=training))
         return self.with_positions(logits, self.embedder.look_up(inputs, self.tables, training))
 
+    def input_kernels(self) -> list[Any]:
+        return []
+
     def dense_chains(self) -> list[DenseChain]:
         return []
 

@@ -3,6 +3,8 @@
 from din_trainer.config import DINConfig
 from din_trainer.models.base import Base
 from din_trainer.models.base_models import PNN, DeepFM, LogisticRegression, WideDeep
+from din_trainer.models.bst import BST
+from din_trainer.models.dcn import DCN
 from din_trainer.models.din import DIN
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.models.vocabularies import Vocabularies
@@ -13,6 +15,8 @@ MODELS: dict[str, type[RankingModel]] = {
     "wide_deep": WideDeep,
     "pnn": PNN,
     "deepfm": DeepFM,
+    "dcn": DCN,
+    "bst": BST,
     "din": DIN,
 }
 

@@ -58,7 +58,7 @@ class RankingModel(LogitsModel):
         self.vocabulary_sizes = {name: _table_rows(name, size) for name, size in vocabulary_sizes.items()}
         self.vocabularies = vocabularies
         self.sequences: dict[str, dict[str, Behaviour]] = config.features.sequences if config.model.history else {}
-        self.inputs = mlp_inputs(config.features, config.model.history)
+        self.mlp_inputs = mlp_inputs(config.features, config.model.history)
         self.embedder = Embedder(config.features, config.model.history)
         self.table_sizes = {name: table.rows or self.vocabulary_sizes[name] for name, table in config.features.tables.items()}
         self.position_biases = [name for name, position in config.features.position.items() if position.tower == "shallow"]
@@ -100,15 +100,19 @@ class RankingModel(LogitsModel):
 
     def mlp_width(self) -> int:
         """The size of the MLP's input."""
-        return sum(width for _, width, _ in self.inputs)
+        return sum(width for _, width, _ in self.mlp_inputs)
 
     def columns_read(self) -> list[Input]:
         features, history = self.din_config.features, bool(self.sequences)
         return raw_columns(features, history) if self.vocabularies else id_columns(features, self.vocabulary_sizes, history)
 
+    @property
+    def label_weights(self) -> tuple[float, ...]:
+        """The weight of each label in the loss."""
+        return tuple(self.din_config.training.label_weights.get(label, 1.0) for label in self.labels)
+
     def log_loss(self) -> keras.losses.Loss:
-        weights = self.din_config.training.label_weights
-        return LabelsLoss(tuple(weights.get(label, 1.0) for label in self.labels)) if len(self.labels) > 1 else super().log_loss()
+        return LabelsLoss(self.label_weights) if len(self.labels) > 1 else super().log_loss()
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
         rate = self.din_config.training.negative_rate
@@ -223,12 +227,12 @@ class RankingModel(LogitsModel):
         }
         sequence_by_first = {names[0]: sequence for sequence, names in events.items()}
         others = {name for names in events.values() for name in names[1:]}
-        names = [name for name, *_ in self.inputs if name not in others]
+        names = [name for name, *_ in self.mlp_inputs if name not in others]
         return [interests[sequence_by_first[name]] if name in sequence_by_first else fields[name] for name in names]
 
     def history_sizes(self) -> dict[str, tuple[int, int]]:
         """The size of the keys of each sequence, and that of the further fields of its events."""
-        features, widths = self.din_config.features, {name: width for name, width, _ in self.inputs}
+        features, widths = self.din_config.features, {name: width for name, width, _ in self.mlp_inputs}
         return {
             sequence: (
                 sum(features.vocabulary_of(name).dim for name in behaviours),
@@ -251,6 +255,10 @@ class RankingModel(LogitsModel):
     def tables_of(self, name: str) -> list[EmbeddingTable]:
         """The embedding tables with the rows of a table of `features.tables`: of different sizes, none if the model does not read it."""
         return [self.tables[name]] if name in self.tables else []
+
+    def input_kernels(self) -> list[Any]:
+        """The kernels that read the inputs of the MLP."""
+        return list(self.mlp.input_kernels())
 
     def dense_chains(self) -> list[DenseChain]:
         """All places of the model where an activation stands between two linear layers."""

@@ -4,6 +4,7 @@ A kernel that reads several inputs side by side has a name for each of its rows,
 embedding of size 16. All other weights are known by their place in the model alone.
 """
 
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -18,10 +19,12 @@ class Weight(NamedTuple):
     Attributes:
         variable: The weight.
         rows: What each row reads; empty if the inputs are the outputs of another layer.
+        columns: What each column belongs to, if it is an input of the model as well.
     """
 
     variable: Any
     rows: list[str]
+    columns: list[str]
 
 
 def _block(name: str, size: int) -> list[str]:
@@ -34,36 +37,60 @@ def _blocks(sizes: dict[str, int]) -> list[str]:
 
 def _read_by_mlp(model: RankingModel) -> list[str]:
     """What each number of the MLP's inputs is. A single number has the name of its feature alone."""
-    return [row for x in model.inputs for row in ([x.name] if x.width == 1 and not x.is_embedded else _block(x.name, x.width))]
+    return [row for x in model.mlp_inputs for row in ([x.name] if x.width == 1 and not x.is_embedded else _block(x.name, x.width))]
 
 
 def _named_rows(model: RankingModel) -> dict[str, list[str]]:
     """The rows of the kernels that read inputs of the model, by the place of the kernel."""
-    features = model.din_config.features
     inputs = _read_by_mlp(model)
-    fields = [x.name for x in model.inputs if x.is_embedded]
+    fields = [x.name for x in model.mlp_inputs if x.is_embedded]
     products = [f"{a} x {b}" for a, b in combinations(fields, 2)] if isinstance(model, PNN) else []
-    first = "mlp/dense_0/kernel" if model.din_config.model.hidden else "mlp/logit/kernel"
-    rows = {first: [*inputs, *products], "linear/number_weights": _blocks(numbers_read(features, model.embedder))}
-    width_by_name = {x.name: x.width for x in model.inputs}
-    keys = {s: _blocks({b.history: width_by_name[b.history] for b in behaviours.values()}) for s, behaviours in model.sequences.items()}
+    rows = {_place(kernel): [*inputs, *products] for kernel in model.input_kernels()}
+    rows |= {"linear/number_weights": _blocks(numbers_read(model.din_config.features, model.embedder)), "cross_logit/kernel": inputs}
+    keys = {sequence: _blocks(_widths(model, [b.history for b in behaviours.values()])) for sequence, behaviours in model.sequences.items()}
     rows["product/kernel"] = [row for block in keys.values() for row in block]
     for sequence, key in keys.items():
-        fields_of_events = _blocks({name: width_by_name[name] for name in model.embedder.event_fields[sequence]})
         parts = [f"{part} {row}" for part in ("query", "key", "difference", "product") for row in key]
-        rows[f"attention_{sequence}/kernel"] = parts + fields_of_events
+        rows[f"attention_{sequence}/kernel"] = parts + _blocks(_widths(model, model.embedder.event_fields[sequence]))
     return rows
+
+
+def _widths(model: RankingModel, names: Iterable[str]) -> dict[str, int]:
+    width_by_name = {x.name: x.width for x in model.mlp_inputs}
+    return {name: width_by_name[name] for name in names}
+
+
+def _place(variable: Any) -> str:
+    """The place of a weight in the model, such as `mlp/dense_0/kernel`."""
+    place: str = variable.path.partition("/")[2]
+    return place
+
+
+def _transformers(model: RankingModel) -> dict[str, str]:
+    """What a warm start calls each Transformer block: it can be taken over only whole, so its name says what it reads."""
+    events = {s: [*(b.history for b in behaviours.values()), *model.embedder.event_fields[s]] for s, behaviours in model.sequences.items()}
+    reads = {s: ", ".join(f"{name}/{width}" for name, width in _widths(model, names).items()) for s, names in events.items()}
+    return {f"transformer_{sequence}": f"transformer_{sequence} of {read}" for sequence, read in reads.items()}
 
 
 def weights_by_place(model: RankingModel) -> dict[str, Weight]:
     """Returns all weights of a model except its embedding tables, by their place in it, such as `mlp/dense_0/kernel`."""
     tables = {id(weight) for name in model.din_config.features.tables for table in model.tables_of(name) for weight in table.weights}
-    rows, fields = _named_rows(model), [x.name for x in model.inputs if x.is_embedded]
+    rows, fields = _named_rows(model), [x.name for x in model.mlp_inputs if x.is_embedded]
+    transformers, inputs = _transformers(model), _read_by_mlp(model)
     result = {}
     for variable in model.weights:
-        if id(variable) not in tables:
-            place = variable.path.partition("/")[2]
+        if id(variable) in tables:
+            continue
+        place = _place(variable)
+        layer, _, rest = place.partition("/")
+        if layer in transformers:
+            positions = [f"{i} events back" for i in range(variable.shape[0])] if rest == "positions" else []
+            result[f"{transformers[layer]}/{rest}"] = Weight(variable, positions, [])
+        elif layer == "cross_network":
+            result[place] = Weight(variable, inputs, inputs if rest.endswith("kernel") else [])
+        else:
             layer, _, rest = place.partition("/field_")  # a projection is known by the field that it reads
             number, slash, name = rest.partition("/")
-            result[f"{layer}/{fields[int(number)]}/{name}" if slash else place] = Weight(variable, rows.get(place, []))
+            result[f"{layer}/{fields[int(number)]}/{name}" if slash else place] = Weight(variable, rows.get(place, []), [])
     return result

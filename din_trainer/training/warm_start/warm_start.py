@@ -75,7 +75,10 @@ class WarmStart:
             batches: The training data, which is read only if new ids start from their categories.
         """
         lookups = VocabularyLookups(self._old.din_config.features, self._old_output)
-        for name in self._model.din_config.features.vocabularies:
+        features = self._model.din_config.features
+        for name in (table for table in features.tables if table not in features.vocabularies):
+            self._take_fixed(name)
+        for name in features.vocabularies:
             values = self._transform_output.vocabulary_by_name(name)
             if reason := self._why_not(name):
                 self._count(name, 0, len(values), self._old_values(name))
@@ -129,6 +132,18 @@ class WarmStart:
             self._count(name, len(rows.known), len(rows.new), rows.dropped)
         else:
             self._count(name, 0, len(values), self._old_values(name))
+
+    def _take_fixed(self, name: str) -> None:
+        """Takes over the tables of a feature without a vocabulary, row by row, if they have as many rows."""
+        old_size, size = self._old.table_sizes.get(name), self._model.table_sizes[name]
+        if old_size != size and self._model.tables_of(name):
+            self._not_kept(
+                f"embedding_{name}", f"it had {old_size} rows and has {size}" if old_size else "the start model does not have it"
+            )
+            return
+        rows = np.arange(size)
+        for table in self._model.tables_of(name):
+            self._take_table(name, table, TableRows(rows, rows[:0], rows[1:], rows[:0], 0), None)
 
     def _categories(self, name: str, rows: TableRows, batches: Iterable[Features]) -> np.ndarray | None:
         """The category of each item, if new ids of this vocabulary start from it: the second behaviour of a sequence of items."""
@@ -195,22 +210,32 @@ class WarmStart:
 
     def _take_weight(self, place: str, weight: Weight, old: Weight) -> None:
         shape, old_shape = tuple(weight.variable.shape), tuple(old.variable.shape)
-        if shape[1:] != old_shape[1:] or (not weight.rows and shape != old_shape):
+        named = bool(weight.rows) + bool(weight.columns)  # axes along which a change can be followed
+        if len(shape) != len(old_shape) or shape[named:] != old_shape[named:]:
             self._not_kept(place, f"its shape was {old_shape} and is {shape}")
             return
         rows = _same_place
-        if weight.rows != old.rows:
+        if (weight.rows, weight.columns) != (old.rows, old.columns):
             self._not_kept(place, _changed_rows(weight.rows, old.rows))
-            number = {row: i for i, row in enumerate(old.rows)}
-            source = np.array([number.get(row, -1) for row in weight.rows])
 
             def rows(values: np.ndarray) -> np.ndarray:
-                return np.where(source[:, None] >= 0, values[source], 0)
+                values = _by_name(values, weight.rows, old.rows)
+                return _by_name(values.T, weight.columns, old.columns).T if weight.columns else values
 
         else:
             self.report["kept"].append(place)
         weight.variable.assign(rows(np.array(old.variable)))
         self._copied.append(_Copied(old.variable, weight.variable, rows))
+
+
+def _by_name(values: np.ndarray, names: list[str], old: list[str]) -> np.ndarray:
+    """The rows with some names, in their order; 0 where the old ones lack a name."""
+    number = {row: i for i, row in enumerate(old)}
+    result = np.zeros((len(names), *values.shape[1:]), values.dtype)
+    for i, name in enumerate(names):
+        if name in number:
+            result[i] = values[number[name]]
+    return result
 
 
 def _same_place(values: np.ndarray) -> np.ndarray:
