@@ -1,14 +1,14 @@
 """What must be known of the raw features of an impression beside their columns: what their values mean, and which lists go together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import TIMESTAMP, Column, FeatureConfig
 from din_trainer.kinds import MISSING, Cross, Hashed, Tags, TimeGap
 
-Use = Literal["value", "event", "time", "weight", "hash"]
+Use = Literal["value", "event", "time", "weight", "hash", "position"]
 
 EVENTS_OF, TAGS_OF, CANDIDATES = "events of ", "tags of ", "candidates"  # names of the dimensions of a signature's inputs
 
@@ -21,7 +21,8 @@ class Input(NamedTuple):
     Attributes:
         column: The feature.
         use: What its values are. `event`: a history, where each value is an event, so that none is missing; `time`: unix seconds;
-            `weight`: of tags; `hash`: ids that are in no vocabulary, so that any text is legal; `value`: anything else.
+            `weight`: of tags; `hash`: ids that are in no vocabulary, so that any text is legal; `position`: −1 is missing; `value`: any
+            other.
         sequence: The sequence whose events it belongs to; otherwise empty.
         lengths: For tags of events, the column of the data that says how many tags each event has.
         beside: For weights, the tags that they belong to.
@@ -63,7 +64,7 @@ def _described(features: FeatureConfig, columns: Sequence[Column]) -> list[Input
     sequences = {behaviour.history: behaviour.sequence for behaviour in features.behaviours.values()}
     uses: dict[str, Use] = dict.fromkeys(sequences, "event")
     tags, lengths = dict[str, tuple[str, str, int]](), set()
-    uses[TIMESTAMP] = "time"
+    uses |= {TIMESTAMP: "time", **dict.fromkeys(features.position, "position")}
     in_vocabularies = {part for p in features.placed if isinstance(p.feature, Cross) and not p.feature.buckets for part in p.feature.of}
     for name, _, sequence, feature in features.placed:
         sequences[name] = sequence
@@ -114,10 +115,3 @@ def known_names(features: Features) -> set[str]:
         return set()
     lengths = {read.lengths for read in inputs_of(features)} - {""}
     return lengths | {read.column.name for read in kept_inputs(features)}
-
-
-def events_of(features: FeatureConfig) -> Iterator[Input]:
-    """Yields the times of events that every data set may have, whether or not the model reads them."""
-    if HISTORICAL_TIMESTAMPS not in {read.column.name for read in inputs_of(features)}:
-        sequence = next(iter(features.sequences))
-        yield Input(Column(HISTORICAL_TIMESTAMPS, "int64", "behaviour", "sequence"), "time", sequence)

@@ -20,6 +20,7 @@ from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE
 from pipeline.run.checks.check_environment import check_gate, check_named_files, silent_servers
 from pipeline.run.checks.check_impressions import DataFacts, check_data, check_spans, check_unchanged
+from pipeline.run.checks.cut_values import cut_notes
 from pipeline.run.ending.afterwards import clean_up, tell_others
 from pipeline.run.ending.failure import BAD_INPUT, explain_failure
 from pipeline.run.ending.shown_results import make_report, score_samples
@@ -169,6 +170,7 @@ class Run:
                 newest = plan.newest.folder
                 self.summary.oracle, self.summary.oracle_by_label = read_oracle(newest), read_oracle_by_label(newest)
             self.summary.notes += [note for span in plan.spans for note in span.differing_counts(facts.examples[span.name])]
+        self.summary.notes += cut_notes(facts.cut, self._config.features)
         self.summary.data_fingerprint = facts.fingerprint
         self._progress.examples["check data"] = sum(facts.examples.values())
         self._progress.finish()

@@ -5,6 +5,7 @@ only, histories that are not aligned, events from the future.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -19,10 +20,12 @@ from components.base.errors import DataError
 from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
 from components.base.tfrecord import BLOCK, decode_examples, read_batches, read_blocks
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, FeatureConfig
+from din_trainer.raw_inputs import inputs_of
 from pipeline.datasets.layout import SPLITS, split_files
 from pipeline.datasets.spans import Span
-from pipeline.run.checks.batch_checker import BatchChecker, list_columns, value_type
+from pipeline.run.checks.batch_checker import BatchChecker
 from pipeline.run.checks.check_environment import check_path_for_tfx
+from pipeline.run.checks.checked_batch import list_columns, value_type
 from pipeline.run.checks.quick_batches import NotAsExpected, quick_batches
 from pipeline.run.checks.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
 
@@ -41,6 +44,7 @@ class DataFacts(NamedTuple):
         shards: The state of each shard when it was read.
         hashes: The hash of each shard.
         fingerprints: The fingerprint of the content, as that of ImportExampleGen, by split or by the name of a span.
+        cut: How many values of all of it are cut or guessed, as `pipeline.run.checks.cut_values.count_cut` returns it.
     """
 
     examples: dict[str, int]
@@ -48,6 +52,7 @@ class DataFacts(NamedTuple):
     shards: dict[Path, ShardState]
     hashes: dict[Path, str]
     fingerprints: dict[str, str]
+    cut: Counter[str]
 
     @property
     def fingerprint(self) -> str:
@@ -66,7 +71,7 @@ def _check_batches(batches: Iterable[pa.RecordBatch], file: Path, features: Feat
         if features.weight:
             facts.weighted |= set(np.unique(labels[batch.column(features.weight).flatten().to_numpy() > 0]).tolist())
         facts.columns |= _columns(batch)
-    facts.with_values = checker.with_values
+    facts.with_values, facts.further, facts.cut = checker.with_values, checker.labels, checker.cut
     return facts
 
 
@@ -82,9 +87,7 @@ def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
         present = _columns(decode_examples(first[:_FIRST], file))
         dtypes: dict[str, str] = {name: dtype for name, dtype in present.items() if name == REQUEST_ID}
         dtypes |= dict.fromkeys((LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS), "int64")
-        dtypes |= {column.name: column.dtype for column in features.columns}
-        if features.weight:
-            dtypes[features.weight] = "float"
+        dtypes |= {column.name: column.dtype for column in (*features.columns, *features.kept_columns)}
         with contextlib.suppress(NotAsExpected, DataError):
             facts = _check_batches(quick_batches(chain([first], blocks), dtypes), file, features)
             facts.columns = present | {name: dtypes[name] for name in facts.with_values}
@@ -105,11 +108,12 @@ def _check_weights(found: ShardFacts, place: Path, features: FeatureConfig) -> N
 
 
 def _check_features(found: ShardFacts, place: Path, features: FeatureConfig) -> None:
-    for column in features.columns:
-        if column.name not in found.with_values:
-            raise DataError(
-                f"{place}: no impression has a value of feature {column.name!r}: add it to the data, or remove it from [features]."
-            )
+    for name in [*(read.column.name for read in inputs_of(features)), *features.position]:
+        if name not in found.with_values:
+            raise DataError(f"{place}: no impression has a value of feature {name!r}: add it to the data, or remove it from [features].")
+    for name, seen in found.further.items():
+        if len(seen) < 2:
+            raise DataError(f"{place}: every label {name!r} is {seen.pop()}, so nothing can be learnt of it: both classes are needed.")
 
 
 class _Reader:
@@ -121,7 +125,7 @@ class _Reader:
 
     def __init__(self, features: FeatureConfig, checked: KnownShards):
         self._features, self._checked = features, checked
-        self.facts = DataFacts({}, {}, {}, {}, {})
+        self.facts = DataFacts({}, {}, {}, {}, {}, Counter())
 
     def read(self, name: str, split: str, shards: Iterable[Path]) -> ShardFacts:
         """Returns what all shards of a split or a span hold together.
@@ -141,6 +145,7 @@ class _Reader:
                 self.facts.hashes[file] = facts.sha256
         self.facts.examples[name] = found.examples
         self.facts.columns.update(found.columns)
+        self.facts.cut.update(found.cut)
         self.facts.fingerprints[name] = split_fingerprint(split, [self.facts.hashes[file] for file in files])
         return found
 

@@ -1,6 +1,7 @@
 """What the check of one shard found. It is kept in the workspace, so that a shard is not read again as long as it stays the same."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ class ShardFacts(BaseModel):
         weighted: The labels of the impressions whose weight is above 0; empty without weights.
         columns: Type (`int64`, `float` or `bytes`) by name of a column.
         with_values: The declared features of which some impression has a value.
+        further: The further labels that occur, by label.
+        cut: How many values are cut or guessed, as `pipeline.run.checks.cut_values.count_cut` returns it.
         sha256: The hash of the shard's bytes.
     """
 
@@ -43,6 +46,8 @@ class ShardFacts(BaseModel):
     weighted: set[int] = set()
     columns: dict[str, str] = {}
     with_values: set[str] = set()
+    further: dict[str, set[int]] = {}
+    cut: Counter[str] = Counter()
     sha256: str = ""
 
     def add(self, other: "ShardFacts") -> None:
@@ -52,6 +57,8 @@ class ShardFacts(BaseModel):
         self.weighted |= other.weighted
         self.columns |= other.columns
         self.with_values |= other.with_values
+        self.further = {name: self.further.get(name, set()) | seen for name, seen in other.further.items()}
+        self.cut += other.cut
 
 
 class _Known(BaseModel):
