@@ -33,7 +33,7 @@ class KilledRun(Run):
 
     def _check(self, data, plan):
         self.reach("check")
-        return DataFacts({}, {}, {}, {}, {})
+        return DataFacts({}, {}, {}, {}, {}, {})
 
     def _prepare(self, data, facts, plan):
         return None, None

@@ -56,14 +56,14 @@ def test_what_a_run_is_made_from(tmp_path, monkeypatch):
     vectors = tmp_path / "item.npz"
     vectors.write_bytes(b"vectors")
     config = load_config(None, [f"features.behaviours.item.embeddings={vectors}"])
-    origin = make_origin(config, DataFacts({}, {}, {}, {}, {"train": "a"}))
+    origin = make_origin(config, DataFacts({}, {}, {}, {}, {"train": "a"}, {}))
     assert origin.data == {"train": "a"} and origin.files == {str(vectors): file_fingerprint(str(vectors))}
     assert origin.code["din_trainer.training.loop"] == file_fingerprint("din_trainer/training/loop.py")
     assert {"din_trainer.transform.preprocessing", "components.slice_columns", "components.evaluation.metrics.gauc"} <= origin.code.keys()
     assert not any(module.startswith(("pipeline.records", "pipeline.report", "pipeline.cli")) for module in origin.code)
     assert origin.libraries.keys() > {"python", "tensorflow", "numpy"} and "cores" in origin.machine
     monkeypatch.setattr(origins, "file_fingerprint", lambda file: "x" if file.endswith("loop.py") else file_fingerprint(file))
-    assert differences(origin, make_origin(config, DataFacts({}, {}, {}, {}, {"train": "a"}))) == [
+    assert differences(origin, make_origin(config, DataFacts({}, {}, {}, {}, {"train": "a"}, {}))) == [
         "the code has changed: din_trainer.training.loop"
     ]
 

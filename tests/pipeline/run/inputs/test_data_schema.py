@@ -12,7 +12,7 @@ from pipeline.run.inputs.data_schema import check_evaluation, read_schema, unche
 from pipeline.run.inputs.unchecked_schema import unchecked_parts
 from tests.sample_data import make_impressions, write_dataset
 
-FACTS = DataFacts({}, {}, {}, {}, {})
+FACTS = DataFacts({}, {}, {}, {}, {}, {})
 
 
 def curated(tmp_path, text):

@@ -24,7 +24,7 @@ def workspace(tmp_path):
 
 
 def places(workspace, *settings):
-    return prepare_places(load_config(None, settings), workspace / "data", DataFacts({}, {}, {}, {}, {}), workspace)
+    return prepare_places(load_config(None, settings), workspace / "data", DataFacts({}, {}, {}, {}, {}, {}), workspace)
 
 
 def replaced_version(workspace, *settings):
