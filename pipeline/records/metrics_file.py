@@ -40,14 +40,35 @@ def _registry(summary: Summary) -> CollectorRegistry:
     steps = seconds.get("components", {})
     _gauge(registry, summary, "din_run_step_seconds", "Wall seconds of each step.", "step", steps)
     _gauge(registry, summary, "din_run_impressions", "Impressions of the data.", "split", summary.examples or {})
-    _gauge(registry, summary, "din_run_metric", "A metric of the trained model on eval.", "metric", summary.metrics or {})
-    baseline = (summary.baseline or {}).get("metrics", {})
-    _gauge(registry, summary, "din_run_baseline_metric", "The same metric of the baseline.", "metric", baseline)
+    metrics, baseline = summary.metrics, summary.baseline or {}
+    _metric_gauge(registry, summary, "din_run_metric", "A metric of the trained model on eval.", metrics, summary.metrics_by_label)
+    compared = baseline.get("metrics"), baseline.get("metrics_by_label")
+    _metric_gauge(registry, summary, "din_run_baseline_metric", "The same metric of the baseline.", *compared)
     served = {name: value for name, value in (summary.served_on_new_data or {}).items() if name != "version"}
-    _gauge(registry, summary, "din_run_served_metric", "The same metric of the model served before, on new data.", "metric", served)
-    _gauge(registry, summary, "din_run_oracle_metric", "The best that any model can expect.", "metric", summary.oracle or {})
+    meaning = "The same metric of the model served before, on new data."
+    _metric_gauge(registry, summary, "din_run_served_metric", meaning, served, summary.served_on_new_data_by_label)
+    oracle = summary.oracle, summary.oracle_by_label
+    _metric_gauge(registry, summary, "din_run_oracle_metric", "The best that any model can expect.", *oracle)
     _gauge(registry, summary, "din_run_pushed_version", "The version that is served after the run.", None, {"": summary.pushed_version})
     return registry
+
+
+def _metric_gauge(
+    registry: CollectorRegistry,
+    summary: Summary,
+    name: str,
+    meaning: str,
+    first: Mapping[str, float | None] | None,
+    by_label: Mapping[str, Mapping[str, float | None]] | None,
+) -> None:
+    """Adds a gauge of metrics. Those of further labels have the dimension `label`; those of the first have none, as with one label."""
+    labels = {"": first or {}, **dict(list((by_label or {}).items())[1:])}
+    values = {(metric, label): value for label, metrics in labels.items() for metric, value in metrics.items() if value is not None}
+    if values:
+        further = len(labels) > 1
+        gauge = Gauge(name, meaning, ["name", "metric", *(["label"] if further else [])], registry=registry)
+        for (metric, label), value in values.items():
+            gauge.labels(summary.name, metric, *([label] if further else [])).set(value)
 
 
 def _gauge(registry: CollectorRegistry, summary: Summary, name: str, meaning: str, label: str | None, values: Mapping[str, Any]) -> None:

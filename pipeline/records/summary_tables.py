@@ -8,6 +8,7 @@ from rich.table import Table
 
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
 from pipeline.console import Console
+from pipeline.records.summaries_by_label import by_label
 from pipeline.records.summary import ERROR_STATUSES, Summary
 from pipeline.records.warm_start_text import warm_start_lines
 
@@ -59,8 +60,8 @@ def _change(change: dict[str, float | None] | None) -> str:
     return f"{change['value']:+.4f}{_spread(change['low'], change['high'])}"
 
 
-def _metrics_table(summary: Summary) -> Table:
-    table = Table(title=f"eval split, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
+def _metrics_table(summary: Summary, label: str) -> Table:
+    table = Table(title=f"{label or 'eval split'}, {(summary.examples or {}).get('eval', 0):,} impressions", title_justify="left")
     metrics, oracle, baseline = summary.metrics or {}, summary.oracle or {}, summary.baseline
     table.add_column("metric")
     for name in ("model", *(["less baseline"] if baseline else []), *(["oracle"] if oracle else [])):
@@ -76,13 +77,17 @@ def _metrics_table(summary: Summary) -> Table:
 def _threshold_lines(summary: Summary) -> list[str]:
     """Returns one line for each threshold on the whole split, and one that counts those on slices; the verdict names those that fail."""
     overall = [row for row in summary.thresholds or [] if row["slice"] == OVERALL]
-    lines = [f"{row['metric']} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
+    lines = [f"{_judged(row)} {row['rule']}{_confident(row)}: {'ok' if row['passed'] else 'FAILED'}" for row in overall]
     slices = [row for row in summary.thresholds or [] if row["slice"] != OVERALL]
     judged = [row for row in slices if row.get("judged", True)]
     if slices:
         held = sum(row["passed"] for row in judged)
         lines.append(f"{held} of {len(judged)} thresholds on slices hold; {len(slices) - len(judged)} slices have too few impressions")
     return lines
+
+
+def _judged(row: dict[str, Any]) -> str:
+    return f"{row['metric']} ({row['label']})" if "label" in row else row["metric"]
 
 
 def _confident(row: dict[str, Any]) -> str:
@@ -93,12 +98,12 @@ _SLICE_METRICS = ("auc", "gauc")
 _MIN_IMPRESSIONS = 100  # smaller slices are only in the report
 
 
-def _slices_table(evaluation: dict[str, Any]) -> Table:
+def _slices_table(slices: list[dict[str, Any]], label: str) -> Table:
     """Returns a table of the larger slices with some of their metrics; the report has all slices and metrics."""
-    shown = [row for row in evaluation["slices"] if row["examples"] >= _MIN_IMPRESSIONS]
-    rest = len(evaluation["slices"]) - len(shown)
+    shown = [row for row in slices if row["examples"] >= _MIN_IMPRESSIONS]
+    rest = len(slices) - len(shown)
     table = Table(
-        title="slices",
+        title=f"{label}: slices" if label else "slices",
         title_justify="left",
         caption=f"{rest} with fewer than {_MIN_IMPRESSIONS} impressions are in the report" if rest else None,
     )
@@ -169,21 +174,27 @@ def _print_metrics(summary: Summary, console: Console) -> None:
         console.print(f"  {line}", soft_wrap=True)
     if not summary.metrics:
         return
-    console.print(_metrics_table(summary))
+    labels = by_label(summary)
+    for label, part in labels.items():
+        console.print(_metrics_table(part, label))
     for line in _threshold_lines(summary):
         console.print(f"  {line}")
     for line in _serving_lines(summary):
         console.print(f"  {line}", soft_wrap=True)
-    share = share_of_oracle(summary.metrics.get("auc"), (summary.oracle or {}).get("auc"))
-    if share is not None:
-        console.print(f"AUC lift: {share:.1%} of the oracle's, the most that any model can expect.")
+    for label, part in labels.items():
+        share = share_of_oracle((part.metrics or {}).get("auc"), (part.oracle or {}).get("auc"))
+        if share is not None:
+            console.print(f"{label and f'{label}: '}AUC lift: {share:.1%} of the oracle's, the most that any model can expect.")
 
 
 def print_evaluation(summary: Summary, evaluation: dict[str, Any] | None, console: Console) -> None:
     """Prints the metrics, the slices and the verdict."""
     _print_metrics(summary, console)
     if evaluation:
-        console.print(_slices_table(evaluation))
+        first, *further = evaluation.get("labels") or [""]
+        console.print(_slices_table(evaluation["slices"], first if further else ""))
+        for label in further:
+            console.print(_slices_table(evaluation["further_labels"][label]["slices"], label))
     console.print(_verdict(summary), soft_wrap=True)
 
 

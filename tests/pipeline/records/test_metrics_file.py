@@ -63,3 +63,21 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path):
         write_metrics_file(summary(), tmp_path)
     assert stat.S_ISDIR((tmp_path / METRICS_FILE).stat().st_mode)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_further_labels_have_a_dimension_and_the_first_keeps_its_lines(tmp_path):
+    """An empty label is no label to Prometheus: the first label's series go on when a second one is added."""
+    by_label = {"click": {"auc": 0.75, "gauc": None}, "purchase": {"auc": 0.6}}
+    oracle = {"click": {"auc": 0.8}, "purchase": {"auc": 0.7}}
+    baseline = {"metrics": {"auc": 0.7}, "metrics_by_label": {"click": {"auc": 0.7}}}
+    figures = {"metrics": by_label["click"], "metrics_by_label": by_label, "oracle": oracle["click"], "oracle_by_label": oracle}
+    write_metrics_file(summary(**figures, baseline=baseline), tmp_path)
+    lines = (tmp_path / METRICS_FILE).read_text().splitlines()
+    assert [line for line in lines if line.startswith("din_run_metric{")] == [
+        'din_run_metric{label="",metric="auc",name="demo"} 0.75',
+        'din_run_metric{label="purchase",metric="auc",name="demo"} 0.6',
+    ]
+    assert 'din_run_oracle_metric{label="purchase",metric="auc",name="demo"} 0.7' in lines
+    assert 'din_run_baseline_metric{metric="auc",name="demo"} 0.7' in lines
+    write_metrics_file(summary(metrics={"auc": 0.75}), tmp_path)
+    assert 'din_run_metric{metric="auc",name="demo"} 0.75' in (tmp_path / METRICS_FILE).read_text().splitlines()
