@@ -3,22 +3,26 @@
 | signature            | inputs                                                      | outputs                                       |
 |----------------------|-------------------------------------------------------------|-----------------------------------------------|
 | `serving_default`    | `examples` (B,): serialised tf.Examples                     | `probability` (B,)                            |
-| `predict`            | raw features by name: (B,), histories (B, T)                | `probability` (B,)                            |
-| `rank`               | as `predict`, but the candidates' features are (B, N)       | `probability` (B, N)                          |
+| `predict`            | raw features by name: (B, …), of events (B, T, …)           | `probability` (B,)                            |
+| `rank`               | as `predict`, but the candidates' features are (B, N, …)    | `probability` (B, N)                          |
 | `transform_features` | `examples` (B,): serialised tf.Examples                     | transformed features by name                  |
-| `explain`            | `examples` (B,): serialised tf.Examples                     | `probability` (B,), `<sequence>_attention`    |
+| `explain`            | `examples` (B,): serialised tf.Examples                     | `probability` (B,), attention, contributions  |
 
-`rank` looks up and embeds the history of each user once for all N candidates. `explain` exists only for a DIN with histories. For each
-sequence it gives what the embedding of each event is multiplied by, (B, L) float32: the most recent L events from the left, oldest first,
-then padding, which is 0.
+`probability` is that of the first label. With several labels, each further one has a `probability_LABEL` of the same shape.
+
+`rank` looks up and embeds the history of each user once for all N candidates. `explain` gives `contribution_FEATURE` (B,) for each raw
+feature and each cross: what it adds to the first label's logit. For each sequence of a DIN it gives `SEQUENCE_attention`: what the
+embedding of each event is multiplied by, (B, L) float32: the most recent L events from the left, oldest first, then padding, which is 0.
 
 No signature reads labels or columns that only training uses. −1 or "" in a history is padding, in raw tensors and in tf.Examples. An event
-is padding if the first behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value. Numbers are floats in
-`predict` and `rank`, and NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an integer.
+is padding if the first behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value, and for no tag. Numbers
+are floats in `predict` and `rank`, and NaN if missing. They are float64 if the feature is int64, since float32 holds only 24 bits of an
+integer.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,27 +30,21 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from din_trainer.export.contributions import contributions
+from din_trainer.export.dimension_names import name_dimensions
 from din_trainer.export.fold_dice import fold
-from din_trainer.features import EXAMPLES, FeatureConfig
+from din_trainer.features import EXAMPLES
 from din_trainer.models.din import DIN
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.models.ranking_model import RankingModel
-from din_trainer.reading.raw_reader import DTYPES, Reader, example_spec, is_number
+from din_trainer.reading.padded_features import padded_events
+from din_trainer.reading.parsed_examples import example_spec
+from din_trainer.reading.raw_reader import Reader
+from din_trainer.reading.raw_tensors import raw_tensor_spec
 
 PROBABILITY = "probability"
 
 _EXAMPLES = [tf.TensorSpec([None], tf.string, name=EXAMPLES)]
-_NUMBER = {"int64": tf.float64, "float": tf.float32}
-
-
-def raw_tensor_spec(features: FeatureConfig, candidates: bool = False) -> dict[str, tf.TensorSpec]:
-    """Inputs of `predict`, or of `rank` with `candidates`: features (B,), histories (B, T), candidate features of `rank` (B, N)."""
-    spec = {}
-    for column in features.columns:
-        two = column.presence == "sequence" or (candidates and column.role == "candidate")
-        dtype = _NUMBER[column.dtype] if is_number(column, features) else DTYPES[column.dtype]
-        spec[column.name] = tf.TensorSpec([None, None] if two else [None], dtype, name=column.name)
-    return spec
 
 
 def _graph(function: Callable[..., Any]) -> Any:
@@ -79,33 +77,45 @@ class ServingModel:
         with keras.StatelessScope(state_mapping=constants), self._folded.activations():
             yield
 
-    def _probability(self, inputs: ModelInputs) -> tf.Tensor:
-        return tf.sigmoid(self._model.logits(inputs))
+    def _probabilities(self, inputs: ModelInputs) -> dict[str, tf.Tensor]:
+        """The probability of each label, (B,), or (B · N,) for N candidates an impression."""
+        probability = tf.sigmoid(self._model.logits(inputs))
+        names = [PROBABILITY, *(f"{PROBABILITY}_{label}" for label in self._features.labels[1:])]
+        if len(names) == 1:
+            return {PROBABILITY: probability}
+        return dict(zip(names, tf.unstack(probability, len(names), axis=1), strict=True))
 
     def serving_default(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         with self._frozen():
-            return {PROBABILITY: self._probability(self.reader.of_examples(examples)[0])}
+            return self._probabilities(self.reader.of_examples(examples)[0])
 
     def predict(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         with self._frozen():
-            return {PROBABILITY: self._probability(self.reader.of_tensors(raw))}
+            return self._probabilities(self.reader.of_tensors(raw))
 
     def rank(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         candidate = next(raw[column.name] for column in self._features.columns if column.role == "candidate")
         with self._frozen():
-            return {PROBABILITY: tf.reshape(self._probability(self.reader.of_tensors(raw)), tf.shape(candidate))}
+            probabilities = self._probabilities(self.reader.of_tensors(raw))
+        return {name: tf.reshape(x, tf.shape(candidate)) for name, x in probabilities.items()}
 
     def transform_features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.reader.transformed(tf.io.parse_example(examples, example_spec(self._features)))
 
     def explain(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        assert isinstance(self._model, DIN)
         inputs, places = self.reader.of_examples(examples)
         with self._frozen():
-            weights = self._model.attention_weights(inputs)
-            count = tf.shape(examples, tf.int64)[0]
-            padded = {f"{sequence}_attention": self.reader.padded(x, places[sequence], count) for sequence, x in weights.items()}
-            return {PROBABILITY: self._probability(inputs), **padded}
+            added = contributions(examples, self.reader, self._features, bool(self._model.sequences), self._first_logit)
+            return {**self._probabilities(inputs), **self._attention(inputs, places, tf.shape(examples, tf.int64)[0]), **added}
+
+    def _first_logit(self, inputs: ModelInputs) -> tf.Tensor:
+        logits = self._model.logits(inputs)
+        return logits if len(self._features.labels) == 1 else logits[:, 0]
+
+    def _attention(self, inputs: ModelInputs, places: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
+        weights = self._model.attention_weights(inputs) if isinstance(self._model, DIN) else {}
+        length = self._features.history_length
+        return {f"{sequence}_attention": padded_events(x, places[sequence], count, length) for sequence, x in weights.items()}
 
     def resources(self) -> tf.Module:
         """The variables and lookup tables that the graphs use, which are saved with them."""
@@ -115,15 +125,13 @@ class ServingModel:
 
     def signatures(self) -> dict[str, Any]:
         """Returns a traced function for each signature."""
-        traced = {
+        return {
             "serving_default": _graph(self.serving_default).get_concrete_function(*_EXAMPLES),
             "predict": _graph(self.predict).get_concrete_function(**raw_tensor_spec(self._features)),
             "rank": _graph(self.rank).get_concrete_function(**raw_tensor_spec(self._features, candidates=True)),
             "transform_features": _graph(self.transform_features).get_concrete_function(*_EXAMPLES),
+            "explain": _graph(self.explain).get_concrete_function(*_EXAMPLES),
         }
-        if isinstance(self._model, DIN) and self._model.sequences:
-            traced["explain"] = _graph(self.explain).get_concrete_function(*_EXAMPLES)
-        return traced
 
 
 def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: str) -> None:
@@ -136,3 +144,4 @@ def export(model: RankingModel, transform_output: tft.TFTransformOutput, path: s
     """
     serving = ServingModel(model, transform_output)
     tf.saved_model.save(serving.resources(), path, signatures=serving.signatures())
+    name_dimensions(Path(path), model.din_config.features)

@@ -1,8 +1,10 @@
 """Turns raw features, serialised or as tensors, into the inputs of the model: in requests to the exported model, and in training.
 
-It does the same as Transform, in fewer operations: it cuts histories to their most recent events before it looks up their ids, and does not
-pad them. An event without a value (−1 or "") is padding, in tensors and in tf.Examples. Numbers and time gaps go through Transform's own
-graph, which has their means and deviations. Sameness checks before every push that both ways give the same score.
+It does the same as Transform, with the same arithmetic, in fewer operations: it cuts histories to their most recent events before it looks
+up their ids, and does not pad them. An event without a value (−1 or "") is padding, in tensors and in tf.Examples. Sameness checks before
+every push that both ways give the same score.
+
+Tf.Examples and tensors become the same `RawValues` first; all that follows is written once.
 
 B impressions a request, T raw events of a padded history, E events that are kept, L the most that are kept of one history.
 """
@@ -12,33 +14,19 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIME_GAPS, TIMESTAMP, Column, FeatureConfig
-from din_trainer.kinds import MISSING, DType
-from din_trainer.models.model_inputs import ModelInputs
+from din_trainer.features import TIMESTAMP, FeatureConfig, gap_name
+from din_trainer.kinds import Bucketized, Cross, Hashed, Tags, TimeGap
+from din_trainer.models.model_inputs import Bag, ModelInputs
+from din_trainer.reading import computed_features
+from din_trainer.reading.padded_features import padded_features
+from din_trainer.reading.parsed_examples import ParsedExamples, example_spec, read_examples
+from din_trainer.reading.raw_tensors import read_tensors
+from din_trainer.reading.raw_values import RawValues
+from din_trainer.reading.values_read import values_read
 from din_trainer.reading.vocabulary_lookups import VocabularyLookups
-from din_trainer.transform.preprocessing import to_dense
+from din_trainer.transform import hashes
 
-DTYPES: dict[DType, tf.DType] = {"int64": tf.int64, "bytes": tf.string, "float": tf.float32}
 Raw = dict[str, Any]
-
-
-def is_number(column: Column, features: FeatureConfig) -> bool:
-    """Whether a column is a numeric feature."""
-    return column.name in features.side and features.side[column.name].kind == "numeric"
-
-
-def example_spec(features: FeatureConfig) -> dict[str, Any]:
-    """How tf.Examples are parsed: required features must be present, others may be missing."""
-    spec: dict[str, Any] = {}
-    for column in features.columns:
-        dtype = DTYPES[column.dtype]
-        if column.presence == "required":
-            spec[column.name] = tf.io.FixedLenFeature([], dtype)
-        elif column.presence == "sequence":
-            spec[column.name] = tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
-        else:
-            spec[column.name] = tf.io.VarLenFeature(dtype)  # takes an empty list as a missing value
-    return spec
 
 
 class Reader(tf.Module):
@@ -52,132 +40,78 @@ class Reader(tf.Module):
     def __init__(self, features: FeatureConfig, transform_output: tft.TFTransformOutput):
         super().__init__()
         self._features = features
+        self._read = [placed for placed in values_read(features) if placed.name != TIMESTAMP]
+        self._kinds = {placed.name: placed.feature for placed in self._read}
+        self._crosses = {p.name: p.feature for p in features.placed if isinstance(p.feature, Cross)}
+        self._statistics = computed_features.statistics_of(features, transform_output)
         self.lookups = VocabularyLookups(features, transform_output)
-        self.numbers = [column.name for column in features.columns if is_number(column, features)]
-        if self.numbers or features.time_gap:
-            self.transform = transform_output.transform_features_layer()
 
     def of_examples(self, examples: tf.Tensor) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
         """Reads serialised tf.Examples (B,). Returns what `of_parsed` does."""
         return self.of_parsed(tf.io.parse_example(examples, example_spec(self._features)))
 
-    def of_parsed(self, raw: Raw) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
+    def of_parsed(self, parsed: Raw) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
         """Reads tf.Examples that were parsed by `example_spec`.
 
         Returns:
             The inputs, and for each sequence the places of its events: (E, 2), row and column in (B, L).
         """
-        ids = {name: self.lookups.ids(name, to_dense(raw[name], MISSING[self._dtype(name)])) for name in self._scalars()}
-        places: dict[str, tf.Tensor] = {}
-        rows: dict[str, tf.Tensor] = {}
-        dense: dict[str, tf.Tensor] = {}
-        for number, (sequence, behaviours) in enumerate(self._features.sequences.items()):
-            names = [behaviour.history for behaviour in behaviours.values()]
-            first = raw[names[0]]
-            kept = _recent_events(first, MISSING[self._dtype(names[0])], self._features.history_length)
-            places[sequence] = _places(kept)
-            rows |= dict.fromkeys(names, places[sequence][:, 0])
-            for name in names:
-                values = _aligned(raw[name], first, kept, places[sequence][:, 0], MISSING[self._dtype(name)])
-                ids[name] = self.lookups.ids(name, values)
-            if number == 0 and self._features.time_gap:
-                times = _aligned(raw[HISTORICAL_TIMESTAMPS], first, kept, places[sequence][:, 0], MISSING["int64"])
-                events = tf.SparseTensor(places[sequence], times, [first.nrows(), self._features.history_length])
-                dense[TIME_GAPS] = self._time_gaps(events, raw[TIMESTAMP], places[sequence])
-                rows[TIME_GAPS] = places[sequence][:, 0]
-        return ModelInputs(ids, rows, {}, dense | self._numeric({name: raw[name] for name in self.numbers})), places
+        examples = self.raw_of_parsed(parsed)
+        return self.of_raw(examples.raw), examples.places
 
-    def transformed(self, raw: Raw) -> dict[str, tf.Tensor]:
-        """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B,), histories (B, L)."""
-        inputs, places = self.of_parsed(raw)
-        outputs = {name: ids for name, ids in inputs.ids.items() if name not in inputs.rows}
-        count = tf.shape(next(iter(outputs.values())), tf.int64)[0]
-        for sequence, behaviours in self._features.sequences.items():
-            for behaviour in behaviours.values():
-                outputs[behaviour.history] = self.padded(inputs.ids[behaviour.history], places[sequence], count)
-        if TIME_GAPS in inputs.dense:
-            outputs[TIME_GAPS] = self.padded(inputs.dense[TIME_GAPS][:, 0], next(iter(places.values())), count)
-        return outputs | {name: inputs.dense[name][:, 0] for name in self.numbers}
+    def of_tensors(self, tensors: Raw) -> ModelInputs:
+        """Reads raw tensors in the shapes of `raw_tensor_spec`: features (B,), histories (B, T); candidate features may be (B, N)."""
+        return self.of_raw(read_tensors(tensors, self._features))
 
-    def padded(self, x: tf.Tensor, places: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Puts events (E,) at their places in (B, L), and padding elsewhere."""
-        return tf.scatter_nd(places, x, tf.stack([count, tf.constant(self._features.history_length, tf.int64)]))
+    def raw_of_parsed(self, parsed: Raw) -> ParsedExamples:
+        """The raw values of tf.Examples that were parsed by `example_spec`."""
+        return read_examples(parsed, self._features)
 
-    def of_tensors(self, raw: Raw) -> ModelInputs:
-        """Reads raw tensors: features (B,), histories (B, T); candidate features may be (B, N)."""
-        ids = {name: self.lookups.ids(name, raw[name]) for name in self._scalars()}
-        rows: dict[str, tf.Tensor] = {}
-        dense: dict[str, tf.Tensor] = {}
-        for number, behaviours in enumerate(self._features.sequences.values()):
-            names = [behaviour.history for behaviour in behaviours.values()]
-            present = tf.not_equal(raw[names[0]], MISSING[self._dtype(names[0])])
-            later = tf.cumsum(tf.cast(present, tf.int32), axis=1, exclusive=True, reverse=True)  # events after this one
-            kept = tf.logical_and(present, later < self._features.history_length)  # (B, T)
-            positions = tf.where(kept)  # (E, 2)
-            for name in names:
-                ids[name] = self.lookups.ids(name, tf.gather_nd(raw[name], positions))
-            rows |= dict.fromkeys(names, tf.unstack(positions, 2, axis=1)[0])
-            if number == 0 and self._features.time_gap:
-                events = tf.ragged.boolean_mask(raw[HISTORICAL_TIMESTAMPS], kept).to_sparse()
-                dense[TIME_GAPS] = self._time_gaps(events, raw[TIMESTAMP], events.indices)
-                rows[TIME_GAPS] = events.indices[:, 0]
-        numbers = {name: _as_parsed(raw[name], DTYPES[self._dtype(name)]) for name in self.numbers}
-        return ModelInputs(ids, rows, {}, dense | self._numeric(numbers))
+    def of_raw(self, raw: RawValues) -> ModelInputs:
+        """What a model reads of raw values."""
+        inputs = ModelInputs({}, {}, {}, {})
+        for name, _, sequence, feature in self._read:
+            after = gap_name(name) if isinstance(feature, TimeGap) else name
+            statistics = self._statistics.get(after, {})
+            if sequence:
+                inputs.rows[after] = raw.rows[sequence]
+            if isinstance(feature, Tags):
+                values, slots, weights = raw.tags[name]
+                inputs.bags[name] = Bag(self.lookups.ids(name, values), slots, weights)
+            elif isinstance(feature, TimeGap):
+                now = tf.gather(raw.values[TIMESTAMP], raw.rows[sequence])
+                inputs.dense[after] = computed_features.time_gaps(raw.values[name], now, statistics)
+            elif isinstance(feature, Hashed | Bucketized):
+                inputs.ids[name] = computed_features.ids_of(feature, raw.values[name], statistics)
+            elif name in self._features.vocabulary_by_feature:
+                inputs.ids[name] = self.lookups.ids(name, raw.values[name])
+            else:
+                inputs.dense[name] = computed_features.dense_of(feature, raw.values[name], statistics)
+        inputs.ids.update({name: self._cross_ids(name, raw, inputs) for name in self._crosses})
+        return inputs
 
-    def _scalars(self) -> list[str]:
-        """Categorical features with one value for each impression."""
-        by_feature = self._features.vocabulary_by_feature
-        return [column.name for column in self._features.columns if column.presence != "sequence" and column.name in by_feature]
+    def _cross_ids(self, name: str, raw: RawValues, inputs: ModelInputs) -> tf.Tensor:
+        """The ids of two or three features together: (B,), or (B, N) if one of them differs between candidates."""
+        in_buckets = [isinstance(self._kinds[part], Bucketized) for part in self._crosses[name].of]
+        parts = [(inputs.ids if by_id else raw.values)[part] for part, by_id in zip(self._crosses[name].of, in_buckets, strict=True)]
+        return self._ids_of_texts(name, hashes.crossed(_of_one_shape(parts)))
 
-    def _dtype(self, name: str) -> DType:
-        return next(column.dtype for column in self._features.columns if column.name == name)
+    def missing_cross(self, name: str) -> tf.Tensor:
+        """The id of a cross whose parts are all missing: a scalar."""
+        return self._ids_of_texts(name, hashes.crossed([tf.constant("")] * len(self._crosses[name].of)))
 
-    def _numeric(self, raw: Raw) -> dict[str, tf.Tensor]:
-        """Numeric features, each (B, 1)."""
-        if not raw:
-            return {}
-        transformed = self.transform(raw)
-        return {name: tf.expand_dims(transformed[name], 1) for name in raw}
+    def _ids_of_texts(self, name: str, texts: tf.Tensor) -> tf.Tensor:
+        buckets = self._crosses[name].buckets
+        return hashes.cross_ids(texts, buckets) if buckets else self.lookups.ids(name, texts)
 
-    def _time_gaps(self, events: tf.SparseTensor, timestamp: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-        """The time gaps of the events that are kept: (E, 1)."""
-        gaps = self.transform({HISTORICAL_TIMESTAMPS: events, TIMESTAMP: timestamp})[TIME_GAPS]  # (B, L)
-        return tf.expand_dims(tf.gather_nd(gaps, places), 1)
+    def transformed(self, parsed: Raw) -> dict[str, tf.Tensor]:
+        """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B, …), those of events (B, L, …)."""
+        return padded_features(self._features, *self.of_parsed(parsed))
 
 
-def _recent_events(history: tf.RaggedTensor, missing: Any, length: int) -> tf.RaggedTensor:
-    """The positions, among the flat values of a history, of the last `length` events of each row. A missing value is no event."""
-    events = tf.where(tf.not_equal(history.values, missing))[:, 0]
-    splits = tf.searchsorted(events, history.row_splits, out_type=tf.int64)  # of the events alone
-    starts, limits = tf.maximum(splits[:-1], splits[1:] - length), splits[1:]
-    kept = tf.ragged.range(starts, limits, row_splits_dtype=tf.int64)
-    return kept.with_values(tf.gather(events, kept.values))
-
-
-def _aligned(history: tf.RaggedTensor, first: tf.RaggedTensor, kept: tf.RaggedTensor, rows: tf.Tensor, missing: Any) -> tf.Tensor:
-    """The values (E,) of a history at the events that are kept of the first history of its sequence.
-
-    Args:
-        history: The history.
-        first: The first history of its sequence.
-        kept: The positions of the events in `first`.
-        rows: The row of each event: (E,).
-        missing: What an event gets that has no value here, which only unequal lengths cause.
-    """
-    if history is first:
-        return tf.gather(first.values, kept.values)
-    positions = kept.values + tf.gather(history.row_splits - first.row_splits, rows)
-    beyond = positions >= tf.gather(history.row_splits[1:], rows)
-    size = tf.size(history.values, tf.int64)
-    return tf.gather(tf.concat([history.values, [missing]], 0), tf.where(beyond, size, positions))
-
-
-def _places(history: tf.RaggedTensor) -> tf.Tensor:
-    """Row and column of each event: (E, 2)."""
-    return tf.raw_ops.RaggedTensorToSparse(rt_nested_splits=[history.row_splits], rt_dense_values=history.values).sparse_indices
-
-
-def _as_parsed(x: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
-    """Converts numbers (B,), NaN where one is missing, to the form that parsing gives."""
-    present = tf.expand_dims(tf.logical_not(tf.math.is_nan(x)), 1)
-    return tf.ragged.boolean_mask(tf.cast(tf.expand_dims(x, 1), dtype), present).to_sparse()
+def _of_one_shape(parts: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Repeats what is the same for all candidates, (B,), for each of them, if other parts are (B, N)."""
+    by_candidate = next((x for x in parts if len(x.shape) == 2), None)
+    if by_candidate is None:
+        return parts
+    return [x if len(x.shape) == 2 else tf.broadcast_to(tf.expand_dims(x, 1), tf.shape(by_candidate)) for x in parts]

@@ -25,10 +25,11 @@ class Split:
 
     Args:
         files: The shards.
-        read: As in `PackedRows`; the features must have a label.
+        read: As in `PackedRows`; the features must have the labels.
         batch_size: Impressions in a batch; the last batch may be smaller.
         shuffle_seed: The seed of the orders; None keeps the order of the files.
-        negative_rate: Share of the negatives that are kept; each epoch draws others.
+        labels: The labels of `FeatureConfig`: the first is in the column `label`, others have columns of their own.
+        negative_rate: Share of the negatives, by the first label, that are kept; each epoch draws others.
         memory_mb: The most that the split may take in memory, in units of 10⁶ bytes.
     """
 
@@ -39,6 +40,7 @@ class Split:
         batch_size: int,
         *,
         shuffle_seed: int | None = None,
+        labels: Sequence[str] = (LABEL,),
         negative_rate: float = 1.0,
         memory_mb: float = 4096,
     ):
@@ -46,6 +48,7 @@ class Split:
         self._rows = PackedRows(read)
         self._batch_size = batch_size
         self._seed = shuffle_seed
+        self._labels = [LABEL, *labels[1:]]
         self._negative_rate = negative_rate
         most = int(memory_mb * 1e6) // (4 * self._rows.width)  # rows
         self._block = max(most // 4, _PARSED)
@@ -60,7 +63,10 @@ class Split:
         return self._matrix is not None
 
     def epoch(self, number: int = 0) -> tf.data.Dataset:
-        """Returns the batches (features, label[, weight]) of an epoch. The same number always gives the same batches."""
+        """Returns the batches (features, label[, weight]) of an epoch; several labels are (B, labels).
+
+        The same number always gives the same batches.
+        """
         batches = self._stream(number) if self._matrix is None else self._from_memory(self._matrix, number)
         options = tf.data.Options()
         options.autotune.enabled = False  # its thread takes half a second to end after each epoch
@@ -73,9 +79,10 @@ class Split:
         return whole.epoch()
 
     def _unpack(self, rows: tf.Tensor) -> tuple[Features | tf.Tensor, ...]:
-        """Returns (features, label), or (features, label, weight) if the rows have weights."""
+        """Returns (features, label), or (features, label, weight) if the rows have weights. Several labels are (B, labels)."""
         features = self._rows.unpack(rows)
-        label = features.pop(LABEL)
+        labels = [features.pop(name) for name in self._labels]
+        label = labels[0] if len(labels) == 1 else tf.stack(labels, axis=1)
         return (features, label, features.pop(SAMPLE_WEIGHT)) if SAMPLE_WEIGHT in features else (features, label)
 
     def _parsed(self, records: tf.data.Dataset) -> tf.data.Dataset:

@@ -31,20 +31,21 @@ def sample_attention(model: Path, files: Iterable[Path], count: int = 6) -> list
     Returns:
         For each impression: `label`, `probability`, `candidate` (raw values by feature) and `sequences`. A sequence has a `name` and
         `events`: the last L events, oldest first, each with its `weight` and the raw values of the histories. None if the model has no
-        `explain` signature.
+        attention.
 
     Raises:
         InputError: There is no such model, or no such data.
     """
     features = read_features(model)
     loaded = load_saved_model(model)
-    if "explain" not in loaded.signatures:
+    explain = loaded.signatures.get("explain")
+    if explain is None or not any(name.endswith("_attention") for name in explain.structured_outputs):
         return None
     records = islice(chain.from_iterable(map(read_records, files)), _SEARCHED)
     examples = _choose(map(tf.train.Example.FromString, records), features, count)
     if not examples:
         return []
-    outputs = loaded.signatures["explain"](examples=tf.constant([example.SerializeToString() for example in examples]))
+    outputs = explain(examples=tf.constant([example.SerializeToString() for example in examples]))
     explained = {name: values.numpy() for name, values in outputs.items()}
     return [_describe(example, {name: values[i] for name, values in explained.items()}, features) for i, example in enumerate(examples)]
 
