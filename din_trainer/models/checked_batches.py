@@ -6,23 +6,31 @@ from typing import Any
 
 import tensorflow as tf
 
-from din_trainer.models.checked_data import Input, check_features, check_labels, check_weights
+from din_trainer.features import LABEL
+from din_trainer.models.checked_data import Input, check_features, check_weights
+from din_trainer.models.checked_labels import check_each_label
 
 
 def check_batch(
-    inputs: list[Input], features: Any, labels: Any = None, weights: Any = None, *, said: set[str] | None = None
+    inputs: list[Input],
+    features: Any,
+    labels: Any = None,
+    weights: Any = None,
+    *,
+    names: tuple[str, ...] = (LABEL,),
+    said: set[str] | None = None,
 ) -> tuple[Any, ...]:
-    """Reads features, and labels and weights if there are any. `said` as in `check_features`.
+    """Reads features, and labels and weights if there are any. `said` is as in `check_features`, `names` are those of the labels.
 
     Returns:
         (features,), (features, labels) or (features, labels, weights).
 
     Raises:
-        ValueError: As `check_features`, `check_labels` and `check_weights`.
+        ValueError: As `check_features`, `check_each_label` and `check_weights`.
     """
     arrays = check_features(features, inputs, said)
     rows = len(next(iter(arrays.values())))
-    judged = [] if labels is None else [check_labels(labels, rows)]
+    judged = [] if labels is None else [check_each_label(labels, rows, names)]
     return (arrays, *judged) if weights is None else (arrays, *judged, check_weights(weights, rows))
 
 
@@ -33,17 +41,19 @@ class CheckedDataset:
         dataset: Batches of features; or of (features, labels), or (features, labels, weights).
         inputs: The columns that the model reads.
         judged: Whether labels are needed; otherwise they are left out.
+        names: The names of the labels.
 
     Attributes:
         batches: The data set of checked batches.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, inputs: list[Input], judged: bool):
+    def __init__(self, dataset: tf.data.Dataset, inputs: list[Input], judged: bool, names: tuple[str, ...] = (LABEL,)):
         self._dataset = dataset
         self._inputs = inputs
         self._error: ValueError | None = None
         self._said: set[str] = set()
         self._judged = judged
+        self._names = names
         parts = len(dataset.element_spec) if isinstance(dataset.element_spec, tuple) and judged else 1
         if judged and parts == 1:
             raise ValueError("the data set has no labels: its elements must be (features, labels) or (features, labels, weights)")
@@ -51,7 +61,8 @@ class CheckedDataset:
         if any(tensor.shape.rank == 0 for tensor in tf.nest.flatten(features)):
             raise ValueError("the elements of the data set are single rows: make batches of them with .batch(256)")
         one_a_row = tf.TensorSpec([None], tf.float32)
-        spec = ({column.name: column.spec() for column in inputs}, *[one_a_row] * (parts - 1))
+        labels = one_a_row if len(names) == 1 else tf.TensorSpec([None, len(names)], tf.float32)
+        spec = ({column.name: column.spec() for column in inputs}, *[labels, one_a_row][: parts - 1])
         checked = tf.data.Dataset.from_generator(self._read, output_signature=spec).prefetch(tf.data.AUTOTUNE)
         count = dataset.cardinality()
         self.batches = checked if count <= 0 else checked.apply(tf.data.experimental.assert_cardinality(count))
@@ -61,7 +72,7 @@ class CheckedDataset:
         for number, batch in enumerate(self._dataset):
             try:
                 features, *rest = batch if isinstance(batch, tuple) else (batch,)
-                yield check_batch(self._inputs, features, *(rest if self._judged else ()), said=self._said)
+                yield check_batch(self._inputs, features, *(rest if self._judged else ()), names=self._names, said=self._said)
             except ValueError as error:
                 self._error = ValueError(f"batch {number}: {error}")
                 raise

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from din_trainer.features import LABEL
 from din_trainer.models.checked_batches import CheckedDataset, check_batch
 from din_trainer.models.checked_data import Input, check_features
 
@@ -20,18 +21,28 @@ _LOG_LOSS = ("binary_crossentropy", "BinaryCrossentropy", "bce", "BCE")
 
 
 class LogitsModel(keras.Model):
-    """Keras' `Model` with one logit for each row. A subclass names the columns that it reads.
+    """Keras' `Model` with one logit for each row, (B,), or one for each of several labels, (B, labels).
 
-    Data are checked before a graph gets them: columns at once, a `tf.data.Dataset` batch by batch. Nothing is checked inside a graph.
+    A subclass names the columns that it reads. Data are checked before a graph gets them: columns at once, a `tf.data.Dataset` batch by
+    batch. Nothing is checked inside a graph. Keras' metrics are those of the first label; `auc_LABEL` is the AUC of each further one.
+
+    Args:
+        labels: The names of the labels.
     """
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, labels: tuple[str, ...] = (LABEL,), **kwargs: Any):
         super().__init__(**kwargs)
+        self.labels = tuple(labels)
+        self.further_aucs = [keras.metrics.AUC(name=f"auc_{label}") for label in labels[1:]]
         self.supports_jit = False  # XLA is several times slower than the plain graph on CPU, and has no look-ups of text
 
     def columns_read(self) -> list[Input]:
         """The columns that the model reads."""
         raise NotImplementedError
+
+    def log_loss(self) -> keras.losses.Loss:
+        """The log loss, reading logits."""
+        return keras.losses.BinaryCrossentropy(from_logits=True)
 
     def prepare_fit(self, features: dict[str, Any] | None, weighted: bool) -> None:
         """Called before training.
@@ -75,7 +86,7 @@ class LogitsModel(keras.Model):
             return super().evaluate(x, y, *args, sample_weight=weights, **kwargs)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
-        """The click probability of each row: (N,). Otherwise as Keras' `predict`. It raises what `fit` raises."""
+        """The click probability of each row: (N,), or (N, labels). Otherwise as Keras' `predict`. It raises what `fit` raises."""
         with ExitStack() as stack:
             x, _, _ = self._checked(stack, x, None, None, judged=False)
             return super().predict(x, *args, **kwargs)
@@ -94,10 +105,10 @@ class LogitsModel(keras.Model):
     def _checked(self, stack: ExitStack, x: Any, y: Any, weights: Any, judged: bool = True) -> tuple[Any, Any, Any]:
         """Checks features, labels and weights. While `stack` is open, what is wrong in a data set is raised as one sentence."""
         if isinstance(x, tf.data.Dataset):
-            checked = CheckedDataset(x, self.columns_read(), judged)
+            checked = CheckedDataset(x, self.columns_read(), judged, self.labels)
             stack.enter_context(checked.one_sentence())
             return checked.batches, y, weights
-        x, *rest = check_batch(self.columns_read(), x, y, weights)
+        x, *rest = check_batch(self.columns_read(), x, y, weights, names=self.labels)
         if judged and y is None:
             raise ValueError("there are no labels: give them as y")
         return (x, *rest, *[None] * (2 - len(rest)))
@@ -106,29 +117,44 @@ class LogitsModel(keras.Model):
         """As Keras' `compile`. A loss of Keras reads logits and a metric probabilities, whatever their `from_logits` says.
 
         Raises:
-            ValueError: A loss of Keras that cannot read logits.
+            ValueError: A loss of Keras that cannot read logits; or with several labels, one that cannot weigh them.
         """
         metrics = keras.tree.map_structure(_of_probabilities, metrics)
-        super().compile(optimizer, _of_logits(loss), *args, metrics=metrics, **kwargs)
+        super().compile(optimizer, self._of_logits(loss), *args, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Keras calls it when it loads a model; its own does nothing for a class with a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
+    def _of_logits(self, loss: Any) -> Any:
+        """The same loss, reading logits. A function of the user's own gets logits too."""
+        if loss in _LOG_LOSS or loss is keras.losses.binary_crossentropy:
+            return self.log_loss()
+        if isinstance(loss, keras.losses.Loss) and "from_logits" in loss.get_config():
+            if len(self.labels) > 1:
+                raise ValueError(f"the loss {loss.name} cannot weigh labels: use 'binary_crossentropy', or a function (labels, logits)")
+            return type(loss).from_config({**loss.get_config(), "from_logits": True})
+        if isinstance(loss, str) or getattr(loss, "__module__", "").startswith("keras."):
+            raise ValueError(f"the loss {loss} does not read logits: use 'binary_crossentropy', or a function of your own (labels, logits)")
+        return loss
+
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
-        """The loss of (B, 1). Keras would take (B,) for one row of B outputs, and weight their mean instead of each of them."""
+        """The loss of (B, 1) or (B, labels). Keras would take (B,) for one row of B outputs, and weigh their mean, not each of them."""
         return super().compute_loss(x, _as_rows(y), _as_rows(y_pred), sample_weight, training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """The metrics of probabilities (B, 1), for the same reason."""
-        return super().compute_metrics(x, _as_rows(y), _as_rows(ops.sigmoid(y_pred)), sample_weight)
+        """The metrics of probabilities (B, 1), for the same reason: those of the first label, and the AUC of each further one."""
+        y, p = _as_rows(y), _as_rows(ops.sigmoid(y_pred))
+        for number, auc in enumerate(self.further_aucs, 1):
+            auc.update_state(y[:, number], p[:, number], sample_weight=sample_weight)
+        return super().compute_metrics(x, y[:, :1], p[:, :1], sample_weight)
 
     def predict_step(self, data: Any) -> Any:
         return ops.sigmoid(super().predict_step(data))
 
     def export(self, filepath: str | Path, **kwargs: Any) -> None:
-        """Writes a SavedModel. Its signature `serve` takes the columns that `predict` takes, as tensors, and gives the probabilities (B,).
+        """Writes a SavedModel. Its signature `serve` takes the columns that `predict` takes, as tensors, and gives what `predict` gives.
 
         Args:
             filepath: The folder.
@@ -150,18 +176,7 @@ class LogitsModel(keras.Model):
 
 
 def _as_rows(values: Any) -> Any:
-    return ops.reshape(values, (-1, 1))
-
-
-def _of_logits(loss: Any) -> Any:
-    """The same loss, reading logits. A function of the user's own gets logits too."""
-    if loss in _LOG_LOSS or loss is keras.losses.binary_crossentropy:
-        return keras.losses.BinaryCrossentropy(from_logits=True)
-    if isinstance(loss, keras.losses.Loss) and "from_logits" in loss.get_config():
-        return type(loss).from_config({**loss.get_config(), "from_logits": True})
-    if isinstance(loss, str) or getattr(loss, "__module__", "").startswith("keras."):
-        raise ValueError(f"the loss {loss} does not read logits: use 'binary_crossentropy', or a function of your own (labels, logits)")
-    return loss
+    return values if len(values.shape) == 2 else ops.reshape(values, (-1, 1))
 
 
 def _of_probabilities(metric: Any) -> Any:

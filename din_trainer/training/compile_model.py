@@ -1,4 +1,4 @@
-"""Makes a model ready for Keras' `fit`: optimizer, learning-rate schedule, loss (equation 2 of the paper) and metric."""
+"""Makes a model ready for Keras' `fit`: optimizer, learning-rate schedule, loss (equation 2 of the paper) and metrics."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def compile_model(model: RankingModel) -> None:
     """Makes a model ready for `fit`, with the settings of its configuration."""
     model.compile(
         optimizer=make_optimizer(model.din_config.training),
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        loss=model.log_loss(),
         metrics=[keras.metrics.AUC(name="auc")],
         jit_compile=False,  # XLA is several times slower than the plain graph on CPU
         steps_per_execution=_STEPS_A_CALL,

@@ -51,11 +51,12 @@ def fit(
         train_files,
         read,
         settings.batch_size,
+        labels=config.features.labels,
         shuffle_seed=settings.seed,
         negative_rate=settings.negative_rate,
         memory_mb=settings.memory_mb,
     )
-    validation_split = Split(validation_files, read, settings.batch_size, memory_mb=settings.memory_mb)
+    validation_split = Split(validation_files, read, settings.batch_size, labels=config.features.labels, memory_mb=settings.memory_mb)
     if start is None:
         return train(model, train_split.epoch, validation_split.epoch(), log_dir, checkpoint_dir)
     warm = WarmStart(model, transform_output, start, from_files)

@@ -1,4 +1,4 @@
-"""AUC and log loss of the validation split after each epoch."""
+"""AUC of each label, and log loss, of the validation split after each epoch."""
 
 import math
 import os
@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.divergence import diverged
+from din_trainer.training.progress_log import progress
 
 
 def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -20,7 +21,9 @@ def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
 class Validation(keras.callbacks.Callback):
     """Adds `val_auc` and `val_loss` of the validation split to the logs of each epoch. Both are exact, and weighted if the batches are.
 
-    Keras' AUC uses 200 fixed thresholds, which is too coarse where click rates are a few in a thousand.
+    Of several labels, `val_auc` is that of the first, `val_auc_LABEL` that of each other one that has both values in the split, and
+    `val_loss` the sum of their log losses, weighted as in training. Keras' AUC uses 200 fixed thresholds, which is too coarse where click
+    rates are a few in a thousand.
 
     Raises:
         TrainingDiverged: At the end of an epoch, a figure is NaN or infinite.
@@ -30,16 +33,37 @@ class Validation(keras.callbacks.Callback):
         super().__init__()
         self._logits = logits_of(model, data)
         batches = list(data.map(lambda features, *judged: judged).as_numpy_iterator())  # (label,) or (label, weight)
-        self._labels, *weights = (np.concatenate(column) for column in zip(*batches, strict=True))
+        labels, *weights = (np.concatenate(column) for column in zip(*batches, strict=True))
         self._weights = weights[0] if weights else None
+        self._labels = labels.reshape(len(labels), -1)  # (N, labels)
+        self._label_weights = model.label_weights
+        self._aucs = {0: "val_auc"}
+        for number, name in enumerate(model.labels[1:], 1):
+            if len(np.unique(self._labels[:, number])) == 2:
+                self._aucs[number] = f"val_auc_{name}"
+            else:
+                progress.warning("the label %s is the same in all of validation/, so it has no validation AUC", name)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
         logits = np.concatenate(list(self._logits.as_numpy_iterator())).astype(np.float64)
-        auc = loss = math.nan  # scikit-learn refuses scores that are not finite
+        figures = {"val_auc": math.nan, "val_loss": math.nan}  # scikit-learn refuses scores that are not finite
         if np.isfinite(logits).all():
-            auc = float(sklearn.metrics.roc_auc_score(self._labels, logits, sample_weight=self._weights))
-            loss = float(sklearn.metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits)), sample_weight=self._weights))
-        if not math.isfinite(auc + loss):
-            raise diverged(f"the validation AUC is {auc} and the validation loss {loss}", epoch + 1, self.model.din_config.training)
-        logs["val_auc"], logs["val_loss"] = auc, loss
+            figures = self._figures(logits.reshape(len(logits), -1))
+        if not all(map(math.isfinite, figures.values())):
+            reason = f"the validation AUC is {figures['val_auc']} and the validation loss {figures['val_loss']}"
+            raise diverged(reason, epoch + 1, self.model.din_config.training)
+        logs |= figures
+
+    def _figures(self, logits: np.ndarray) -> dict[str, float]:
+        """The AUC of each label, and the loss, from logits (N, labels)."""
+        judged = {"sample_weight": self._weights}
+        aucs = {
+            name: float(sklearn.metrics.roc_auc_score(self._labels[:, number], logits[:, number], **judged))
+            for number, name in self._aucs.items()
+        }
+        losses = [
+            float(sklearn.metrics.log_loss(labels, 1 / (1 + np.exp(-scores)), labels=[0, 1], **judged))
+            for labels, scores in zip(self._labels.T, logits.T, strict=True)
+        ]
+        return {**aucs, "val_loss": sum(weight * loss for weight, loss in zip(self._label_weights, losses, strict=True))}
