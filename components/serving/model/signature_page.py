@@ -1,19 +1,21 @@
 """Writes `signatures.md`, which lies beside a pushed model: its inputs, outputs and features, and requests that it accepts."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from components.base.tfx_pins import read_meta_graph
+from components.evaluation.labels import labels_of
 from components.serving.model.exported_features import read_features
+from components.serving.model.feature_words import describe_features
 from components.serving.model.impression_tensors import Impression, json_instances, predict_tensors, rank_tensors
 from din_trainer.config import ORIGIN_FILE
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import FeatureConfig
+from din_trainer.raw_inputs import CANDIDATES, EVENTS_OF, Input, dimension_names, inputs_of
 
 SIGNATURES_FILE = "signatures.md"
 _EXPLAINED = ("predict", "rank")  # the signatures that take raw tensors
-_MISSING = {"int64": "−1", "bytes": '`""`', "float": "NaN"}
 
 
 def describe_signatures(saved_model: Path, name: str = "NAME") -> str:
@@ -25,15 +27,17 @@ def describe_signatures(saved_model: Path, name: str = "NAME") -> str:
     """
     signatures = read_meta_graph(saved_model).signature_def
     features = read_features(saved_model) if (saved_model / ORIGIN_FILE).is_file() else None
+    inputs = {read.column.name: read for read in inputs_of(features)} if features else {}
     lines = [f"# Signatures of {name}", "", "Read from the SavedModel beside this file. B is the number of instances in a request."]
     if features is not None:
         lines += ["T is the length to which histories are padded. N is the number of candidates of each instance of `rank`."]
     for signature in sorted(key for key in signatures if not key.startswith("__")):
         lines += ["", f"## `{signature}`", "", "| tensor | | type | shape |", "|---|---|---|---|"]
         for side, tensors in (("input", signatures[signature].inputs), ("output", signatures[signature].outputs)):
-            lines += [f"| `{key}` | {side} | {_dtype(info)} | {_shape(key, info, features)} |" for key, info in sorted(tensors.items())]
+            for key, info in sorted(tensors.items()):
+                lines.append(f"| `{key}` | {side} | {_dtype(info)} | {_shape(signature, key, info, inputs)} |")
     if features is not None:
-        lines += ["", *_features(features)]
+        lines += ["", *describe_features(features)]
         for signature in _EXPLAINED:
             if signature in signatures:
                 lines += ["", *_request(signature, features, name)]
@@ -46,59 +50,52 @@ def _dtype(info: Any) -> str:
     return tf.dtypes.as_dtype(info.dtype).name
 
 
-def _shape(name: str, info: Any, features: FeatureConfig | None) -> str:
-    """Returns a shape such as (B, T). An open second size is T in a history and N elsewhere, but "?" in a model of another pipeline."""
-    histories = {column.name for column in features.columns if column.presence == "sequence"} if features else set()
-    unknown = ["B", "T" if name in histories else "N" if features else "?"]
+def _shape(signature: str, name: str, info: Any, inputs: Mapping[str, Input]) -> str:
+    """Returns a shape such as (B, T). An open size is T of a history, N of candidates, K of tags; "?" in a model of another pipeline."""
     sizes = [dim.size for dim in info.tensor_shape.dim]
-    return "(" + ", ".join(str(size) if size >= 0 else (*unknown, *"?" * axis)[axis] for axis, size in enumerate(sizes)) + ")"
+    names = dimension_names(inputs[name], rank=signature == "rank") if name in inputs and signature in _EXPLAINED else []
+    letters = ["B", *(_letter(axis) for axis in names[1:])]
+    if not names and inputs:
+        letters.append("N")
+    return "(" + ", ".join(str(size) if size >= 0 else (*letters, *"?" * axis)[axis] for axis, size in enumerate(sizes)) + ")"
 
 
-def _features(features: FeatureConfig) -> Iterator[str]:
-    yield from ["## Features", "", "| feature | role | in a tf.Example | in raw tensors |", "|---|---|---|---|"]
-    counts = {"required": "exactly one", "optional": "at most one", "sequence": "any number, oldest first"}
-    for column in features.columns:
-        missing = _missing(column, features)
-        raw = {"required": "required", "optional": f"{missing} where it is missing", "sequence": f"padded with {missing} to T events"}
-        yield f"| `{column.name}` | {column.role} | {column.dtype}, {counts[column.presence]} | {raw[column.presence]} |"
-    length = f"In a history the most recent {features.history_length} events count."
-    yield from ["", f"{length} Values that training never saw are allowed."]
-    for behaviours in features.sequences.values():
-        first, *others = (behaviour.history for behaviour in behaviours.values())
-        if others:
-            yield f"In raw tensors an event of {', '.join(f'`{other}`' for other in others)} is padding where that of `{first}` is padding."
-
-
-def _missing(column: Column, features: FeatureConfig) -> str:
-    numeric = column.name in features.side and features.side[column.name].kind == "numeric"
-    return _MISSING["float" if numeric else column.dtype]
+def _letter(axis: str) -> str:
+    return "N" if axis == CANDIDATES else "T" if axis.startswith(EVENTS_OF) else "K"
 
 
 def _request(signature: str, features: FeatureConfig, name: str) -> Iterator[str]:
     """Yields a REST request with invented ids, and how to send it."""
-    rows = [_impression(features, number) for number in (1, 2)]
+    rows = [_impression(inputs_of(features), number) for number in (1, 2)]
     tensors = predict_tensors(rows, features) if signature == "predict" else rank_tensors(rows, [rows, rows], features)
     body = json.dumps({"signature_name": signature, "instances": json_instances(tensors)})
+    labels = [label.output for label in labels_of(features)]
+    each = f" for each label, by name: {', '.join(f'`{output}`' for output in labels)}" if len(labels) > 1 else ""
     yield from [f"## REST request to `{signature}`", ""]
     if signature == "rank":
-        yield "An instance is a user with N candidates, with the same N in every instance. Its answer is N probabilities."
+        yield f"An instance is a user with N candidates, with the same N in every instance. Its answer is N probabilities{each}."
     else:
-        yield "An instance is an impression. Its answer is one probability."
+        yield f"An instance is an impression. Its answer is one probability{each}."
     yield from ["Every instance has exactly these inputs. An input has the same shape in all instances.", ""]
     yield f"    curl -d '{body}' http://127.0.0.1:8501/v1/models/{name}:predict"
 
 
-def _impression(features: FeatureConfig, number: int) -> Impression:
-    """Returns an impression with invented values; the second one has longer histories."""
+def _impression(inputs: Iterable[Input], number: int) -> Impression:
+    """Returns an impression with invented values; the second one has longer lists."""
 
-    def value(column: Column, event: int) -> Any:
-        if column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS):
+    def value(read: Input, event: int) -> Any:
+        if read.use == "time":
             return 1_700_000_000 + 60 * event
-        return {"int64": event, "bytes": f"value{event}", "float": event / 2}[column.dtype]
+        return {"int64": event, "bytes": f"value{event}", "float": event / 2}[read.column.dtype]
+
+    def values(read: Input, event: int) -> Any:
+        if read.column.width == 1:
+            return value(read, event)
+        return [value(read, event + place) for place in range(read.column.width or number)]
 
     return {
-        column.name: [value(column, event) for event in range(1, number + 1)]
-        if column.presence == "sequence"
-        else value(column, number + 2)
-        for column in features.columns
+        read.column.name: [values(read, event) for event in range(1, number + 1)]
+        if read.column.presence == "sequence"
+        else values(read, number + 2)
+        for read in inputs
     }
