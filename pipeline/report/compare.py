@@ -1,7 +1,7 @@
 """The comparison of two runs, as an HTML page or as JSON."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.base.atomic_files import write_whole
 from components.evaluation.metrics.catalogue import REPORTED
@@ -9,6 +9,7 @@ from pipeline.report.charts.chart_style import Chart
 from pipeline.report.charts.curve_charts import curve_charts
 from pipeline.report.charts.training_charts import validation_charts
 from pipeline.report.content import Content, read_content
+from pipeline.report.content_by_label import content_by_label
 from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.config_differences import differences
 from pipeline.report.sections.metric_rows import estimate, overall
@@ -56,21 +57,24 @@ def write_comparison(first: Path, second: Path, workspace: Path, out: Path | Non
 
 
 def _compare(first: Content, second: Content) -> dict[str, Any]:
+    labels = _by_label(first, second)
     return {
         "runs": [first.as_json(), second.as_json()],
-        "metrics": _metrics(first, second),
+        "metrics": _metrics(labels[0]),
+        "metrics_by_label": {pair.label: _metrics(pair) for pair in labels} if labels[1:] else None,
         "configuration": [difference._asdict() for difference in _configuration(first, second)],
     }
 
 
 def _render(first: Content, second: Content, script: str | None) -> str:
     names = [content.summary["run_id"] for content in (first, second)]
-    slices = _slices(first, second)
+    labels = _by_label(first, second)
+    slices = {pair.label: found for pair in labels if (found := _slices(pair))}
     return render_page(
         f"{names[0]} and {names[1]}",
         "comparison",
         _SECTIONS,
-        charts=_charts(first, second),
+        charts=_charts(first, second, labels),
         slices={**slice_table(slices), "against": names[0]} if slices else None,
         failed=_failed(first, second),
         script=script,
@@ -78,7 +82,7 @@ def _render(first: Content, second: Content, script: str | None) -> str:
             {**content.summary, "verdict": VERDICTS[content.summary["status"]], "reasons": verdict_reasons(content.summary)}
             for content in (first, second)
         ],
-        metrics=_metrics(first, second),
+        labels=[{"name": pair.label, "rows": _metrics(pair)} for pair in labels],
         configured=first.config is not None and second.config is not None,
         configuration=_configuration(first, second),
     )
@@ -93,9 +97,25 @@ def _failed(first: Content, second: Content) -> dict[str, str]:
     return {name: "; ".join(reasons) for name, reasons in found.items()}
 
 
-def _metrics(first: Content, second: Content) -> list[dict[str, Any]]:
+class _Pair(NamedTuple):
+    """The content of two runs about one label; None for a run that does not predict it."""
+
+    label: str
+    first: Content | None
+    second: Content | None
+
+
+def _by_label(first: Content, second: Content) -> list[_Pair]:
+    """The first labels of both runs, whatever their names, then those that either has."""
+    one, other = content_by_label(first), content_by_label(second)
+    (name, *further), (other_name, *others) = one, other
+    firsts = _Pair(other_name or name, one[name], other[other_name])
+    return [firsts, *(_Pair(label, one.get(label), other.get(label)) for label in dict.fromkeys([*further, *others]))]
+
+
+def _metrics(pair: _Pair) -> list[dict[str, Any]]:
     """Returns a row for each metric of either run: both estimates, and second − first if both are known."""
-    one, other = overall(first), overall(second)
+    one, other = (overall(content) if content else {} for content in (pair.first, pair.second))
     rows = []
     for name in REPORTED:
         a, b = (estimates.get(name) or estimate(None, None) for estimates in (one, other))
@@ -112,12 +132,13 @@ def _configuration(first: Content, second: Content) -> list[Any]:
     return differences(first.config or {}, second.config or {})
 
 
-def _slices(first: Content, second: Content) -> list[dict[str, Any]]:
+def _slices(pair: _Pair) -> list[dict[str, Any]]:
     """Returns the slices of the second run that the first run has as well, with the first run as their baseline."""
-    known = {entry["slice"]: entry["metrics"] for entry in (first.evaluation or {}).get("slices") or []}
+    first, second = ((content.evaluation or {}).get("slices") or [] if content else [] for content in (pair.first, pair.second))
+    known = {entry["slice"]: entry["metrics"] for entry in first}
     return [
         {**entry, "metrics": {name: _beside(found, known[entry["slice"]].get(name)) for name, found in entry["metrics"].items()}}
-        for entry in (second.evaluation or {}).get("slices") or []
+        for entry in second
         if entry["slice"] in known
     ]
 
@@ -128,11 +149,16 @@ def _beside(found: dict[str, Any], other: dict[str, Any] | None) -> dict[str, An
     return {**compared, "low": found["low"], "high": found["high"]}
 
 
-def _charts(first: Content, second: Content) -> dict[str, list[Chart]]:
+def _charts(first: Content, second: Content, labels: list[_Pair]) -> dict[str, list[Chart]]:
     names = [content.summary["run_id"] for content in (first, second)]
-    curves: list[Any] = [((content.evaluation or {}).get("curves") or {}).get("candidate") for content in (first, second)]
     trainings: list[Any] = [content.details.get("training") for content in (first, second)]
     return {
-        "curves": curve_charts(dict(zip(names, curves, strict=True))) if all(curves) else [],
+        "curves": [chart for pair in labels for chart in _curves(pair, names)],
         "training": validation_charts((names[0], trainings[0]), (names[1], trainings[1])) if all(trainings) else [],
     }
+
+
+def _curves(pair: _Pair, names: list[str]) -> list[Chart]:
+    contents = (pair.first, pair.second)
+    curves: list[Any] = [content and ((content.evaluation or {}).get("curves") or {}).get("candidate") for content in contents]
+    return curve_charts(dict(zip(names, curves, strict=True)), pair.label) if all(curves) else []

@@ -14,6 +14,7 @@ from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
 from pipeline.report.charts.importance_chart import importance_chart
 from pipeline.report.charts.training_charts import training_charts
 from pipeline.report.content import REPORT_FILE, Content, read_content
+from pipeline.report.content_by_label import content_by_label
 from pipeline.report.render_html import Section, render_page
 from pipeline.report.sections.attention_section import attention_view
 from pipeline.report.sections.config_differences import flatten
@@ -63,13 +64,14 @@ def write_report(run_folder: Path, workspace: Path, out: Path | None = None) -> 
 def _render(content: Content, script: str | None) -> str:
     summary, evaluation, details = content.summary, content.evaluation or {}, content.details
     baseline = f"baseline {(summary['baseline'] or {}).get('version') or ''}".strip()
-    slices, data = evaluation.get("slices"), details.get("data")
+    labels, data = content_by_label(content), details.get("data")
+    slices = {label: part.evaluation["slices"] for label, part in labels.items() if part.evaluation}
     slice_gates = sorted((gate for gate in summary["thresholds"] or [] if gate["slice"] != OVERALL), key=lambda gate: gate["passed"])
     return render_page(
         f"{summary['run_id']}: {VERDICTS[summary['status']]}",
         "report",
         _SECTIONS,
-        charts=_charts(content, baseline),
+        charts=_charts(content, labels, baseline),
         slices={**slice_table(slices), "against": "baseline"} if slices else None,
         failed=details.get("failed") or {},
         script=script,
@@ -78,10 +80,9 @@ def _render(content: Content, script: str | None) -> str:
         confidence=evaluation.get("confidence"),
         replicates=evaluation.get("replicates"),
         reasons=verdict_reasons(summary),
-        metrics=metric_rows(content),
+        labels=[_label_view(label, part) for label, part in labels.items()],
         slice_gates=slice_gates[:_MOST_GATES],
         slice_gates_total=len(slice_gates),
-        oracle_share=share_of_oracle((summary["metrics"] or {}).get("auc"), (summary["oracle"] or {}).get("auc")),
         importance=details.get("importance"),
         attention=attention_view(details.get("attention") or [], content.config),
         data_details=data,
@@ -95,19 +96,36 @@ def _render(content: Content, script: str | None) -> str:
     )
 
 
-def _charts(content: Content, baseline: str) -> dict[str, list[Chart]]:
-    evaluation: dict[str, Any] = content.evaluation or {}
-    curves = evaluation.get("curves") or {}
-    models = {"this model": curves.get("candidate"), baseline: curves.get("baseline")}
-    known = {name: model for name, model in models.items() if model}
-    activity = activity_chart(evaluation.get("slices") or [])
+def _label_view(label: str, content: Content) -> dict[str, Any]:
+    """Returns what the section of metrics shows of a label."""
+    summary = content.summary
+    return {
+        "name": label,
+        "rows": metric_rows(content),
+        "baseline": summary["baseline"],
+        "oracle": summary["oracle"],
+        "oracle_share": share_of_oracle((summary["metrics"] or {}).get("auc"), (summary["oracle"] or {}).get("auc")),
+    }
+
+
+def _charts(content: Content, labels: dict[str, Content], baseline: str) -> dict[str, list[Chart]]:
+    activity = [activity_chart((part.evaluation or {}).get("slices") or [], label) for label, part in labels.items()]
     training, importance = content.details.get("training"), content.details.get("importance")
     important = importance_chart(importance) if importance else None
     return {
-        "curves": [*curve_charts(known), score_chart(curves["candidate"]["scores"])] if curves.get("candidate") else [],
-        "activity": [activity] if activity else [],
+        "curves": [chart for label, part in labels.items() for chart in _curves(part, baseline, label)],
+        "activity": [chart for chart in activity if chart],
         "importance": [important] if important else [],
         "training": training_charts(training) if training else [],
         "days": day_charts(content.history),
         "history": history_charts(content.history, content.summary["run_id"]),
     }
+
+
+def _curves(content: Content, baseline: str, label: str) -> list[Chart]:
+    """Returns the charts of the curves of a label."""
+    curves = (content.evaluation or {}).get("curves") or {}
+    if not curves.get("candidate"):
+        return []
+    known = {name: model for name, model in (("this model", curves["candidate"]), (baseline, curves.get("baseline"))) if model}
+    return [*curve_charts(known, label), score_chart(curves["candidate"]["scores"], label)]

@@ -42,9 +42,10 @@ VERDICTS = {
 }
 
 
-def metric_name(metric: str) -> str:
-    """Returns the name of a metric for people."""
-    return METRIC_TEXTS[metric].name if metric in METRIC_TEXTS else metric.replace("_", " ").capitalize()
+def metric_name(metric: str, label: str = "") -> str:
+    """Returns the name of a metric for people, with the label that it is of, if there are several."""
+    name = METRIC_TEXTS[metric].name if metric in METRIC_TEXTS else metric.replace("_", " ").capitalize()
+    return f"{name} ({label})" if label else name
 
 
 def metric_meaning(metric: str) -> str:

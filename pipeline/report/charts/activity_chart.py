@@ -10,11 +10,12 @@ from pipeline.report.text_format import number
 _CHANCE = 0.5  # the AUC of random scores
 
 
-def activity_chart(slices: list[dict[str, Any]]) -> Chart | None:
+def activity_chart(slices: list[dict[str, Any]], label: str = "") -> Chart | None:
     """Returns bars that start at chance, with their intervals and marks for the baseline; None if no slice is by user activity alone.
 
     Args:
         slices: The slices of an evaluation.
+        label: What is predicted, if there are several labels.
     """
     groups = [
         (entry["key"][0][1], entry["examples"], entry["metrics"]["gauc"])
@@ -28,11 +29,12 @@ def activity_chart(slices: list[dict[str, Any]]) -> Chart | None:
     gaucs = [gauc for _, _, gauc in groups]
     texts = [f"{number(gauc['value'])}<br>{examples:,} impressions" for _, examples, gauc in groups]
     traces = [_bars(names, gaucs, texts), *_baseline(names, gaucs)]
-    described = "; ".join(f"{name}: {number(gauc['value'])}" for name, _, gauc in groups)
+    name, title = (f"activity-{label}", f"GAUC ({label})") if label else ("activity", "GAUC")
+    described = "; ".join(f"{bucket}: {number(gauc['value'])}" for bucket, _, gauc in groups)
     return Chart(
-        "activity",
-        "GAUC by impressions in training",
-        f"GAUC by how many impressions users have in training. {described}.",
+        name,
+        f"{title} by impressions in training",
+        f"{title} by how many impressions users have in training. {described}.",
         {"data": traces, "layout": layout(axis("impressions of the user in training", type="category"), axis("GAUC"), bargap=0.4)},
     )
 

@@ -4,19 +4,28 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.report.charts.chart_style import COLOURS, MUTED, Chart, axis, layout, line
+from pipeline.report.charts.chart_style import COLOURS, MUTED, Chart, axis, layout, line, plain
 
 
-def curve_charts(models: Mapping[str, dict[str, Any]]) -> list[Chart]:
+def curve_charts(models: Mapping[str, dict[str, Any]], label: str = "") -> list[Chart]:
     """Returns the charts of calibration, ROC, and precision by recall, of one or two models.
 
     Args:
         models: The curves of each model, by the name to show.
+        label: What is predicted, if there are several labels.
     """
-    return [_calibration(models), _roc(models), _precision_recall(models)]
+    return [_of_label(chart, label) for chart in (_calibration(models, label), _roc(models), _precision_recall(models))]
 
 
-def _calibration(models: Mapping[str, dict[str, Any]]) -> Chart:
+def _of_label(chart: Chart, label: str) -> Chart:
+    """Returns a chart that names its label. Charts of different labels have different names."""
+    if not label:
+        return chart
+    return chart._replace(name=f"{chart.name}-{label}", title=f"{chart.title}: {label}", description=f"{label}: {chart.description}")
+
+
+def _calibration(models: Mapping[str, dict[str, Any]], label: str) -> Chart:
+    share = f"{label or 'click'} rate"
     rates = [rate for curves in models.values() for side in ("predicted", "observed") for rate in curves["calibration"][side]]
     traces = [_diagonal("perfectly calibrated", max(rates, default=1))]
     for (name, curves), colour in zip(models.items(), COLOURS, strict=False):
@@ -26,9 +35,9 @@ def _calibration(models: Mapping[str, dict[str, Any]]) -> Chart:
         traces.append({**trace, "hovertemplate": "predicted %{x:.4f}<br>observed %{y:.4f}<br>%{text}"})
     figure = {
         "data": traces,
-        "layout": layout(axis("predicted click rate", rangemode="tozero"), axis("observed click rate", rangemode="tozero")),
+        "layout": layout(axis(f"predicted {share}", rangemode="tozero"), axis(f"observed {share}", rangemode="tozero")),
     }
-    described = "Observed click rate by predicted click rate, in bins of the score. On the diagonal both are equal."
+    described = f"Observed {share} by predicted {share}, in bins of the score. On the diagonal both are equal."
     return Chart("calibration", "Calibration", described, figure)
 
 
@@ -49,22 +58,37 @@ def _precision_recall(models: Mapping[str, dict[str, Any]]) -> Chart:
     return Chart("precision-recall", "Precision by recall", "Precision by recall, for all thresholds of the score.", figure)
 
 
-def score_chart(scores: dict[str, Any]) -> Chart:
-    """Returns the chart of the distribution of scores, of clicked impressions and of the others, as shares of each class."""
+def score_chart(scores: dict[str, Any], label: str = "") -> Chart:
+    """Returns the chart of the distribution of scores, of clicked impressions and of the others, as shares of each class.
+
+    Args:
+        scores: The numbers of impressions by score and class.
+        label: What is predicted, if there are several labels.
+    """
     edges = scores["edges"]
     centres = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
     widths = [high - low for low, high in itertools.pairwise(edges)]
     traces = []
-    for name, key, colour in (("not clicked", "not_clicked", MUTED), ("clicked", "clicked", COLOURS[0])):
+    others, clicked = (f"no {label}", label) if label else ("not clicked", "clicked")
+    for name, key, colour in ((others, "not_clicked", MUTED), (clicked, "clicked", COLOURS[0])):
         total = sum(scores[key]) or 1
         shares = [bar / total for bar in scores[key]]
-        bars = {"type": "bar", "name": name, "x": centres, "y": shares, "width": widths, "opacity": 0.65, "marker": {"color": colour}}
+        bars = {
+            "type": "bar",
+            "name": plain(name),
+            "x": centres,
+            "y": shares,
+            "width": widths,
+            "opacity": 0.65,
+            "marker": {"color": colour},
+        }
         traces.append({**bars, "hovertemplate": "score %{x:.3f}<br>%{y:.2%}"})
     figure = {
         "data": traces,
         "layout": layout(axis("score"), axis("share of the class", tickformat=".0%"), barmode="overlay", bargap=0),
     }
-    return Chart("scores", "Scores by class", "Distribution of the scores of clicked impressions and of the others.", figure)
+    described = f"Distribution of the scores of impressions with {label or 'a click'} and of the others."
+    return _of_label(Chart("scores", "Scores by class", described, figure), label)
 
 
 def _diagonal(name: str, end: float) -> dict[str, Any]:

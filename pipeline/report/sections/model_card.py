@@ -5,6 +5,7 @@ from typing import Any
 
 from components.evaluation.metrics.catalogue import OVERALL
 from pipeline.report.content import Content
+from pipeline.report.content_by_label import content_by_label
 from pipeline.report.text_format import count, interval, metric_name, number, share
 
 _METRICS = ("auc", "gauc", "log_loss", "calibration")
@@ -13,13 +14,14 @@ _METRICS = ("auc", "gauc", "log_loss", "calibration")
 def card_rows(content: Content) -> list[tuple[str, list[str]]]:
     """Returns the rows of the card: a name and its sentences each. What the run did not record is left out."""
     config = content.config or {}
+    labels = content_by_label(content)
     rows = {
         "Name": [f"{content.summary['name']}, run {content.summary['run_id']}, {_version(content.summary)}"],
-        "Model": _model(config.get("model") or {}),
+        "Model": _model(config.get("model") or {}, [label for label in labels if label]),
         "Inputs": _inputs(config.get("features") or {}),
         "Trained on": _training(content, config.get("training") or {}),
         "Parameters": [count(content.details["card"]["parameters"])] if content.details.get("card") else [],
-        "Metrics": _metrics(content.summary),
+        "Metrics": [sentence for label, part in labels.items() for sentence in _metrics(part.summary, label)],
         "Thresholds": _thresholds(content.summary["thresholds"] or []),
         "Limits": list(_limits(content, config)),
     }
@@ -30,11 +32,12 @@ def _version(summary: dict[str, Any]) -> str:
     return f"version {summary['pushed_version']}" if summary["pushed_version"] else "not pushed"
 
 
-def _model(model: dict[str, Any]) -> list[str]:
+def _model(model: dict[str, Any], labels: list[str]) -> list[str]:
     if not model:
         return []
     layers = " · ".join(map(str, model["hidden"]))
-    return [f"{model['kind']}, layers {layers}, {model['activation']}: the probability that a user clicks a candidate"]
+    predicted = f"the probabilities of {', '.join(labels)}" if labels else "the probability that a user clicks a candidate"
+    return [f"{model['kind']}, layers {layers}, {model['activation']}: {predicted}"]
 
 
 def _inputs(features: dict[str, Any]) -> list[str]:
@@ -59,19 +62,21 @@ def _training(content: Content, training: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def _metrics(summary: dict[str, Any]) -> list[str]:
+def _metrics(summary: dict[str, Any], label: str) -> list[str]:
     metrics, intervals = summary["metrics"] or {}, summary["intervals"] or {}
     sentences = []
     for name in (name for name in _METRICS if metrics.get(name) is not None):
         low, high = intervals.get(name) or (None, None)
-        sentences.append(f"{metric_name(name)} {number(metrics[name])}" + (f" ({interval(low, high)})" if low is not None else ""))
+        sentences.append(f"{metric_name(name, label)} {number(metrics[name])}" + (f" ({interval(low, high)})" if low is not None else ""))
     return sentences
 
 
 def _thresholds(thresholds: list[dict[str, Any]]) -> list[str]:
     judged = [row for row in thresholds if row.get("judged", True)]
     overall = [
-        f"{metric_name(row['metric'])} {row['rule']}: {'holds' if row['passed'] else 'fails'}" for row in judged if row["slice"] == OVERALL
+        f"{metric_name(row['metric'], row.get('label', ''))} {row['rule']}: {'holds' if row['passed'] else 'fails'}"
+        for row in judged
+        if row["slice"] == OVERALL
     ]
     sliced = [row["passed"] for row in judged if row["slice"] != OVERALL]
     return [*overall, *([f"{sum(sliced)} of {len(sliced)} thresholds on slices hold"] if sliced else [])]

@@ -8,31 +8,48 @@ from pipeline.report.text_format import metric_name, short
 _MOST = 300  # slices that a page shows: the page must stay small
 
 
-def slice_table(slices: list[dict[str, Any]]) -> dict[str, Any]:
+def slice_table(labels: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """Returns the largest slices, with rounded figures.
 
     Args:
-        slices: The slices of an evaluation.
+        labels: The slices of an evaluation by label, the first label first. All labels have the same slices. One label needs no name.
 
     Returns:
-        `metrics`: those that some slice has. `rows`: the slices, with `[value, low, high, baseline, change, low, high]` by metric. `total`:
-        the number of all slices.
+        `metrics`: those that some slice has, of each label. `rows`: the slices, with `[value, low, high, baseline, change, low, high]` by
+        label and metric, and the clicks by label. `total`: the number of all slices.
     """
+    slices = next(iter(labels.values()))
     shown = sorted(slices, key=lambda entry: (bool(entry["key"]), -entry["examples"]))[:_MOST]
-    known = [name for name in REPORTED if any(_value(entry, name) is not None for entry in shown)]
+    entries = {label: {entry["slice"]: entry for entry in part} for label, part in labels.items()}
+    known = {
+        label: [name for name in REPORTED if any(_value(entry, name) is not None for entry in part.values())]
+        for label, part in entries.items()
+    }
     return {
-        "metrics": [{"metric": name, "name": metric_name(name), "better": METRICS[name].better} for name in known],
-        "rows": [_row(entry, known) for entry in shown],
+        "metrics": [
+            {"metric": name, "label": label, "name": metric_name(name, label), "better": METRICS[name].better}
+            for label, names in known.items()
+            for name in names
+        ],
+        "rows": [_row(entry, {label: part.get(entry["slice"], _NOTHING) for label, part in entries.items()}, known) for entry in shown],
         "total": len(slices),
     }
 
 
-def _row(entry: dict[str, Any], metrics: list[str]) -> dict[str, Any]:
-    values = {name: _figures(entry["metrics"][name]) for name in metrics if _value(entry, name) is not None}
-    counts = {name: entry.get(name) for name in ("examples", "clicks", "users")}
+_NOTHING: dict[str, Any] = {"metrics": {}, "clicks": None}
+
+
+def _row(entry: dict[str, Any], labels: dict[str, dict[str, Any]], known: dict[str, list[str]]) -> dict[str, Any]:
+    """Returns the row of a slice, from its entries by label."""
+    values = {
+        label: {name: _figures(one["metrics"][name]) for name in known[label] if _value(one, name) is not None}
+        for label, one in labels.items()
+    }
     return {
         "slice": ", ".join(f"{short(feature)} = {short(value)}" for feature, value in entry["key"]) or OVERALL,
-        **counts,
+        "examples": entry.get("examples"),
+        "users": entry.get("users"),
+        "clicks": {label: one.get("clicks") for label, one in labels.items()},
         "values": values,
     }
 

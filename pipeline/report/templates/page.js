@@ -31,11 +31,11 @@ function recolourCharts() {
 
 const FIGURES = ["value", "low", "high", "baseline", "change", "changeLow", "changeHigh"];
 
-function sliceRows(metric) {
+function sliceRows({ label, metric }) {
   return page.slices.rows.map((row) => {
-    const figures = row.values[metric] || [];
+    const figures = row.values[label][metric] || [], clicks = row.clicks[label];
     const named = Object.fromEntries(FIGURES.map((name, at) => [name, figures[at] ?? null]));
-    return { ...row, ...named, rate: row.clicks === null || !row.examples ? null : row.clicks / row.examples };
+    return { ...row, ...named, rate: clicks === null || !row.examples ? null : clicks / row.examples };
   });
 }
 
@@ -110,11 +110,12 @@ function showSlices() {
   const heads = [...document.querySelectorAll("#slice-table th[data-key]")];
   const chosen = page.slices.metrics[metric.selectedIndex];
   const words = filter.value.toLowerCase().split(/\s+/);
-  const shown = sliceRows(chosen.metric).filter((row) => words.every((word) => row.slice.toLowerCase().includes(word)));
+  const shown = sliceRows(chosen).filter((row) => words.every((word) => row.slice.toLowerCase().includes(word)));
   const head = heads.find((one) => one.hasAttribute("aria-sort"));
   const rows = sorted(shown, head.dataset.key, head.getAttribute("aria-sort") === "descending");
   const scale = scaleOf(rows);
   document.getElementById("slice-value").textContent = chosen.name;
+  document.getElementById("slice-rate").textContent = `${chosen.label || "Click"} rate`;
   document.getElementById("slice-scale").textContent = Number.isFinite(scale.low) ? `From ${text(scale.low, 4)} to ${text(scale.high, 4)}` : "";
   document.getElementById("slice-rows").replaceChildren(...rows.map((row) => tableRow(row, scale, chosen.better)));
   document.getElementById("slice-count").textContent = `${rows.length} of ${page.slices.rows.length} slices`;

@@ -13,7 +13,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from pipeline.report.compare import write_comparison
 from pipeline.report.page import write_report
-from tests.pipeline.report.workspaces import HOSTILE, bare_workspace, full_workspace, slice_of
+from tests.pipeline.report.workspaces import HOSTILE, bare_workspace, full_workspace, slice_of, two_label_workspace
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver (Debian: chromium, chromium-driver)")
@@ -39,13 +39,14 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    workspace, bare = tmp_path_factory.mktemp("workspace"), tmp_path_factory.mktemp("bare")
+    workspace, bare, labels = (tmp_path_factory.mktemp(name) for name in ("workspace", "bare", "labels"))
     folder = full_workspace(workspace)
     return {
         "report": write_report(folder, workspace, workspace / "report.html"),
         "comparison": write_comparison(folder.parent / "20261120-090000-demo", folder, workspace, workspace / "both.html"),
         "bare": write_report(bare_workspace(bare), bare, bare / "report.html"),
         "shared": write_report(folder, workspace),
+        "labels": write_report(two_label_workspace(labels), labels, labels / "report.html"),
     }
 
 
@@ -79,7 +80,7 @@ def head(browser, key: str):
     return browser.find_element(By.CSS_SELECTOR, f"#slice-table th[data-key={key}]")
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "bare", "shared"])
+@pytest.mark.parametrize("name", ["report", "comparison", "bare", "shared", "labels"])
 def test_draws_without_errors_or_requests(browser, files, name):
     browser.get("about:blank")
     browser.get_log("browser"), browser.get_log("performance")
@@ -104,7 +105,7 @@ def test_a_report_without_its_workspace_says_what_is_missing(browser, files, tmp
     assert not browser.find_element(By.ID, "no-charts").is_displayed()
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "bare"])
+@pytest.mark.parametrize("name", ["report", "comparison", "bare", "labels"])
 def test_fits_a_phone(browser, files, name):
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     try:
@@ -164,6 +165,14 @@ def test_slices_show_the_chosen_metric_with_its_interval(report):
     assert "0.4500\n0.4443 to 0.4557" in row.text and "−0.0040" in row.text
     assert head(report, "value").text.startswith("Log loss")
     assert row.find_elements(By.CSS_SELECTOR, ".better") and row.find_elements(By.CSS_SELECTOR, ".track .range")
+
+
+def test_slices_show_each_label(browser, files):
+    visit(browser, files["labels"])
+    assert head(browser, "rate").text == "click rate"
+    Select(browser.find_element(By.ID, "slice-metric")).select_by_visible_text("AUC (purchase)")
+    row = browser.find_element(By.CSS_SELECTOR, "#slice-rows tr")
+    assert "0.6500\n0.6443 to 0.6557" in row.text and head(browser, "rate").text == "purchase rate"
 
 
 def test_hostile_values_are_text(report):

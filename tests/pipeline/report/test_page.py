@@ -8,9 +8,9 @@ import pytest
 from components.base.errors import InputError
 from pipeline.report.page import write_report
 from tests.pipeline.report.html_pages import HTMLPage
-from tests.pipeline.report.workspaces import HOSTILE, SCRIPT, bare_workspace, details, full_workspace, summary
+from tests.pipeline.report.workspaces import HOSTILE, SCRIPT, bare_workspace, details, full_workspace, summary, two_label_workspace
 
-SECTIONS = ["metrics", "slices", "curves", "activity", "attention", "training", "data", "card", "history"]
+SECTIONS = ["metrics", "slices", "curves", "activity", "importance", "attention", "training", "data", "card", "history"]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,43 @@ def test_verdict_metrics_and_thresholds_are_shown(page):
     assert "0.5512 0.5000 to 0.6100" in page.text
     assert "user_activity=0 40 impressions GAUC 0.5000 at least 0.6: too few impressions to judge" in page.text
     assert "Baseline 1795500020" in page.text and "0.8017" in page.text and "96.1% of the oracle's" in page.text
+
+
+@pytest.fixture(scope="module")
+def two_labels(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("labels")
+    return HTMLPage(write_report(two_label_workspace(workspace), workspace, workspace / "report.html"))
+
+
+def test_each_label_has_its_table_with_intervals_baseline_oracle_and_thresholds(two_labels):
+    click, purchase = two_labels.text.partition("click Metric")[2].split("purchase Metric")
+    assert "AUC chance that a clicked impression" in click and "0.7900 0.7843 to 0.7957" in click
+    assert "at least 0.6: ok" in click and "at least 0.7" not in click and "0.8017" in click
+    purchase = purchase.partition("Thresholds on slices")[0]
+    assert "This model Oracle Thresholds AUC 0.6500 0.6443 to 0.6557 0.7000 at least 0.7: failed" in purchase  # no baseline
+    assert "96.1% of the oracle's (click)" in purchase and "75.0% of the oracle's (purchase)" in purchase
+    assert "user_activity=0 300 impressions AUC (purchase) 0.6000 at least 0.7: failed" in two_labels.text
+
+
+def test_slices_curves_and_the_card_name_their_label(two_labels):
+    names = {(metric["label"], metric["metric"]): metric["name"] for metric in two_labels.data["slices"]["metrics"]}
+    assert names["click", "auc"] == "AUC (click)" and names["purchase", "gauc"] == "GAUC (purchase)"
+    whole = two_labels.data["slices"]["rows"][0]
+    assert (whole["values"]["click"]["auc"][0], whole["values"]["purchase"]["auc"][0]) == pytest.approx((0.79, 0.65))
+    assert whole["values"]["click"]["auc"][3] is not None and whole["values"]["purchase"]["auc"][3] is None  # the baseline
+    assert whole["clicks"] == {"click": 5000, "purchase": 5000}
+    figures = two_labels.data["figures"]
+    kinds = ("calibration", "roc", "precision-recall", "scores", "activity")
+    assert {f"{kind}-{label}" for kind in kinds for label in ("click", "purchase")} <= set(figures)
+    assert figures["calibration-purchase"]["layout"]["xaxis"]["title"]["text"] == "predicted purchase rate"
+    assert [trace["name"] for trace in figures["scores-purchase"]["data"]] == ["no purchase", "purchase"]
+    card = two_labels.text[two_labels.text.rindex("Model card") :]
+    assert "the probabilities of click, purchase" in card and "AUC (purchase) 0.6500" in card
+    assert "AUC at least 0.6: holds" in card and "AUC (purchase) at least 0.7: fails" in card
+
+
+def test_one_label_is_not_named(page):
+    assert {metric["label"] for metric in page.data["slices"]["metrics"]} == {""} and page.data["slices"]["metrics"][0]["name"] == "AUC"
 
 
 def test_sections_are_labelled_and_reachable(page):

@@ -206,6 +206,33 @@ def full_workspace(workspace: Path) -> Path:
     return workspace / "runs" / last.run_id
 
 
+def two_label_workspace(workspace: Path) -> Path:
+    """Changes the last run of a full workspace: it predicts click and purchase, and its baseline click alone.
+
+    Returns:
+        The folder of the last run.
+    """
+    folder = full_workspace(workspace)
+    content = json.loads((folder / "summary.json").read_text())
+    purchase = evaluation(0.65, baseline=False)
+    metrics = {name: one["value"] for name, one in purchase["slices"][0]["metrics"].items()}
+    baseline = {"metrics_by_label": {"click": content["baseline"]["metrics"]}, "changes_by_label": {"click": {}}}
+    oracle = {"click": content["oracle"], "purchase": {"auc": 0.7, "gauc": 0.69, "log_loss": 0.2}}
+    more = gate("auc", "overall", "at least 0.7", 0.65, False, label="purchase")
+    on_slice = gate("auc", "user_activity=0", "at least 0.7", 0.6, False, label="purchase", judged=True, examples=300)
+    changes = {
+        "metrics_by_label": {"click": content["metrics"], "purchase": metrics},
+        "oracle_by_label": oracle,
+        "baseline": {**content["baseline"], **baseline},
+        "thresholds": [*content["thresholds"], more, on_slice],
+    }
+    (folder / "summary.json").write_text(json.dumps({**content, **changes}))
+    further = {"purchase": {name: purchase[name] for name in ("slices", "curves")}}
+    both = {**evaluation(), "labels": ["click", "purchase"], "further_labels": further}
+    (folder / "evaluation.json").write_text(json.dumps(both))
+    return folder
+
+
 def bare_workspace(workspace: Path) -> Path:
     """Writes one run that failed before its evaluation.
 
