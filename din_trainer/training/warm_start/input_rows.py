@@ -1,7 +1,8 @@
 """What each row of a model's weights reads: by these names a warm start finds the rows again in a network that has changed.
 
 A kernel that reads several inputs side by side has a name for each of its rows, such as `candidate_item_id/16:3`: the fourth number of an
-embedding of size 16. All other weights are known by their place in the model alone.
+embedding of size 16. All other weights are known by their place in the model alone. With several labels, the place of a weight that has a
+column for each of them names them.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 from din_trainer.models.base_models import PNN
 from din_trainer.models.linear import numbers_read
 from din_trainer.models.ranking_model import RankingModel
+
+_OF_EACH_LABEL = ("linear/number_weights", "linear/bias", "product/kernel", "cross_logit/kernel")
 
 
 class Weight(NamedTuple):
@@ -78,6 +81,7 @@ def weights_by_place(model: RankingModel) -> dict[str, Weight]:
     tables = {id(weight) for name in model.din_config.features.tables for table in model.tables_of(name) for weight in table.weights}
     rows, fields = _named_rows(model), [x.name for x in model.mlp_inputs if x.is_embedded]
     transformers, inputs = _transformers(model), _read_by_mlp(model)
+    of_labels = f" of {', '.join(model.labels)}" if len(model.labels) > 1 else ""
     result = {}
     for variable in model.weights:
         if id(variable) in tables:
@@ -92,5 +96,7 @@ def weights_by_place(model: RankingModel) -> dict[str, Weight]:
         else:
             layer, _, rest = place.partition("/field_")  # a projection is known by the field that it reads
             number, slash, name = rest.partition("/")
-            result[f"{layer}/{fields[int(number)]}/{name}" if slash else place] = Weight(variable, rows.get(place, []), [])
+            shown = f"{layer}/{fields[int(number)]}/{name}" if slash else place
+            shown += of_labels * (place in _OF_EACH_LABEL)
+            result[shown] = Weight(variable, rows.get(place, []), [])
     return result

@@ -168,6 +168,10 @@ class WarmStart:
             why = "the start model does not have it" if old is None else f"the embedding size was {old.dim} and is {table.dim}"
             self._not_kept(table.name, why)
             return False
+        of_each_label = table is not self._model.tables.get(name) or name in self._model.position_biases
+        if of_each_label and self._model.labels != self._old.labels and table.dim > 1:
+            self._not_kept(table.name, "the labels have changed")
+            return False
         before, old_table = np.array(table.embeddings), np.array(old.embeddings)
         after = rows.of(old_table)
         if self._settings.new_ids == "random":
