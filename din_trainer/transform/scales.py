@@ -82,12 +82,13 @@ def read_statistics(transform_graph: Path, names: list[str]) -> dict[str, Statis
     """
     loaded = tf.saved_model.load(str(transform_graph / "transform_fn"))  # kept, since its function reads its tables
     function = loaded.transform_fn
-    captured = {t.name: value for t, value in zip(reversed(function.inputs), reversed(function.captured_inputs), strict=False)}
+    captures = zip(reversed(function.inputs), reversed(function.captured_inputs), strict=False)
+    captured = {placeholder.name: value.numpy() for placeholder, value in captures if value.dtype.is_floating}
     operations = {operation.name: operation for operation in function.graph.get_operations()}
+    session = tf.compat.v1.Session(graph=function.graph)  # since a lowest number is no constant: it is computed from the negative one
 
     def value(operation: str, position: int) -> Any:
-        tensor = operations[operation].inputs[position]
-        array = np.asarray(captured[tensor.name] if tensor.name in captured else tf.get_static_value(tensor), np.float64)
+        array = np.asarray(session.run(operations[operation].inputs[position], captured), np.float64)
         return array.ravel().tolist() if array.ndim else float(array)
 
     found: dict[str, Statistics] = {}
