@@ -41,6 +41,15 @@ def event_columns(name: str, events: pa.Array, offsets: np.ndarray) -> dict[str,
     return found if pa.types.is_floating(kind.value_type) else {**found, name + LENGTHS: list_column(lengths, offsets)}
 
 
+def history_fields(name: str, kind: pa.DataType) -> list[pa.Field]:
+    """Returns the columns that `event_columns` makes of events of a type, as lists."""
+    if not pa.types.is_nested(kind):
+        return [pa.field(name, pa.list_(kind))]
+    found = [pa.field(name, pa.list_(kind.value_type))]
+    is_tags = pa.types.is_list(kind) and not pa.types.is_floating(kind.value_type)
+    return [*found, pa.field(name + LENGTHS, pa.list_(pa.int64()))] if is_tags else found
+
+
 def list_lengths(lists: pa.Array) -> np.ndarray:
     """Returns how many values each list has, (N,) int64; 0 where there is none."""
     return pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False).astype(np.int64)

@@ -5,8 +5,8 @@ float), a list of tags (int64 or binary), a list of their weights (float), or a 
 
     user_id                 int64 or binary
     candidate_item_id       int64 or binary
-    candidate_<what>        a field of the item, e.g. candidate_category_id (optional). Its history is `historical_<what>s`; none is built if
-                            the schema says `WITHOUT_HISTORY`. Floats, lists and vectors may be null
+    candidate_<what>        a field of the item, e.g. candidate_category_id (optional). Its history is `historical_<what>s`; none is built
+                            where the schema says `WITHOUT_HISTORY`. Floats, lists and vectors may be null
     label                   int64, 1: clicked (liked, bought), 0: shown but not clicked; always 1 where only clicks are known
     timestamp               int64, unix seconds (optional: without it the order of the rows is the order in time)
     request_id              int64 or binary: impressions shown together (optional)
@@ -102,10 +102,10 @@ class Tally:
         if count:
             self.warnings[what] += count
 
-    def note_side_file(self, path: Path, own: "Tally") -> None:
-        """Takes over what the reading of a file about the items has counted by a tally of its own: its lines are no interactions."""
+    def note_side_file(self, path: Path, own: "Tally", key: str = ITEM) -> None:
+        """Takes over what the reading of a file about items or users has counted by a tally of its own: its lines are no interactions."""
         self.broken += own.broken
-        self.note(f"broken lines of {path.name}, whose items count as unknown", own.dropped.total())
+        self.note(f"broken lines of {path.name}, whose {'users' if key == USER else 'items'} count as unknown", own.dropped.total())
 
     def count_broken(self, path: Path, line: int, fault: str, unit: str = "line") -> None:
         """Counts a line that cannot be read.

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from components.base.errors import InputError
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.sources.clicklog.fields import feature
-from pipeline.datasets.sources.clicklog.item_table import ItemTable
 from pipeline.datasets.sources.clicklog.log_columns import LogColumns, log_columns
 from pipeline.datasets.sources.clicklog.log_reader import LogReader
 from pipeline.datasets.sources.clicklog.mapping import Mapping, TimestampMapping
 from pipeline.datasets.sources.clicklog.rules import mapping_rules
+from pipeline.datasets.sources.clicklog.side_table import SideTable
 from pipeline.datasets.sources.clicklog.times import likely_form, to_seconds
-from pipeline.datasets.sources.interactions import CATEGORY, HISTORICAL, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Tally, breaks_line
+from pipeline.datasets.sources.interactions import CATEGORY, HISTORICAL_ITEMS, ITEM, LABEL, SPLIT, TIMESTAMP, USER, Tally, breaks_line
 from pipeline.datasets.sources.typed_columns import Column, find_column
 from pipeline.datasets.tables.read_table import column_names, read_table
 from pipeline.datasets.tables.table_form import TableForm
@@ -31,7 +31,6 @@ _FORM = TableForm("csv", "\t", quote="")
 _FILES = {"format": "csv", "separator": "\t", "quote": ""}
 _SPLITS = re.compile(r"(.+)\.(?:(train)|(valid|validation|dev)|(test))\.inter")  # as in a benchmark; a group for each of SPLITS
 _LIKED, _BEST = 4, 5  # least rating of a click, and greatest rating of the scale
-_ITEMS = f"{HISTORICAL}item_ids"
 _ROLES = {
     USER: Column("user_id", ("userid", "user", "sessionid", "visitorid", "reviewerid")),
     ITEM: Column(
@@ -42,7 +41,7 @@ _ROLES = {
     "rating": Column("rating", ("rating", "ratings", "stars", "overall", "score")),
     TIMESTAMP: Column("timestamp", ("timestamp", "time", "date", "unixreviewtime")),
     CATEGORY: Column("category", ("class", "genre", "genres", "category", "categories", "categoryid", "cateid", "itemcategory")),
-    _ITEMS: Column("item_id_list", ("itemidlist", "itemlist", "historyitemid")),
+    HISTORICAL_ITEMS: Column("item_id_list", ("itemidlist", "itemlist", "historyitemid")),
 }
 
 
@@ -147,21 +146,21 @@ class RecBole:
             meaning["label"] = {"column": rating, "at_least": _LIKED}
         if TIMESTAMP in columns:
             meaning["timestamp"] = _form_of_times(file, columns[TIMESTAMP])
-        if history := _optional(file, names, _ITEMS):
-            meaning["histories"] = {_ITEMS: {"column": history, "separator": " "}}
+        if history := _optional(file, names, HISTORICAL_ITEMS):
+            meaning["histories"] = {HISTORICAL_ITEMS: {"column": history, "separator": " "}}
         if CATEGORY not in columns:
             meaning["items"] = _items_mapping(self._found.items)
         if len(self._found.splits) > 1:
             meaning["files"] |= {split: [path.name] for path, split in self._found.splits.items()}
         return Mapping.model_validate(meaning)
 
-    def _items(self, tally: Tally) -> ItemTable | None:
+    def _items(self, tally: Tally) -> SideTable | None:
         items = self._meaning.items
         if not items.file:
             return None
         field = feature(self._meaning, CATEGORY, items.columns[CATEGORY])
         field = replace(field, default=None, convert=_first_token if items.columns[CATEGORY].endswith(":token_seq") else texts)
-        return ItemTable(self._found.items, _FORM, feature(self._meaning, ITEM, items.id), [field], tally)
+        return SideTable(self._found.items, _FORM, feature(self._meaning, ITEM, items.id), [field], tally)
 
 
 def _find(source: Path) -> _Files:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.datasets.sources.clicklog.mapping import LabelMapping, Mapping, label_text
 from pipeline.datasets.sources.clicklog.times import expected_time, to_seconds
-from pipeline.datasets.sources.interactions import CANDIDATE, ITEM, REQUEST, TIMESTAMP, USER, Tally
+from pipeline.datasets.sources.interactions import CANDIDATE, EVENT, HISTORICAL, ITEM, REQUEST, TIMESTAMP, USER, Tally
 from pipeline.datasets.tables.typed_values import (
     FRACTIONS,
     Typed,
@@ -25,6 +25,7 @@ from pipeline.datasets.tables.typed_values import (
 )
 
 UNKNOWN = b"(unknown)"
+_INT64 = pa.int64()
 _LABELS = {"0": 0, "false": 0, "1": 1, "true": 1}
 
 
@@ -75,10 +76,16 @@ def feature(meaning: Mapping, name: str, column: str) -> Field:
     if name == TIMESTAMP:
         convert = partial(to_seconds, form=meaning.timestamp, missing=missing)
         return Field(name, column, pa.int64(), convert, expected_time(meaning.timestamp), required=True)
-    is_further = name.startswith(CANDIDATE) and name != ITEM
+    is_further = name.startswith(CANDIDATE) and name != ITEM and meaning.dtype(name) != "float"
     default = UNKNOWN if is_further and meaning.dtype(name) == "bytes" else None
     is_id = is_further or name in (USER, ITEM, REQUEST)
     return scalar(meaning, name, column, is_id=is_id, required=is_id and default is None, default=default)
+
+
+def event(meaning: Mapping, name: str, column: str) -> Field:
+    """Returns the column of what is known of a click only after it."""
+    field = scalar(meaning, name, column, is_id=False)
+    return replace(field, name=EVENT + name.removeprefix(HISTORICAL))
 
 
 def scalar(meaning: Mapping, name: str, column: str, is_id: bool, required: bool = False, default: Any = None) -> Field:
@@ -95,7 +102,7 @@ def scalar(meaning: Mapping, name: str, column: str, is_id: bool, required: bool
     return Field(name, column, pa.binary(), convert, "text or a whole number", required, default)
 
 
-def label(name: str, mapping: LabelMapping, column: str) -> Field:
+def label(name: str, mapping: LabelMapping, column: str, kind: pa.DataType = _INT64) -> Field:
     """Returns a column of labels: 1, 0, or null for values that are neither."""
     parse: Callable[[Any], int | None]
     if mapping.at_least is not None:
@@ -106,7 +113,7 @@ def label(name: str, mapping: LabelMapping, column: str) -> Field:
         parse, expected = partial(_label_of_word, labels=positive | (others or {}), other=0 if others is None else None), "text or a number"
     else:
         parse, expected = _label, "0 or 1"
-    return Field(name, column, pa.int64(), partial(_labels, parse=parse), expected)
+    return Field(name, column, kind, partial(_labels, parse=parse), expected)
 
 
 def _labels(raw: pa.Array, parse: Callable[[Any], int | None]) -> Typed:

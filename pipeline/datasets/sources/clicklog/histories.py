@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from pipeline.datasets.event_fields import event_columns
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN, Field
 from pipeline.datasets.sources.clicklog.list_cells import to_lists
+from pipeline.datasets.sources.clicklog.list_field import ListField, without_missing_tags
 from pipeline.datasets.sources.interactions import HISTORICAL_ITEMS, Tally
 from pipeline.datasets.tables.typed_values import Typed, shown
 
@@ -18,11 +20,11 @@ class HistoryField:
     """A column of lists.
 
     Attributes:
-        element: How an element is read.
+        element: How an element is read: what each event has, which may be several values.
         separator: Between the elements of a text; "": the log has lists.
     """
 
-    element: Field
+    element: Field | ListField
     separator: str
 
     @property
@@ -32,10 +34,6 @@ class HistoryField:
     @property
     def column(self) -> str:
         return self.element.column
-
-    @property
-    def type(self) -> pa.DataType:
-        return pa.list_(self.element.type)
 
     def fault(self, raw: pa.Array, place: int) -> str:
         """Says what is wrong with the raw value at a place."""
@@ -70,8 +68,9 @@ class _History(NamedTuple):
 def typed_histories(fields: Sequence[HistoryField], columns: Mapping[str, pa.Array], tally: Tally) -> dict[str, Typed]:
     """Returns the lists by feature, without events that have no value; `tally` notes how many these are.
 
-    A list that is as long as the one of the items tells about its events: it loses those whose item is missing, and no others; what else
-    is missing there is "(unknown)", or a fault if it is not bytes. Each other list is on its own.
+    A list that is as long as the one of the items tells about its events: it loses those whose item is missing, and no others. What else is
+    missing there is "(unknown)" if it is bytes, NaN if it is a number or a vector, and a fault if it is a whole number. Each other list is
+    on its own.
 
     Args:
         fields: The columns of lists.
@@ -79,7 +78,7 @@ def typed_histories(fields: Sequence[HistoryField], columns: Mapping[str, pa.Arr
         tally: Notes what is dropped.
     """
     histories = {field.name: _read(field, columns[field.column], tally) for field in fields}
-    typed = {}
+    typed: dict[str, Typed] = {}
     for field in fields:
         name, history = field.name, histories[field.name]
         dropped = history.missing
@@ -87,15 +86,16 @@ def typed_histories(fields: Sequence[HistoryField], columns: Mapping[str, pa.Arr
             dropped, history = _beside(history, histories[HISTORICAL_ITEMS])
         tally.note(f"events of {field.column} have no value and are left out", int((dropped & ~history.broken[history.rows]).sum()))
         sizes = history.sizes - np.bincount(history.rows[dropped], minlength=len(history.sizes))
-        offsets = pa.array(np.concatenate(([0], np.cumsum(sizes))), pa.int32())
-        lists = pa.ListArray.from_arrays(offsets, history.events.filter(pa.array(~dropped)))
-        typed[name] = Typed(lists, history.broken)
+        events = history.events.filter(pa.array(~dropped))
+        columns = event_columns(name, events, np.concatenate(([0], np.cumsum(sizes))))
+        typed |= {column: Typed(lists, history.broken) for column, lists in columns.items()}
     return typed
 
 
 def _read(field: HistoryField, raw: pa.Array, tally: Tally) -> _History:
     lists = to_lists(raw, field.separator, field.column, tally)
     events = field.element.typed(lists.elements, tally)
+    events = without_missing_tags([field.element], {field.name: events}, tally).get(field.name, events)
     history = _History(lists.sizes, events.values, lists.broken)
     history.broken[history.rows[events.broken]] = True
     return history
@@ -112,6 +112,8 @@ def _beside(history: _History, items: _History) -> tuple[np.ndarray, _History]:
         return dropped, history
     if pa.types.is_binary(history.events.type):
         return dropped, history._replace(events=history.events.fill_null(UNKNOWN))
+    if not pa.types.is_integer(history.events.type):  # NaN
+        return dropped, history
     broken = history.broken.copy()
     broken[history.rows[unknown]] = True
     return dropped, history._replace(broken=broken)

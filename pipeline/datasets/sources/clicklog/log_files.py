@@ -28,13 +28,13 @@ class LogFiles:
     notes: Counter[str]
 
 
-def find_log_files(source: Path, files: FilesMapping, side_table: Path | None, mapping: Path) -> LogFiles:
+def find_log_files(source: Path, files: FilesMapping, side_tables: Sequence[Path], mapping: Path) -> LogFiles:
     """Finds the tables of a log.
 
     Args:
         source: A table, or a folder with tables in it or below it.
         files: Says the format of any name, and the patterns of a given split.
-        side_table: A table about the items, which is not part of the log.
+        side_tables: Tables about items and users, which are not part of the log.
         mapping: The mapping, for messages; it is not part of the log either.
 
     Raises:
@@ -47,7 +47,7 @@ def find_log_files(source: Path, files: FilesMapping, side_table: Path | None, m
     if files.train:
         splits = dict(_given(source, files, mapping))
     elif source.is_dir():
-        splits = dict.fromkeys(_in_folder(source, files, [path.resolve() for path in (side_table, mapping) if path], notes))
+        splits = dict.fromkeys(_in_folder(source, files, [path.resolve() for path in (*side_tables, mapping)], notes))
         if not splits:
             raise InputError(f"{source} holds no table: put files there whose names end in {KINDS}, or set files.format in {mapping}.")
     else:

@@ -9,15 +9,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from components.base.errors import InputError
+from pipeline.datasets.event_fields import event_columns
 from pipeline.datasets.sources.broken_rows import sound_rows
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN, Field
 from pipeline.datasets.sources.clicklog.histories import HistoryField, typed_histories
 from pipeline.datasets.sources.clicklog.impression_lists import one_row_an_item
-from pipeline.datasets.sources.clicklog.item_table import ItemTable
+from pipeline.datasets.sources.clicklog.list_field import ListField, without_missing_tags
 from pipeline.datasets.sources.clicklog.log_columns import LogColumns
 from pipeline.datasets.sources.clicklog.mapping import Mapping
+from pipeline.datasets.sources.clicklog.side_table import SideTable
 from pipeline.datasets.sources.clicklog.times import joined, likely_form, unlikely
-from pipeline.datasets.sources.interactions import HISTORICAL_ITEMS, ITEM, REQUEST, TIMESTAMP, Tally
+from pipeline.datasets.sources.interactions import HISTORICAL_ITEMS, ITEM, REQUEST, TIMESTAMP, USER, Tally
 from pipeline.datasets.tables.raw_rows import RawRows
 from pipeline.datasets.tables.read_table import read_table
 from pipeline.datasets.tables.typed_values import Typed, shown, sound, without_missing
@@ -33,13 +35,15 @@ class LogReader:
         meaning: The mapping.
         mapping: Its file, for messages.
         columns: The columns of the mapping.
-        items: The side table.
+        items: The side table about the items.
+        users: The side table about the users.
     """
 
     meaning: Mapping
     mapping: Path
     columns: LogColumns
-    items: ItemTable | None
+    items: SideTable | None
+    users: SideTable | None = None
 
     def read(self, file: Path, place: int, tally: Tally) -> Iterator[dict[str, pa.Array]]:
         """Yields the typed columns of sound rows; a label that is neither 1 nor 0 is null.
@@ -73,13 +77,18 @@ class LogReader:
         if self.items:
             found = self.items.fields_of(typed[ITEM].values)
             raw |= {field.column: found[field.name] for field in columns.joined}
-        typed |= {field.name: field.typed(raw[field.column], tally) for field in (*columns.joined, *columns.labels)}
+        if self.users:
+            found = self.users.fields_of(typed[USER].values)
+            raw |= {field.column: found[field.name] for field in columns.users}
+        side = (*columns.joined, *columns.users)
+        typed |= {field.name: field.typed(raw[field.column], tally) for field in (*side, *columns.labels)}
+        typed |= without_missing_tags((*columns.fields, *side), typed, tally)
         typed |= typed_histories(columns.histories, raw, tally)
         typed |= self._joined_histories(typed)
         for field in columns.fields:
-            if field.name == TIMESTAMP:
+            if isinstance(field, Field) and field.name == TIMESTAMP:
                 self._check_times(file, rows, field, raw[field.column], typed[TIMESTAMP], tally)
-        checked: list[Field | HistoryField] = [*columns.fields, *columns.joined, *columns.histories, *columns.labels]
+        checked: list[Field | ListField | HistoryField] = [*columns.fields, *side, *columns.histories, *columns.labels]
         faults = [(typed[field.name].broken, partial(field.fault, raw[field.column])) for field in checked]
         if columns.makes_requests:
             typed[REQUEST] = sound(pa.array((place << _FILE_BITS) + rows.numbers))
@@ -92,8 +101,11 @@ class LogReader:
             return {}
         histories = typed[HISTORICAL_ITEMS].values
         fields = self.items.fields_of(histories.values)
-        events = {history: fields[name].fill_null(UNKNOWN) for history, name in self.columns.joined_histories.items()}
-        return {name: sound(pa.ListArray.from_arrays(histories.offsets, values)) for name, values in events.items()}
+        found: dict[str, pa.Array] = {}
+        for history, name in self.columns.joined_histories.items():
+            events = fields[name].fill_null(UNKNOWN) if pa.types.is_binary(fields[name].type) else fields[name]
+            found |= event_columns(history, events, histories.offsets.to_numpy())
+        return {name: sound(lists) for name, lists in found.items()}
 
     def _check_times(self, file: Path, rows: RawRows, field: Field, raw: pa.Array, typed: Typed, tally: Tally) -> None:
         tally.warn(f"times of {field.column} are before 1990 or more than a year ahead, and others are not", unlikely(typed))

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,9 @@ from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP
 from din_trainer.frozen import Frozen
 from pipeline.configuration.load_config import parse_section
 from pipeline.datasets.sources.clicklog.files_mapping import FilesMapping
-from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, ITEM, LABEL, REQUEST, SPLIT, USER
+from pipeline.datasets.sources.clicklog.list_mapping import ListMapping, check_lists
+from pipeline.datasets.sources.clicklog.side_mapping import ItemsMapping, UsersMapping
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, HISTORICAL_ITEMS, ITEM, LABEL, REQUEST, SPLIT, USER
 
 DType = Literal["bytes", "int64", "float"]
 Unit = Literal["s", "ms", "us", "ns", "iso"]
@@ -116,35 +119,22 @@ class ImpressionsMapping(Frozen):
         return self
 
 
-class ItemsMapping(Frozen):
-    """A side table with further fields of the items."""
-
-    file: str = Field("", description="Relative to SOURCE's folder, or absolute.")
-    id: str = Field("", description="The column with the item's id.")
-    columns: dict[str, str] = Field(default_factory=dict, description="candidate_<what> -> column.")
-
-    @model_validator(mode="after")
-    def _check(self) -> "ItemsMapping":
-        if bool(self.file) != bool(self.id) or bool(self.file) != bool(self.columns):
-            raise ValueError("it needs file, id and columns")
-        for name in self.columns:
-            if not name.startswith(CANDIDATE) or name == ITEM:
-                raise ValueError(f"{name!r} is not a further field of an item: call it {CANDIDATE}…, e.g. candidate_category_id")
-        return self
-
-
 class Mapping(Frozen):
     """The whole mapping file.
 
     Attributes:
         columns: Feature -> column of the log.
         types: Feature -> type. A feature that is not named is bytes, whatever its type in the log. Times and the label have fixed types.
+        lists: Feature with several values (tags, or a vector) -> how its cells are written.
         label: Which rows are clicks.
+        labels: Further label -> which rows have it.
         timestamp: How times are written.
         files: How files are written, and a given split.
         histories: Feature -> column of the log with histories.
+        events: History that is built -> column of the log: what is known of a click only after it, such as how long it was read.
         impressions: A column whose cells hold several impressions.
-        items: A side table.
+        items: A side table about the items.
+        users: A side table about the users.
         missing: Feature -> further texts that mean "no value".
         history: What a built history holds: clicks with an "earlier" time, or all clicks "before" the impression in order. None: earlier
             where there are times.
@@ -152,12 +142,16 @@ class Mapping(Frozen):
 
     columns: dict[str, str]
     types: dict[str, DType] = Field(default_factory=dict)
+    lists: dict[str, ListMapping] = Field(default_factory=dict)
     label: LabelMapping = Field(default_factory=LabelMapping)
+    labels: dict[str, LabelMapping] = Field(default_factory=dict)
     timestamp: TimestampMapping = Field(default_factory=TimestampMapping)
     files: FilesMapping = Field(default_factory=FilesMapping)
     histories: dict[str, HistoryMapping] = Field(default_factory=dict)
+    events: dict[str, str] = Field(default_factory=dict)
     impressions: ImpressionsMapping = Field(default_factory=ImpressionsMapping)
     items: ItemsMapping = Field(default_factory=ItemsMapping)
+    users: UsersMapping = Field(default_factory=UsersMapping)
     missing: dict[str, tuple[StrictInt | str, ...]] = Field(default_factory=dict)
     history: Literal["earlier", "before"] | None = None
 
@@ -168,7 +162,8 @@ class Mapping(Frozen):
                 raise ValueError(f"columns has no {name}: say which column holds it")
         if self.impressions.column and ({ITEM, LABEL} & self.columns.keys() or self.label.column):
             raise ValueError("impressions gives the item and its label: remove them from columns and label")
-        for name in (name for names in (self.columns, self.items.columns, self.histories) for name in names):
+        places = (self.columns, self.items.columns, self.users.columns, self.histories, self.events, self.labels)
+        for name in (name for names in places for name in names):
             if not _NAME.fullmatch(name) or name in ("self", SPLIT):
                 raise ValueError(f"{name!r} cannot be the name of a feature: use letters, digits and _, a letter first")
         for name in self.columns:
@@ -177,8 +172,11 @@ class Mapping(Frozen):
         for name in self.histories:
             if not name.startswith(HISTORICAL):
                 raise ValueError(f"histories.{name} must be called {HISTORICAL}…s, e.g. historical_item_ids")
-        if both := self.columns.keys() & self.items.columns.keys():
-            raise ValueError(f"{min(both)} is in columns and in items.columns: remove one")
+        items, users = self.items.columns, self.users.columns
+        given = {"columns": [*self.columns], "items.columns": [*items], "users.columns": [*users], "labels": [*self.labels]}
+        for (first, one), (second, other) in combinations(given.items(), 2):
+            if both := {*one} & {*other}:
+                raise ValueError(f"{min(both)} is in {first} and in {second}: remove one")
         if self.label.column and LABEL in self.columns:
             raise ValueError("the label is in columns.label and label.column: remove one")
         if self.history and self.histories:
@@ -187,19 +185,41 @@ class Mapping(Frozen):
             raise ValueError('history = "earlier" needs columns.timestamp')
         if self.timestamp.time and TIMESTAMP not in self.columns:
             raise ValueError("timestamp.time needs columns.timestamp, the column of the day")
+        self._check_labels()
+        self._check_events()
+        check_lists(self.lists, (self.columns, self.items.columns, self.users.columns, self.histories), self.types)
         self._check_types()
         return self
 
+    def _check_labels(self) -> None:
+        for name, label in self.labels.items():
+            if name == LABEL or name in (USER, REQUEST, TIMESTAMP) or name.startswith((CANDIDATE, HISTORICAL)):
+                raise ValueError(f"labels.{name} has a name that means something else: call it for example purchase")
+            if not label.column or label.negative is not None:
+                raise ValueError(f"labels.{name} needs a column, and has no negative: all other values are 0")
+        if self.labels and self.impressions.column:
+            raise ValueError("labels are for logs with one impression in a row: remove labels, or impressions")
+
+    def _check_events(self) -> None:
+        if self.events and self.histories:
+            raise ValueError("events are for histories that are built, and here [histories] gives them: put them there")
+        fields = {ITEM, *self.columns, *self.items.columns}
+        for name in self.events:
+            field = CANDIDATE + name.removeprefix(HISTORICAL)
+            is_built = name == HISTORICAL_TIMESTAMPS or {field, field.removesuffix("s")} & fields
+            if not name.startswith(HISTORICAL) or is_built:
+                raise ValueError(f"events.{name} must be called {HISTORICAL}…s, and no field of the item may have this history")
+
     def _check_types(self) -> None:
         fixed = {LABEL, TIMESTAMP, HISTORICAL_TIMESTAMPS}
-        features = {ITEM, *self.columns, *self.items.columns, *self.histories} - {LABEL}
+        features = {ITEM, *self.columns, *self.items.columns, *self.users.columns, *self.histories, *self.events} - {LABEL}
         for name in self.missing.keys() - features:
             raise ValueError(f"missing.{name} names no feature; features are {', '.join(sorted(features))}")
         known = features - fixed
         for name, dtype in self.types.items():
             if name not in known:
                 raise ValueError(f"types.{name} names no feature with a type; features with a type are {', '.join(sorted(known))}")
-            if dtype == "float" and (name in (USER, REQUEST) or name.startswith((CANDIDATE, HISTORICAL))):
+            if dtype == "float" and name in (USER, REQUEST, ITEM, HISTORICAL_ITEMS):
                 raise ValueError(f"types.{name} is float, but ids are bytes or int64")
 
     @property
@@ -217,10 +237,16 @@ class Mapping(Frozen):
         return tuple(map(str, self.missing.get(name, ())))
 
     def dtype(self, name: str) -> DType:
-        """Returns a feature's type; a history has the type of the candidate's field."""
-        if name.startswith(HISTORICAL) and name not in self.types:
+        """Returns a feature's type; a history has the type of the candidate's field, vectors and weights are floats."""
+        if name.startswith(HISTORICAL) and name not in self.types and name not in self.lists:
             name = CANDIDATE + name.removeprefix(HISTORICAL).removesuffix("s")
+        if (name in self.lists and self.lists[name].size) or self.is_weights(name):
+            return "float"
         return self.types.get(name, "bytes")
+
+    def is_weights(self, name: str) -> bool:
+        """Whether a feature is the weights of tags."""
+        return any(mapping.weights == name for mapping in self.lists.values())
 
 
 def read_mapping(path: Path) -> Mapping:

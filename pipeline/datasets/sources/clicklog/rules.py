@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pipeline.datasets.sources.clicklog.fields import UNKNOWN
 from pipeline.datasets.sources.clicklog.log_columns import histories_of_items
-from pipeline.datasets.sources.clicklog.mapping import Mapping, label_text
+from pipeline.datasets.sources.clicklog.mapping import LabelMapping, Mapping, label_text
 from pipeline.datasets.sources.interactions import TIMESTAMP
 
 
@@ -15,23 +15,27 @@ def words(values: Sequence[bool | int | str]) -> str:
 
 def mapping_rules(meaning: Mapping) -> dict[str, str]:
     """Returns the rules of a mapping by topic."""
-    label = meaning.label
     if meaning.impressions.column:
         clicks = f"the 0 or 1 after each item of {meaning.impressions.column}"
     elif not meaning.label_column:
         clicks = "each row is a click"
-    elif label.at_least is not None:
-        clicks = f"{label.column} of {label.at_least:g} or more is 1, else 0"
-    elif label.positive:
-        clicks = f"{label.column} of {words(label.positive)} is 1"
-        others = "other rows are dropped" if label.negative is not None else "all others are 0"
-        clicks += f", of {words(label.negative)} is 0; {others}" if label.negative else f"; {others}"
     else:
-        clicks = f"{meaning.label_column}, 0 or 1"
-    rules = {"label": clicks, "columns": ", ".join(f"{name}: {column}" for name, column in meaning.columns.items())}
+        clicks = _clicks(meaning.label, meaning.label_column)
+    rules = {"label": clicks} | {name: _clicks(label, label.column) for name, label in meaning.labels.items()}
+    rules["columns"] = _columns(meaning.columns)
     if meaning.items.file:
-        joined = ", ".join(f"{name}: {column}" for name, column in meaning.items.columns.items())
-        rules["items"] = f"{joined} of {meaning.items.file}, the first row of an item; {UNKNOWN.decode()} where it has none and is bytes"
+        rules["items"] = (
+            f"{_columns(meaning.items.columns)} of {meaning.items.file}, the first row of an item; {UNKNOWN.decode()} where it has none "
+            "and is bytes"
+        )
+    if meaning.users.file:
+        rules["users"] = f"{_columns(meaning.users.columns)} of {meaning.users.file}, the first row of a user; missing where it has none"
+    if meaning.lists:
+        kinds = {name: f"vector of {found.size}" if found.size else "tags" for name, found in meaning.lists.items()}
+        weights = {found.weights: f"weights of {name}" for name, found in meaning.lists.items() if found.weights}
+        rules["lists"] = _columns(kinds | weights)
+    if meaning.events:
+        rules["events"] = f"of each click, for later histories alone: {_columns(meaning.events)}"
     if meaning.missing:
         rules["missing"] = ", ".join(f"{name}: {', '.join(meaning.missing_texts(name))}" for name in meaning.missing)
     if meaning.histories:
@@ -46,3 +50,18 @@ def mapping_rules(meaning: Mapping) -> dict[str, str]:
             "rows with the same user, item, second and request count once"
         )
     return rules
+
+
+def _clicks(label: LabelMapping, column: str) -> str:
+    """Returns which rows have a label."""
+    if label.at_least is not None:
+        return f"{column} of {label.at_least:g} or more is 1, else 0"
+    if not label.positive:
+        return f"{column}, 0 or 1"
+    clicks = f"{column} of {words(label.positive)} is 1"
+    others = "other rows are dropped" if label.negative is not None else "all others are 0"
+    return clicks + (f", of {words(label.negative)} is 0; {others}" if label.negative else f"; {others}")
+
+
+def _columns(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {column}" for name, column in columns.items())
