@@ -1,7 +1,7 @@
 """What Transform learns from the training data, vocabularies and statistics of numbers, with what a warm start keeps of its start model."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -16,6 +16,23 @@ from din_trainer.transform.start_values import StartValues
 def counts_name(vocabulary: str) -> str:
     """The Transform asset with the counts of a vocabulary: one line `count value` for each value, in the order of the ids."""
     return f"{vocabulary}_counts"
+
+
+class Ids(Protocol):
+    """A vocabulary."""
+
+    def ids(self, values: tf.Tensor) -> tf.Tensor:
+        """Looks up the ids of values, from 1, in their shape."""
+
+
+class Learnt(Protocol):
+    """What the arithmetic of the kinds needs to know of the training data."""
+
+    def vocabulary(self, values: tf.Tensor, name: str, vocabulary: Vocabulary, missing: Any) -> Ids:
+        """The vocabulary of values (V,). A missing value has no id of its own."""
+
+    def statistics(self, x: tf.Tensor, name: str, feature: Any) -> Mapping[str, Any]:
+        """The statistics that a number (S,) needs, NaN where it is missing."""
 
 
 class KnownValues(NamedTuple):

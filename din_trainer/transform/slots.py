@@ -34,8 +34,11 @@ class Slots(NamedTuple):
         """
         if self.splits is None:
             return x
-        events = tf.RaggedTensor.from_row_splits(x, self.splits, validate=False)[:, -length:]
-        return events.to_tensor(tf.zeros([], x.dtype), shape=[None, length, *x.shape[1:]])
+        ends = self.splits[1:, tf.newaxis]
+        kept = tf.minimum(ends - self.splits[:-1, tf.newaxis], length)
+        column = tf.range(length, dtype=tf.int64)
+        slot = tf.where(column < kept, ends - kept + column, tf.shape(x, tf.int64)[0])  # (B, L); padding is behind the last slot
+        return tf.gather(tf.concat([x, tf.zeros([1, *x.shape[1:]], x.dtype)], 0), slot)
 
 
 def to_dense(x: Any, default: Any) -> tf.Tensor:
@@ -48,7 +51,9 @@ def to_dense(x: Any, default: Any) -> tf.Tensor:
 
 def to_ragged(x: Any) -> tf.RaggedTensor:
     """Several values for each row: (B, any), sparse in Transform and ragged in the reader of requests."""
-    return x if isinstance(x, tf.RaggedTensor) else tf.RaggedTensor.from_sparse(x)
+    if isinstance(x, tf.RaggedTensor):
+        return x
+    return tf.RaggedTensor.from_value_rowids(x.values, x.indices[:, 0], x.dense_shape[0], validate=False)  # parsed: values are in order
 
 
 def single_values(x: Any, missing: Any, of_events: bool) -> Slots:
@@ -60,8 +65,8 @@ def single_values(x: Any, missing: Any, of_events: bool) -> Slots:
 
 
 def numbers(x: Any, of_events: bool) -> Slots:
-    """Slots with one number each, NaN where there is none: float32 stays, int64 becomes float64."""
-    kind = tf.float64 if x.dtype == tf.int64 else tf.float32
+    """Slots with one number each, NaN where there is none: float32 and float64 stay, int64 becomes float64."""
+    kind = tf.float32 if x.dtype == tf.float32 else tf.float64
     cast = tf.cast(x, kind)
     return single_values(cast, tf.constant(float("nan"), kind), of_events)
 
@@ -75,8 +80,8 @@ def vectors(x: Any, size: int, of_events: bool, name: str) -> Slots:
     ragged = to_ragged(x)
     lengths = ragged.row_lengths()
     right = tf.equal(lengths % size, 0) if of_events else tf.logical_or(tf.equal(lengths, 0), tf.equal(lengths, size))
-    wanted = f"{size} floats for each event" if of_events else f"{size} floats, or none"
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(right), [f"the vector {name!r} must have {wanted}"])]):
+    wanted = f"{size} floats, in each event" if of_events else f"{size} floats, or none"
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(right), [f"each vector of {name} must have {wanted}"])]):
         values, splits = tf.identity(ragged.values), tf.identity(ragged.row_splits)
     if of_events:
         return Slots(tf.reshape(values, [-1, size]), splits // size)
@@ -101,7 +106,7 @@ def lists(x: Any, lengths: Any, name: str) -> Slots:
     by_event = to_ragged(lengths)
     each = tf.logical_and(by_event.values >= 0, by_event.values <= tf.size(ragged.values, tf.int64))  # their sum does not overflow
     right = tf.logical_and(tf.reduce_all(each), tf.reduce_all(tf.equal(tf.reduce_sum(by_event, axis=1), ragged.row_lengths())))
-    message = f"the lengths of the events' tags {name!r} must add up to the number of tags of each impression"
+    message = f"the numbers of tags of the events must add up to the values that each impression has of {name}"
     with tf.control_dependencies([tf.debugging.Assert(right, [message])]):
         starts = tf.concat([tf.zeros([1], tf.int64), tf.cumsum(by_event.values)], 0)
     return Slots(tf.RaggedTensor.from_row_splits(ragged.values, starts, validate=False), by_event.row_splits)
