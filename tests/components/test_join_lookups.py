@@ -6,7 +6,7 @@ import pyarrow.parquet
 import pytest
 
 from components.base.errors import DataError
-from components.join_lookups import Joiner
+from components.base.table_joiner import Joiner
 from din_trainer.features import FeatureConfig
 
 ITEMS = {
