@@ -1,7 +1,8 @@
 """Reads one column of a user's data, in any of the usual containers, into arrays of one type: the values, and which of them are missing.
 
-A column may be a pandas Series, a NumPy array, a tensor or a list. A history may be a padded array (N, L), a `tf.RaggedTensor`, or lists in
-a list, a Series or an array. (N, 1) counts as (N,), and (N, L, 1) as (N, L). None, NaN and `pandas.NA` are missing values.
+A column may be a pandas Series, a NumPy array, a tensor or a list. Lists of values, such as a history, may be a padded array (N, L), a
+`tf.RaggedTensor`, or lists in a list, a Series or an array; lists of lists likewise, as (N, L, K). (N, 1) counts as (N,), and (N, L, 1) as
+(N, L). None, NaN and `pandas.NA` are missing values.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-Type = Literal["int64", "bytes", "float"]
+Type = Literal["int64", "bytes", "float", "double"]
 
 _NUMERIC = ("integer", "floating", "mixed-integer-float", "boolean")  # what pandas calls arrays of objects that are numbers
 
 
 class Values(NamedTuple):
-    """The values of a column, and where none is: (N,), or (N, L) for a history. What stands at a missing place has no meaning."""
+    """The values of a column, and where none is: (N,), (N, L) or (N, L, K). What stands at a missing place has no meaning."""
 
     values: np.ndarray
     missing: np.ndarray
@@ -30,7 +31,7 @@ def read_scalars(name: str, column: Any, dtype: Type) -> Values:
     Args:
         name: The feature, for messages.
         column: Its values.
-        dtype: The type to read: `int64`; `bytes` (text, as UTF-8); `float` (float32).
+        dtype: The type to read: `int64`; `bytes` (text, as UTF-8); `float` (float32); `double` (float64).
 
     Raises:
         ValueError: The values have another type or shape.
@@ -52,25 +53,37 @@ def read_histories(name: str, column: Any, dtype: Type) -> Values:
     Raises:
         ValueError: The values have another type or shape.
     """
-    if isinstance(column, tf.SparseTensor):
-        column = tf.RaggedTensor.from_sparse(column)
-    if isinstance(column, tf.RaggedTensor):
-        if column.ragged_rank != 1 or column.shape.rank != 2:
-            raise ValueError(f"{name} has the shape {column.shape} where a list of events for each row belongs")
-        return _padded(name, column.flat_values.numpy(), column.row_lengths().numpy(), dtype)
-    array = _as_array(name, column)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim == 1 and array.dtype == object:
-        cells = [() if _is_missing(cell) else cell for cell in array]
-        wrong = next((row for row, cell in enumerate(cells) if not _is_list(cell)), None)
-        if wrong is not None:
-            raise ValueError(f"{name}: {cells[wrong]!r} in row {wrong} is not a list of events")
-        return _padded(name, _objects(list(chain.from_iterable(cells))), np.array([len(cell) for cell in cells], int), dtype)
-    if array.ndim != 2:
-        raise ValueError(f"{name} has the shape {array.shape} where events for each row belong: give lists, or an array (N, L)")
-    flat = _typed(name, array.ravel(), dtype, lambda: np.repeat(np.arange(len(array)), array.shape[1]))
-    return Values(flat.values.reshape(array.shape), flat.missing.reshape(array.shape))
+    return read_lists(name, column, dtype, ["events"])
+
+
+def read_lists(name: str, column: Any, dtype: Type, levels: list[str], size: int | None = None) -> Values:
+    """Reads a column with a list for each row, or a list of lists. Lists of different lengths are padded on the right.
+
+    Args:
+        name: As in `read_scalars`.
+        column: As in `read_scalars`.
+        dtype: As in `read_scalars`.
+        levels: What the lists are of, for messages: one level gives (N, L), two give (N, L, K).
+        size: How many values each innermost list has, if it is not empty; None for any number.
+
+    Raises:
+        ValueError: The values have another type or shape.
+    """
+    flat, lengths = _flatten(name, column, levels)
+    wrong = ~np.isin(lengths[-1], (0, size)) if size is not None else np.zeros(1, bool)
+    if wrong.any():
+        place = int(np.argmax(wrong))
+        rows = _rows(lengths[:-1]) if lengths[:-1] else np.arange(len(wrong))
+        raise ValueError(f"{name} has {lengths[-1][place]} {levels[-1]} in row {rows[place]}, but its size is {size}")
+    found = _typed(name, flat, dtype, lambda: _rows(lengths))
+    for each in reversed(lengths):
+        found = _padded(found, each)
+    return found
+
+
+def list_lengths(name: str, column: Any, levels: list[str]) -> list[np.ndarray]:
+    """The lengths of the lists of a column, level by level. Arguments and errors are those of `read_lists`."""
+    return _flatten(name, column, levels)[1]
 
 
 def count_rows(column: Any) -> int:
@@ -114,12 +127,71 @@ def _as_array(name: str, column: Any) -> Any:
     return np.asarray(column)
 
 
-def _padded(name: str, flat: np.ndarray, lengths: np.ndarray, dtype: Type) -> Values:
-    """Rows of events, one after the other, as (N, longest)."""
-    events = _typed(name, flat, dtype, lambda: np.repeat(np.arange(len(lengths)), lengths))
+def _flatten(name: str, column: Any, levels: list[str]) -> tuple[Any, list[np.ndarray]]:
+    """All values of lists, one after the other, and the lengths of the lists of each level."""
+    if isinstance(column, tf.SparseTensor):
+        column = tf.RaggedTensor.from_sparse(column)
+    if isinstance(column, tf.RaggedTensor) and column.shape.rank != len(levels) + 1:
+        raise ValueError(f"{name} has the shape {column.shape} where {_description(levels)} belong")
+    lengths: list[np.ndarray] = []
+    for level in range(len(levels)):
+        column, each = _opened(name, column, levels[level:], lengths)
+        lengths.append(each)
+    return column, lengths
+
+
+def _opened(name: str, column: Any, levels: list[str], outer: list[np.ndarray]) -> tuple[Any, np.ndarray]:
+    """Opens the lists of one level: what is in them, one after the other, and their lengths.
+
+    Args:
+        name: For messages.
+        column: The lists.
+        levels: What they are of, then what the lists within them are of.
+        outer: The lengths of the lists that they were in, level by level.
+    """
+    if isinstance(column, tf.RaggedTensor):
+        values = column.values
+        return values if isinstance(values, tf.RaggedTensor) else values.numpy(), column.row_lengths().numpy()
+    array = _as_array(name, column)
+    if array.ndim == len(levels) + 2 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 1 and array.dtype == object:
+        cells = [() if _is_missing(cell) else cell for cell in array]
+        wrong = next((place for place, cell in enumerate(cells) if not _is_list(cell)), None)
+        if wrong is not None:
+            row = _rows(outer)[wrong] if outer else wrong
+            raise ValueError(f"{name}: {cells[wrong]!r} in row {row} is not a list of {levels[0]}")
+        return _objects(list(chain.from_iterable(cells))), np.array([len(cell) for cell in cells], int)
+    if array.ndim != len(levels) + 1:
+        raise ValueError(f"{name} has the shape {array.shape} where {_description(levels)} belong: give lists, or {_shape(levels)}")
+    return array.reshape(-1, *array.shape[2:]), np.full(len(array), array.shape[1])
+
+
+def _description(levels: list[str]) -> str:
+    return f"{levels[0]} for each row" if len(levels) == 1 else f"{levels[1]} for each of the {levels[0]} of each row"
+
+
+def _shape(levels: list[str]) -> str:
+    return "an array (N, L)" if len(levels) == 1 else "an array (N, L, K)"
+
+
+def _rows(lengths: list[np.ndarray]) -> np.ndarray:
+    """The row of each value of lists."""
+    rows = np.arange(len(lengths[0]))
+    for each in lengths:
+        rows = np.repeat(rows, each)
+    return rows
+
+
+def _padded(found: Values, lengths: np.ndarray) -> Values:
+    """Lists one after the other, (V, …), as (N, longest, …)."""
+    if len(lengths) and (lengths == lengths[0]).all():  # an array, whose values need not move
+        shape = (len(lengths), lengths[0], *found.values.shape[1:])
+        return Values(found.values.reshape(shape), found.missing.reshape(shape))
     real = np.arange(lengths.max(initial=0)) < lengths[:, None]
-    values, missing = np.zeros(real.shape, events.values.dtype), np.ones(real.shape, bool)
-    values[real], missing[real] = events
+    shape = (*real.shape, *found.values.shape[1:])
+    values, missing = np.zeros(shape, found.values.dtype), np.ones(shape, bool)
+    values[real], missing[real] = found
     return Values(values, missing)
 
 
@@ -130,7 +202,7 @@ def _typed(name: str, array: Any, dtype: Type, rows_of: Callable[[], np.ndarray]
     series, rows = pd.Series(array), rows_of()
     missing = series.isna().to_numpy(bool)
     kept = series[~missing].to_numpy()
-    convert = {"int64": _whole_numbers, "bytes": _texts, "float": _floats}[dtype]
+    convert = {"int64": _whole_numbers, "bytes": _texts, "float": _floats, "double": _doubles}[dtype]
     present = convert(name, kept, rows[~missing])
     values = np.zeros(len(series), present.dtype)
     values[~missing] = present
@@ -175,9 +247,17 @@ def _whole_numbers(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarra
     return numbers.astype(np.int64)
 
 
+def _doubles(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return _finite(name, _numbers(name, values, rows).astype(np.float64), values, rows)
+
+
 def _floats(name: str, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         numbers = _numbers(name, values, rows).astype(np.float32)
+    return _finite(name, numbers, values, rows)
+
+
+def _finite(name: str, numbers: np.ndarray, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name}: {_first(~np.isfinite(numbers), values, rows)} is not a finite number")
     return numbers
