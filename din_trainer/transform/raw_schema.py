@@ -20,7 +20,7 @@ def _add(schema: schema_pb2.Schema, column: Column) -> schema_pb2.Feature:
     elif column.presence == "sequence" or column.width is None:
         feature.value_count.min = 0  # of events, or of tags
     elif column.width > 1:
-        feature.value_count.min = feature.value_count.max = column.width  # not a shape, since the vector may be missing
+        feature.value_count.max = column.width  # no minimum, since an empty list is a missing vector; the start of a run checks it
     else:
         feature.value_count.max = 1
     return feature

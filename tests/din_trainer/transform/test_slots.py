@@ -36,12 +36,12 @@ def test_vectors_of_events():
 
 @pytest.mark.parametrize("rows", [[[1, 2, 3], [4]], [[1], []], [[], [1, 2, 3, 4]]])
 def test_a_vector_with_a_wrong_number_of_floats_is_an_error_even_if_another_one_makes_up_for_it(rows):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the vector 'image' must have 2 floats, or none"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="each vector of image must have 2 floats, or none"):
         slots.vectors(sparse(rows, tf.float32), 2, False, "image")
 
 
 def test_a_vector_of_an_event_with_a_wrong_number_of_floats_is_an_error():
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the vector 'image' must have 2 floats for each event"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="each vector of image must have 2 floats, in each event"):
         slots.vectors(sparse([[1, 2, 3], [4]], tf.float32), 2, True, "image")
 
 
@@ -56,5 +56,5 @@ def test_tags_of_events():
 @pytest.mark.parametrize("lengths", [[[1], [2]], [[3, -1], [1]], [[2**63 - 1, 2**63 - 1, 4], [1]], [[], [1]]])
 def test_lengths_that_do_not_add_up_to_the_tags_of_their_impression_are_an_error(lengths):
     """The first has as many tags as there are, in other impressions; the third adds up to 2 if its sum overflows."""
-    with pytest.raises(tf.errors.InvalidArgumentError, match="lengths of the events' tags 'tags' must add up"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must add up to the values that each impression has of tags"):
         slots.lists(sparse([[1, 2], [3]], tf.int64), sparse(lengths, tf.int64), "tags")
