@@ -62,7 +62,7 @@ class Input(NamedTuple):
         return tf.TensorSpec([None, None, *inner] if self.sequence else [None, *inner], _TENSOR[self.dtype], name=self.name)
 
 
-def check_features(data: Any, inputs: list[Input], said: set[str] | None = None) -> dict[str, Any]:
+def check_features(data: Any, inputs: list[Input], said: set[str] | None = None, training: bool = False) -> dict[str, Any]:
     """Reads the columns of a model from a dict, a pandas DataFrame or another mapping.
 
     Columns that the model does not read are named in a warning, and so are values that are missing.
@@ -71,6 +71,7 @@ def check_features(data: Any, inputs: list[Input], said: set[str] | None = None)
         data: The columns by name.
         inputs: What the model reads.
         said: Columns that were named already; those that are named now are added.
+        training: Whether to read the columns that only training reads.
 
     Returns:
         By name (N,), tags and vectors (N, K), and those of events (N, L) or (N, L, K): numbers as arrays, text as tensors. The columns of
@@ -80,6 +81,8 @@ def check_features(data: Any, inputs: list[Input], said: set[str] | None = None)
         ValueError: A column is missing, has another number of rows, or holds what it must not.
     """
     said = set() if said is None else said
+    said.update(column.name for column in inputs if column.only_training)
+    inputs = [column for column in inputs if training or not column.only_training]
     columns = _columns(data, [column.name for column in inputs], said)
     counts = {name: count_rows(column) for name, column in columns.items()}
     first, rows = next(iter(counts.items()))

@@ -55,7 +55,7 @@ class LogitsModel(keras.Model):
     def __call__(self, features: Any, *args: Any, **kwargs: Any) -> Any:
         symbolic = isinstance(features, Mapping) and any(isinstance(x, keras.KerasTensor) for x in features.values())
         if tf.executing_eagerly() and not symbolic:
-            features = check_features(features, self.columns_read())
+            features = check_features(features, self.columns_read(), training=kwargs.get("training", bool(args and args[0])))
         return super().__call__(features, *args, **kwargs)
 
     def fit(
@@ -67,7 +67,7 @@ class LogitsModel(keras.Model):
             ValueError: The data are not what the model reads; the sentence names the feature.
         """
         with ExitStack() as stack:
-            x, y, weights = self._checked(stack, x, y, sample_weight)
+            x, y, weights = self._checked(stack, x, y, sample_weight, training=True)
             is_dataset = isinstance(x, tf.data.Dataset)
             self.prepare_fit(None if is_dataset else x, len(x.element_spec) == 3 if is_dataset else weights is not None)
             if validation_data is not None:
@@ -93,7 +93,7 @@ class LogitsModel(keras.Model):
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         with ExitStack() as stack:
-            return super().train_on_batch(*self._checked(stack, x, y, sample_weight), **kwargs)
+            return super().train_on_batch(*self._checked(stack, x, y, sample_weight, training=True), **kwargs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, **kwargs: Any) -> Any:
         with ExitStack() as stack:
@@ -102,13 +102,13 @@ class LogitsModel(keras.Model):
     def predict_on_batch(self, x: Any) -> np.ndarray:
         return super().predict_on_batch(check_features(x, self.columns_read()))
 
-    def _checked(self, stack: ExitStack, x: Any, y: Any, weights: Any, judged: bool = True) -> tuple[Any, Any, Any]:
+    def _checked(self, stack: ExitStack, x: Any, y: Any, weights: Any, judged: bool = True, training: bool = False) -> tuple[Any, Any, Any]:
         """Checks features, labels and weights. While `stack` is open, what is wrong in a data set is raised as one sentence."""
         if isinstance(x, tf.data.Dataset):
-            checked = CheckedDataset(x, self.columns_read(), judged, self.labels)
+            checked = CheckedDataset(x, self.columns_read(), judged, self.labels, training)
             stack.enter_context(checked.one_sentence())
             return checked.batches, y, weights
-        x, *rest = check_batch(self.columns_read(), x, y, weights, names=self.labels)
+        x, *rest = check_batch(self.columns_read(), x, y, weights, names=self.labels, training=training)
         if judged and y is None:
             raise ValueError("there are no labels: give them as y")
         return (x, *rest, *[None] * (2 - len(rest)))
@@ -170,7 +170,7 @@ class LogitsModel(keras.Model):
             raise ValueError("the model has not been trained: its biases are 0, where they start; call fit, or load weights, before export")
         archive = keras.export.ExportArchive()
         archive.track(self)
-        signature = {column.name: column.spec() for column in self.columns_read()}
+        signature = {column.name: column.spec() for column in self.columns_read() if not column.only_training}
         archive.add_endpoint("serve", lambda features: ops.sigmoid(self(features, training=False)), input_signature=[signature])
         archive.write_out(filepath, verbose=kwargs.get("verbose", False))
 

@@ -1,75 +1,71 @@
-"""Vocabularies and scales made from columns in memory, so that a model reads raw values without the pipeline's Transform."""
+"""Vocabularies and statistics made from columns in memory, so that a model reads raw values without the pipeline's Transform."""
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, PADDING_ID, TIME_GAPS, TIMESTAMP, FeatureConfig
+from din_trainer.features import FeatureConfig
 from din_trainer.kinds import Vocabulary
 from din_trainer.models.checked_data import check_features
 from din_trainer.models.columns_read import raw_columns
-from din_trainer.transform.preprocessing import table_size
-
-_HOUR = 3600.0
-_MOST_DEVIATIONS = 1e4  # as in the pipeline: larger numbers are clipped to it
+from din_trainer.models.raw_forms import as_in_examples
+from din_trainer.models.statistics import statistics_of
+from din_trainer.transform.preprocessing import table_size, transformed
 
 
 @keras.saving.register_keras_serializable("din_trainer")
 class Vocabularies(keras.layers.Layer):
-    """Turns raw values into ids and scaled numbers, with the meanings that they have in the pipeline.
+    """Turns raw values into ids and scaled numbers, with the arithmetic and the meanings that they have in the pipeline.
 
     Id 0 is padding and nothing else. Known values have the ids from 1, the most frequent first, ties in the order of the values. The
     out-of-vocabulary buckets come last; unknown and missing values (-1, "") belong there. A history keeps its last `history_length`
-    events. Numbers are scaled to mean 0 and deviation 1, and a missing one (NaN) is the mean.
+    events. Numbers are scaled by the statistics of the columns that `fit` got.
 
     Args:
         features: The feature definition.
         known: The known values of each vocabulary, in the order of their ids.
-        scales: Mean and deviation of each numeric feature, and of the time gaps.
+        statistics: What each number is scaled or put into buckets by, by its name after Transform: `mean` and `variance`, `low` and
+            `high`, or `quantiles`.
 
     Call arguments:
         raw: Raw features as tensors by name.
 
     Output: What a model without vocabularies reads.
 
+    Raises:
+        ValueError: A feature is in a table of `lookups`.
+
     Example:
         vocabularies = Vocabularies.fit(config.features, train)
         model = make_model(config, vocabularies)
     """
 
-    def __init__(self, features: FeatureConfig, known: Mapping[str, list[Any]], scales: Mapping[str, tuple[float, float]], **kwargs: Any):
+    def __init__(self, features: FeatureConfig, known: Mapping[str, list[Any]], statistics: Mapping[str, Mapping[str, Any]], **kwargs: Any):
         super().__init__(**kwargs)
+        _refuse_lookups(features)
         self.features = features
         self.known = {name: list(values) for name, values in known.items()}
-        self.scales = dict(scales)
+        self.statistics = {name: dict(values) for name, values in statistics.items()}
         self.lookups = {name: _lookup(vocabulary, self.known[name]) for name, vocabulary in features.vocabularies.items()}
 
     @classmethod
     def fit(cls, features: FeatureConfig, data: Any) -> "Vocabularies":
-        """Makes vocabularies and scales of columns: a dict, a pandas DataFrame or another mapping.
+        """Makes vocabularies and statistics of columns: a dict, a pandas DataFrame or another mapping.
 
         Raises:
             ValueError: A column is missing or holds what it must not; a vocabulary or a number has no value at all.
         """
-        columns = raw_columns(features, history=True)
-        raw = {name: np.asarray(values) for name, values in check_features(data, columns).items()}
-        missing = {column.name: column.missing for column in columns}
+        _refuse_lookups(features)
+        columns = [column for column in raw_columns(features, history=True) if not column.only_training]
+        raw = check_features(data, columns, set(features.position))
         _warn_of_zeros(features, raw)
-        known = {}
-        for name, vocabulary in features.vocabularies.items():
-            fed = [feature for feature, own in features.vocabulary_by_feature.items() if own == name]
-            values = np.concatenate([raw[feature].ravel() for feature in fed])
-            known[name] = _frequent(name, values[values != missing[fed[0]]], vocabulary)
-        scales = {name: _scale(name, raw[name][~np.isnan(raw[name])]) for name, f in features.side.items() if f.kind == "numeric"}
-        if features.time_gap:
-            events = raw[HISTORICAL_TIMESTAMPS] != -1
-            gaps = (raw[TIMESTAMP][:, None] - raw[HISTORICAL_TIMESTAMPS])[events]
-            scales[TIME_GAPS] = _scale(TIME_GAPS, np.log1p(np.maximum(gaps, 0) / _HOUR))
-        return cls(features, known, scales)
+        measured = _Measured({}, {})
+        transformed(as_in_examples(raw, features), features, measured)
+        return cls(features, measured.known, measured.found)
 
     def sizes(self) -> dict[str, int]:
         """Embedding rows by vocabulary name."""
@@ -79,44 +75,10 @@ class Vocabularies(keras.layers.Layer):
         """There is nothing to make: the look-ups have their values."""
 
     def call(self, raw: dict[str, Any]) -> dict[str, Any]:
-        result = {}
-        by_feature = self.features.vocabulary_by_feature
-        for behaviours in self.features.sequences.values():
-            first = next(iter(behaviours.values())).history
-            if first not in raw:
-                continue  # a model without histories
-            kept = self._kept(raw[first])
-            for behaviour in behaviours.values():
-                ids = self._ids(by_feature[behaviour.history], raw[behaviour.history])
-                result[behaviour.history] = tf.where(kept, ids, tf.cast(PADDING_ID, tf.int64))
-        for name, vocabulary in by_feature.items():
-            if name not in result and name in raw:
-                result[name] = self._ids(vocabulary, raw[name])
-        if HISTORICAL_TIMESTAMPS in raw:
-            seconds = tf.maximum(raw[TIMESTAMP][:, None] - raw[HISTORICAL_TIMESTAMPS], 0)
-            result[TIME_GAPS] = self._scaled(TIME_GAPS, tf.math.log1p(tf.cast(seconds, tf.float32) / _HOUR))
-        numbers = [name for name, feature in self.features.side.items() if feature.kind == "numeric"]
-        return result | {name: self._scaled(name, raw[name]) for name in numbers}
-
-    def _kept(self, history: tf.Tensor) -> tf.Tensor:
-        """Which places hold one of the last events: (B, L) bool."""
-        present = history != ("" if history.dtype == tf.string else tf.cast(-1, history.dtype))
-        later = tf.cumsum(tf.cast(present, tf.int32), axis=1, exclusive=True, reverse=True)
-        return present & (later < self.features.history_length)
-
-    def _ids(self, name: str, values: tf.Tensor) -> tf.Tensor:
-        """Keras' look-up has the buckets first, from 0; here the known values come first, from 1."""
-        buckets, known = self.features.vocabularies[name].oov_buckets, len(self.known[name])
-        index = self.lookups[name](values)
-        return tf.where(index < buckets, index + 1 + known, index - buckets + 1)
-
-    def _scaled(self, name: str, numbers: tf.Tensor) -> tf.Tensor:
-        mean, deviation = self.scales[name]
-        scaled = tf.clip_by_value((numbers - mean) / deviation, -_MOST_DEVIATIONS, _MOST_DEVIATIONS)
-        return tf.where(tf.math.is_nan(numbers), 0.0, scaled)
+        return transformed(as_in_examples(raw, self.features), self.features, _Known(self))
 
     def get_config(self) -> dict[str, Any]:
-        own = {"features": self.features.model_dump(mode="json"), "known": self.known, "scales": self.scales}
+        own = {"features": self.features.model_dump(mode="json"), "known": self.known, "statistics": self.statistics}
         return {**super().get_config(), **own}
 
     @classmethod
@@ -124,9 +86,69 @@ class Vocabularies(keras.layers.Layer):
         return cls(**{**config, "features": FeatureConfig.model_validate(config["features"])})
 
 
-def _warn_of_zeros(features: FeatureConfig, raw: Mapping[str, np.ndarray]) -> None:
+class _Ids(NamedTuple):
+    """The ids of a vocabulary.
+
+    Attributes:
+        lookup: Keras' look-up.
+        known: How many values it knows.
+        buckets: How many ids all other values share.
+    """
+
+    lookup: keras.layers.Layer
+    known: int
+    buckets: int
+
+    def ids(self, values: tf.Tensor) -> tf.Tensor:
+        """Keras' look-up has the buckets first, from 0; here the known values come first, from 1."""
+        index = self.lookup(values)
+        return tf.where(index < self.buckets, index + 1 + self.known, index - self.buckets + 1)
+
+
+class _Known(NamedTuple):
+    """What the vocabularies have learnt, in the form in which Transform's arithmetic reads it."""
+
+    vocabularies: Vocabularies
+
+    def vocabulary(self, values: tf.Tensor, name: str, vocabulary: Vocabulary, missing: Any) -> _Ids:
+        return _Ids(self.vocabularies.lookups[name], len(self.vocabularies.known[name]), vocabulary.oov_buckets)
+
+    def statistics(self, x: tf.Tensor, name: str, feature: Any) -> dict[str, tf.Tensor]:
+        return {statistic: tf.constant(value, tf.float64) for statistic, value in self.vocabularies.statistics[name].items()}
+
+
+class _NoIds:
+    """Stands for a vocabulary while nothing but its values is asked for."""
+
+    def ids(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.zeros(tf.shape(values), tf.int64)
+
+
+class _Measured(NamedTuple):
+    """Learns while Transform's arithmetic goes through the columns."""
+
+    known: dict[str, list[Any]]
+    found: dict[str, dict[str, Any]]
+
+    def vocabulary(self, values: tf.Tensor, name: str, vocabulary: Vocabulary, missing: Any) -> _NoIds:
+        array = values.numpy()
+        self.known[name] = _frequent(name, array[array != missing], vocabulary)
+        return _NoIds()
+
+    def statistics(self, x: tf.Tensor, name: str, feature: Any) -> dict[str, Any]:
+        self.found[name] = statistics_of(name, x.numpy(), feature)
+        return self.found[name]
+
+
+def _refuse_lookups(features: FeatureConfig) -> None:
+    if features.joined_columns:
+        name = features.joined_columns[0].name
+        raise ValueError(f"{name} has a lookup, which only the pipeline joins: join the table with pandas, and leave lookup out")
+
+
+def _warn_of_zeros(features: FeatureConfig, raw: Mapping[str, Any]) -> None:
     for behaviour in features.behaviours.values():
-        history, candidates = raw[behaviour.history], raw[behaviour.candidate]
+        history, candidates = np.asarray(raw[behaviour.history]), np.asarray(raw[behaviour.candidate])
         if history.dtype == np.int64 and (history == 0).any() and not (candidates == 0).any():
             advice = "if it pads the histories, give lists, or pad with -1"
             warnings.warn(f"{behaviour.history} holds the id 0, which {behaviour.candidate} never has: {advice}", stacklevel=3)
@@ -151,10 +173,3 @@ def _frequent(name: str, values: np.ndarray, vocabulary: Vocabulary) -> list[Any
         return [value.decode() for value in kept]
     except UnicodeDecodeError as error:
         raise ValueError(f"{name}: {error.object!r} is not UTF-8 text") from None
-
-
-def _scale(name: str, numbers: np.ndarray) -> tuple[float, float]:
-    """Mean and deviation; 1 for numbers that do not differ."""
-    if not len(numbers):
-        raise ValueError(f"{name} has no value in any row")
-    return float(np.mean(numbers, dtype=np.float64)), float(np.std(numbers, dtype=np.float64)) or 1.0

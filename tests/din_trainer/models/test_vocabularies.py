@@ -63,18 +63,18 @@ def test_the_most_frequent_values_have_the_lowest_ids(vocabularies):
 def test_ids_and_numbers_by_hand(vocabularies):
     ids = ids_of(vocabularies, FRAME)
     assert ids["candidate_item_id"].tolist() == [2, 1, 1, 3]
-    assert ids["historical_item_ids"].tolist() == [[0, 2, 1], [0, 0, 0], [2, 0, 0], [0, 0, 0]]  # the last two events
+    assert ids["historical_item_ids"].tolist() == [[2, 1], [0, 0], [2, 0], [0, 0]]  # the last two events
     assert ids["candidate_shop"].tolist() == [2, 2, 1, 3]
-    assert ids["historical_shops"].tolist() == [[0, 1, 1], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert ids["historical_shops"].tolist() == [[1, 1], [0, 0], [1, 0], [0, 0]]
     assert ids["user_id"].tolist() == [1, 1, 3, 2]
     assert ids["city"].tolist() == [1, 3, 1, 2]  # a missing one is out of vocabulary
     mean, deviation = 30.0, np.std([10.0, 20.0, 60.0])
     np.testing.assert_allclose(ids["price"], [-20 / deviation, 0, -10 / deviation, 30 / deviation], rtol=1e-6)
     gaps = np.log1p([3, 2, 1, 15])
     scaled = (gaps - gaps.mean()) / gaps.std()
-    np.testing.assert_allclose(ids["historical_time_gaps"][0], scaled[:3], rtol=1e-5)
+    np.testing.assert_allclose(ids["historical_time_gaps"][0], scaled[1:3], rtol=1e-5)
     np.testing.assert_allclose(ids["historical_time_gaps"][2, 0], scaled[3], rtol=1e-5)
-    assert mean == vocabularies.scales["price"][0]
+    assert mean == vocabularies.statistics["price"]["mean"]
 
 
 def test_unknown_values_fall_into_the_buckets(vocabularies):
