@@ -13,6 +13,7 @@ SPEC = {
     "history": tf.io.FixedLenFeature([2], tf.int64),
     "label": tf.io.FixedLenFeature([], tf.int64),
 }
+TWO_LABELS = {**SPEC, "purchase": tf.io.FixedLenFeature([], tf.int64)}
 WEIGHTED = {**SPEC, "sample_weight": tf.io.FixedLenFeature([], tf.float32)}
 BOTH = pytest.mark.parametrize("memory_mb", [100, 1e-6], ids=["from memory", "block by block"])
 
@@ -30,7 +31,7 @@ def make_split(files, batch_size, memory_mb, spec=SPEC, **settings):
 def write(path, ids):
     with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
         for i in ids:
-            values = {"id": [i], "history": [i, -i], "label": [i % 2]}
+            values = {"id": [i], "history": [i, -i], "label": [i % 2], "purchase": [int(i % 3 == 0)]}
             features = {name: tf.train.Feature(int64_list=tf.train.Int64List(value=v)) for name, v in values.items()}
             features["sample_weight"] = tf.train.Feature(float_list=tf.train.FloatList(value=[i / 2]))
             writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
@@ -81,6 +82,25 @@ def test_weights_come_third(files, memory_mb):
     features, _, weights = next(iter(make_split(files, 4, memory_mb, WEIGHTED).epoch()))
     assert set(features) == {"id", "history"}
     np.testing.assert_array_equal(weights, [0, 0.5, 1, 1.5])
+
+
+@BOTH
+def test_several_labels_stand_side_by_side(files, memory_mb):
+    """The first is the column `label`, whatever its name; the features have none of them."""
+    split = make_split(files, 4, memory_mb, {**TWO_LABELS, **WEIGHTED}, labels=["click", "purchase"])
+    features, labels, weights = next(iter(split.epoch()))
+    assert set(features) == {"id", "history"} and labels.dtype == tf.int64
+    np.testing.assert_array_equal(labels, [[0, 1], [1, 0], [0, 0], [1, 1]])
+    np.testing.assert_array_equal(weights, [0, 0.5, 1, 1.5])
+
+
+@BOTH
+def test_the_first_label_decides_what_is_sampled(many, memory_mb):
+    split = make_split(many[:2], 64, memory_mb, TWO_LABELS, shuffle_seed=3, negative_rate=0.1, labels=["click", "purchase"])
+    found = np.concatenate([np.column_stack([batch["id"], labels]) for batch, labels in split.epoch()])
+    np.testing.assert_array_equal(found[:, 1:], np.column_stack([found[:, 0] % 2, found[:, 0] % 3 == 0]))
+    assert sorted(found[found[:, 1] == 1, 0]) == list(range(1, 1000, 2))
+    assert (found[:, 1] == 0).sum() == pytest.approx(50, abs=5 * np.sqrt(500 * 0.1 * 0.9))  # five standard deviations
 
 
 @BOTH

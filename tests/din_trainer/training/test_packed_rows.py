@@ -32,3 +32,29 @@ def test_other_types_and_lengths_are_refused():
         PackedRows(lambda serialized: {"text": serialized})
     with pytest.raises(ValueError, match="feature 'list' must be int64 or float32 and of a fixed length"):
         PackedRows(lambda serialized: {"list": tf.strings.to_number(tf.strings.split(serialized).to_tensor(), tf.int64)})
+
+
+WIDE = np.arange(12, dtype=np.int64).reshape(3, 2, 2)
+VECTORS = np.array([[[0.5], [-0.0]], [[np.nan], [1e-45]], [[np.inf], [2.5]]], np.float32)
+
+
+def read_wide(serialized):
+    rows = tf.strings.to_number(serialized, tf.int64)
+    return {
+        "id": tf.gather(IDS, rows),
+        "tags": tf.gather(WIDE, rows),
+        "vectors": tf.gather(VECTORS, rows),
+        "one": tf.gather(NUMBERS[:, :1], rows),
+    }
+
+
+def test_rows_hold_tags_and_vectors_of_events_bit_by_bit():
+    """(N, L, most) and (N, L, size); a vector of one number stays (N, 1)."""
+    rows = PackedRows(read_wide)
+    packed = rows.pack(tf.constant(["1", "2", "0", "1"]))
+    assert packed.shape == (4, 1 + 4 + 2 + 1)
+    features = rows.unpack(packed)
+    np.testing.assert_array_equal(features["tags"], WIDE[[1, 2, 0, 1]])
+    assert features["vectors"].numpy().tobytes() == VECTORS[[1, 2, 0, 1]].tobytes() and features["vectors"].shape == (4, 2, 1)
+    assert features["one"].shape == (4, 1) and features["id"].shape == (4,)
+    assert rows.unpack(packed[:0])["vectors"].shape == (0, 2, 1)
