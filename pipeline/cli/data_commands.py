@@ -60,6 +60,8 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     imports.add_argument("--guess", action="store_true", help=guess)
     metadata = "for amazon and sequences: the file that describes the items (default: the one beside SOURCE)"
     imports.add_argument("--metadata", type=Path, metavar="FILE", help=metadata)
+    fields = "for movielens and amazon: also write the items' genres and year, or all categories, brand and price"
+    imports.add_argument("--item-fields", action="store_true", help=fields)
     labels = "for requests: a table (CSV, JSON lines or Parquet) with request_id, and perhaps candidate_item_id, label and timestamp"
     imports.add_argument("--labels", type=Path, metavar="FILE", help=labels)
     label_window = "for requests: an impression without a label counts as not clicked after this time, e.g. 30m, 24h or 7d (default: never)"
@@ -121,7 +123,7 @@ def _import(args: argparse.Namespace) -> int:
     mapping, label_window = find_mapping(args.mapping) if args.mapping else None, _seconds(args.label_window)
     interrupt_on_sigterm()
     with output_to(Path(os.devnull)) as terminal:  # logs of requests are read with TensorFlow, which prints to stderr
-        source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window)
+        source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window, args.item_fields)
         progress = Progress(Console(file=terminal, quiet=args.json))
         try:
             manifest = import_source(source, args.out, settings, command_line(), progress)
@@ -154,7 +156,7 @@ def _guess(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Prints a mapping for a click log."""
     from pipeline.datasets.guess.guess_mapping import guess_mapping
 
-    others = [name for name in ("out", "mapping", "metadata", "labels", "label_window", "json") if getattr(args, name)]
+    others = [name for name in ("out", "mapping", "metadata", "item_fields", "labels", "label_window", "json") if getattr(args, name)]
     if args.name != "clicklog":
         raise InputError(f"--guess is for clicklog: {args.name} needs no mapping.")
     if others := [*others, *settings]:

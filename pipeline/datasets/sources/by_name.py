@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # `din --help` is faster without it
 
 SOURCES = ("movielens", "amazon", "taobao", "mind", "recbole", "sequences", "clicklog", "requests")
 _WITH_METADATA = ("amazon", "sequences")
+_WITH_FIELDS = ("movielens", "amazon")
 
 
 def find_mapping(source: str) -> Path:
@@ -35,6 +36,7 @@ def open_source(
     metadata: Path | None = None,
     labels: Path | None = None,
     label_window: int | None = None,
+    item_fields: bool = False,
 ) -> "Source":
     """Opens a source of interactions.
 
@@ -45,6 +47,7 @@ def open_source(
         metadata: A file about the items, for amazon and sequences; by default the file beside `path` that has the usual name.
         labels: A table of labels, for requests.
         label_window: Seconds after which a request without a label was not clicked, for requests.
+        item_fields: Whether further fields of the items are read, for movielens and amazon.
 
     Raises:
         InputError: A file is missing, or the source does not take it.
@@ -57,6 +60,9 @@ def open_source(
     if (labels is None) != (name != "requests") or (label_window is not None and name != "requests"):
         needed = "logged requests need --labels FILE: the table that says what was clicked."
         raise InputError(needed if name == "requests" else f"--labels and --label-window are for requests, not for {name}.")
+    if item_fields and name not in _WITH_FIELDS:
+        advice = ": its mapping says which fields are read" if name == "clicklog" else ""
+        raise InputError(f"--item-fields is for {' and '.join(_WITH_FIELDS)}, not for {name}{advice}.")
     if not path.exists():
         raise InputError(f"{path} is missing: name the file or folder that holds the data.")
     if metadata is not None and not metadata.is_file():
@@ -64,11 +70,11 @@ def open_source(
     if name == "movielens":
         from pipeline.datasets.sources.movielens import MovieLens
 
-        return MovieLens(path)
+        return MovieLens(path, item_fields)
     if name == "amazon":
         from pipeline.datasets.sources.amazon import Amazon
 
-        return Amazon(path, metadata)
+        return Amazon(path, metadata, item_fields)
     if name == "taobao":
         from pipeline.datasets.sources.taobao import Taobao
 

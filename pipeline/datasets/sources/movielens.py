@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from components.base.errors import InputError
+from pipeline.datasets.sources.fields_by_id import FieldsById
+from pipeline.datasets.sources.films import METADATA, NO_GENRES, UNKNOWN, Film, read_films
 from pipeline.datasets.sources.interactions import CATEGORY, ITEM, LABEL, TIMESTAMP, USER, Tally
-from pipeline.datasets.sources.movie_genres import METADATA, UNKNOWN, first_genres
 from pipeline.datasets.sources.typed_columns import Column, find_column, time_column, typed_rows
 from pipeline.datasets.tables.read_table import column_names, read_table
 from pipeline.datasets.tables.table_form import TableForm
@@ -22,6 +23,8 @@ _RATINGS = (
     Column("rating", ("rating",), "float", 0.5, 5.0, "a number from 0.5 to 5"),
     time_column("timestamp", "timestamp"),
 )
+GENRES, YEAR = "candidate_genres", "candidate_year"
+_FIELDS = [(GENRES, pa.list_(pa.binary())), (YEAR, pa.float32())]
 _NAMES = tuple(column.name for column in _RATINGS)
 
 
@@ -55,23 +58,34 @@ class MovieLens:
             movies.csv (20M, 25M, 32M, latest), ratings.dat and movies.dat (1M, 10M), u.data and u.item (100K), rating.csv and movie.csv, or
             ratings_small.csv or ratings.csv with movies_metadata.csv and links (Kaggle), or NAME.inter and NAME.item (RecBole). In headers,
             case and underscores do not matter, and the movie's column may be called `Id` or `item_id`.
+        item_fields: Whether all genres are read, as tags, and the year.
     """
 
     folder: Path
+    item_fields: bool = False
 
     name = "movielens"
-    schema = pa.schema([(USER, pa.int64()), (ITEM, pa.int64()), (CATEGORY, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())])
     has_negatives = True
     history: ClassVar[Literal["earlier"]] = "earlier"
     repeats: ClassVar[Literal["latest"]] = "latest"
 
     @property
+    def schema(self) -> pa.Schema:
+        plain = [(USER, pa.int64()), (ITEM, pa.int64()), (CATEGORY, pa.binary()), (LABEL, pa.int64()), (TIMESTAMP, pa.int64())]
+        return pa.schema(plain + _FIELDS * self.item_fields)
+
+    @property
     def rules(self) -> dict[str, str]:
+        fields = {
+            GENRES: "all genres that the items' file lists, in its order; none where it says so",
+            YEAR: "the year in brackets at the end of the title, or that of the column of the year",
+        }
         return {
             "label": f"rating >= {_LIKED} is 1, else 0; each rating is one impression",
             "time": "unix seconds; times that are written out are in UTC",
             "category": f'the first genre that the items\' file lists ("(no genres listed)" is one too, and so is "unknown" in 100K, '
             f"whose genres are flags in the order of u.item); {UNKNOWN.decode()} where it lists none",
+            **(fields if self.item_fields else {}),
         }
 
     def files(self) -> list[Path]:
@@ -105,20 +119,21 @@ class MovieLens:
         Raises:
             InputError: A file, a column or a row is missing or wrong.
         """
-        form, categories = _form_of(file).table, _categories(_items_of(file), tally)
+        form, films = _form_of(file).table, _films(_items_of(file), tally, self.item_fields)
+        categories = {film.id: film.genres[0] for film in films}
+        fields = _fields(films) if self.item_fields else None
         names = column_names(file, form)
         columns = {find_column(file, names, column): column for column in _RATINGS}
         for user, item, rating, timestamp in typed_rows(file, read_table(file, list(columns), form), columns, tally):
-            yield pa.RecordBatch.from_pydict(
-                {
-                    USER: user,
-                    ITEM: item,
-                    CATEGORY: [categories.get(key, UNKNOWN) for key in item.tolist()],
-                    LABEL: (rating >= _LIKED).astype(np.int64),
-                    TIMESTAMP: timestamp,
-                },
-                schema=self.schema,
-            )
+            values = {
+                USER: user,
+                ITEM: item,
+                CATEGORY: [categories.get(key, UNKNOWN) for key in item.tolist()],
+                LABEL: (rating >= _LIKED).astype(np.int64),
+                TIMESTAMP: timestamp,
+                **(fields.fields_of(pa.array(item)) if fields else {}),
+            }
+            yield pa.RecordBatch.from_pydict(values, schema=self.schema)
 
 
 def _form_of(ratings: Path) -> _Form:
@@ -138,11 +153,17 @@ def _items_of(ratings: Path) -> Path:
     return found
 
 
-def _categories(items: Path, tally: Tally) -> dict[int, bytes]:
-    """Returns the first genre of each item; where an item is repeated, its first row counts."""
+def _films(items: Path, tally: Tally, with_year: bool) -> list[Film]:
+    """Returns the films; where one is repeated, its first row counts."""
     own_tally = Tally(tally.skip_broken)
-    categories: dict[int, bytes] = {}
-    for item, genre in first_genres(items, own_tally):
-        categories.setdefault(item, genre)
+    films: dict[int, Film] = {}
+    for film in read_films(items, own_tally, with_year):
+        films.setdefault(film.id, film)
     tally.note_side_file(items, own_tally)
-    return categories
+    return list(films.values())
+
+
+def _fields(films: list[Film]) -> FieldsById:
+    genres = [[genre for genre in film.genres if genre not in NO_GENRES] for film in films]
+    columns = {GENRES: genres, YEAR: [film.year for film in films]}
+    return FieldsById(np.array([film.id for film in films], np.int64), pa.Table.from_pydict(columns, schema=pa.schema(_FIELDS)))

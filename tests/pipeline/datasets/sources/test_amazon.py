@@ -237,6 +237,74 @@ ROWS_2023 = [
 ]
 
 
+def test_all_categories_brand_and_price_are_item_fields(tmp_path):
+    """Of 2014: the second line of B02 does not count; B01 has several paths, and B03, B09 have nothing."""
+    meta = [
+        '{"asin": "B01", "categories": [["Electronics", "GPS"], ["Electronics", "Café"]], "brand": "Acme", "price": 12.5}',
+        "{'asin': 'B02', 'categories': [['Electronics', 'Cables']], 'brand': '', 'price': None}",
+        "{'asin': 'B02', 'categories': [['Electronics', 'later']], 'brand': 'late', 'price': 1}",
+        "{'asin': 'B03'}",
+    ]
+    amazon = Amazon(folder(tmp_path / "data", meta=meta), item_fields=True)
+    assert rows(amazon) == [
+        {**ROWS[0], "candidate_categories": [b"Electronics", b"GPS", "Café".encode()], "candidate_brand": b"Acme", "candidate_price": 12.5},
+        {**ROWS[1], "candidate_categories": [b"Electronics", b"Cables"], "candidate_brand": b"(unknown)", "candidate_price": None},
+        {**ROWS[2], "candidate_categories": None, "candidate_brand": b"(unknown)", "candidate_price": None},
+    ]
+    assert {"candidate_categories", "candidate_brand", "candidate_price"} <= amazon.rules.keys()
+    assert [{name: row[name] for name in ROWS[0]} for row in rows(amazon)] == rows(Amazon(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("price", "expected", "noted"),
+    [
+        ("$1,299.99", 1299.99, 0),
+        ("7", 7.0, 0),
+        (" $0.5 ", 0.5, 0),
+        (3, 3.0, 0),
+        ("", None, 0),
+        (None, None, 0),
+        ("None", None, 0),
+        ("$1 - $5", None, 1),
+        (".a-box-inner{background-color:#fff}", None, 1),
+        (-1, None, 1),
+        (True, None, 1),
+        ([1], None, 1),
+    ],
+)
+def test_prices(tmp_path, price, expected, noted):
+    tally = Tally()
+    source = folder(tmp_path / "data", meta=[json.dumps({"asin": "B01", "price": price})])
+    assert rows(Amazon(source, item_fields=True), tally)[0]["candidate_price"] == (expected and pytest.approx(expected))
+    note = "prices in meta_Home_and_Garden.json are no single number and count as missing, such as $1 - $5"
+    assert tally.notes[note] == noted
+
+
+def test_item_fields_of_2018_and_2023(tmp_path):
+    """HTML is passed over in categories and brands; the store of 2023 is the brand."""
+    lines(tmp_path / "Video_Games.json", REVIEWS_2018[2:3])
+    meta = '{"category": ["Clothing", "Shirts", "</span>"], "asin": "I3", "brand": "<a>", "price": "$5.00"}'
+    write(tmp_path / "meta_Video_Games.json", [meta])
+    (row,) = rows(Amazon(tmp_path, item_fields=True))
+    assert (row["candidate_categories"], row["candidate_brand"], row["candidate_price"]) == ([b"Clothing", b"Shirts"], b"(unknown)", 5.0)
+    other = tmp_path / "2023"
+    other.mkdir()
+    lines(other / "Video_Games.jsonl", REVIEWS_2023[:1])
+    write(other / "meta_Video_Games.jsonl", ['{"categories": ["A", "B", "A"], "parent_asin": "P1", "store": "Sega", "price": 19.99}'])
+    (row,) = rows(Amazon(other, item_fields=True))
+    assert (row["candidate_categories"], row["candidate_brand"]) == ([b"A", b"B"], b"Sega")
+    assert row["candidate_price"] == pytest.approx(19.99)
+
+
+def test_item_fields_need_metadata(tmp_path):
+    with pytest.raises(InputError, match=r"--item-fields needs the file of the products, meta_\*"):
+        Amazon(folder(tmp_path / "data", meta=None), item_fields=True)
+    with pytest.raises(
+        InputError, match="--item-fields is for movielens and amazon, not for clicklog: its mapping says which fields are read"
+    ):
+        open_source("clicklog", tmp_path, tmp_path / "m.toml", item_fields=True)
+
+
 def values(amazon: Amazon) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in rows(amazon)]
 

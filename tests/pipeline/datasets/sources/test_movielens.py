@@ -103,6 +103,63 @@ def test_schema_and_rules() -> None:
     assert {"label", "category"} <= set(source.rules)
 
 
+def fields(source: Path, tally: Tally | None = None) -> dict[int, tuple[list[str], float | None]]:
+    """Genres and year of each film that was rated."""
+    movielens = MovieLens(source, item_fields=True)
+    (file,) = movielens.files()
+    found = {}
+    for batch in movielens.read(file, tally or Tally()):
+        assert batch.schema == movielens.schema
+        for row in batch.to_pylist():
+            found[row["candidate_item_id"]] = ([g.decode() for g in row["candidate_genres"] or []], row["candidate_year"])
+    return found
+
+
+def test_all_genres_and_the_year_are_item_fields(tmp_path: Path) -> None:
+    """(no genres listed) is no genre; the year is the last number in brackets; a film without a row has neither."""
+    movies = [*MOVIES[:-1], "9,Not rated (2001),Action", "3,Again (1900),War"]
+    assert fields(folder(tmp_path / "ml", movies=movies)) == {
+        0: (["Drama"], 1990),
+        1: (["Comedy", "Drama", "Romance"], 1995),
+        2: ([], None),
+        3: (["Film-Noir", "Crime"], None),
+        4: ([], None),
+    }
+    assert [row[:5] for row in read(tmp_path / "ml")] == [
+        (*row[:2], b"(unknown)", *row[3:]) if row[1] == 4 else row for row in INTERACTIONS
+    ]
+    rules = MovieLens(tmp_path, item_fields=True).rules
+    assert {"candidate_genres", "candidate_year"} <= rules.keys() and "candidate_genres" not in MovieLens(tmp_path).rules
+
+
+@pytest.mark.parametrize(
+    ("title", "year"),
+    [
+        ("Zero (1990)", 1990),
+        ("Zero (1990) ", 1990),
+        ("Zero (1990)(2001)", 2001),
+        ("Babylon 5", None),
+        ("1984", None),
+        ("Death Note (2006–2007)", 2006),
+        ("Series (2007-)", 2007),
+        ("Two (a. k. a. 1990)", None),
+    ],
+)
+def test_years_of_titles(tmp_path: Path, title: str, year: int | None) -> None:
+    assert fields(folder(tmp_path / "ml", movies=[MOVIES[0], f"0,{title},Drama"]))[0] == (["Drama"], year)
+
+
+def test_item_fields_of_the_other_releases(tmp_path: Path) -> None:
+    """1M and 100K are in Latin-1; 100K has flags, RecBole and Kaggle have columns of the year."""
+    write(tmp_path / "1m" / "ratings.dat", ["1::73::5::978300760", "1::2::3::978302109"])
+    write(tmp_path / "1m" / "movies.dat", ["73::Misérables, Les (1995)::Drama|Musical", "2::Two::Children's"], "latin-1")
+    assert fields(tmp_path / "1m") == {73: (["Drama", "Musical"], 1995), 2: (["Children's"], None)}
+    items = [u_item(242, "Café (1994)", "Drama", "Comedy"), u_item(302, "Quoted (1)", "unknown"), u_item(9, "None")]
+    assert fields(ml_100k(tmp_path / "100k", items)) == {242: (["Comedy", "Drama"], 1994), 302: ([], None), 9: ([], None)}
+    source = atomic(tmp_path / "atomic", ["1\t2\t4\t5", "1\t3\t4\t5"], ["2\tToy Story\t1995\tAnimation Comedy", "3\tThree (1980)\t\tWar"])
+    assert fields(source) == {2: (["Animation", "Comedy"], 1995), 3: (["War"], 1980)}
+
+
 def test_1m(tmp_path: Path) -> None:
     """Titles in Latin-1, which are not UTF-8, do no harm."""
     write(tmp_path / "ml" / "ratings.dat", ["1::73::5::978300760", "1::2::3::978302109", "2::9::4::978302110"])
@@ -226,6 +283,14 @@ def test_kaggles_movies_dataset(tmp_path: Path, links: str) -> None:
         (1, 4, b"Children's", 1, 4),
         (1, 7, b"(unknown)", 1, 5),
     ]
+
+
+def test_item_fields_of_kaggles_movies_dataset(tmp_path: Path) -> None:
+    metadata = ["release_date,title,genres,id"]
+    metadata += ["1995-10-30,Toy Story,\"[{'id': 1, 'name': 'Animation'}, 5, {'id': 2, 'name': 'Comedy'}]\",862", ",Jumanji (1996),[],8844"]
+    assert fields(movies_dataset(tmp_path / "ml", metadata)) == {
+        862: ([], None), 1: (["Animation", "Comedy"], 1995), 2: ([], 1996), 4: ([], None), 7: ([], None)
+    }  # fmt: skip
 
 
 def test_ids_of_tmdb_are_not_taken_for_those_of_movielens(tmp_path: Path) -> None:
