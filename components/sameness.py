@@ -1,10 +1,9 @@
 """Checks that an exported model gives the same scores as the trained model: on real and rare impressions, through every signature."""
 
 import json
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,87 +13,71 @@ from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArti
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
-from components.base.example_reader import RAW, read_batches, read_schema, split_files
+from components.base.example_encoder import encode_examples
+from components.base.example_reader import read_schema, split_files
 from components.base.saved_models import load_saved_model
 from components.base.score_tolerance import allowed_difference
-from components.serving.model.impression_tensors import Impression, as_impressions, inputs_of, predict_tensors, rank_tensors, to_example
-from din_trainer.features import LABEL, FeatureConfig
+from components.base.table_joiner import Joiner
+from components.evaluation.labels import labels_of
+from components.serving.model.impression_tensors import Impression, as_impressions, predict_tensors, rank_tensors, to_example
+from components.serving.sample_impressions import CANDIDATES, Sample, data_inputs, make_sample, read_impressions
+from din_trainer.features import LABEL, TIMESTAMP, FeatureConfig
+from din_trainer.lookups.table_file import read_tables
+from din_trainer.raw_inputs import inputs_of
 from din_trainer.trainer import KERAS_FILE
+from din_trainer.transform.raw_schema import make_schema
 
-_USERS, _CANDIDATES, _ALONE = 64, 4, 8
+_USERS, _ALONE = 64, 8
+_NEWEST = tf.train.Example(
+    features=tf.train.Features(feature={TIMESTAMP: tf.train.Feature(int64_list=tf.train.Int64List(value=[2**63 - 1]))})
+).SerializeToString()
 ALONE = "one by one"  # the first few impressions, each in its own request
-_UNKNOWN = {"int64": 2**62, "bytes": "never seen"}
-
-
-class Sample(NamedTuple):
-    """Users, and the same number of candidates for each, with all raw columns that Transform reads."""
-
-    users: list[Impression]
-    candidates: list[list[Impression]]
-
-
-def read_impressions(files: list[str], schema: Any, features: FeatureConfig) -> Iterator[Impression]:
-    """Yields impressions, with bytes as text. Bytes that are not UTF-8 become Python's surrogates, which JSON keeps."""
-    sequences = {column.name for column in features.columns if column.presence == "sequence"}
-    for batch in read_batches(files, schema):
-        names = [name for name in batch.schema.names if name != RAW]
-        for row in batch.select(names).to_pylist():
-            yield {name: _plain(values or [], name in sequences) for name, values in row.items()}
-
-
-def _plain(values: list[Any], sequence: bool) -> Any:
-    texts = [value.decode(errors="surrogateescape") if isinstance(value, bytes) else value for value in values]
-    return texts if sequence else texts[0] if texts else None
-
-
-def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
-    """Gives the user of each impression its own candidate and those of the next impressions, and adds three rare users.
-
-    The rare users have nothing that may be missing, more events than the model keeps, and candidates that are in no vocabulary.
-    """
-    columns = [column for column in features.columns if column.role == "candidate"]
-    own = [{column.name: row[column.name] for column in columns} for row in rows]
-    candidates = [[own[(i + k) % len(rows)] for k in range(_CANDIDATES)] for i in range(len(rows))]
-    histories = [column.name for column in features.columns if column.presence == "sequence"]
-    longest = max(rows, key=lambda row: len(row.get(histories[0]) or []))
-    optional = [column.name for column in features.columns if column.presence == "optional"]
-    short = {**rows[0], **{name: [] for name in histories}, **dict.fromkeys(optional)}
-    long = {**longest, **{name: (longest.get(name) or []) * (features.history_length + 1) for name in histories}}
-    unknown = {column.name: _UNKNOWN[column.dtype] for column in columns}
-    return Sample([*rows, short, long, rows[0]], [*candidates, candidates[0], candidates[0], [unknown] * _CANDIDATES])
 
 
 def trained_scores(model: Any, transform_output: tft.TFTransformOutput, rows: list[Impression]) -> tuple[np.ndarray, dict[str, Any]]:
     """Scores impressions as training does: Transform's own graph, then the Keras model.
 
     Returns:
-        Probabilities (B,), and the transformed features by name.
+        Probabilities (B, labels), and the transformed features by name.
     """
-    spec = transform_output.raw_feature_spec()
-    schema = transform_output.raw_metadata.schema
-    coder = tft.coders.ExampleProtoCoder(schema)
-    scalars = {name for name, feature in spec.items() if isinstance(feature, tf.io.FixedLenFeature)}
-    instances = [{name: _instance(row.get(name), name in scalars) for name in spec} for row in rows]
-    transformed = transform_output.transform_raw_features(tf.io.parse_example([coder.encode(row) for row in instances], spec))
-    features = {name: values for name, values in transformed.items() if name != LABEL}
-    return tf.sigmoid(model.infer(features)).numpy(), features
+    features: FeatureConfig = model.din_config.features
+    inputs = data_inputs(features)
+    examples = _with_attributes([to_example(row, inputs) for row in rows], features)
+    transformed = transform_output.transform_raw_features(tf.io.parse_example(examples, transform_output.raw_feature_spec()))
+    further = {LABEL, *features.labels[1:]}
+    known = {name: values for name, values in transformed.items() if name not in further}
+    return tf.sigmoid(model.infer(known)).numpy().reshape(len(rows), len(features.labels)), known
 
 
-def _instance(value: Any, scalar: bool) -> Any:
-    values = value if isinstance(value, list) else [] if value is None else [value]
-    values = [x.encode(errors="surrogateescape") if isinstance(x, str) else x for x in values]
-    return values[0] if scalar else values
+def _with_attributes(examples: list[bytes], features: FeatureConfig) -> list[bytes]:
+    """Adds the attributes that tables have to serialised tf.Examples: the newest, which a request gets."""
+    if not features.lookups:
+        return examples
+    asked = TIMESTAMP in {column.name for column in features.columns}
+    times = [example if asked else example + _NEWEST for example in examples]
+    batch = ExamplesToRecordBatchDecoder(make_schema(features, {TIMESTAMP: "int64"}).SerializeToString()).DecodeBatch(times)
+    added = encode_examples(Joiner(features).attributes(batch)).to_pylist()
+    return [example + attributes for example, attributes in zip(examples, added, strict=True)]  # two messages after another are one
+
+
+def at_the_newest(rows: list[Impression], features: FeatureConfig) -> list[Impression]:
+    """Moves impressions behind the newest row of every table, so that each signature reads the same rows for them."""
+    times = [table.times[-1] for table in read_tables(features).values()]
+    newest = int(max(times, default=0))
+    return [{**row, TIMESTAMP: max(row[TIMESTAMP], newest)} if row.get(TIMESTAMP) is not None else row for row in rows]
 
 
 def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> dict[str, np.ndarray]:
-    """The export's probabilities (B,) for all users with all candidates, by signature, and one by one for the first few."""
-    rows = as_impressions(sample.users, sample.candidates)
-    examples = [to_example(row, features) for row in rows]
+    """The export's probabilities (B, labels) for all users with all candidates, by signature, and one by one for the first few."""
+    rows, inputs = as_impressions(sample.users, sample.candidates), inputs_of(features)
+    examples = [to_example(row, inputs) for row in rows]
 
-    def ask(signature: str, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        return signatures[signature](**{name: _tensor(values) for name, values in inputs.items()})["probability"].numpy().ravel()
+    def ask(signature: str, tensors: dict[str, np.ndarray]) -> np.ndarray:
+        outputs = signatures[signature](**{name: _tensor(values) for name, values in tensors.items()})
+        return np.stack([outputs[label.output].numpy().ravel() for label in labels_of(features)], axis=1)
 
     def ask_examples(part: list[bytes]) -> np.ndarray:
         return ask("serving_default", {"examples": np.array(part, object)})
@@ -102,8 +85,8 @@ def served_scores(signatures: Any, sample: Sample, features: FeatureConfig) -> d
     return {
         "serving_default": ask_examples(examples),
         ALONE: np.concatenate([ask_examples([example]) for example in examples[:_ALONE]]),
-        "predict": ask("predict", predict_tensors(rows, features)),
-        "rank": ask("rank", rank_tensors(sample.users, sample.candidates, features)),
+        "predict": ask("predict", predict_tensors(rows, inputs)),
+        "rank": ask("rank", rank_tensors(sample.users, sample.candidates, inputs)),
     }
 
 
@@ -137,26 +120,26 @@ def compare(
     """Scores the sample with the trained model and with the export.
 
     Returns:
-        The trained model's probabilities (B,), and the content of `sameness.json`: examples, allowed, differences (by signature, None if
-        not finite), largest_difference (None if not finite) and refused_because.
+        The trained model's probabilities (B, labels), and the content of `sameness.json`: examples, allowed, differences (by signature,
+        None if not finite), largest_difference (None if not finite) and refused_because.
     """
     features: FeatureConfig = model.din_config.features
     rows = as_impressions(sample.users, sample.candidates)
     expected, transformed = trained_scores(model, transform_output, rows)
     allowed = allowed_difference(tolerance, expected)
     found: dict[str, Any] = {"examples": len(rows), "allowed": allowed, "differences": {}, "largest_difference": None}
-    read = sorted({read.column.name for read in inputs_of(features)} & transformed.keys())
+    asked = {read.column.name for read in inputs_of(features)} & transformed.keys()
     try:
         loaded = load_saved_model(saved_model)
         scores = served_scores(loaded.signatures, sample, features)
         examples = np.array([to_example(row, features) for row in rows], object)
         outputs = loaded.signatures["transform_features"](examples=_tensor(examples))
-        seen = {name: np.asarray(outputs[name]) for name in read}
+        seen = {name: np.asarray(outputs[name]) for name in asked | (outputs.keys() & transformed.keys())}
     except Exception as error:  # an export that fails in any way is refused, and Verdict reports it
         lines = str(error).strip().splitlines() or [""]
         return expected, {**found, "refused_because": f"the export cannot be loaded or run ({type(error).__name__}: {lines[0][:300]})."}
     differences = {way: largest_difference(score, expected[:_ALONE] if way == ALONE else expected) for way, score in scores.items()}
-    differences["transform_features"] = max(largest_difference(seen[name], transformed[name]) for name in read)
+    differences["transform_features"] = max(largest_difference(seen[name], transformed[name]) for name in seen)
     largest = max(differences.values())
     found |= {
         "differences": {way: value if np.isfinite(value) else None for way, value in differences.items()},
@@ -184,7 +167,8 @@ def Sameness(
         transform_graph: Transform's output, which made the training data.
         model: The export.
         model_run: Trainer's output with the Keras model.
-        sample: Receives `sample.json` (users, candidates, the trained model's probability for each) and `sameness.json` (see `compare`).
+        sample: Receives `sample.json` (users, candidates, the trained model's probability of the first label for each) and
+            `sameness.json` (see `compare`).
         tolerance: The largest allowed difference of a score (see `allowed_difference`).
         source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
     """
@@ -192,11 +176,11 @@ def Sameness(
     trained = keras.models.load_model(Path(model_run.uri) / KERAS_FILE, compile=False)
     features: FeatureConfig = trained.din_config.features
     rows = list(islice(read_impressions(split_files(examples, "eval"), read_schema(schema), features), _USERS))
-    asked = make_sample(rows, features)
+    asked = make_sample(at_the_newest(rows, features), features)
     transform_output = tft.TFTransformOutput(transform_graph.uri)
     expected, found = compare(Path(path_utils.serving_model_dir(model.uri)), trained, transform_output, asked, tolerance)
     folder = Path(sample.uri)
     folder.mkdir(parents=True, exist_ok=True)
-    probability = expected.astype(float).reshape(len(asked.users), _CANDIDATES).tolist()
+    probability = expected[:, 0].astype(float).reshape(len(asked.users), CANDIDATES).tolist()
     (folder / SAMPLE_FILE).write_text(json.dumps({"users": asked.users, "candidates": asked.candidates, "probability": probability}) + "\n")
     (folder / SAMENESS_FILE).write_text(json.dumps(found) + "\n")

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from din_trainer.features import TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Column, FeatureConfig
 from din_trainer.kinds import MISSING, Cross, Hashed, Tags, TimeGap
 
 Use = Literal["value", "event", "time", "weight", "hash", "position"]
@@ -40,6 +40,11 @@ class Input(NamedTuple):
     def numpy(self) -> Any:
         """The type of its tensors: float64 for a number of type int64, since NaN stands for a missing one."""
         return np.float64 if self.column.is_number and self.column.dtype == "int64" else _NUMPY[self.column.dtype]
+
+    @property
+    def lowest(self) -> int:
+        """The lowest value of an int64 feature that is no number: 0, or −1 if that stands for a missing one."""
+        return 0 if self.column.name in (TIMESTAMP, HISTORICAL_TIMESTAMPS) else -1
 
     @property
     def missing(self) -> Any:

@@ -50,7 +50,15 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_export(tmp_path_factory):
-    """An export with every kind of feature, its model and Transform's output; not to be written to."""
+    """An export with categorical features, numbers and two sequences, its model and Transform's output; not to be written to."""
     from benchmarks.exports.small_export import make_small_export
 
     return make_small_export(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def export_of_every_kind(tmp_path_factory):
+    """An export with every kind of feature in every role and two labels; not to be written to."""
+    from benchmarks.exports.small_export import make_export_of_every_kind
+
+    return make_export_of_every_kind(tmp_path_factory.mktemp("every_kind"))

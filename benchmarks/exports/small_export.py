@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import tensorflow_transform as tft
 
+from benchmarks.exports import every_kind
 from benchmarks.exports.transform_analysis import analyse, randomise
 from din_trainer.config import ORIGIN_FILE, DINConfig
 from din_trainer.export.signatures import export
@@ -56,9 +57,18 @@ class SmallExport(NamedTuple):
 
 def make_small_export(folder: Path) -> SmallExport:
     """Writes a SavedModel with random weights, and Transform's graph, into a folder."""
-    transform_output = analyse(IMPRESSIONS, FEATURES, folder / "transform")
-    config = DINConfig(features=FEATURES)
-    model = make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output))
+    return _make(folder, FEATURES, IMPRESSIONS)
+
+
+def make_export_of_every_kind(folder: Path) -> SmallExport:
+    """Does as `make_small_export` for the features of `benchmarks.exports.every_kind`."""
+    return _make(folder, every_kind.FEATURES, [every_kind.in_data(row, every_kind.FEATURES) for row in every_kind.random_impressions(50)])
+
+
+def _make(folder: Path, features: FeatureConfig, impressions: list[dict[str, Any]]) -> SmallExport:
+    transform_output = analyse(impressions, features, folder / "transform")
+    config = DINConfig(features=features)
+    model = make_model(config, vocabulary_sizes(features.vocabularies, transform_output))
     randomise(model, 0.3)
     saved_model = folder / "model"
     export(model, transform_output, str(saved_model))

@@ -14,9 +14,10 @@ from tfx.utils import path_utils
 
 from benchmarks.exports.small_export import FEATURES, IMPRESSIONS
 from components.artifact_types import SAMENESS_FILE, SAMPLE_FILE, ScoredSample
-from components.sameness import Sameness, compare, explain_difference, largest_difference, make_sample, trained_scores
+from components.sameness import Sameness, compare, explain_difference, largest_difference, trained_scores
 from components.serving.model.impression_tensors import as_impressions, predict_tensors, rank_tensors, to_example
 from components.serving.model.loaded_model import LoadedModel
+from components.serving.sample_impressions import make_sample
 from din_trainer.trainer import KERAS_FILE
 from din_trainer.transform.raw_schema import make_schema
 from tests import transforming
@@ -40,19 +41,20 @@ def compared(small_export, load_once):
 
 
 def test_the_sample_has_real_users_and_rare_ones():
-    empty, long, unknown = SAMPLE.users[-3:]
-    assert SAMPLE.users[:3] == IMPRESSIONS and [len(row) for row in SAMPLE.candidates] == [4] * 6
+    empty, long, odd, unknown = SAMPLE.users[-4:]
+    assert SAMPLE.users[:3] == IMPRESSIONS and [len(row) for row in SAMPLE.candidates] == [4] * 7
     assert SAMPLE.candidates[1][0] == {"candidate_item_id": 0, "candidate_category_id": "a"}
     assert empty["historical_item_ids"] == empty["cart_item_ids"] == empty["historical_timestamps"] == []
     assert [empty[name] for name in ("age", "device", "hour", "price", "user_id")] == [None, None, None, None, "0"]
     assert len(long["historical_item_ids"]) == len(long["historical_category_ids"]) == 25 > FEATURES.history_length
+    assert (odd["hour"], odd["price"], odd["age"], odd["device"]) == (2**62, 1e30, 2**62, "never seen")
     assert unknown == IMPRESSIONS[0] and SAMPLE.candidates[-1] == [{"candidate_item_id": 2**62, "candidate_category_id": "never seen"}] * 4
 
 
 def test_a_good_export_scores_as_its_model(compared):
     expected, found = compared
-    assert found["refused_because"] is None and found["examples"] == len(expected) == 24
-    assert len(set(expected.round(4))) > 15
+    assert found["refused_because"] is None and found["examples"] == len(expected) == 28
+    assert len(set(expected[:, 0].round(4))) > 15
     assert set(found["differences"]) == {"serving_default", "one by one", "predict", "rank", "transform_features"}
     assert 0 < found["largest_difference"] <= 1e-6
 
@@ -80,7 +82,7 @@ def test_another_vocabulary_is_refused(small_export, tmp_path):
 
 def test_an_export_that_cannot_be_loaded_is_refused_and_the_sample_is_scored(small_export, tmp_path):
     expected, found = compare(tmp_path, small_export.model, small_export.transform_output, SAMPLE, 1e-6)
-    assert len(expected) == 24 and found["refused_because"].startswith("the export cannot be loaded or run (OSError: ")
+    assert len(expected) == 28 and found["refused_because"].startswith("the export cannot be loaded or run (OSError: ")
 
 
 def test_the_largest_difference_is_infinite_for_other_shapes_and_nan():
@@ -112,12 +114,12 @@ def test_a_served_score_depends_on_its_own_impression_alone(small_export, compar
     with LoadedModel(small_export.saved_model, threads=threads) as model:
         examples = np.array([to_example(row, FEATURES) for row in shuffled], object)
         scores = [model.run("serving_default", {"examples": part})["probability"] for part in np.split(examples, [1, 5, 6, 20])]
-        np.testing.assert_allclose(np.concatenate(scores), expected[order], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.concatenate(scores), expected[order, 0], rtol=0, atol=1e-6)
         tensors = predict_tensors(shuffled, FEATURES)
         wide = {name: np.pad(x, [(0, 0), (0, 30)], constant_values=_padding(x)) if x.ndim == 2 else x for name, x in tensors.items()}
-        np.testing.assert_allclose(model.run("predict", wide)["probability"], expected[order], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(model.run("predict", wide)["probability"], expected[order, 0], rtol=0, atol=1e-6)
         ranked = rank_tensors(SAMPLE.users[::-1], SAMPLE.candidates[::-1], FEATURES)
-        np.testing.assert_allclose(model.run("rank", ranked)["probability"][::-1].ravel(), expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(model.run("rank", ranked)["probability"][::-1].ravel(), expected[:, 0], rtol=0, atol=1e-6)
 
 
 def _padding(x):
@@ -152,7 +154,7 @@ def test_the_component_reads_the_eval_split(small_export, tmp_path):
     Sameness.EXECUTOR_SPEC.executor_class._FUNCTION(tolerance=1e-6, source_fingerprint="", **artifacts)
     sample = json.loads((tmp_path / "sample" / SAMPLE_FILE).read_text())
     found = json.loads((tmp_path / "sample" / SAMENESS_FILE).read_text())
-    assert found["refused_because"] is None and found["examples"] == 24
-    assert [user["candidate_item_id"] for user in sample["users"]] == [7, 0, 3, 7, 7, 7]
+    assert found["refused_because"] is None and found["examples"] == 28
+    assert [user["candidate_item_id"] for user in sample["users"]] == [7, 0, 3, 7, 7, 7, 7]
     probability, _ = trained_scores(small_export.model, small_export.transform_output, ROWS)
-    np.testing.assert_allclose(np.ravel(sample["probability"]), probability, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(np.ravel(sample["probability"]), probability[:, 0], rtol=0, atol=1e-6)

@@ -70,7 +70,7 @@ def _events(found: Any, read: Input) -> list[Any]:
 
 def _fields(events: list[Any], read: Input) -> list[Any]:
     """Returns a value for each event."""
-    if read.use in ("event", "time"):
+    if read.use == "event" or read.lowest == 0:
         return _typed(events, read)
     places = [place for place, value in enumerate(events) if not (value is None or (read.column.is_number and _is_missing_number(value)))]
     if read.column.is_number and read.column.dtype == "int64" and len(places) < len(events):
@@ -147,7 +147,7 @@ def _typed(values: list[Any], read: Input, keep: bool = False) -> list[Any]:
         raise ValueError(f"feature {column.name!r} has a value beyond 64 bits")
     if lowest >= 0 or column.is_number:
         return values
-    if read.use == "time":
+    if read.use == "time" and lowest < read.lowest:
         raise ValueError(f"feature {column.name!r} holds the time {lowest}: times are unix seconds, 0 or more")
     if lowest < MISSING["int64"]:
         raise ValueError(f"feature {column.name!r} holds a negative id ({lowest}): ids must be 0 or more")

@@ -50,8 +50,8 @@ def _missing(batch: CheckedBatch, read: Input) -> np.ndarray:
         batch.refuse_value(name, np.isinf(values), "is {value}: leave it out, or write NaN, where there is no number.")
         return np.isnan(values)
     if read.use == "time":
-        batch.refuse_value(name, values < 0, "holds the time {value}: times are unix seconds, 0 or more.")
-        return np.zeros(len(values), bool)
+        batch.refuse_value(name, values < read.lowest, "holds the time {value}: times are unix seconds, 0 or more.")
+        return values == MISSING["int64"]
     if column.is_number and read.use != "position":
         return np.zeros(len(values), bool)  # a number may be −1
     what = "the position {value}: positions are" if read.use == "position" else "a negative id ({value}): ids must be"
