@@ -7,6 +7,9 @@ import tensorflow as tf
 from keras import ops
 
 _HEADS = 8  # as the paper
+_LEAST = (
+    2  # numbers of a head: Keras 3.15 adds the bias of heads with one number along the wrong axis, if there are as many events as heads
+)
 _WIDER = 4  # the feed-forward part is so many times wider than its input, as in Vaswani et al., 2017
 
 
@@ -42,7 +45,7 @@ class TransformerBlock(keras.layers.Layer):
         width = keys_shape[-1] + (event_fields_shape[-1] if event_fields_shape else 0)
         shape = (None, None, width)
         self.positions = self.add_weight(name="positions", shape=(self.length + 1, width), initializer="uniform")
-        self.attention = keras.layers.MultiHeadAttention(_HEADS, max(width // _HEADS, 1), dropout=self.dropout, name="attention")
+        self.attention = keras.layers.MultiHeadAttention(_HEADS, max(width // _HEADS, _LEAST), dropout=self.dropout, name="attention")
         self.attention.build(shape, shape)
         self.dense = [keras.layers.Dense(_WIDER * width, "leaky_relu", name="dense_0"), keras.layers.Dense(width, name="dense_1")]
         self.dense[0].build(shape)

@@ -58,12 +58,12 @@ def test_agrees_with_the_textbook_forward_and_gradients(inputs, softmax, with_ga
     layer = AttentionUnit((8, 3), softmax=softmax)
     layer.build((None, 4), (None, 4), (None,), (None, 1) if with_gap else None)
     positions = tf.where(mask)
-    dy = tf.constant(np.random.default_rng(3).normal(size=(6, 4)), tf.float32)
+    dy = tf.constant(np.random.default_rng(3).normal(size=(6, 5 if with_gap else 4)), tf.float32)
     weights = [weight.value for weight in layer.trainable_weights]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([query, keys])
-        event_numbers = None if gaps is None else tf.gather_nd(gaps, positions)
-        fast = layer(query, tf.gather_nd(keys, positions), positions[:, 0], event_numbers, training=True)
+        fields = None if gaps is None else tf.gather_nd(gaps, positions)
+        fast = layer(query, tf.gather_nd(keys, positions), positions[:, 0], fields, training=True)
         plain = textbook.attention(layer, query, keys, mask, gaps)
         fast_loss, plain_loss = tf.reduce_sum(fast * dy), tf.reduce_sum(plain * dy)
     np.testing.assert_allclose(fast, plain, atol=1e-5)
@@ -78,6 +78,20 @@ def test_weights_are_not_normalised(inputs):
     layer = make(inputs)
     one, two = layer(query, keys[:, 0], np.arange(6)), layer(query, np.repeat(keys[:, 0], 2, axis=0), np.repeat(np.arange(6), 2))
     np.testing.assert_allclose(two, 2 * np.asarray(one), rtol=1e-5)
+
+
+def test_n_candidates_of_a_history_are_n_impressions(inputs, softmax):
+    """With further fields of the events, which are read and summed up with the keys."""
+    _, keys, mask = inputs
+    rng = np.random.default_rng(5)
+    queries, fields = rng.normal(size=(6, 3, 4)).astype(np.float32), rng.normal(size=(*mask.shape, 2)).astype(np.float32)
+    layer = AttentionUnit((8, 3), softmax=softmax)
+    layer.build((None, 4), (None, 4), (None,), (None, 2))
+    many = layer(queries, *flat(keys, mask), fields[mask])
+    assert many.shape == (6, 3, 6)
+    for n in range(3):
+        np.testing.assert_allclose(many[:, n], layer(queries[:, n], *flat(keys, mask), fields[mask]), rtol=1e-4, atol=1e-6)
+    assert layer.compute_output_shape((None, 3, 4), (None, 4), (None,), (None, 2)) == (None, 3, 6)
 
 
 def test_softmax_normalises_them(inputs):
