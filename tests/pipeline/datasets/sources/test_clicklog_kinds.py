@@ -1,6 +1,7 @@
 """Click logs with all kinds of features: tags with weights, vectors, prices, side tables of items and users, labels, events."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from components.base.errors import InputError
 from components.base.tfrecord import read_batches
+from pipeline.configuration.load_config import load_config
 from pipeline.datasets.importing import import_source as importing
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
@@ -18,6 +20,7 @@ from pipeline.datasets.sources.interactions import EVENT, WITHOUT_HISTORY, Tally
 
 Row = dict[str, Any]
 
+ROOT = Path(__file__).parents[4]
 PLAIN = '[columns]\nuser_id = "user"\ncandidate_item_id = "item"\n'
 KINDS = """
 [columns]
@@ -387,3 +390,21 @@ def test_what_is_known_after_a_click(tmp_path):
 )
 def test_a_wrong_mapping_is_one_sentence(tmp_path, more, message):
     assert message in refusal(tmp_path, PLAIN + more, [{"user": "u", "item": "i"}])
+
+
+def test_the_mapping_and_the_configuration_of_the_docs(tmp_path, monkeypatch):
+    """docs/click-log.md has both; each feature of the second one is in the data that the first one makes."""
+    monkeypatch.setattr(importing, "check_splits", lambda counts, manifest: None)
+    mapping, config = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "click-log.md").read_text(encoding="utf-8"), re.DOTALL)
+    log = tmp_path / "log.csv"
+    log.write_text(
+        "user,item,clicked,place,price,tags,weights,image,event\n"
+        "u,i1,1,0,9.5,sport|outdoor,0.9|0.4,0.12|-0.5|0.33|0.8,buy\nu,i2,0,3,,,,,view\n"
+    )
+    (tmp_path / "clicks.toml").write_text('name = "clicks"\n' + config)
+    import_source(source_of(log, mapping), tmp_path / "out")
+    (batch,) = (batch for path in (tmp_path / "out" / "train").iterdir() for batch in read_batches(path))
+    features = load_config(str(tmp_path / "clicks.toml")).features
+    wanted = {column.name for column in (*features.columns, *features.kept_columns)} - {"candidate_category_id", "historical_category_ids"}
+    assert wanted - {*batch.schema.names} == set()
+    assert {"purchase", "position", "historical_tag_weights"} <= wanted

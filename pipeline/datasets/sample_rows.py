@@ -1,0 +1,79 @@
+"""Writes impressions as JSON objects in the form that `din predict` takes: a field of events has one element for each event.
+
+A data set has flat lists, and no configuration says here which of them belong together. Their names and lengths do: tags of events have a
+twin with `_lengths` behind its name, their weights have as many values as they, and vectors have a multiple of the number of events.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.datasets.event_fields import LENGTHS
+
+
+Nested = dict[str, str | int]  # by list: the twin with the lengths, or the size of its vectors
+
+
+def to_json_rows(batch: pa.RecordBatch, scalars: set[str], nested: Nested | None = None) -> list[dict[str, Any]]:
+    """Returns rows as JSON objects: features in `scalars` as plain values, others as lists, bytes as text, without missing scalars.
+
+    NaN counts as missing, since JSON has no such number: in a list it is null.
+
+    Args:
+        batch: Columns of lists.
+        scalars: Features that have one value at most.
+        nested: Lists that become a list for each event, as `nested_lists` returns it.
+    """
+    return [_json_row(row, scalars, nested or {}) for row in batch.to_pylist()]
+
+
+def _json_row(row: dict[str, list[Any] | None], scalars: set[str], nested: Nested) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, values in row.items():
+        plain = [_plain(value) for value in values or []]
+        if name in scalars:
+            found |= {name: plain[0]} if plain and plain[0] is not None else {}
+        elif isinstance(twin := nested.get(name), str):
+            found[name] = _split(plain, row[twin] or [])
+        elif isinstance(twin, int):
+            found[name] = [None if set(vector) == {None} else vector for vector in _split(plain, [twin] * (len(plain) // twin))]
+        elif name not in nested.values():
+            found[name] = plain
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _split(values: list[Any], lengths: list[int]) -> list[list[Any]]:
+    ends = np.cumsum(lengths, dtype=int).tolist()
+    return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
+
+
+def nested_lists(batch: pa.RecordBatch) -> Nested:
+    """Returns which histories have several values for each event, judged by all rows of a batch."""
+    counts = {name: pc.fill_null(pc.list_value_length(batch.column(name)), 0).to_numpy() for name in batch.schema.names}
+    result: Nested = {name: name + LENGTHS for name in batch.schema.names if name + LENGTHS in counts}
+    events = {name: counts[name] for name in counts if name.startswith(HISTORICAL) and name not in {*result, *result.values()}}
+    for name in [name for name in events if pa.types.is_floating(batch.schema.field(name).type.value_type)]:
+        if any(np.array_equal(events[name], other) for key, other in events.items() if key != name):
+            continue  # one number for each event
+        twins = [twin for tags, twin in result.items() if np.array_equal(events[name], counts[tags])]
+        others = [other for key, other in events.items() if key != name and _multiple(events[name], other) > 1]
+        if twins:
+            result[name] = twins[0]
+        elif others:
+            result[name] = _multiple(events[name], others[0])
+    return result
+
+
+def _multiple(counts: np.ndarray, events: np.ndarray) -> int:
+    """Returns how many values each event has, if that is the same everywhere; 0 otherwise."""
+    size = int(counts.sum() // max(1, events.sum()))
+    return size if np.array_equal(counts, size * events) else 0
