@@ -10,6 +10,7 @@ from components.base.errors import InputError
 from components.base.scratch_folder import scratch_folder
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.records.run_list import read_summaries
+from pipeline.records.summaries_by_label import by_label
 from pipeline.records.summary import Summary
 from pipeline.records.workspace_lock import locked_workspace
 from pipeline.report.content import CONFIG_FILE
@@ -96,7 +97,16 @@ def _alone(config: dict[str, Any], summary: Summary) -> dict[str, Any]:
 
 
 def _pairs(then: Summary, now: Summary) -> dict[str, tuple[float | None, float | None]]:
-    return {name: (value, now.metrics.get(name)) for name, value in (then.metrics or {}).items()} if now.metrics else {}
+    """The metrics of both runs; those of further labels name their label."""
+    if now.metrics is None:
+        return {}
+    parts, again = by_label(then), by_label(now)
+    first = next(iter(parts))
+    return {
+        name if label == first else f"{name} ({label})": (value, (again[label].metrics or {}).get(name))
+        for label, part in parts.items()
+        for name, value in (part.metrics or {}).items()
+    }
 
 
 def _differs(then: Summary, now: Summary, config: PipelineConfig, origin: Origin, made_from: dict[str, Any] | None) -> list[str]:

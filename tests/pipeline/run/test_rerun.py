@@ -143,6 +143,16 @@ def test_metrics_are_compared_to_the_last_digit():
     assert weights == "training.deterministic is false, so weights may differ from run to run: --set training.deterministic=true"
 
 
+def test_metrics_of_further_labels_are_compared_too():
+    labels = {"metrics": {"auc": 0.7}, "metrics_by_label": {"click": {"auc": 0.7}, "purchase": {"auc": 0.6}}}
+    then = Summary(run_id=RUN, name="x", **labels)
+    changed = {**labels, "metrics_by_label": {"click": {"auc": 0.7}, "purchase": {"auc": 0.65}}}
+    deterministic = load_config(None, ["training.deterministic=true"])
+    assert _differs(then, then, deterministic, ORIGIN, None) == []
+    (sentence,) = _differs(then, Summary(run_id="again", name="x", **changed), deterministic, ORIGIN, None)
+    assert sentence.startswith("auc (purchase): not the same")
+
+
 def test_a_rerun_that_failed_says_why():
     failed = summaries({"status": "failed", "refused_because": "the data has other content in eval."})
     assert _differs(*failed, load_config(), ORIGIN, None) == ["the data has other content in eval."]
