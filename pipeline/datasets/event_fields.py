@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.datasets.layout import list_column
-
-LENGTHS = "_lengths"  # behind the name of a history of tags: how many each event has
+from pipeline.datasets.sample_rows import LENGTHS
 
 
 def event_columns(name: str, events: pa.Array, offsets: np.ndarray) -> dict[str, pa.Array]:

@@ -9,7 +9,6 @@ DIR/sample.jsonl              20 evaluation impressions as JSON, ready for `din 
 
 import contextlib
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from components.base.scratch_folder import clear_scratch, scratch_folder
 from components.base.shards import shard_files
 from components.base.tfrecord_writer import TFRecordWriter
 from pipeline.datasets.manifest import MANIFEST
+from pipeline.datasets.sample_rows import nested_lists, to_json_rows
 
 SPLITS = ("train", "validation", "eval")
 SAMPLE = "sample.jsonl"
@@ -61,20 +61,6 @@ def _as_lists(column: pa.Array) -> pa.Array:
 
 def _list_lengths(column: pa.Array) -> np.ndarray:
     return pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-
-
-def to_json_rows(batch: pa.RecordBatch, scalars: set[str]) -> list[dict[str, Any]]:
-    """Returns rows as JSON objects: features in `scalars` as plain values, others as lists, bytes as text, without missing scalars.
-
-    NaN counts as missing: JSON has no such number.
-    """
-
-    def decode(values: list[Any] | None) -> list[Any]:
-        numbers = [value for value in values or [] if not (isinstance(value, float) and math.isnan(value))]
-        return [value.decode(errors="backslashreplace") if isinstance(value, bytes) else value for value in numbers]
-
-    rows = [{name: decode(values) for name, values in row.items()} for row in batch.to_pylist()]
-    return [{name: v[0] if name in scalars else v for name, v in row.items() if v or name not in scalars} for row in rows]
 
 
 def _is_history(name: str, batch: pa.RecordBatch) -> bool:
@@ -141,7 +127,8 @@ class FolderWriter:
         """Takes rows for the sample in a folder, until it has `SAMPLE_SIZE`."""
         sample = self._samples.setdefault(folder, [])
         rows = batch.slice(0, SAMPLE_SIZE - len(sample))
-        sample += to_json_rows(rows, {name for name in batch.schema.names if not _is_history(name, batch)}) if rows.num_rows else []
+        scalars = {name for name in batch.schema.names if not _is_history(name, batch)}
+        sample += to_json_rows(rows, scalars, nested_lists(batch)) if rows.num_rows else []
 
     def _describe(self, folder: str, manifest: dict[str, Any]) -> None:
         """Writes the manifest of a folder, and its sample if it has one; "" is the data set itself."""

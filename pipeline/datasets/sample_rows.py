@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.datasets.event_fields import LENGTHS
-
+_HISTORICAL = "historical_"
+LENGTHS = "_lengths"  # behind the name of a history of tags: how many each event has
 
 Nested = dict[str, str | int]  # by list: the twin with the lengths, or the size of its vectors
 
@@ -60,16 +60,16 @@ def nested_lists(batch: pa.RecordBatch) -> Nested:
     """Returns which histories have several values for each event, judged by all rows of a batch."""
     counts = {name: pc.fill_null(pc.list_value_length(batch.column(name)), 0).to_numpy() for name in batch.schema.names}
     result: Nested = {name: name + LENGTHS for name in batch.schema.names if name + LENGTHS in counts}
-    events = {name: counts[name] for name in counts if name.startswith(HISTORICAL) and name not in {*result, *result.values()}}
-    for name in [name for name in events if pa.types.is_floating(batch.schema.field(name).type.value_type)]:
-        if any(np.array_equal(events[name], other) for key, other in events.items() if key != name):
+    tags, numbers = dict(result), {name for name in counts if pa.types.is_floating(batch.schema.field(name).type.value_type)}
+    histories = [name for name in counts if name.startswith(_HISTORICAL) and name not in tags]
+    events = [counts[name] for name in histories if name not in numbers]
+    for name in (name for name in histories if name in numbers):
+        if any(np.array_equal(counts[name], other) for other in events):
             continue  # one number for each event
-        twins = [twin for tags, twin in result.items() if np.array_equal(events[name], counts[tags])]
-        others = [other for key, other in events.items() if key != name and _multiple(events[name], other) > 1]
-        if twins:
-            result[name] = twins[0]
-        elif others:
-            result[name] = _multiple(events[name], others[0])
+        beside = [twin for tag, twin in tags.items() if np.array_equal(counts[name], counts[tag])]
+        sizes = [size for other in events if (size := _multiple(counts[name], other)) > 1]
+        if beside or sizes:
+            result[name] = (beside or sizes)[0]
     return result
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from components.base.tfrecord import read_batches, read_records
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.kinds import Tags, Vector
-from pipeline.datasets.layout import to_json_rows
+from pipeline.datasets.sample_rows import to_json_rows
 from pipeline.predict.score_json import Scorer
 
 
