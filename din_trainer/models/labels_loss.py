@@ -27,19 +27,19 @@ class LabelsLoss(keras.losses.Loss):
         return {**super().get_config(), "weights": self.weights}
 
 
-def weights_of_kept(labels: Any, weights: Any, negative_rate: float) -> Any:
-    """The weights of sampled rows in the loss of each label, if only a share of the rows without the first label is kept.
+def weights_by_label(labels: Any, weights: Any, negative_rate: float) -> Any:
+    """The weights of rows in the loss of each label, if only a share of the rows without the first label is kept.
 
-    The first label needs none, since its logit is shifted. For the others, each such row stands for 1 / rate rows.
+    For the first label these rows weigh no more, since its logit is shifted. For the others, each of them stands for 1 / rate rows.
 
     Args:
         labels: (B, labels).
         weights: The weight of each row, (B,) or (B, 1), or None.
-        negative_rate: The share.
+        negative_rate: The share; 1 if all rows are kept.
 
     Returns:
         (B, labels).
     """
-    kept = ops.where(labels[:, :1] > 0, 1.0, 1 / negative_rate)  # (B, 1)
-    by_label = ops.concatenate([ops.ones_like(kept), ops.repeat(kept, labels.shape[1] - 1, axis=1)], axis=1)
-    return by_label if weights is None else by_label * ops.reshape(weights, (-1, 1))
+    stands_for = ops.where(labels[:, :1] > 0, 1.0, 1 / negative_rate)  # (B, 1)
+    by_label = ops.concatenate([ops.ones_like(stands_for), ops.repeat(stands_for, labels.shape[1] - 1, axis=1)], axis=1)
+    return by_label if weights is None else by_label * ops.cast(ops.reshape(weights, (-1, 1)), by_label.dtype)

@@ -21,7 +21,7 @@ from din_trainer.layers.esmm import product_logits
 from din_trainer.models.checked_data import Input
 from din_trainer.models.columns_read import id_columns, raw_columns
 from din_trainer.models.embedder import Embedder
-from din_trainer.models.labels_loss import LabelsLoss, weights_of_kept
+from din_trainer.models.labels_loss import LabelsLoss, weights_by_label
 from din_trainer.models.logits_model import LogitsModel
 from din_trainer.models.mlp_inputs import mlp_inputs
 from din_trainer.models.model_inputs import History, ModelInputs
@@ -115,9 +115,8 @@ class RankingModel(LogitsModel):
         return LabelsLoss(self.label_weights) if len(self.labels) > 1 else super().log_loss()
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
-        rate = self.din_config.training.negative_rate
-        if training and rate < 1 and isinstance(self.loss, LabelsLoss):
-            sample_weight = weights_of_kept(y, sample_weight, rate)
+        if isinstance(self.loss, LabelsLoss):
+            sample_weight = weights_by_label(y, sample_weight, self.din_config.training.negative_rate if training else 1.0)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def prepare_fit(self, features: dict[str, Any] | None, weighted: bool) -> None:
@@ -182,7 +181,7 @@ class RankingModel(LogitsModel):
         """Adds log(1 / rate) to the logits in training on data of which only this share of the negatives is kept.
 
         A model that is fitted with this shift gives calibrated probabilities without it (He et al., 2014, section 6.3, in logits).
-        Of several labels, the first is the one that decides what is kept. For the others `weights_of_kept` weighs the rows.
+        Of several labels, the first is the one that decides what is kept. For the others `weights_by_label` weighs the rows.
         """
         rate, labels = self.din_config.training.negative_rate, len(self.labels)
         if not training or rate == 1:
