@@ -1,9 +1,11 @@
 """Which inputs of a logged request belong to the candidate, and which are histories that go together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, REQUEST_ID, TIMESTAMP, FeatureConfig
+from din_trainer.features import REQUEST_ID, TIMESTAMP, FeatureConfig
+from din_trainer.raw_inputs import Input, groups_of, inputs_of
 
 _CANDIDATE, _HISTORICAL, _ITEMS = "candidate_", "historical_", "historical_item_ids"
 
@@ -17,6 +19,7 @@ class RequestColumns(NamedTuple):
         is_history: Whether an input is a history.
         is_number: Whether an input is an integer that is a number, so that −1 is a value.
         sequences: Puts histories into groups that go together; the first of a group says which events are real.
+        described: What is known of each input, by name; nothing where only names are known. Then no input holds tags or vectors.
     """
 
     is_read: Callable[[str], bool]
@@ -24,22 +27,34 @@ class RequestColumns(NamedTuple):
     is_history: Callable[[str], bool]
     is_number: Callable[[str], bool]
     sequences: Callable[[Iterable[str]], list[list[str]]]
+    described: Mapping[str, Input] = MappingProxyType({})
+
+    def lists(self) -> Iterator[Input]:
+        """Yields the inputs that have several values for each impression, candidate or event."""
+        return (read for read in self.described.values() if read.column.width != 1)
+
+    def is_list(self, name: str) -> bool:
+        """Whether an input has several values for each impression, candidate or event."""
+        return name in self.described and self.described[name].column.width != 1
 
 
 def declared_columns(features: FeatureConfig) -> RequestColumns:
     """Returns the roles that a feature definition gives."""
-    candidates = {column.name for column in features.columns if column.role == "candidate"}
-    groups = [[behaviour.history for behaviour in behaviours.values()] for behaviours in features.sequences.values()]
-    groups[0] += [HISTORICAL_TIMESTAMPS] * features.time_gap
+    inputs = inputs_of(features)
+    candidates = {read.column.name for read in inputs if read.column.role == "candidate"}
+    groups = groups_of(inputs)
     histories = {name for group in groups for name in group}
 
     def sequences(names: Iterable[str]) -> list[list[str]]:
         there = set(names)
         return [[name for name in group if name in there] for group in groups if there & set(group)]
 
-    numbers = {name for name, feature in features.side.items() if feature.kind == "numeric"}
-    read = {column.name for column in features.columns} | {REQUEST_ID, TIMESTAMP}
-    return RequestColumns(read.__contains__, candidates.__contains__, histories.__contains__, numbers.__contains__, sequences)
+    numbers = {read.column.name for read in inputs if read.column.is_number}
+    known = {column.name for column in features.columns} | {REQUEST_ID, TIMESTAMP}
+    described = {read.column.name: read for read in inputs}
+    return RequestColumns(
+        known.__contains__, candidates.__contains__, histories.__contains__, numbers.__contains__, sequences, MappingProxyType(described)
+    )
 
 
 def named_columns() -> RequestColumns:

@@ -97,11 +97,9 @@ def _typed(row: Row, columns: RequestColumns) -> Row:
     def plain(value: object) -> object:
         if isinstance(value, dict | bool):
             raise ValueError(f"{value!r:.80} is no value of a feature")
+        if isinstance(value, list):
+            return [plain(one) for one in value]
         return value.encode(errors="surrogateescape") if isinstance(value, str) else value
 
-    values = {
-        name: [plain(one) for one in value] if isinstance(value, list) else plain(value)
-        for name, value in row.items()
-        if columns.is_read(name)
-    }
+    values = {name: plain(value) for name, value in row.items() if columns.is_read(name)}
     return cleaned({name: value for name, value in values.items() if value is not None or not columns.is_history(name)}, columns)
