@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from din_trainer.features import FeatureConfig, Placed
+from din_trainer.features import TIMESTAMP, FeatureConfig, Placed
 from din_trainer.kinds import MISSING, Bucketized, Numeric, Tags, Vector
 from din_trainer.reading import tags
 from din_trainer.reading.histories import RecentEvents
@@ -17,8 +17,13 @@ Parsed = dict[str, Any]
 
 
 def example_spec(features: FeatureConfig) -> dict[str, Any]:
-    """How tf.Examples are parsed: required features must be present, others may be missing."""
+    """How tf.Examples are parsed: required features must be present, others may be missing.
+
+    The time of the impression is parsed as well if a table has rows of different times.
+    """
     spec: dict[str, Any] = {}
+    if any(lookup.valid_from for lookup in features.lookups.values()):
+        spec[TIMESTAMP] = tf.io.VarLenFeature(tf.int64)
     for column in features.columns:
         dtype = DTYPES[column.dtype]
         if column.presence == "required":

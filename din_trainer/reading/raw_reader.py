@@ -18,6 +18,7 @@ from din_trainer.features import TIMESTAMP, FeatureConfig, gap_name
 from din_trainer.kinds import Bucketized, Cross, Hashed, Tags, TimeGap
 from din_trainer.models.model_inputs import Bag, ModelInputs
 from din_trainer.reading import computed_features
+from din_trainer.reading.attributes import NEWEST, Attributes
 from din_trainer.reading.padded_features import padded_features
 from din_trainer.reading.parsed_examples import ParsedExamples, example_spec, read_examples
 from din_trainer.reading.raw_tensors import read_tensors
@@ -25,6 +26,7 @@ from din_trainer.reading.raw_values import RawValues
 from din_trainer.reading.values_read import values_read
 from din_trainer.reading.vocabulary_lookups import VocabularyLookups
 from din_trainer.transform import hashes
+from din_trainer.transform.slots import to_dense
 
 Raw = dict[str, Any]
 
@@ -45,6 +47,7 @@ class Reader(tf.Module):
         self._crosses = {p.name: p.feature for p in features.placed if isinstance(p.feature, Cross)}
         self._statistics = computed_features.statistics_of(features, transform_output)
         self.lookups = VocabularyLookups(features, transform_output)
+        self.attributes = Attributes(features) if features.lookups else None
 
     def of_examples(self, examples: tf.Tensor) -> tuple[ModelInputs, dict[str, tf.Tensor]]:
         """Reads serialised tf.Examples (B,). Returns what `of_parsed` does."""
@@ -61,11 +64,16 @@ class Reader(tf.Module):
 
     def of_tensors(self, tensors: Raw) -> ModelInputs:
         """Reads raw tensors in the shapes of `raw_tensor_spec`: features (B,), histories (B, T); candidate features may be (B, N)."""
-        return self.of_raw(read_tensors(tensors, self._features))
+        raw = read_tensors(tensors, self._features)
+        return self.of_raw(self.attributes.added_to(raw, tensors.get(TIMESTAMP)) if self.attributes else raw)
 
     def raw_of_parsed(self, parsed: Raw) -> ParsedExamples:
-        """The raw values of tf.Examples that were parsed by `example_spec`."""
-        return read_examples(parsed, self._features)
+        """The raw values of tf.Examples that were parsed by `example_spec`, with those that tables have."""
+        examples = read_examples(parsed, self._features)
+        if not self.attributes:
+            return examples
+        now = to_dense(parsed[TIMESTAMP], NEWEST) if TIMESTAMP in parsed else None
+        return examples._replace(raw=self.attributes.added_to(examples.raw, now))
 
     def of_raw(self, raw: RawValues) -> ModelInputs:
         """What a model reads of raw values."""
@@ -98,7 +106,9 @@ class Reader(tf.Module):
 
     def missing_cross(self, name: str) -> tf.Tensor:
         """The id of a cross whose parts are all missing: a scalar."""
-        return self._ids_of_texts(name, hashes.crossed([tf.constant("")] * len(self._crosses[name].of)))
+        kinds = [self._kinds[part] for part in self._crosses[name].of]
+        parts = [tf.constant(kind.rows - 1, tf.int64) if isinstance(kind, Bucketized) else tf.constant("") for kind in kinds]
+        return self._ids_of_texts(name, hashes.crossed(parts))
 
     def _ids_of_texts(self, name: str, texts: tf.Tensor) -> tf.Tensor:
         buckets = self._crosses[name].buckets
