@@ -27,14 +27,18 @@ Columns = dict[Any, np.ndarray]  # (N,) by name
 
 
 def feature_column(values: Any, rows: int) -> np.ndarray:
-    """A feature with at most one value in a row, as (rows,). If values are missing, the array has objects, None where one is missing."""
+    """A feature as (rows,), with objects if a row has no value or several: None where one is missing, a tuple where there are several."""
     if isinstance(values, np.ndarray):
         return values.reshape(rows)
     present, column = np.asarray(values.indices)[:, 0], np.asarray(values.values)
-    if len(present) == rows:
+    counts = np.bincount(present, minlength=rows)
+    if (counts == 1).all():
         return column
     result = np.full(rows, None, dtype=object)
     result[present] = column
+    ends = np.cumsum(counts)
+    for row in np.flatnonzero(counts > 1):
+        result[row] = tuple(column[ends[row] - counts[row] : ends[row]])
     return result
 
 

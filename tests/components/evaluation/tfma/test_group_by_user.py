@@ -121,3 +121,25 @@ def test_a_user_has_one_shard_in_every_batch():
 def test_a_feature_that_may_be_missing():
     values = VarLenTensorValue(values=np.array([b"x", b"y"], object), indices=np.array([[0, 0], [2, 0]]), dense_shape=np.array([3, 1]))
     assert feature_column(values, 3).tolist() == [b"x", None, b"y"]
+
+
+def test_a_feature_with_several_values_in_a_row():
+    """As many values as rows, but not one in each."""
+    values = VarLenTensorValue(
+        values=np.array([b"x", b"y", b"z"], object), indices=np.array([[0, 0], [0, 1], [2, 0]]), dense_shape=np.array([3, 2])
+    )
+    assert feature_column(values, 3).tolist() == [(b"x", b"y"), None, b"z"]
+
+
+def test_an_impression_is_in_the_slice_of_each_of_its_tags():
+    values = VarLenTensorValue(
+        values=np.array([b"a", b"b", b"b"], object), indices=np.array([[0, 0], [0, 1], [2, 0]]), dense_shape=np.array([3, 2])
+    )
+    tagged = batch([1, 2, 3], [None, None, None], [0, 1, 0])
+    tagged["features"]["kind"] = values
+
+    def check(extracts):
+        found = {key: sorted(label for e in parts for label in e["features"]["user"]) for key, parts in by_slice(extracts).items()}
+        assert found == {(): [1, 2, 3], (("kind", "a"),): [1], (("kind", "b"),): [1, 3]}
+
+    extract(check, batches=[tagged])
