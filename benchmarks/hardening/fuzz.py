@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.hardening.hostile_requests import make_case
 from benchmarks.hardening.request_case import Arrays, Case
 from components.base.errors import InputError
+from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError
 from din_trainer.features import FeatureConfig
@@ -70,9 +71,9 @@ def fault_of(case: Case, outputs: Arrays) -> str | None:
             return f"{name} has a value that is not finite"
         if values.dtype.kind == "i" and (values < 0).any():
             return f"{name} has a negative id"
-    scores = outputs.get("probability")
-    if scores is not None and not ((scores >= 0) & (scores <= 1)).all():
-        return "a probability is not in [0, 1]"
+    for name in (name for name in outputs if name == PROBABILITY or name.startswith(f"{PROBABILITY}_")):
+        if not ((outputs[name] >= 0) & (outputs[name] <= 1)).all():
+            return f"a value of {name} is not in [0, 1]"
     return None
 
 
@@ -170,9 +171,9 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             if options.model is None:
-                from benchmarks.exports.small_export import make_small_export
+                from benchmarks.exports.small_export import make_export_of_every_kind
 
-                saved_model = make_small_export(Path(folder)).saved_model
+                saved_model = make_export_of_every_kind(Path(folder)).saved_model
             else:
                 saved_model = options.model
             features = read_features(saved_model)

@@ -8,9 +8,10 @@ import numpy as np
 from tensorflow.core.example.example_pb2 import Example
 from tensorflow.core.example.feature_pb2 import Feature
 
-from benchmarks.hardening.hostile_values import pick, random_value, random_width, repeat_to, width_of
+from benchmarks.hardening.hostile_values import pick, random_count, random_value, random_width, repeat_to, width_of
 from benchmarks.hardening.request_case import Case, Expect
 from din_trainer.features import Column, FeatureConfig
+from din_trainer.raw_inputs import Input, inputs_of
 
 _LISTS = {"int64": "int64_list", "float": "float_list", "bytes": "bytes_list"}
 _DEFORMED: list[Callable[[np.ndarray], np.ndarray]] = [
@@ -36,6 +37,7 @@ class HostileExamples:
 
     def __init__(self, rng: np.random.Generator, features: FeatureConfig) -> None:
         self._rng, self._features = rng, features
+        self._inputs = inputs_of(features)
         self._expect: Expect = "scores"
         self._what: list[str] = []
 
@@ -55,8 +57,14 @@ class HostileExamples:
         rng = self._rng
         example = Example()
         widths = {sequence: random_width(rng) for sequence in self._features.sequences}
-        for column in self._features.columns:
-            values = self._events(column, widths) if column.presence == "sequence" else [random_value(rng, column.dtype)]
+        tags: dict[str, list[int]] = {}
+        for read in self._inputs:
+            column = read.column
+            slots = width_of(read, widths) if read.sequence else 1
+            if column.width is None:
+                self._fill_tags(example, read, tags, slots)
+                continue
+            values = self._some(column, slots * column.width)
             if column.presence == "optional" and rng.random() < 0.3:
                 if rng.random() < 0.5:
                     continue
@@ -66,11 +74,18 @@ class HostileExamples:
             self._spoil(example, pick(rng, self._features.columns))
         return self._bytes(example)
 
-    def _events(self, column: Column, widths: dict[str, int]) -> list[Any]:
-        """Returns the values of a history: as many as the other behaviours of its sequence have."""
-        width = width_of(column, self._features, widths)
-        few = [random_value(self._rng, column.dtype) for _ in range(min(width, 30))]
-        return repeat_to(few, width)
+    def _some(self, column: Column, count: int) -> list[Any]:
+        few = [random_value(self._rng, column.dtype) for _ in range(min(count, 30))]
+        return repeat_to(few, count)
+
+    def _fill_tags(self, example: Example, read: Input, counts: dict[str, list[int]], slots: int) -> None:
+        """Fills tags, or weights of tags that are filled, and the number of the tags of each event."""
+        of = read.beside or read.column.name
+        if of not in counts:
+            counts[of] = repeat_to([random_count(self._rng) for _ in range(min(slots, 30))], slots)
+        if read.lengths and not read.beside:
+            self._fill(example.features.feature[read.lengths], "int64", counts[of])
+        self._fill(example.features.feature[read.column.name], read.column.dtype, self._some(read.column, sum(counts[of])))
 
     @staticmethod
     def _fill(feature: Feature, dtype: str, values: list[Any]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from din_trainer.features import Column, FeatureConfig
+from din_trainer.raw_inputs import Input
 
 _INT64 = np.iinfo(np.int64)
 _INTS = [-1, -2, 2**31, 2**53 + 1, _INT64.max, _INT64.min, _INT64.min + 1]
@@ -39,16 +39,19 @@ def random_width(rng: np.random.Generator) -> int:
     return _LONG if rng.random() < 0.001 else pick(rng, [0, 1, 2, 4, 5, 30])
 
 
-def width_of(column: Column, features: FeatureConfig, widths: dict[str, int]) -> int:
-    """Returns the length of a history column.
+def width_of(read: Input, widths: dict[str, int]) -> int:
+    """Returns the length of a list of events.
 
     Args:
-        column: A column of a history.
-        features: What the model reads.
-        widths: The length by sequence. A column that belongs to no sequence has the length of the first one.
+        read: A list of events.
+        widths: The length by sequence.
     """
-    own = (name for name, behaviours in features.sequences.items() if column.name in (b.history for b in behaviours.values()))
-    return widths[next(own, next(iter(widths)))]
+    return widths[read.sequence]
+
+
+def random_count(rng: np.random.Generator) -> int:
+    """Returns a number of tags: rarely far more than a model reads."""
+    return pick(rng, [0, 0, 1, 1, 2, 3, 12]) if rng.random() < 0.99 else 1000
 
 
 def repeat_to(few: list[Any], count: int) -> list[Any]:
