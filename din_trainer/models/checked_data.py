@@ -81,9 +81,9 @@ def check_features(data: Any, inputs: list[Input], said: set[str] | None = None,
         ValueError: A column is missing, has another number of rows, or holds what it must not.
     """
     said = set() if said is None else said
-    said.update(column.name for column in inputs if column.only_training)
+    known = {column.name for column in inputs}
     inputs = [column for column in inputs if training or not column.only_training]
-    columns = _columns(data, [column.name for column in inputs], said)
+    columns = _columns(data, [column.name for column in inputs], said, known)
     counts = {name: count_rows(column) for name, column in columns.items()}
     first, rows = next(iter(counts.items()))
     for name, count in counts.items():
@@ -136,8 +136,8 @@ def _one_for_each_row(name: str, column: Any, rows: int) -> np.ndarray:
     return values
 
 
-def _columns(data: Any, names: list[str], said: set[str]) -> dict[str, Any]:
-    """The columns with these names."""
+def _columns(data: Any, names: list[str], said: set[str], known: set[str]) -> dict[str, Any]:
+    """The columns with these names. Others are named in a warning, unless they are known or were named already."""
     if not (isinstance(data, Mapping) or hasattr(data, "columns")):
         raise ValueError(
             f"the features are a {type(data).__name__}: give a dict of columns by name, a pandas DataFrame or a tf.data.Dataset"
@@ -148,7 +148,7 @@ def _columns(data: Any, names: list[str], said: set[str]) -> dict[str, Any]:
         close = {name: difflib.get_close_matches(name, given, n=1) for name in absent}
         hints = [f"{name} (is it {match[0]}?)" if match else name for name, match in close.items()]
         raise ValueError(f"the data has no {', '.join(hints)}; it has {', '.join(given) or 'no column'}")
-    surplus = [name for name in given if name not in names and name not in said]
+    surplus = [name for name in given if name not in known | said]
     if surplus:
         said.update(surplus)
         warnings.warn(f"the model does not read {', '.join(surplus)}", stacklevel=3)

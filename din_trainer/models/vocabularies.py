@@ -60,8 +60,7 @@ class Vocabularies(keras.layers.Layer):
             ValueError: A column is missing or holds what it must not; a vocabulary or a number has no value at all.
         """
         _refuse_lookups(features)
-        columns = [column for column in raw_columns(features, history=True) if not column.only_training]
-        raw = check_features(data, columns, set(features.position))
+        raw = check_features(data, raw_columns(features, history=True))
         _warn_of_zeros(features, raw)
         measured = _Measured({}, {})
         transformed(as_in_examples(raw, features), features, measured)
