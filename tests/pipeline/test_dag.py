@@ -214,7 +214,7 @@ def changed_nodes(project_copy, monkeypatch):
         ("components.slice_columns", {"SliceColumns"}),
         ("components.verdict", {"Verdict"}),
         ("components.evaluation.metrics.gauc", {"Evaluator", "UserBootstrap", "FeatureImportance"}),  # through sum_metrics
-        ("components.evaluation.metrics.id_numbers", {"Evaluator", "UserBootstrap", "FeatureImportance"}),
+        ("components.evaluation.metrics.id_numbers", {"Evaluator", "UserBootstrap"}),
         ("components.evaluation.count_buckets", {"SliceColumns"}),
         ("components.serving.store.push", set()),  # Pusher is never cached
         ("din_trainer.layers.events", {"Trainer", "Sameness"}),  # through the layers and the models
