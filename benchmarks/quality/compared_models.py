@@ -1,4 +1,4 @@
-"""The models that `din bench quality` compares: the paper's (section 6.3) and variants of DIN, each with its settings."""
+"""The models that `din bench quality` compares: the paper's (section 6.3), DCN-v2, BST and variants of DIN, each with its settings."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,6 +20,8 @@ MODELS = {
     "wide_deep": Model("Wide&Deep", ("model.kind=wide_deep",)),
     "pnn": Model("PNN", ("model.kind=pnn",)),
     "deepfm": Model("DeepFM", ("model.kind=deepfm",)),
+    "dcn": Model("DCN-v2", ("model.kind=dcn",)),
+    "bst": Model("BST", ("model.kind=bst",)),
     "din": Model("DIN", (_DIN,)),
     "no_history": Model("DIN, no history", (_DIN, "model.history=false")),
     "softmax": Model("DIN, softmax attention", (_DIN, "model.attention_softmax=true")),

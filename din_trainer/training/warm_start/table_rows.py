@@ -35,7 +35,9 @@ class TableRows(NamedTuple):
     def of(self, old_table: np.ndarray) -> np.ndarray:
         """The rows of the start model in the order of the new table: (old rows, D) -> (rows, D)."""
         result = old_table[self.source]
-        result[self.source == _MEAN] = old_table[self.old_buckets].mean(axis=0)
+        is_mean = self.source == _MEAN
+        if is_mean.any():
+            result[is_mean] = old_table[self.old_buckets].mean(axis=0)
         return result
 
 

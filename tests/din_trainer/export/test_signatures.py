@@ -9,7 +9,7 @@ from components.serving.model.impression_tensors import as_impressions, predict_
 from din_trainer.config import DINConfig
 from din_trainer.export.signatures import ServingModel, export
 from din_trainer.features import LABEL, FeatureConfig
-from din_trainer.models.make_model import make_model
+from din_trainer.models.make_model import MODELS, make_model
 from din_trainer.training.initial_tables import vocabulary_sizes
 from tests.din_trainer import textbook
 from tests.transforming import parse, to_example, with_large_weights
@@ -252,7 +252,7 @@ def check_scores(model, transform_output, served):
 SIGNATURES = {"serving_default", "predict", "rank", "transform_features", "explain"}
 
 
-@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm"])
+@pytest.mark.parametrize("kind", [kind for kind in MODELS if kind != "din"])
 def test_every_kind_of_model_is_served_as_it_is(kind, transform_output, tmp_path):
     model = make(transform_output, kind=kind)
     export(model, transform_output, str(tmp_path))
@@ -261,7 +261,7 @@ def test_every_kind_of_model_is_served_as_it_is(kind, transform_output, tmp_path
     check_scores(model, transform_output, loaded)
 
 
-@pytest.mark.parametrize("kind", ["lr", "base", "wide_deep", "pnn", "deepfm", "din"])
+@pytest.mark.parametrize("kind", MODELS)
 def test_every_kind_of_model_is_served_without_histories(kind, transform_output):
     model = make(transform_output, kind=kind, history=False)
     traced = Traced(model, transform_output)

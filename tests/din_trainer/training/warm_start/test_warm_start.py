@@ -255,12 +255,64 @@ def test_a_new_feature_starts_with_weight_0_and_the_rest_is_kept(days, tmp_path)
     }
 
 
+def test_a_cross_network_starts_new_inputs_with_weight_0(days, tmp_path):
+    """Its matrices have the model's inputs on both sides, in another order here: rows and columns are found by name."""
+    start = with_large_weights(made(configure({"kind": "dcn"}, user={}), days[0]))
+    model, warm = taken_over(configure({"kind": "dcn"}), days, start_from(start, days[0], tmp_path))
+    np.testing.assert_allclose(scores(model, days[1], OLD_IDS), scores(start, days[0], OLD_IDS), rtol=1e-5)
+    reasons = {row["what"]: row["why"] for row in warm.report["not_kept"]}
+    change = "its inputs have changed (user_id/2 start with weight 0); the others are kept"
+    assert {f"cross_network/cross_{i}/{name}": change for i in range(3) for name in ("kernel", "bias")}.items() <= reasons.items()
+    old, new = (np.array(m.cross_network.dense[0].kernel) for m in (start, model))
+    # 4 numbers of the candidate, 2 of its category, 4, 2 and 1 of the history; then the user, 2; then the price
+    kept = [*range(13), 15]
+    np.testing.assert_array_equal(new[np.ix_(kept, kept)], old)
+    assert not new[13:15].any() and not new[:, 13:15].any()
+
+
+def test_a_transformer_is_taken_over_whole_or_not_at_all(days, tmp_path):
+    """An event without its time has another size. With the same events, a longer history has more positions."""
+    start = with_large_weights(made(configure({"kind": "bst"}), days[0]))
+    start_model = start_from(start, days[0], tmp_path)
+    _, warm = taken_over(configure({"kind": "bst"}, time_gap=False), days, start_model)
+    place = "transformer_clicks of historical_item_ids/4, historical_category_ids/2"
+    reasons = {row["what"]: row["why"] for row in warm.report["not_kept"]}
+    assert reasons[f"{place}/attention/query/kernel"] == "the start model does not have it"
+    longer, warm = taken_over(configure({"kind": "bst"}, history_length=4), days, start_model)
+    place += ", historical_time_gaps/1"
+    assert [row["what"] for row in warm.report["not_kept"]] == [f"{place}/positions"]
+    old, new = (np.array(m.transformers["clicks"].positions) for m in (start, longer))
+    np.testing.assert_array_equal(new, [*old, np.zeros(7)])
+
+
+def test_tables_without_a_vocabulary_are_taken_over_row_by_row(days, tmp_path):
+    """Buckets, hashes and positions, if there are as many as before."""
+
+    def config(hashes):
+        context = {
+            "age": {"kind": "bucketized", "boundaries": [18, 30], "dim": 2},
+            "query": {"kind": "hashed", "buckets": hashes, "dim": 2},
+        }
+        return configure({"kind": "wide_deep"}, context=context, position={"slot": {"positions": 3}})
+
+    start = with_large_weights(made(config(5), days[0]))
+    model, warm = taken_over(config(6), days, start_from(start, days[0], tmp_path))
+    for name, tables in (("age", 2), ("slot", 1)):
+        pairs = list(zip(start.tables_of(name), model.tables_of(name), strict=True))
+        assert len(pairs) == tables
+        for old, new in pairs:
+            np.testing.assert_array_equal(new.embeddings, old.embeddings)
+    assert {"embedding_age", "weights_age", "embedding_slot"} <= set(warm.report["kept"])
+    assert warm.report["not_kept"] == [{"what": "embedding_query", "why": "it had 7 rows and has 8"}]
+    assert set(warm.report["vocabularies"]) == {"item", "category", "user_id"}
+
+
 def test_a_feature_that_is_gone_leaves_the_other_rows_in_their_places(days, tmp_path):
     start = with_large_weights(made(configure(), days[0]))
     model, warm = taken_over(configure(user={}), days, start_from(start, days[0], tmp_path))
     old, new = (np.array(m.mlp.dense[0].kernel) for m in (start, model))
-    # 4 numbers of the candidate, 2 of its category, 4 and 2 of the history, 2 of the user, the price
-    np.testing.assert_array_equal(new, old[[*range(12), 14]])
+    # 4 numbers of the candidate, 2 of its category, 4, 2 and 1 of the history, 2 of the user, the price
+    np.testing.assert_array_equal(new, old[[*range(13), 15]])
     assert [row["what"] for row in warm.report["not_kept"]] == ["mlp/dense_0/kernel"]
 
 
