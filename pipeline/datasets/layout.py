@@ -127,8 +127,9 @@ class FolderWriter:
         """Takes rows for the sample in a folder, until it has `SAMPLE_SIZE`."""
         sample = self._samples.setdefault(folder, [])
         rows = batch.slice(0, SAMPLE_SIZE - len(sample))
-        scalars = {name for name in batch.schema.names if not _is_history(name, batch)}
-        sample += to_json_rows(rows, scalars, nested_lists(batch)) if rows.num_rows else []
+        if rows.num_rows:
+            scalars = {name for name in batch.schema.names if not _is_history(name, batch)}
+            sample += to_json_rows(rows, scalars, nested_lists(batch))
 
     def _describe(self, folder: str, manifest: dict[str, Any]) -> None:
         """Writes the manifest of a folder, and its sample if it has one; "" is the data set itself."""
