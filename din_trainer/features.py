@@ -241,10 +241,10 @@ class FeatureConfig(Frozen):
 
     @property
     def joined_columns(self) -> list[Column]:
-        """The raw features that tables of `lookups` have, and the data has not."""
-        every = self._columns(is_read)
+        """The raw features that tables of `lookups` have, and the data has not. A table may not have an id, so none is required."""
         asked = {column.name for column in self.columns}
-        return [column for column in every if column.name not in asked]
+        joined = [column for column in self._columns(is_read) if column.name not in asked]
+        return [column._replace(presence="optional") if column.presence == "required" else column for column in joined]
 
     @property
     def kept_columns(self) -> list[Column]:
