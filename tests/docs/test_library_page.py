@@ -10,5 +10,5 @@ def test_its_blocks_run_one_after_the_other(tmp_path, monkeypatch):
     blocks = [content for _, language, content in fenced_blocks(ROOT / "docs" / "library.md") if language == "python"]
     for block in blocks:
         exec(compile(block, "docs/library.md", "exec"), names)
-    assert len(blocks) == 7
+    assert len(blocks) == 9
     assert (tmp_path / "clicks.keras").is_file() and (tmp_path / "clicks_model" / "saved_model.pb").is_file()
