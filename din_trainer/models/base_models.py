@@ -108,19 +108,26 @@ class PNN(Base):
 
 @keras.saving.register_keras_serializable("din_trainer")
 class DeepFM(_WithLinear):
-    """DeepFM (Guo et al., 2017): the base model's logit plus that of a factorization machine on the same embeddings."""
+    """DeepFM (Guo et al., 2017): the base model's logit plus that of a factorization machine on the same embeddings.
+
+    With several labels, each weighs the products by their place in the embedding, so that labels differ. The weights start at 1.
+    """
 
     def make_layers(self) -> None:
         super().make_layers()
         self.projection = Projection(list(self.embedded_inputs().values()), name="projection")
+        labels = len(self.labels)
+        self.products = keras.layers.Dense(labels, use_bias=False, kernel_initializer="ones", name="products") if labels > 1 else None
 
     def build(self, input_shape: Any = None) -> None:
         super().build()
         self.projection.build()
+        if self.products is not None:
+            self.products.build((None, next(iter(self.embedded_inputs().values()))))
 
     def shallow(self, inputs: ModelInputs, fields: dict[str, Any], x: Any, training: bool) -> Any:
         vectors = self.projection(self.stacked(fields))  # (B, F, D)
         # twice the sum of the pairs' products, (B, D)
         pairs = ops.square(ops.sum(vectors, axis=1)) - ops.sum(ops.square(vectors), axis=1)
-        products = 0.5 * ops.sum(pairs, axis=-1, keepdims=True)
+        products = 0.5 * (ops.sum(pairs, axis=-1, keepdims=True) if self.products is None else self.products(pairs))
         return self.as_logits(self.linear(inputs, training=training) + products)

@@ -13,7 +13,7 @@ from din_trainer.models.base_models import PNN
 from din_trainer.models.linear import numbers_read
 from din_trainer.models.ranking_model import RankingModel
 
-_OF_EACH_LABEL = ("linear/number_weights", "linear/bias", "product/kernel", "cross_logit/kernel")
+_OF_EACH_LABEL = ("linear/number_weights", "linear/bias", "product/kernel", "products/kernel", "cross_logit/kernel")
 
 
 class Weight(NamedTuple):
