@@ -43,7 +43,7 @@ def read_tensors(tensors: Mapping[str, tf.Tensor], features: FeatureConfig) -> R
     for name, _, sequence, feature in values_requested(features):
 
         def of(column: str, sequence: str = sequence) -> tf.Tensor:
-            return tf.gather_nd(tensors[column], positions[sequence]) if sequence else tensors[column]
+            return _of_events(tensors[column], positions[sequence]) if sequence else tensors[column]
 
         if isinstance(feature, Tags):
             weights = of(feature.weights) if feature.weights else None
@@ -51,6 +51,14 @@ def read_tensors(tensors: Mapping[str, tf.Tensor], features: FeatureConfig) -> R
         else:
             raw.values[name] = of(name)
     return raw
+
+
+def _of_events(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+    """The values of events: (B, T, …) -> (E, …). `gather_nd` refuses tags that are padded to none, (B, T, 0)."""
+    if len(x.shape) == 2 or x.shape[2] is not None:
+        return tf.gather_nd(x, positions)
+    count, length, most = tf.unstack(tf.shape(x, tf.int64))
+    return tf.gather(tf.reshape(x, [count * length, most]), positions[:, 0] * length + positions[:, 1])
 
 
 def _recent_events(history: tf.Tensor, missing: Any, length: int) -> tf.Tensor:

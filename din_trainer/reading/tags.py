@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from din_trainer.reading.raw_values import RawTags
-from din_trainer.transform.tags import read_tags
+from din_trainer.transform.tags import bounded, read_tags
 
 
 def of_ragged(tags: tf.RaggedTensor, weights: tf.RaggedTensor | None, missing: Any, most: int) -> RawTags:
@@ -22,7 +22,7 @@ def of_padded(tags: tf.Tensor, weights: tf.Tensor | None, missing: Any, most: in
     values = tf.gather_nd(_by_slot(tags), positions)
     if weights is not None:
         weights = tf.gather_nd(_by_slot(weights), positions)
-        weights = tf.where(tf.math.is_finite(weights), weights, tf.zeros_like(weights))
+        weights = bounded(weights)
     return RawTags(values, positions[:, 0], weights)
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from din_trainer.kinds import Numeric
+from din_trainer.transform.tags import bounded
 
 RANKS = 100  # between the quantiles of scale = "quantile"
 _MOST_DEVIATIONS = 1e4  # from the mean; numbers are clipped to it, so that no wrong number makes a score overflow
@@ -98,5 +99,5 @@ def scaled(x: tf.Tensor, feature: Numeric, statistics: Mapping[str, Any]) -> tf.
 
 
 def vector(x: tf.Tensor) -> tf.Tensor:
-    """A vector as the model reads it: (S, size) float32, 0 where a float is missing or infinite."""
-    return tf.where(tf.math.is_finite(x), x, tf.zeros_like(x))
+    """A vector as the model reads it: (S, size) float32 within ±10⁶, 0 where a float is missing or infinite."""
+    return bounded(x)

@@ -4,6 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
+_LARGEST = 1e6
+
 
 def read_tags(tags: tf.RaggedTensor, weights: tf.RaggedTensor | None, missing: Any, most: int) -> tuple[Any, Any]:
     """Takes the first tags of each slot that are not missing.
@@ -15,7 +17,7 @@ def read_tags(tags: tf.RaggedTensor, weights: tf.RaggedTensor | None, missing: A
         most: How many tags are read.
 
     Returns:
-        The tags and their weights, ragged (S, up to `most`). A weight that is no finite number is 0.
+        The tags and their weights, ragged (S, up to `most`), as `bounded` gives them.
 
     Raises:
         InvalidArgumentError: When it runs: a slot has more or fewer weights than tags.
@@ -26,8 +28,13 @@ def read_tags(tags: tf.RaggedTensor, weights: tf.RaggedTensor | None, missing: A
         return kept, None
     same = tf.reduce_all(tf.equal(tags.row_splits, weights.row_splits))
     with tf.control_dependencies([tf.debugging.Assert(same, ["tags need as many weights as there are tags"])]):
-        values = tf.where(tf.math.is_finite(weights.values), weights.values, tf.zeros_like(weights.values))
+        values = bounded(weights.values)
     return kept, tf.ragged.boolean_mask(tags.with_values(values), there)[:, :most]
+
+
+def bounded(x: tf.Tensor) -> tf.Tensor:
+    """Weights of tags, or floats of vectors, as the model reads them: within ±10⁶, so that no sum or product overflows; 0 if not finite."""
+    return tf.clip_by_value(tf.where(tf.math.is_finite(x), x, tf.zeros_like(x)), -_LARGEST, _LARGEST)
 
 
 def padded(x: tf.RaggedTensor, most: int) -> tf.Tensor:
