@@ -72,7 +72,7 @@ class TransformerBlock(keras.layers.Layer):
         )
         x = self.norms[0](candidates + self.dropouts[0](attended, training=training))
         x = self.norms[1](x + self.dropouts[1](self.dense[1](self.dense[0](x)), training=training))  # (B, N, D + X)
-        return x if len(query.shape) == 3 else ops.squeeze(x, 1)
+        return x if len(query.shape) == 3 else x[:, 0]
 
     def compute_output_shape(self, query_shape: Any, keys_shape: Any, rows_shape: Any = None, event_fields_shape: Any = None) -> Any:
         return (*query_shape[:-1], keys_shape[-1] + (event_fields_shape[-1] if event_fields_shape else 0))

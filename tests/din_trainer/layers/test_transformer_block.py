@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from din_trainer.layers.transformer_block import TransformerBlock
 from tests.din_trainer import textbook
@@ -57,6 +58,17 @@ def test_no_events_at_all(data):
     layer = make()
     expected = [textbook.transformer(layer, query, keys[0, :0]) for query in queries[:, 0]]
     np.testing.assert_allclose(layer(queries[:, 0], keys[0, :0], ROWS[:0]), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(None, 4), (None, None, 4)])
+def test_is_traced_for_any_number_of_rows(data, shape):
+    """As in an exported model."""
+    queries, keys, _ = data
+    layer = make()
+    specs = [tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.int64)]
+    traced = tf.function(lambda *inputs: layer(*inputs), input_signature=specs)
+    query = queries if len(shape) == 3 else queries[:, 0]
+    np.testing.assert_allclose(traced(query, flat(keys), ROWS), layer(query, flat(keys), ROWS), rtol=1e-4, atol=1e-6)
 
 
 def test_dropout_is_for_training_alone(data):
