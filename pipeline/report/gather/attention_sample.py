@@ -14,6 +14,7 @@ from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.model.exported_features import read_features
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
 
+_CONTRIBUTION = "contribution_"  # the outputs of `explain` with what a feature adds
 _EVENTS = 3  # the number of events that a history should have
 _SEARCHED = 10_000  # at most so many impressions are read
 
@@ -29,8 +30,9 @@ def sample_attention(model: Path, files: Iterable[Path], count: int = 6) -> list
         count: The largest number of impressions.
 
     Returns:
-        For each impression: `label`, `probability`, `candidate` (raw values by feature) and `sequences`. A sequence has a `name` and
-        `events`: the last L events, oldest first, each with its `weight` and the raw values of the histories. None if the model has no
+        For each impression: `label`, `probability`, `candidate` (raw values by feature), `contributions` (what each feature adds to the
+        logit) and `sequences`. A sequence has a `name` and `events`: the last L events, oldest first, each with its `weight` and the raw
+        values of the histories. What tables of attributes have is not shown. None if the model has no
         attention.
 
     Raises:
@@ -79,10 +81,11 @@ def _choose(examples: Iterable[tf.train.Example], features: FeatureConfig, count
 
 
 def _describe(example: tf.train.Example, outputs: dict[str, np.ndarray], features: FeatureConfig) -> dict[str, Any]:
-    candidates = {behaviour.candidate: _values(example, behaviour.candidate)[0] for behaviour in features.behaviours.values()}
+    given = {name: behaviour for name, behaviour in features.behaviours.items() if not behaviour.lookup}  # the data has no others
+    candidates = {behaviour.candidate: _values(example, behaviour.candidate)[0] for behaviour in given.values()}
     sequences = []
     for name, behaviours in features.sequences.items():
-        histories = {b.history: _values(example, b.history)[-features.history_length :] for b in behaviours.values()}
+        histories = {b.history: _values(example, b.history)[-features.history_length :] for own, b in behaviours.items() if own in given}
         weights = outputs[f"{name}_attention"].tolist()  # (L,): at least as many as the history has events
         events = [
             {"weight": weight, **dict(zip(histories, event, strict=True))}
@@ -94,4 +97,7 @@ def _describe(example: tf.train.Example, outputs: dict[str, np.ndarray], feature
         "probability": float(outputs[PROBABILITY]),
         "candidate": candidates,
         "sequences": sequences,
+        "contributions": {
+            name.removeprefix(_CONTRIBUTION): float(value) for name, value in outputs.items() if name.startswith(_CONTRIBUTION)
+        },
     }

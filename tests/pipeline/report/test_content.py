@@ -15,7 +15,7 @@ def test_all_files_of_a_run_become_plain_json(tmp_path):
     assert json.loads(json.dumps(content.as_json(), allow_nan=False)) == content.as_json()
     assert content.summary["run_id"] == folder.name and content.config["training"]["epochs"] == 5
     assert content.evaluation["slices"][-1]["metrics"]["auc"]["value"] is None  # it was NaN
-    assert set(content.details) == {"attention", "training", "data", "card"}
+    assert set(content.details) == {"attention", "importance", "training", "data", "card"}
 
 
 def test_history_is_of_the_same_name_oldest_first(tmp_path):

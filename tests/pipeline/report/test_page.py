@@ -172,6 +172,17 @@ def test_attention_shows_events_newest_first_beside_the_candidate(page):
     assert page.text.index("0.9 32 38") < page.text.index("0.12 71 4")
 
 
+def test_an_impression_says_what_its_features_add_the_strongest_first(page):
+    assert "candidate_item_id −1.5000, user_id +0.2500" in page.text
+
+
+def test_the_importance_of_features_is_shown_overall_and_by_slice(page):
+    assert "exchanged between 20,000 impressions of eval/" in page.text and "are 95 % confidence intervals over users" in page.text
+    assert "user_activity=0 700 0.6000 clicks 0.0800" in page.text
+    (bars,) = page.data["figures"]["importance"]["data"]
+    assert (bars["x"][0], bars["y"][0], bars["error_x"]["array"][0]) == (0.12, "candidate_item_id", pytest.approx(0.01))
+
+
 def test_the_current_run_is_pointed_out_in_the_history(page):
     rows = [attributes for tag, attributes in page.tags if tag == "tr" and "aria-current" in attributes]
     assert len(rows) == 1 and "1795500003" in page.text
@@ -185,6 +196,7 @@ def test_a_run_without_evaluation_says_so_in_each_section(tmp_path):
         "No evaluation by slices was recorded",
         "No curves were recorded",
         "has no GAUC by user_activity",
+        "The importance of features was not measured in this run",
         "No attention weights were recorded",
         "No training curves were recorded",
         "No statistics of the data were recorded",

@@ -93,7 +93,19 @@ def config(epochs: int = 5) -> dict[str, Any]:
 
 
 def details() -> dict[str, Any]:
-    return {"attention": _attention(), "training": _training(), "data": _data(), "card": _card()}
+    return {"attention": _attention(), "importance": _importance(), "training": _training(), "data": _data(), "card": _card()}
+
+
+def _importance() -> dict[str, Any]:
+    def row(feature: str, lost: float) -> dict[str, Any]:
+        return {"feature": feature, "lost": lost, "low": lost - 0.01, "high": lost + 0.01}
+
+    overall = [row("candidate_item_id", 0.12), row("clicks", 0.08), row(HOSTILE[0], -0.001)]
+    slices = [
+        {"slice": "overall", "examples": 20_000, "auc": 0.78, "features": overall},
+        {"slice": "user_activity=0", "examples": 700, "auc": 0.6, "features": overall[1:2]},
+    ]
+    return {"examples": 20_000, "confidence": 0.95, "slices": slices}
 
 
 def _attention() -> list[dict[str, Any]]:
@@ -103,7 +115,8 @@ def _attention() -> list[dict[str, Any]]:
     clicks = [event(0.12, 71, 4), event(-0.31, 203, HOSTILE[0]), event(1.84, 288, 38), event(0.02, 17, "Zürich"), event(0.9, 32, 38)]
     candidate = {"candidate_item_id": 288, "candidate_category_id": 38, "user_id": HOSTILE[1]}
     return [
-        {"label": 1, "probability": 0.81, "candidate": candidate, "sequences": [{"name": "clicks", "events": clicks}]},
+        {"label": 1, "probability": 0.81, "candidate": candidate, "contributions": {"user_id": 0.25, "candidate_item_id": -1.5}}
+        | {"sequences": [{"name": "clicks", "events": clicks}]},
         {"label": 0, "probability": 0.07, "candidate": {"candidate_item_id": 5}, "sequences": [{"name": "clicks", "events": []}]},
         {"label": 0, "probability": 0.33, "candidate": candidate, "sequences": [{"name": "clicks", "events": clicks[:3] * 8}]},
     ]

@@ -11,7 +11,7 @@ from pipeline.report.gather.details import describe_model, gather_details
 
 PLACES = {
     *(("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("ExampleValidator", "anomalies")),
-    *(("DriftValidator", "figures"), ("Trainer", "model_run")),
+    *(("DriftValidator", "figures"), ("Trainer", "model_run"), ("FeatureImportance", "importance")),
 }
 
 
@@ -36,6 +36,7 @@ def parts(monkeypatch, tmp_path):
     """Replaces the parts by functions that return what they were given. The run "whole" and a model exist."""
     for _, key in PLACES:
         (tmp_path / "whole" / key).mkdir(parents=True)
+    (tmp_path / "whole" / "importance" / "importance.json").write_text('{"examples": 3}')
     (tmp_path / "model").mkdir()
     monkeypatch.setattr(details, "RunOutputs", Outputs)
     monkeypatch.setattr(details, "sample_attention", lambda model, files: [{"model": model.name, "files": files}])
@@ -50,6 +51,7 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
     here = tmp_path / "whole"
     assert json.loads(json.dumps(gathered, allow_nan=False)) == {
         "attention": [{"model": "model", "files": ["a"]}],
+        "importance": {"examples": 3},
         "training": {"from": "model_run", "auc": [0.5, None, None]},
         "data": {
             "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "figures")],
@@ -62,7 +64,7 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
 
 @pytest.mark.parametrize("run, model", [("refused", None), ("deleted", "deleted")])
 def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
-    nothing = {"attention": None, "training": None, "data": None, "card": None, "failed": {}}
+    nothing = {"attention": None, "importance": None, "training": None, "data": None, "card": None, "failed": {}}
     assert gather_details(tmp_path, run, model and tmp_path / model, []) == nothing
     assert not caplog.records
 
