@@ -16,7 +16,7 @@ from components.base import shard_tfxio
 from din_trainer.config import ANALYZER_CACHE_KEY, COUNTS_KEY, FEATURES_KEY, SOURCE_KEY
 from din_trainer.features import FeatureConfig
 from din_trainer.transform.raw_schema import make_schema
-from din_trainer.transform.scales import read_scales
+from din_trainer.transform.scales import read_scales, read_statistics, scaled_names
 from pipeline.configuration.node_settings import PREPROCESSING_FN
 from pipeline.runners.beam_options import local_options
 from tests.transforming import to_example
@@ -70,11 +70,11 @@ def schema(tmp_path):
     return artifact
 
 
-def run(out: Path, examples, schema, cache="", source="1"):
+def run(out: Path, examples, schema, cache="", source="1", features=FEATURES):
     """Runs the node, and returns its output."""
     graph = standard_artifacts.TransformGraph()
     graph.uri = str(out)
-    custom = {FEATURES_KEY: FEATURES.model_dump_json(), COUNTS_KEY: True, SOURCE_KEY: source, ANALYZER_CACHE_KEY: str(cache)}
+    custom = {FEATURES_KEY: features.model_dump_json(), COUNTS_KEY: True, SOURCE_KEY: source, ANALYZER_CACHE_KEY: str(cache)}
     context = BaseBeamExecutor.Context(beam_pipeline_args=local_options(), tmp_dir=str(out) + "-temp", unique_id="1")
     transform.Executor(context).Do(
         {"examples": examples, "schema": [schema]},
@@ -148,3 +148,45 @@ def test_the_cache_holds_the_present_window_and_the_present_code_alone(tmp_path,
     run(tmp_path / "third", days[1:], schema, cache, source="2")
     assert [folder.name for folder in cache.iterdir()] == ["2"]
     assert shards_read == ["day-0.gz", "day-1.gz", "day-1.gz"]
+
+
+KINDS = FeatureConfig.model_validate(
+    {
+        "behaviours": {"item": {"candidate": "candidate_item_id", "history": "historical_item_ids"}},
+        "candidate": {
+            "price": {"kind": "bucketized", "dtype": "float", "buckets": 4},
+            "range": {"kind": "numeric", "dtype": "float", "scale": "minmax"},
+            "rank": {"kind": "numeric", "dtype": "float", "scale": "quantile"},
+            "brands": {"kind": "tags", "dtype": "bytes"},
+            "pair": {"kind": "cross", "of": ["user_id", "candidate_item_id"]},
+        },
+    }
+)
+
+
+@pytest.mark.parametrize("second_pass", [False, True])
+def test_all_kinds_are_cached_by_day_but_crosses_with_quantiles(tmp_path, shards_read, monkeypatch, second_pass):
+    """What a second pass needs is read again, and the result is that of one pass all the same."""
+    features = KINDS
+    if second_pass:
+        pair = KINDS.candidate["pair"].model_copy(update={"of": ("candidate_item_id", "price")})
+        features = KINDS.model_copy(update={"candidate": {**KINDS.candidate, "pair": pair}})
+
+    plain = impressions
+
+    def of_all_kinds(day):
+        for row in plain(day):
+            yield {**row, "range": row["price"], "rank": row["price"], "brands": [row["candidate_category_id"], "rare"]}
+
+    monkeypatch.setitem(globals(), "impressions", of_all_kinds)
+    artifact = standard_artifacts.Schema()
+    artifact.uri = str(tmp_path / "schema")
+    io_utils.write_pbtxt_file(str(tmp_path / "schema" / "schema.pbtxt"), make_schema(features))
+    days, cache = [examples_of(tmp_path / f"day-{day}", day) for day in range(3)], tmp_path / "cache"
+    run(tmp_path / "first", days[:2], artifact, cache, features=features)
+    shards_read.clear()
+    window = run(tmp_path / "second", days[1:], artifact, cache, features=features)
+    assert set(shards_read) == ({"day-1.gz", "day-2.gz"} if second_pass else {"day-2.gz"})
+    anew = run(tmp_path / "anew", [examples_of(tmp_path / "days", 1, 2)], artifact, features=features)
+    assert assets(window) == assets(anew)
+    assert read_statistics(window, scaled_names(features)) == read_statistics(anew, scaled_names(features))
