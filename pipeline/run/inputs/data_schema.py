@@ -48,6 +48,13 @@ def _infer(files: Iterable[Path]) -> schema_pb2.Schema:
     return tfdv.infer_schema(statistics, infer_feature_shape=False)
 
 
+def _with_attributes(schema: schema_pb2.Schema, features: FeatureConfig) -> schema_pb2.Schema:
+    """Adds what tables of attributes have, which is joined to the data later, as it is declared."""
+    joined = {column.name for column in features.joined_columns}
+    schema.feature.extend(feature for feature in make_schema(features).feature if feature.name in joined)
+    return schema
+
+
 def _conform(schema: schema_pb2.Schema, features: FeatureConfig, source: str) -> schema_pb2.Schema:
     """Gives the declared features the shapes in which Transform and the signatures parse them. The rest of the schema stays.
 
@@ -91,7 +98,7 @@ def write_schema(config: PipelineConfig, data: Path, facts: DataFacts, folder: P
         schema = _conform(read_schema(Path(settings.file)), config.features, settings.file)
     elif settings.infer:
         learnt = [shard for span in spans for shard in span.shards()] or split_files(data, "train")
-        schema = _conform(_infer(learnt), config.features, "the inferred schema")
+        schema = _conform(_with_attributes(_infer(learnt), config.features), config.features, "the inferred schema")
     else:
         schema = make_schema(config.features, facts.columns)
     text = text_format.MessageToString(schema)

@@ -59,10 +59,15 @@ def test_a_schema_that_does_not_fit_is_refused(tmp_path):
 def test_an_inferred_schema_is_tfdv_s_guess_in_our_shapes(tmp_path):
     columns = make_impressions(page=[b"home", b"home", b"search", b"home"])
     data = write_dataset(tmp_path / "data", dict.fromkeys(("train", "validation", "eval"), columns))
-    config = load_config(None, ["data_schema.infer=true", "features.context.page.dtype=bytes"])
+    attribute = [
+        'features.lookups.items={table = "items.csv", key = "id", of = "candidate_item_id"}',
+        'features.candidate.price={kind = "numeric", dtype = "float", lookup = "items"}',  # which the data has not yet
+    ]
+    config = load_config(None, ["data_schema.infer=true", "features.context.page.dtype=bytes", *attribute])
     schema = read_schema(write_schema(config, data, FACTS, tmp_path))
     features = {feature.name: feature for feature in schema.feature}
     assert features["label"].HasField("shape") and not features["historical_item_ids"].HasField("shape")
+    assert features["price"].type == schema_pb2.FLOAT and features["price"].value_count.max == 1
     assert next(domain for domain in schema.string_domain if domain.name == "page").value == ["home", "search"]
 
 
