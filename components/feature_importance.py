@@ -20,6 +20,7 @@ from components.evaluation.permutation import draw_rows, exchanged_features, exc
 from components.evaluation.poisson_bootstrap import Slice, intervals, point_values
 from components.evaluation.slices import slice_rows, slice_text, values_of
 from din_trainer.features import LABEL, USER_ID, FeatureConfig
+from din_trainer.reading.parsed_examples import example_spec
 
 _SCORES = 200_000  # the most impressions that are scored, over all features: some seconds
 _BATCH = 4096
@@ -40,7 +41,7 @@ def measure(impressions: pa.RecordBatch, model: Any, features: FeatureConfig, se
     """
 
     def score(batch: pa.RecordBatch) -> np.ndarray:
-        asked = [column.name for column in features.columns if column.name in batch.schema.names]
+        asked = [name for name in example_spec(features) if name in batch.schema.names]
         examples = encode_examples(batch.select(asked)).to_pylist()
         parts = [model(examples=tf.constant(examples[i : i + _BATCH]))["probability"].numpy() for i in range(0, len(examples), _BATCH)]
         return np.concatenate(parts).astype(np.float64)
@@ -102,7 +103,7 @@ def FeatureImportance(
     """
     del source_fingerprint
     asked, config = json.loads(settings), FeatureConfig.model_validate_json(features)
-    names = {column.name for column in config.columns} | {LABEL, *(name for cut in asked["slices"] for name in cut)}
+    names = {*example_spec(config), LABEL, *(name for cut in asked["slices"] for name in cut)}
     if USER_ID in config.user:
         names.add(USER_ID)
     most = min(asked["impressions"], _SCORES // (1 + len(exchanged_features(config))))

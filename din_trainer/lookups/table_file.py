@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from din_trainer.features import Column, FeatureConfig, Lookup
-from din_trainer.kinds import DType
+from din_trainer.kinds import MISSING, DType, Tags
 from din_trainer.lookups.attribute_table import AttributeTable
 from din_trainer.lookups.joins import Join, joins
 
@@ -34,7 +34,9 @@ def read_table(lookup: Lookup, key_type: DType, joined: Iterable[Join]) -> Attri
     Raises:
         ValueError: The file cannot be read, has not these columns, or holds wrong or double rows; the sentence says what to do.
     """
-    table = _read(lookup.table)
+    joined = list(joined)
+    texts = {join.source for join in joined if join.column.dtype == "bytes"} | ({lookup.key} if key_type == "bytes" else set())
+    table = _read(lookup.table, texts)
     keys = _keys(table, lookup, key_type)
     times = _times(table, lookup)
     order = pc.sort_indices(pa.table({"key": keys, "time": times}), [("key", "ascending"), ("time", "ascending")])
@@ -46,7 +48,8 @@ def read_table(lookup: Lookup, key_type: DType, joined: Iterable[Join]) -> Attri
     return AttributeTable(different, times_of, codes, columns)
 
 
-def _read(file: str) -> pa.Table:
+def _read(file: str, texts: Iterable[str]) -> pa.Table:
+    """Reads a file. CSV has no types, so its columns of `texts` are read as text: as numbers, 007 would become 7."""
     path = Path(file)
     try:
         if not path.is_file():  # opening a FIFO would hang
@@ -54,7 +57,9 @@ def _read(file: str) -> pa.Table:
         if path.suffix == ".npz":
             with np.load(path) as arrays:
                 return pa.table({name: _npz_column(arrays[name]) for name in arrays.files})
-        return pyarrow.csv.read_csv(path) if path.suffix == ".csv" else pyarrow.parquet.read_table(path)
+        if path.suffix == ".csv":
+            return pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string())))
+        return pyarrow.parquet.read_table(path)
     except _UNREADABLE as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{file} cannot be read as a table of attributes ({first}): write .parquet, .csv or .npz") from error
@@ -74,7 +79,7 @@ def _take(table: pa.Table, lookup: Lookup, name: str) -> pa.Array:
 
 
 def _cast(values: pa.Array, dtype: DType, lookup: Lookup, name: str) -> pa.Array:
-    """Values as int64, float64 or large_binary. Numbers as text, which CSV may have read as integers, are their digits."""
+    """Values as int64, float64 or large_binary. Numbers as text are their digits."""
     try:
         if dtype != "bytes":
             return values.cast(pa.int64() if dtype == "int64" else pa.float64())
@@ -166,7 +171,20 @@ def read_tables(features: FeatureConfig) -> dict[str, AttributeTable]:
     """
     joined = joins(features)
     columns = {column.name: column.dtype for column in features.columns}
-    return {
+    tables = {
         name: read_table(lookup, columns[lookup.of], [join for join in joined if join.lookup == name])
         for name, lookup in features.lookups.items()
     }
+    for placed in features.placed:
+        if isinstance(placed.feature, Tags) and placed.feature.lookup and placed.feature.weights:
+            lookup = placed.feature.lookup
+            _check_weights(features.lookups[lookup].table, tables[lookup], placed.feature.column or placed.name, placed.feature)
+    return tables
+
+
+def _check_weights(file: str, table: AttributeTable, source: str, feature: Tags) -> None:
+    tags, weights = table.columns[source], table.columns[feature.weights]
+    wrong = np.flatnonzero((tags != MISSING[feature.dtype]).sum(axis=1) != (~np.isnan(weights)).sum(axis=1))
+    if len(wrong):
+        key = table.keys[int(table.codes[wrong[0]]) // (len(table.times) + 1)].as_py()
+        raise ValueError(f"{file}: the lists {source!r} and {feature.weights!r} of {key!r} differ in length: each value needs a weight")

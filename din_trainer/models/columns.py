@@ -47,15 +47,6 @@ def read_scalars(name: str, column: Any, dtype: Type) -> Values:
     return _typed(name, array, dtype, lambda: np.arange(len(array)))
 
 
-def read_histories(name: str, column: Any, dtype: Type) -> Values:
-    """Reads a column with events for each row: (N, L). Lists of different lengths are padded on the right. Arguments as `read_scalars`.
-
-    Raises:
-        ValueError: The values have another type or shape.
-    """
-    return read_lists(name, column, dtype, ["events"])
-
-
 def read_lists(name: str, column: Any, dtype: Type, levels: list[str], size: int | None = None) -> Values:
     """Reads a column with a list for each row, or a list of lists. Lists of different lengths are padded on the right.
 

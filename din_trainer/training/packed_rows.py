@@ -69,6 +69,3 @@ class PackedRows:
         if len(field.shape) > 1:
             x = tf.reshape(x, [-1, *field.shape])
         return tf.cast(x, tf.int64) if field.dtype == tf.int64 else tf.bitcast(x, tf.float32)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._fields

@@ -96,3 +96,20 @@ def test_rows_are_drawn_without_keeping_all():
     assert (np.diff(drawn) > 0).all()
     assert 400 < drawn.mean() < 600
     assert flat(draw_rows(batches, 5000, 0).column("a")).tolist() == list(range(1000))
+
+
+def test_a_table_with_rows_of_different_times_is_read_at_the_time_of_each_impression():
+    """Without its time, an impression would get the newest row: what is known today."""
+    lookup = {"table": "items.parquet", "key": "item_id", "of": "candidate_item_id", "valid_from": "since"}
+    price = {"kind": "numeric", "dtype": "float", "lookup": "item"}
+    features = FeatureConfig.model_validate({**FEATURES.model_dump(), "candidate": {"price": price}, "lookups": {"item": lookup}})
+    batch = impressions()
+    times = np.arange(COUNT)
+    batch = batch.append_column("timestamp", lists(times))
+
+    def by_time(examples):
+        time = tf.io.parse_example(examples, {"timestamp": tf.io.FixedLenFeature([], tf.int64)})["timestamp"]
+        return {"probability": tf.cast(time, tf.float32) / COUNT}
+
+    found = measure(batch, by_time, features, {**SETTINGS, "slices": []})
+    np.testing.assert_allclose(found["slices"][0]["auc"], roc_auc_score(flat(batch.column("label")), times))

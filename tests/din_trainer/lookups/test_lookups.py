@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from din_trainer.features import FeatureConfig
 from din_trainer.lookups.joins import joins
-from din_trainer.lookups.table_file import read_table
+from din_trainer.lookups.table_file import read_table, read_tables
 from din_trainer.lookups.tensor_lookup import TensorLookup
 
 ITEMS = {
@@ -125,3 +125,25 @@ def test_a_table_that_is_not_there_is_named(tmp_path):
     features = features_of(tmp_path / "none.parquet")
     with pytest.raises(ValueError, match=r"cannot be read as a table of attributes \(there is no such file\)"):
         read_table(features.lookups["item"], "int64", joins(features))
+
+
+def test_text_in_csv_stays_as_it_is_written(tmp_path):
+    file = tmp_path / "items.csv"
+    file.write_text("item_id,brand,price\n007,0010,1.5\n7,1e3,\n")
+    candidate = {name: CANDIDATE[name] for name in ("brand", "price")}
+    item = {"candidate": "candidate_item_id", "history": "historical_item_ids", "dtype": "bytes"}
+    features = features_of(file, "", candidate=candidate, behaviours={"item": item})
+    table = read_table(features.lookups["item"], "bytes", joins(features))
+    rows = table.find(pa.array([b"007", b"7", b"07"], pa.large_binary()))
+    assert table.columns["brand"][rows].tolist() == [b"0010", b"1e3", b""]
+    np.testing.assert_array_equal(table.columns["price"][rows], np.array([1.5, np.nan, np.nan], np.float32))
+
+
+def test_tags_and_their_weights_have_the_same_length_in_each_row(tmp_path):
+    columns = {"item_id": [7, 3], "genres": [["x"], ["x", "y"]], "shares": [[0.5], [1.0]]}
+    candidate = {"genres": {"kind": "tags", "dtype": "bytes", "weights": "shares", "lookup": "item"}}
+    with pytest.raises(ValueError, match="the lists 'genres' and 'shares' of 3 differ in length: each value needs a weight"):
+        read_tables(features_of(write(tmp_path, columns), "", candidate=candidate))
+    columns["shares"][1].append(0.25)
+    table = read_tables(features_of(write(tmp_path, columns), "", candidate=candidate))["item"]
+    np.testing.assert_array_equal(table.columns["shares"][table.find(pa.array([3]))], [[1, 0.25]])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from din_trainer.models.columns import read_histories, read_scalars
+from din_trainer.models.columns import read_lists, read_scalars
 
 BIG = 2**60 + 1  # not exact as a float
 
@@ -80,13 +80,13 @@ def test_what_is_no_id_is_named(column, sentence):
     ids=lambda column: type(column).__name__,
 )
 def test_histories(column):
-    values, missing = read_histories("h", column, "int64")
+    values, missing = read_lists("h", column, "int64", ["events"])
     assert values.dtype == np.int64
     assert np.where(missing, -9, values).tolist() == [[3, 7], [-9, -9], [5, -9]]
 
 
 def test_a_last_dimension_of_one_is_no_dimension():
-    assert read_histories("h", np.array([[[3], [7]]]), "int64").values.tolist() == [[3, 7]]
+    assert read_lists("h", np.array([[[3], [7]]]), "int64", ["events"]).values.tolist() == [[3, 7]]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_last_dimension_of_one_is_no_dimension():
 )
 def test_a_wrong_history_is_named(column, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}"):
-        read_histories("h", column, "int64")
+        read_lists("h", column, "int64", ["events"])
 
 
 def test_text_becomes_utf_8():
