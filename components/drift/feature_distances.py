@@ -34,7 +34,8 @@ def default_measure(feature: statistics_pb2.FeatureNameStatistics) -> str:
 def value_share(feature: statistics_pb2.FeatureNameStatistics | None, examples: int) -> float:
     """Returns the share of the impressions in which a feature has a value.
 
-    −1 and "" of categories and NaN of numbers count as missing. For a history it is at least the share of those that are not empty.
+    −1 and "" of categories and NaN of numbers count as missing. For lists it is a bound from above: the share of lists that are not empty,
+    or less where all lists together hold fewer values.
 
     Args:
         feature: Its statistics; None if no impression has it.
@@ -45,7 +46,7 @@ def value_share(feature: statistics_pb2.FeatureNameStatistics | None, examples: 
     common = getattr(feature, feature.WhichOneof("stats")).common_stats
     missing = sum(top.frequency for top in feature.string_stats.top_values if top.value in _MISSING)
     missing += max((histogram.num_nan for histogram in feature.num_stats.histograms), default=0)
-    return max(min(common.num_non_missing, common.tot_num_values) - missing, 0) / examples
+    return max(min(common.num_non_missing, common.tot_num_values - missing), 0) / examples
 
 
 def measure_distances(

@@ -158,6 +158,17 @@ def test_a_feature_that_collapses_to_missing_is_refused():
     assert refusals(figures(now, before, schema=schema, presence=Presence(1.0, 0.0, "refuse"))) == []
 
 
+def test_events_without_a_value_do_not_make_a_history_collapse():
+    """More missing prices than impressions: each history still has a price. Without any price it has collapsed."""
+    schema, nan = make_schema(historical_prices="float", historical_brands="bytes"), float("nan")
+    full = {"historical_prices": [[1.0, 2.0, 3.0]] * 100, "historical_brands": [[b"a", b"b", b"c"]] * 100}
+    sparse = {"historical_prices": [[nan, nan, 3.0]] * 100, "historical_brands": [[b"", b"", b"c"]] * 100}
+    empty = {"historical_prices": [[nan] * 3] * 100, "historical_brands": [[b""] * 3] * 100}
+    assert refusals(figures(sparse, full, schema=schema)) == []
+    assert {row["value"] for row in figures(sparse, full, schema=schema) if row["measure"] == "presence"} == {1.0}
+    assert len(refusals(figures(empty, full, schema=schema))) == 2
+
+
 def test_a_column_that_no_schema_has_any_more_is_only_warned_about():
     schema = make_schema(label="int")
     found = figures({"label": [0, 1]}, {"label": [0, 1], "request_id": [4, 4]}, schema=schema)
