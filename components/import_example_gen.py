@@ -10,7 +10,6 @@ from typing import Any
 
 from tfx.components.example_gen import driver, input_processor, utils
 from tfx.components.example_gen.component import FileBasedExampleGen
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.proto import example_gen_pb2, range_config_pb2
@@ -18,9 +17,8 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.base.errors import DataError
+from components.base.examples_format import set_format
 from components.base.shards import copy_shard, hash_shard, shard_files, split_fingerprint
-
-_FILE_FORMAT = "tfrecords_gzip"
 
 
 def _shards(base: str, split: example_gen_pb2.Input.Split) -> list[Path]:
@@ -74,8 +72,7 @@ class Executor(BaseBeamExecutor):
             hashes = [copy_shard(shard, folder / name) for shard, name in zip(shards, names, strict=True)]
             if split_fingerprint(split.name, hashes) != fingerprint:
                 raise DataError(f"{Path(base) / split.name} was changed while it was read: start the run again when it is complete.")
-        examples_utils.set_payload_format(examples, exec_properties[standard_component_specs.OUTPUT_DATA_FORMAT_KEY])
-        examples_utils.set_file_format(examples, _FILE_FORMAT)
+        set_format(examples)
 
 
 class ImportExampleGen(FileBasedExampleGen):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +14,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.base.cores import usable_cores
 from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, read_batches, read_schema
+from components.base.examples_format import set_format
 from components.base.table_joiner import Joiner
 from components.base.tfrecord_writer import TFRecordWriter
 from din_trainer.features import FeatureConfig
@@ -26,12 +26,6 @@ def joined_examples(files: list[str], schema: schema_pb2.Schema, joiner: Joiner)
         # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
         added = encode_examples(joiner.attributes(batch))
         yield pc.binary_join_element_wise(batch.column(RAW).flatten(), added, pa.scalar(b"", pa.large_binary()))
-
-
-def _copy_properties(source: Any, target: Any) -> None:
-    for name in ("payload_format", "file_format"):
-        if source.has_custom_property(name):
-            target.set_string_custom_property(name, source.get_string_custom_property(name))
 
 
 @component
@@ -59,7 +53,7 @@ def JoinLookups(
     joiner, known = Joiner(FeatureConfig.model_validate_json(features)), read_schema(schema)
     joined.split_names = examples.split_names
     joined.span = examples.span
-    _copy_properties(examples, joined)
+    set_format(joined)
     with ThreadPoolExecutor(usable_cores()) as pool:
         for split in artifact_utils.decode_split_names(examples.split_names):
             folder = Path(artifact_utils.get_split_uri([joined], split))

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tfx.components.util import examples_utils
 from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.base.errors import DataError
+from components.base.examples_format import set_format
 from components.serving.requests.request_columns import declared_columns
 from components.serving.requests.request_logs import log_files, read_log
 from components.serving.requests.request_rows import Row
@@ -50,8 +49,7 @@ def RequestExamples(
     folder.mkdir(parents=True)
     read = _write(folder / "data_tfrecord-00000-of-00001.gz", Path(log), declared)
     examples.set_string_custom_property(READ_KEY, read)
-    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    examples_utils.set_file_format(examples, "tfrecords_gzip")
+    set_format(examples)
 
 
 def _write(path: Path, log: Path, features: FeatureConfig) -> str:

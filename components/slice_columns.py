@@ -20,6 +20,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from components.base.cores import usable_cores
 from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, SCHEMA_FILE, read_batches, read_schema, split_files
+from components.base.examples_format import set_format
 from components.base.tfrecord_writer import TFRecordWriter
 from components.evaluation.count_buckets import bucket
 from components.evaluation.slice_column import SliceColumn
@@ -263,8 +264,6 @@ def SliceColumns(
     Path(sliced_schema.uri).mkdir(parents=True, exist_ok=True)
     (Path(sliced_schema.uri) / SCHEMA_FILE).write_text(text_format.MessageToString(extended_schema(known, computed)))
     sliced_examples.split_names = artifact_utils.encode_split_names(["eval"])
-    for name in ("payload_format", "file_format"):
-        if examples.has_custom_property(name):
-            sliced_examples.set_string_custom_property(name, examples.get_string_custom_property(name))
+    set_format(sliced_examples)
     folder = Path(artifact_utils.get_split_uri([sliced_examples], "eval"))
     write_columns(split_files(examples, "train"), split_files(examples, "eval"), known, folder, computed, json.loads(optional))

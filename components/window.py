@@ -15,13 +15,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from tfx.components.example_gen.utils import SPAN_PROPERTY_NAME
-from tfx.components.util import examples_utils
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.base.errors import DataError
+from components.base.examples_format import set_format
 from components.base.shards import SPAN_SPLIT
 from din_trainer.features import LABEL, TIMESTAMP
 
@@ -171,5 +170,4 @@ def Window(
             _check_classes(clicks, f"The part {split} of {what}", advice)
         examples.set_int_custom_property(f"{DEALT_KEY}{split}", int(clicks.sum()))
     examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
-    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-    examples_utils.set_file_format(examples, "tfrecords_gzip")
+    set_format(examples)

@@ -32,8 +32,7 @@ def sample_attention(model: Path, files: Iterable[Path], count: int = 6) -> list
     Returns:
         For each impression: `label`, `probability`, `candidate` (raw values by feature), `contributions` (what each feature adds to the
         logit) and `sequences`. A sequence has a `name` and `events`: the last L events, oldest first, each with its `weight` and the raw
-        values of the histories. What tables of attributes have is not shown. None if the model has no
-        attention.
+        values of the histories. What tables of attributes have is not shown. None if the model has no attention.
 
     Raises:
         InputError: There is no such model, or no such data.
