@@ -15,6 +15,7 @@ def add_commands(commands: Commands) -> None:
     _add_quality(add_command(benchmarks, "quality", "compare DIN, its variants and the paper's base models on the same data"))
     _add_run(add_command(benchmarks, "run", "measure what a run of 1,000 impressions costs, step by step"))
     _add_data(add_command(benchmarks, "data", "measure what feeds the training, stage by stage, beside the same work written by hand"))
+    _add_features(add_command(benchmarks, "features", "measure what ten further features of all kinds cost in training and in `rank`"))
     _add_faults(add_command(benchmarks, "faults", "kill commands at random moments, and look at what is left and how the next one goes on"))
     evaluation = "measure the time of the evaluation, in a run of the demo and compared with the methods that it replaces"
     _add_evaluation(add_command(benchmarks, "evaluation", evaluation))
@@ -48,6 +49,20 @@ def _add_data(data: argparse.ArgumentParser) -> None:
     data.add_argument("--quick", action="store_true", help="leave out the largest size, 10 million training impressions")
     add_json(data, "the measurements as one JSON object")
     data.set_defaults(call=_data)
+
+
+def _add_features(features: argparse.ArgumentParser) -> None:
+    features.add_argument("--quick", action="store_true", help="do a quarter of the work in each round")
+    add_json(features, "the measurements as one JSON object")
+    features.set_defaults(call=_features)
+
+
+def _features(args: argparse.Namespace) -> int:
+    from benchmarks.speed import features_cost
+    from din_trainer.training.threads import share_cores
+
+    share_cores()
+    return features_cost.main(args.quick, args.json)
 
 
 def _add_days(days: argparse.ArgumentParser) -> None:
