@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from din_trainer.features import Column, FeatureConfig, Lookup
+from din_trainer.feature_parts import Lookup
+from din_trainer.features import Column, FeatureConfig
 from din_trainer.kinds import MISSING, DType, Tags
 from din_trainer.lookups.attribute_table import AttributeTable
 from din_trainer.lookups.joins import Join, joins

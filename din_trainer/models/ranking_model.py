@@ -14,7 +14,8 @@ import tensorflow as tf
 from keras import ops
 
 from din_trainer.config import DINConfig
-from din_trainer.features import PADDING_ID, Behaviour
+from din_trainer.feature_parts import Behaviour
+from din_trainer.features import PADDING_ID
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.layers.esmm import product_logits

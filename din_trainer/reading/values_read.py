@@ -1,6 +1,7 @@
 """Which raw values a model reads: one description for tf.Examples, raw tensors and tables of attributes."""
 
-from din_trainer.features import TIMESTAMP, Behaviour, FeatureConfig, Placed, is_read
+from din_trainer.feature_parts import Behaviour
+from din_trainer.features import TIMESTAMP, FeatureConfig, Placed, is_read
 from din_trainer.kinds import Categorical, Cross, DType
 
 

@@ -24,7 +24,8 @@ from typing import Any
 import tensorflow as tf
 
 from din_trainer.config import FEATURES_KEY
-from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIMESTAMP, FeatureConfig, Placed, Position, gap_name, is_read
+from din_trainer.feature_parts import Position
+from din_trainer.features import LABEL, SAMPLE_WEIGHT, TIMESTAMP, FeatureConfig, Placed, gap_name, is_read
 from din_trainer.kinds import MISSING, Bucketized, Cross, Hashed, Numeric, Tags, TimeGap, Vector, Vocabulary
 from din_trainer.transform import buckets, hashes, numbers, slots, tags
 from din_trainer.transform.analysis import Analysis, Learnt

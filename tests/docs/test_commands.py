@@ -7,7 +7,7 @@ from typing import get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from din_trainer.features import Lookup, Position
+from din_trainer.feature_parts import Lookup, Position
 from din_trainer.kinds import Feature
 from pipeline.cli.main import make_parser
 from pipeline.configuration.load_config import load_config
