@@ -66,6 +66,11 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     imports.add_argument("--labels", type=Path, metavar="FILE", help=labels)
     label_window = "for requests: an impression without a label counts as not clicked after this time, e.g. 30m, 24h or 7d (default: never)"
     imports.add_argument("--label-window", metavar="TIME", help=label_window)
+    config = (
+        "for requests: the configuration of the model, a TOML file or the name of a shipped one; its features say what the inputs are, "
+        "and its labels are columns of --labels (default: names say what are candidates and histories, and there is one label)"
+    )
+    imports.add_argument("--config", metavar="FILE|NAME", help=config)
     splits = (
         "what goes into validation/ and eval/: each user's last impressions (last) or last items (last-items), the latest impressions of "
         "all users (time), some of the users (user), or what the source says (given) (default: last if the source has impressions without "
@@ -107,7 +112,7 @@ def _synth(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from pipeline.configuration.load_config import parse_section
+    from pipeline.configuration.load_config import load_config, parse_section
     from pipeline.console import Console
     from pipeline.datasets.importing.import_settings import ImportSettings
     from pipeline.datasets.importing.import_source import import_source
@@ -121,9 +126,10 @@ def _import(args: argparse.Namespace) -> int:
         raise InputError("--out is missing: name the folder for the data set, a new or an empty one.")
     settings = parse_section(ImportSettings, given, "din import")
     mapping, label_window = find_mapping(args.mapping) if args.mapping else None, _seconds(args.label_window)
+    features = load_config(args.config).features if args.config else None
     interrupt_on_sigterm()
     with output_to(Path(os.devnull)) as terminal:  # logs of requests are read with TensorFlow, which prints to stderr
-        source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window, args.item_fields)
+        source = open_source(args.name, args.source, mapping, args.metadata, args.labels, label_window, args.item_fields, features)
         progress = Progress(Console(file=terminal, quiet=args.json))
         try:
             manifest = import_source(source, args.out, settings, command_line(), progress)
@@ -156,7 +162,8 @@ def _guess(args: argparse.Namespace, settings: dict[str, Any]) -> int:
     """Prints a mapping for a click log."""
     from pipeline.datasets.guess.guess_mapping import guess_mapping
 
-    others = [name for name in ("out", "mapping", "metadata", "item_fields", "labels", "label_window", "json") if getattr(args, name)]
+    options_of_imports = ("out", "mapping", "metadata", "item_fields", "labels", "label_window", "config", "json")
+    others = [name for name in options_of_imports if getattr(args, name)]
     if args.name != "clicklog":
         raise InputError(f"--guess is for clicklog: {args.name} needs no mapping.")
     if others := [*others, *settings]:

@@ -45,7 +45,9 @@ def list_column(values: np.ndarray | pa.Array, offsets: np.ndarray) -> pa.Array:
 
 def to_lists(table: pa.Table) -> pa.RecordBatch:
     """Returns every column as lists, as `DatasetWriter.write` takes them; a missing value becomes an empty list."""
-    return pa.RecordBatch.from_pydict({name: _as_lists(table[name].combine_chunks()) for name in table.column_names})
+    columns = [_as_lists(table[name].combine_chunks()) for name in table.column_names]
+    fields = [pa.field(field.name, column.type, metadata=field.metadata) for field, column in zip(table.schema, columns, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
 
 
 def _as_lists(column: pa.Array) -> pa.Array:

@@ -1,7 +1,8 @@
 """Writes impressions as JSON objects in the form that `din predict` takes: a field of events has one element for each event.
 
 A data set has flat lists, and no configuration says here which of them belong together. Their names and lengths do: tags of events have a
-twin with `_lengths` behind its name, their weights have as many values as they, and vectors have a multiple of the number of events.
+twin with `_lengths` behind its name, or one that the schema names (`lengths_named`); their weights have as many values as they, and vectors
+have a multiple of the number of events.
 """
 
 import math
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 
 _HISTORICAL = "historical_"
 LENGTHS = "_lengths"  # behind the name of a history of tags: how many each event has
+
+_TWIN = b"lengths"  # metadata of a history of tags, where the twin has another name
 
 Nested = dict[str, str | int]  # by list: the twin with the lengths, or the size of its vectors
 
@@ -56,10 +59,16 @@ def _split(values: list[Any], lengths: list[int]) -> list[list[Any]]:
     return [values[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
+def lengths_named(name: str) -> dict[bytes, bytes]:
+    """Returns the metadata of a history of tags whose lengths are in the column `name`."""
+    return {_TWIN: name.encode()}
+
+
 def nested_lists(batch: pa.RecordBatch) -> Nested:
     """Returns which histories have several values for each event, judged by all rows of a batch."""
     counts = {name: pc.fill_null(pc.list_value_length(batch.column(name)), 0).to_numpy() for name in batch.schema.names}
-    result: Nested = {name: name + LENGTHS for name in batch.schema.names if name + LENGTHS in counts}
+    named = {field.name: (field.metadata or {}).get(_TWIN, b"").decode() or field.name + LENGTHS for field in batch.schema}
+    result: Nested = {name: twin for name, twin in named.items() if twin in counts}
     tags, numbers = dict(result), {name for name in counts if pa.types.is_floating(batch.schema.field(name).type.value_type)}
     histories = [name for name in counts if name.startswith(_HISTORICAL) and name not in tags]
     events = [counts[name] for name in histories if name not in numbers]

@@ -1,8 +1,9 @@
 """Reads the values of an impression, and refuses what no impression of a data set could hold: one rule for data and for requests.
 
 An impression is a dict of raw features as in `sample.jsonl`: scalars, and lists for histories, tags and vectors; a history of tags or of
-vectors is a list of lists. A value is missing if it is None, an empty list, −1 (ids), "" (text) or NaN (numbers), or if it has no key. Only
-optional features and the fields of events may be missing. A history of ids holds real events only.
+vectors is a list of lists. One tag, or its weight, may stand without a list. A value is missing if it is None, an empty list, −1 (ids), ""
+(text) or NaN (numbers), or if it has no key. Only optional features and the fields of events may be missing. A history of ids holds real
+events only.
 """
 
 import json
@@ -50,8 +51,10 @@ def values_of(row: Impression, read: Input) -> list[Any]:
         beside = _events(row.get(read.beside), read) if read.beside else []
         _check_beside(events, beside, read, "lists")
         return [_several(event, read, beside[place] if beside else None) for place, event in enumerate(events)]
+    if column.width is None:
+        return _several(_in_list(found), read, _in_list(row.get(read.beside)))
     if column.width != 1:
-        return _several(found, read, row.get(read.beside) if read.beside else None)
+        return _several(found, read)
     values = found if isinstance(found, list) else [] if found is None else [found]
     if values:
         values = _typed(values, read)
@@ -60,6 +63,11 @@ def values_of(row: Impression, read: Input) -> list[Any]:
     if values or column.presence == "required":
         raise ValueError(f"feature {column.name!r} needs one value an impression")
     return values
+
+
+def _in_list(found: Any) -> Any:
+    """A data set whose impressions have one tag at most has them without a list in its sample."""
+    return found if isinstance(found, list | None) else [found]
 
 
 def _events(found: Any, read: Input) -> list[Any]:

@@ -1,6 +1,6 @@
 """Which inputs of a logged request belong to the candidate, and which are histories that go together."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -38,9 +38,14 @@ class RequestColumns(NamedTuple):
         return name in self.described and self.described[name].column.width != 1
 
 
-def declared_columns(features: FeatureConfig) -> RequestColumns:
-    """Returns the roles that a feature definition gives."""
-    inputs = inputs_of(features)
+def declared_columns(features: FeatureConfig, kept: Sequence[Input] = ()) -> RequestColumns:
+    """Returns the roles that a feature definition gives.
+
+    Args:
+        features: What the model reads.
+        kept: What tf.Examples may hold beside it, such as positions.
+    """
+    inputs = [*inputs_of(features), *kept]
     candidates = {read.column.name for read in inputs if read.column.role == "candidate"}
     groups = groups_of(inputs)
     histories = {name for group in groups for name in group}
@@ -49,8 +54,8 @@ def declared_columns(features: FeatureConfig) -> RequestColumns:
         there = set(names)
         return [[name for name in group if name in there] for group in groups if there & set(group)]
 
-    numbers = {read.column.name for read in inputs if read.column.is_number}
-    known = {column.name for column in features.columns} | {REQUEST_ID, TIMESTAMP}
+    numbers = {read.column.name for read in inputs if read.column.is_number and read.use != "position"}
+    known = {column.name for column in features.columns} | {read.column.name for read in kept} | {REQUEST_ID, TIMESTAMP}
     described = {read.column.name: read for read in inputs}
     return RequestColumns(
         known.__contains__, candidates.__contains__, histories.__contains__, numbers.__contains__, sequences, MappingProxyType(described)

@@ -97,9 +97,13 @@ def _typed(row: Row, columns: RequestColumns) -> Row:
     def plain(value: object) -> object:
         if isinstance(value, dict | bool):
             raise ValueError(f"{value!r:.80} is no value of a feature")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"{value!r:.80} is beyond 64 bits")
         if isinstance(value, list):
             return [plain(one) for one in value]
         return value.encode(errors="surrogateescape") if isinstance(value, str) else value
 
     values = {name: plain(value) for name, value in row.items() if columns.is_read(name)}
+    tags = {read.column.name for read in columns.lists() if read.column.width is None and read.column.presence != "sequence"}
+    values |= {name: [value] for name, value in values.items() if name in tags and not isinstance(value, list | None)}
     return cleaned({name: value for name, value in values.items() if value is not None or not columns.is_history(name)}, columns)

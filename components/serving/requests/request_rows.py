@@ -105,7 +105,7 @@ def _row_of_example(record: bytes, columns: RequestColumns) -> Row:
     found: Row = {}
     for name in raw.keys() - nested.keys() - {read.lengths for read in columns.lists()}:
         if not columns.is_history(name) and len(raw[name]) > 1:
-            raise UnreadableRequest(f"feature {name!r} of an example has {len(raw[name])} values, but must have one")
+            raise UnreadableRequest(f"feature {name!r} of an example has {len(raw[name])} values, but must have one{_hint(columns)}")
         found[name] = raw[name] if columns.is_history(name) else raw[name][0] if raw[name] else None
     return cleaned({**found, **nested}, columns)
 
@@ -135,7 +135,7 @@ def cleaned(values: Row, columns: RequestColumns, integers: Container[str] = ())
     for name, value in values.items():
         if isinstance(value, list) != (columns.is_history(name) or columns.is_list(name)) and not (value is None and columns.is_list(name)):
             wanted = "a list" if columns.is_history(name) or columns.is_list(name) else "one value"
-            raise UnreadableRequest(f"input {name!r} must have {wanted} for each row")
+            raise UnreadableRequest(f"input {name!r} must have {wanted} for each row{_hint(columns)}")
         if not isinstance(value, list) and not (_is_missing(value) and not (columns.is_number(name) and value == -1)):
             row[name] = int(value) if name in integers else value
     kept = {name: value for name, value in values.items() if columns.is_list(name)}
@@ -148,6 +148,10 @@ def cleaned(values: Row, columns: RequestColumns, integers: Container[str] = ())
             if not columns.is_list(name):
                 row[name] = [_field(value, name, columns, name in integers) for value in kept[name]]
     return row | dict(_flat(kept, columns))
+
+
+def _hint(columns: RequestColumns) -> str:
+    return "" if columns.described else ": tags and vectors can be read only where the features are known, by --config"
 
 
 def _flat(kept: Row, columns: RequestColumns) -> Iterator[tuple[str, list[Any]]]:
@@ -165,22 +169,33 @@ def _flat(kept: Row, columns: RequestColumns) -> Iterator[tuple[str, list[Any]]]
 
 
 def _without_padding(values: Any, read: Input, tags: Any) -> list[Any]:
-    """Returns the values of a list without padding: tags without missing ones, weights without theirs, and a vector or nothing."""
+    """Returns the values of a list without padding: tags without missing ones, weights without theirs, and a vector or nothing.
+
+    A weight, or a part of a vector, that is no finite number is 0, as the model reads it.
+    """
     if not isinstance(values, list | None):
         raise UnreadableRequest(f"input {read.column.name!r} must have a list for each event")
     values = values or []
     if read.use == "weight":
         if len(values) != len(tags or []):
             raise UnreadableRequest(f"the lists {read.column.name!r} and {read.beside!r} differ in length")
-        return [weight for weight, tag in zip(values, tags or [], strict=True) if not _is_missing(tag)]
+        return [_finite(weight) for weight, tag in zip(values, tags or [], strict=True) if not _is_missing(tag)]
     if read.column.width is None:
         return [tag for tag in values if not _is_missing(tag)]
-    return values if any(not _is_missing(number) or number == -1 for number in values) else []
+    return [] if all(_is_no_number(number) for number in values) else [_finite(number) for number in values]
+
+
+def _is_no_number(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def _finite(number: Any) -> Any:
+    return 0.0 if _is_no_number(number) else number
 
 
 def _field(value: Any, name: str, columns: RequestColumns, whole: bool) -> Any:
-    """Returns a value of an event: JSON's null as what means missing, and a whole number that was sent as a float as an integer."""
-    if value is None and name in columns.described:
+    """Returns a value of an event: null or an infinite number as what means missing, and a whole number sent as a float as an integer."""
+    if name in columns.described and not whole and _is_no_number(value):
         value = columns.described[name].missing
     if not whole:
         return value

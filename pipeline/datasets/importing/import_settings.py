@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from components.base.errors import InputError
 from din_trainer.features import LONGEST_HISTORY
 from din_trainer.frozen import Frozen
-from pipeline.datasets.sources.interactions import HISTORICAL, SPLIT, TIMESTAMP, Source
+from pipeline.datasets.sources.interactions import CANDIDATE, HISTORICAL, OF_CANDIDATE, SPLIT, TIMESTAMP, Source
 
 SplitKind = Literal["last", "last-items", "time", "user", "given"]
 NegativeKind = Literal["observed", "uniform", "popularity"]
@@ -52,6 +52,10 @@ def resolve_settings(source: Source, settings: ImportSettings) -> ImportSettings
     negatives: NegativeKind = settings.negatives or ("observed" if source.has_negatives else "uniform")
     if negatives == "observed" and not source.has_negatives:
         raise InputError(f"{source.name} has only clicks: use --negatives uniform or popularity.")
+    fields = [field.name for field in source.schema if (field.metadata or {}).items() >= OF_CANDIDATE.items()]
+    if negatives != "observed" and (others := [name for name in fields if not name.startswith(CANDIDATE)]):
+        advice = f"only fields named {CANDIDATE}… are drawn with an item: use --negatives observed."
+        raise InputError(f"{others[0]} is a field of the candidate, but {advice}")
     if "history_length" in given and any(name.startswith(HISTORICAL) for name in names):
         raise InputError(f"{source.name} has histories of its own, which are taken as they are: leave out --history.")
     if settings.spans:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from components.base.errors import InputError
 
 if TYPE_CHECKING:  # `din --help` is faster without it
+    from din_trainer.features import FeatureConfig
     from pipeline.datasets.sources.interactions import Source
 
 SOURCES = ("movielens", "amazon", "taobao", "mind", "recbole", "sequences", "clicklog", "requests")
@@ -37,6 +38,7 @@ def open_source(
     labels: Path | None = None,
     label_window: int | None = None,
     item_fields: bool = False,
+    features: "FeatureConfig | None" = None,
 ) -> "Source":
     """Opens a source of interactions.
 
@@ -48,6 +50,7 @@ def open_source(
         labels: A table of labels, for requests.
         label_window: Seconds after which a request without a label was not clicked, for requests.
         item_fields: Whether further fields of the items are read, for movielens and amazon.
+        features: What the inputs of requests are, and which labels there are, for requests.
 
     Raises:
         InputError: A file is missing, or the source does not take it.
@@ -60,6 +63,8 @@ def open_source(
     if (labels is None) != (name != "requests") or (label_window is not None and name != "requests"):
         needed = "logged requests need --labels FILE: the table that says what was clicked."
         raise InputError(needed if name == "requests" else f"--labels and --label-window are for requests, not for {name}.")
+    if features is not None and name != "requests":
+        raise InputError(f"--config is for requests, not for {name}.")
     if item_fields and name not in _WITH_FIELDS:
         advice = ": its mapping says which fields are read" if name == "clicklog" else ""
         raise InputError(f"--item-fields is for {' and '.join(_WITH_FIELDS)}, not for {name}{advice}.")
@@ -95,7 +100,7 @@ def open_source(
         from pipeline.datasets.sources.requests.logged_requests import LoggedRequests
 
         assert labels is not None
-        return LoggedRequests(path, labels, label_window)
+        return LoggedRequests(path, labels, label_window, features)
     from pipeline.datasets.sources.clicklog.click_log import ClickLog
 
     assert mapping is not None

@@ -14,7 +14,8 @@ float), a list of tags (int64 or binary), a list of their weights (float), or a 
     historical_<what>s      lists, as `event_fields` describes them: where the source has histories; then none is built (optional)
     __event_<what>          one value: what is known of a click only after it. Histories of later impressions have it, as
                             `historical_<what>`; the impression itself does not (optional)
-    anything else           bool: a further label. Otherwise a field of the user or the context, null where missing (optional)
+    anything else           bool: a further label. A field of the item where the schema says `OF_CANDIDATE`; none is drawn with a negative.
+                            Otherwise a field of the user or the context, null where missing (optional)
 
 `importing.import_source` makes impressions of them: it sorts them, drops repetitions, builds histories, draws negatives and splits.
 """
@@ -44,6 +45,7 @@ CANDIDATE = "candidate_"
 EVENT = "__event_"
 HISTORICAL_ITEMS = f"{HISTORICAL}item_ids"
 WITHOUT_HISTORY = {b"history": b"no"}  # metadata of a field of the candidate
+OF_CANDIDATE = {b"role": b"candidate"}  # metadata of a field of the candidate, whatever its name
 
 BROKEN_NAMED = 5
 _BREAKS = re.compile(rb"[\r\n\0]")

@@ -108,6 +108,15 @@ def test_a_missing_tag_goes_with_its_weight():
     np.testing.assert_equal(example({**ROW, **words}), EXAMPLE)
 
 
+def test_one_tag_and_its_weight_may_stand_without_a_list():
+    """So are they in the sample of a data set whose impressions have one tag at most."""
+    alone, listed = ({**ROW, "interests": tag, "interest_weights": weight, "genres": 7} for tag, weight in (("a", 0.5), (["a"], [0.5])))
+    np.testing.assert_equal(example(alone), example({**listed, "genres": [7]}))
+    np.testing.assert_equal(predict_tensors([alone], FEATURES), predict_tensors([{**listed, "genres": [7]}], FEATURES))
+    missing = {**ROW, "interests": None, "interest_weights": None, "genres": -1}
+    assert not {"interests", "interest_weights", "genres"} & example(missing).keys()
+
+
 def test_missing_fields_of_events_keep_their_place():
     forms = {"historical_actions": [None, 3], "historical_images": [[], [1.0, 2.0]], "historical_prices": [NAN, 2.5]}
     np.testing.assert_equal(example({**ROW, **forms}), EXAMPLE)
@@ -120,7 +129,8 @@ REFUSED = [
     ({"face": [1.0, None]}, "feature 'face' lacks 1 of its 2 numbers: write all of them, or none"),
     ({"face": [1.0, "2"]}, "feature 'face' is [1.0, \"2\"], but float is needed"),
     ({"face": [1.0, float("inf")]}, "feature 'face' is Infinity, but a number that float32 can hold is needed"),
-    ({"interests": "a"}, "feature 'interests' has \"a\", but a list is needed"),
+    ({"interests": "a"}, "feature 'interest_weights' has 2 values, but 'interests' has 1: each needs a weight"),
+    ({"interests": {"a": 1}, "interest_weights": 1.0}, "feature 'interests' is [{\"a\": 1}], but bytes is needed"),
     ({"interests": ["a", 3]}, "feature 'interests' is [\"a\", 3], but bytes is needed"),
     ({"interests": ["a", "b\n"]}, "feature 'interests' is [\"a\", \"b\\n\"]: no id has a line end or NUL in it"),
     ({"interest_weights": [1.0]}, "feature 'interest_weights' has 1 values, but 'interests' has 2: each needs a weight"),
@@ -152,7 +162,7 @@ def test_a_wrong_shape_or_value_is_one_sentence(change, sentence):
 
 
 def test_a_candidate_of_the_wrong_shape_is_a_sentence():
-    for change, sentence in (({"image": [1.0]}, "a vector of 2 is needed"), ({"genres": 4}, "a list is needed")):
+    for change, sentence in (({"image": [1.0]}, "a vector of 2 is needed"), ({"genres": "4"}, "int64 is needed")):
         with pytest.raises(ValueError, match=sentence):
             rank_tensors([ROW], [[{"candidate_item_id": 1}, {"candidate_item_id": 3, **change}]], FEATURES)
 

@@ -49,12 +49,13 @@ def test_padding_between_the_events_goes_with_its_fields():
 
 
 def test_lines_of_json_are_read_as_din_predict_takes_them(tmp_path):
+    """One tag may stand without its list, but not a vector."""
     file = tmp_path / "log.jsonl"
-    file.write_text(json.dumps(ROW | {"request_id": "r"}) + "\n" + json.dumps(ROW | {"genres": 4}) + "\n")
-    sound, broken = read_log(file, COLUMNS)
-    (row,) = sound.rows
-    np.testing.assert_equal(row, {**EXPECTED, "request_id": b"r"})
-    assert "input 'genres' must have a list for each row" in broken.fault
+    changes = [{"request_id": "r"}, {"genres": 4}, {"face": 1.5}]
+    file.write_text("".join(json.dumps(ROW | change) + "\n" for change in changes))
+    sound, alone, broken = read_log(file, COLUMNS)
+    np.testing.assert_equal([*sound.rows, *alone.rows], [{**EXPECTED, "request_id": b"r"}, EXPECTED])
+    assert "input 'face' must have a list for each row" in broken.fault
 
 
 @pytest.mark.parametrize(
