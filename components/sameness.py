@@ -23,10 +23,10 @@ from components.base.score_tolerance import allowed_difference
 from components.base.table_joiner import Joiner
 from components.evaluation.labels import labels_of
 from components.serving.model.impression_tensors import Impression, as_impressions, predict_tensors, rank_tensors, to_example
-from components.serving.sample_impressions import CANDIDATES, Sample, data_inputs, make_sample, read_impressions
+from components.serving.sample_impressions import CANDIDATES, Sample, make_sample, read_impressions
 from din_trainer.features import LABEL, TIMESTAMP, FeatureConfig
 from din_trainer.lookups.table_file import read_tables
-from din_trainer.raw_inputs import inputs_of
+from din_trainer.raw_inputs import data_inputs, inputs_of
 from din_trainer.trainer import KERAS_FILE
 from din_trainer.transform.raw_schema import make_schema
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from din_trainer.features import HISTORICAL_TIMESTAMPS, TIMESTAMP, Column, FeatureConfig
+from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
 from din_trainer.kinds import MISSING, Cross, Hashed, Tags, TimeGap
 
 Use = Literal["value", "event", "time", "weight", "hash", "position"]
@@ -63,6 +63,11 @@ def inputs_of(features: Features) -> Sequence[Input]:
 def kept_inputs(features: FeatureConfig) -> list[Input]:
     """Returns what the data has and no request: features that are not embedded, positions, the weight and further labels."""
     return _described(features, features.kept_columns)
+
+
+def data_inputs(features: FeatureConfig) -> list[Input]:
+    """Returns what the data has: what requests have, what they do not have, and the label."""
+    return [*inputs_of(features), *kept_inputs(features), Input(Column(LABEL, "int64", "context", "required"))]
 
 
 def _described(features: FeatureConfig, columns: Sequence[Column]) -> list[Input]:

@@ -6,22 +6,23 @@ import numpy as np
 
 from components.serving.model.impression_tensors import in_example
 from components.serving.model.impression_values import Impression, values_of
-from din_trainer.features import LABEL, Column, FeatureConfig
-from din_trainer.raw_inputs import Input, inputs_of, kept_inputs
+from din_trainer.features import LABEL, FeatureConfig
+from din_trainer.raw_inputs import data_inputs
 
+BEHAVIOURS = {
+    "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4, "oov_buckets": 3},
+    "category": {
+        "candidate": "candidate_category_id", "history": "historical_category_ids",
+        "dtype": "bytes", "dim": 2, "min_count": 2, "oov_buckets": 2,
+    },
+    "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
+}  # fmt: skip
 FEATURES = FeatureConfig.model_validate(
     {
         "history_length": 4,
         "time_gap": True,
         "labels": ["click", "purchase"],
-        "behaviours": {
-            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4, "oov_buckets": 3},
-            "category": {
-                "candidate": "candidate_category_id", "history": "historical_category_ids",
-                "dtype": "bytes", "dim": 2, "min_count": 2, "oov_buckets": 2,
-            },
-            "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
-        },
+        "behaviours": BEHAVIOURS,
         "user": {
             "user_id": {"dtype": "bytes", "embed": False},
             "interests": {"kind": "tags", "dtype": "bytes", "weights": "interest_weights", "most": 3, "dim": 2, "oov_buckets": 2},
@@ -108,7 +109,7 @@ def _impression(rng: np.random.Generator, missing: float) -> Impression:
 
 def in_data(row: Impression, features: FeatureConfig) -> dict[str, Any]:
     """Returns an impression as Transform reads it: flat lists by feature, one value where none may be missing, and what only data has."""
-    inputs = [*inputs_of(features), *kept_inputs(features), Input(Column(LABEL, "int64", "context", "required"))]
+    inputs = data_inputs(features)
     required = {read.column.name for read in inputs if read.column.presence == "required"}
     parts = [part for read in inputs for part in in_example(values_of(row, read), read)]
     return {name: values[0] if name in required else values for name, _, values in parts}

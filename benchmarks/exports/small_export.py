@@ -19,14 +19,7 @@ FEATURES = FeatureConfig.model_validate(
     {
         "history_length": 4,
         "time_gap": True,
-        "behaviours": {
-            "item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4, "oov_buckets": 3},
-            "category": {
-                "candidate": "candidate_category_id", "history": "historical_category_ids",
-                "dtype": "bytes", "dim": 2, "min_count": 2, "oov_buckets": 2,
-            },
-            "cart": {"candidate": "candidate_item_id", "history": "cart_item_ids", "vocabulary": "item", "sequence": "cart"},
-        },
+        "behaviours": every_kind.BEHAVIOURS,
         "user": {"user_id": {"dtype": "bytes", "dim": 2}, "age": {"dim": 2, "oov_buckets": 2}},
         "context": {"device": {"dtype": "bytes", "dim": 2}, "hour": {"kind": "numeric"}, "price": {"kind": "numeric", "dtype": "float"}},
     }

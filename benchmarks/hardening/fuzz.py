@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.hardening.hostile_requests import make_case
 from benchmarks.hardening.request_case import Arrays, Case
 from components.base.errors import InputError
-from components.evaluation.metrics.catalogue import PROBABILITY
+from components.evaluation.labels import probabilities
 from components.serving.model.exported_features import read_features
 from components.serving.model.loaded_model import Crashed, LoadedModel, LoadError, RunError
 from din_trainer.features import FeatureConfig
@@ -71,7 +71,7 @@ def fault_of(case: Case, outputs: Arrays) -> str | None:
             return f"{name} has a value that is not finite"
         if values.dtype.kind == "i" and (values < 0).any():
             return f"{name} has a negative id"
-    for name in (name for name in outputs if name == PROBABILITY or name.startswith(f"{PROBABILITY}_")):
+    for name in outputs.keys() & probabilities(outputs):
         if not ((outputs[name] >= 0) & (outputs[name] <= 1)).all():
             return f"a value of {name} is not in [0, 1]"
     return None

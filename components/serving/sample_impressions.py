@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from components.base.example_reader import RAW, read_batches
 from components.serving.model.data_rows import in_impression
 from components.serving.model.impression_values import Impression
-from din_trainer.features import LABEL, Column, FeatureConfig
-from din_trainer.raw_inputs import Input, inputs_of, kept_inputs
+from din_trainer.features import FeatureConfig
+from din_trainer.raw_inputs import Input, data_inputs, inputs_of
 
 CANDIDATES = 4  # of each user
 _UNKNOWN = {"int64": 2**62, "bytes": "never seen"}
@@ -20,11 +20,6 @@ class Sample(NamedTuple):
 
     users: list[Impression]
     candidates: list[list[Impression]]
-
-
-def data_inputs(features: FeatureConfig) -> list[Input]:
-    """Returns what the data has: what requests have, what they do not have, and the label."""
-    return [*inputs_of(features), *kept_inputs(features), Input(Column(LABEL, "int64", "context", "required"))]
 
 
 def read_impressions(files: list[str], schema: Any, features: FeatureConfig) -> Iterator[Impression]:

@@ -166,8 +166,7 @@ def _notes(file: Path, keys: set[str], features: Features) -> Iterator[str]:
     if not keys:
         yield f"{file} holds no impressions."
     columns = {read.column.name: read.column for read in inputs_of(features)}
-    added = {key for key in keys if key == PROBABILITY or key.startswith(f"{PROBABILITY}_")}
-    if unread := unread_keys(keys - added - known_names(features), columns.keys()):
+    if unread := unread_keys(keys - set(probabilities(keys)) - known_names(features), columns.keys()):
         yield f"{file}: the model does not read {', '.join(map(repr, unread))}."
     if keys and (absent := sorted(columns.keys() - keys)):
         yield f"{file}: no line has {', '.join(map(repr, absent))}, so each counts as missing (a history as empty)."

@@ -12,8 +12,9 @@ from components.base.saved_models import load_saved_model
 from components.sameness import at_the_newest, compare, trained_scores
 from components.serving.model.impression_tensors import as_impressions, predict_tensors, to_example
 from components.serving.model.loaded_model import LoadedModel
-from components.serving.sample_impressions import data_inputs, make_sample, read_impressions
+from components.serving.sample_impressions import make_sample, read_impressions
 from din_trainer.features import FeatureConfig
+from din_trainer.raw_inputs import data_inputs
 from din_trainer.transform.raw_schema import make_schema
 
 SAMPLE = make_sample(random_impressions(12, seed=7), FEATURES)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from components.base.errors import DataError
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, TIMESTAMP, Column, FeatureConfig
-from din_trainer.raw_inputs import Input, inputs_of, kept_inputs
+from din_trainer.raw_inputs import Input, data_inputs
 from pipeline.run.checks.checked_batch import CheckedBatch
 from pipeline.run.checks.cut_values import count_cut
 from pipeline.run.checks.list_checks import check_alignment, check_count, check_vectors
@@ -30,7 +30,7 @@ class BatchChecker:
         self.cut: Counter[str] = Counter()
         self._file, self._features = file, features
         self._judged = {LABEL, features.weight, *features.labels[1:]}  # whose values have sentences of their own
-        self._inputs = [*inputs_of(features), *kept_inputs(features), Input(Column(LABEL, "int64", "context", "required"))]
+        self._inputs = data_inputs(features)
         declared = {read.column.name for read in self._inputs}
         if TIMESTAMP not in declared:
             self._inputs.append(Input(Column(TIMESTAMP, "int64", "context", "optional"), "time"))
