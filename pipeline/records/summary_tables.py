@@ -8,6 +8,7 @@ from rich.table import Table
 
 from components.evaluation.metrics.catalogue import OVERALL, REPORTED
 from pipeline.console import Console
+from pipeline.records.predictions_table import predictions_table
 from pipeline.records.summaries_by_label import by_label
 from pipeline.records.summary import ERROR_STATUSES, Summary
 from pipeline.records.warm_start_text import warm_start_lines
@@ -143,15 +144,6 @@ def _verdict(summary: Summary) -> str:
     }[summary.status]
 
 
-def _predictions_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(title="five impressions of the eval split", title_justify="left")
-    for name in rows[0]:
-        table.add_column(name, justify="right")
-    for row in rows:
-        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
-    return table
-
-
 def _from_here(path: Path) -> Path:
     """Returns the path relative to the working directory if it lies below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
@@ -203,7 +195,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print()
     _print_metrics(summary, console)
     if summary.sample_predictions:
-        console.print(_predictions_table(summary.sample_predictions))
+        console.print(predictions_table(summary.sample_predictions, console))
     if summary.status not in ERROR_STATUSES:
         style = "bold green" if summary.exit_code == 0 else "bold red"
         console.print(_verdict(summary), style=style, soft_wrap=True)

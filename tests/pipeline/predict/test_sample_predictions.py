@@ -33,6 +33,17 @@ def test_the_first_impressions_of_eval_with_their_scores(tmp_path, monkeypatch, 
     assert all(row["probability"] == row["user_id"] / 10 and row["probability_purchase"] == row["user_id"] / 100 for row in rows)
 
 
+def test_labels_and_scores_come_before_the_user_s_other_features(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "Scorer", FakeScorer)
+    columns = make_impressions(age=[7, None, 8, 9], purchase=[0, 1, 0, 0])
+    features = FeatureConfig.model_validate({"labels": ["click", "purchase"], "user": {"age": {"kind": "numeric"}, "user_id": {}}})
+    files = split_files(write_dataset(tmp_path / "data", {"eval": columns}), "eval")
+    first, second = sample_predictions(Path("/model"), files, features, 2)
+    head = ["user_id", "candidate_item_id", "candidate_category_id", "label", "purchase", "probability", "probability_purchase"]
+    assert list(first) == [*head, "age"] and list(second) == head  # the second impression has no age
+    assert (first["age"], first["purchase"], second["purchase"]) == (7, 0, 1)
+
+
 def test_tags_are_shown_as_lists_and_vectors_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "Scorer", FakeScorer)
     columns = make_impressions(interests=[[b"a", b"b"], [], [b"c"], []], face=[[0.5, 1.0], [], [], [1.0, 2.0]])
