@@ -16,8 +16,10 @@ from din_trainer.features import Column, FeatureConfig
 from din_trainer.kinds import MISSING, DType, Tags
 from din_trainer.lookups.attribute_table import AttributeTable
 from din_trainer.lookups.joins import Join, joins
+from din_trainer.lookups.table_values import wrong_value
 
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, pa.ArrowException)
+_UNREADABLE = (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, pa.ArrowException)
+_LAST_SECOND = 10**11  # the year 5138; larger numbers are milliseconds
 
 
 def read_table(lookup: Lookup, key_type: DType, joined: Iterable[Join]) -> AttributeTable:
@@ -36,6 +38,7 @@ def read_table(lookup: Lookup, key_type: DType, joined: Iterable[Join]) -> Attri
         ValueError: The file cannot be read, has not these columns, or holds wrong or double rows; the sentence says what to do.
     """
     joined = list(joined)
+    _refuse_two_types(lookup, joined)
     texts = {join.source for join in joined if join.column.dtype == "bytes"} | ({lookup.key} if key_type == "bytes" else set())
     table = _read(lookup.table, texts)
     keys = _keys(table, lookup, key_type)
@@ -47,6 +50,18 @@ def read_table(lookup: Lookup, key_type: DType, joined: Iterable[Join]) -> Attri
     _refuse_double(lookup, keys, codes)
     columns = {join.source: _column(table, lookup, join, order) for join in joined}
     return AttributeTable(different, times_of, codes, columns)
+
+
+def _refuse_two_types(lookup: Lookup, joined: list[Join]) -> None:
+    """A column is kept once, so that all features that read it must read it as the same type."""
+    first: dict[str, Join] = {}
+    for join in joined:
+        other = first.setdefault(join.source, join).column
+        if (other.dtype, other.is_number, other.width) != (join.column.dtype, join.column.is_number, join.column.width):
+            raise ValueError(
+                f"{lookup.table}: {other.name!r} and {join.column.name!r} read column {join.source!r} as different types: "
+                "give them the same dtype, or give the table a second column"
+            )
 
 
 def _read(file: str, texts: Iterable[str]) -> pa.Table:
@@ -80,8 +95,10 @@ def _take(table: pa.Table, lookup: Lookup, name: str) -> pa.Array:
 
 
 def _cast(values: pa.Array, dtype: DType, lookup: Lookup, name: str) -> pa.Array:
-    """Values as int64, float64 or large_binary. Numbers as text are their digits."""
+    """Values as int64, float64 or large_binary. Numbers as text are their digits, dates and times are unix seconds."""
     try:
+        if dtype == "int64" and (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+            values = values.cast(pa.timestamp("s", getattr(values.type, "tz", None)))
         if dtype != "bytes":
             return values.cast(pa.int64() if dtype == "int64" else pa.float64())
         is_bytes = pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)
@@ -107,7 +124,10 @@ def _times(table: pa.Table, lookup: Lookup) -> np.ndarray:
     times = _cast(_take(table, lookup, lookup.valid_from), "int64", lookup, lookup.valid_from)
     if times.null_count:
         raise ValueError(f"{lookup.table}: column {lookup.valid_from!r} has no time in row {pc.index(times.is_null(), True).as_py() + 1}")
-    return times.to_numpy()
+    seconds = times.to_numpy()
+    if seconds.max(initial=0) > _LAST_SECOND:
+        raise ValueError(f"{lookup.table}: column {lookup.valid_from!r} holds {seconds.max()}, which is no time in unix seconds")
+    return seconds
 
 
 def _refuse_double(lookup: Lookup, keys: pa.Array, codes: np.ndarray) -> None:
@@ -123,6 +143,13 @@ def _refuse_double(lookup: Lookup, keys: pa.Array, codes: np.ndarray) -> None:
 
 def _column(table: pa.Table, lookup: Lookup, join: Join, order: pa.Array) -> np.ndarray:
     """A column in the order of the table, with a row without a value behind it."""
+    result = _values(table, lookup, join, order)
+    if wrong := wrong_value(result, join.column):
+        raise ValueError(f"{lookup.table}: column {join.source!r} {wrong}")
+    return result
+
+
+def _values(table: pa.Table, lookup: Lookup, join: Join, order: pa.Array) -> np.ndarray:
     column = join.column
     values = _take(table, lookup, join.source)
     is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type) or pa.types.is_fixed_size_list(values.type)

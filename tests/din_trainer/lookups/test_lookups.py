@@ -112,6 +112,10 @@ def test_behaviours_and_event_fields_are_looked_up_by_the_items_of_their_sequenc
         ({"price": [[1.0]] * 5}, "since", "column 'price' is list<element: double>, but 'price' has one value in each row"),
         ({"image": [1.0] * 5}, "since", "column 'image' is double, but 'image' has a list in each row"),
         ({"image": [[1.0]] * 5}, "since", "column 'image' has a list of 1, but 'image' has size 2"),
+        ({"image": [[1.0, None]] * 5}, "since", "column 'image' has a vector with missing numbers and others"),
+        ({"price": [float("inf")] * 5}, "since", "column 'price' holds an infinite number"),
+        ({"brand": ["a\nb"] * 5}, "since", "column 'brand' holds b'a\\\\nb': ids with a line end or NUL fit in no vocabulary"),
+        ({"since": [1_700_000_000_000] * 5}, "since", "column 'since' holds 1700000000000, which is no time in unix seconds"),
     ],
 )
 def test_a_wrong_table_is_refused_in_one_sentence(tmp_path, columns, valid_from, message):
@@ -147,3 +151,21 @@ def test_tags_and_their_weights_have_the_same_length_in_each_row(tmp_path):
     columns["shares"][1].append(0.25)
     table = read_tables(features_of(write(tmp_path, columns), "", candidate=candidate))["item"]
     np.testing.assert_array_equal(table.columns["shares"][table.find(pa.array([3]))], [[1, 0.25]])
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us"), pa.timestamp("ms", tz="UTC"), pa.timestamp("ns"), pa.date32()])
+def test_dates_and_times_are_unix_seconds(tmp_path, kind):
+    """A table that pandas wrote has its times in micro- or nanoseconds."""
+    day = pa.array([19_000, 19_001], pa.int32()).cast(pa.date32()).cast(kind)
+    features = features_of(write(tmp_path, {"item_id": [7, 7], "since": day, "price": [1.0, 2.0]}), candidate={"price": CANDIDATE["price"]})
+    table = read_tables(features)["item"]
+    assert table.times.tolist() == [19_000 * 86_400, 19_001 * 86_400]
+    seconds = np.array([19_001 * 86_400 - 1, 19_001 * 86_400])
+    assert table.columns["price"][table.find(pa.array([7, 7]), seconds)].tolist() == [1, 2]
+
+
+def test_features_that_read_a_column_as_different_types_are_refused(tmp_path):
+    """The missing value of an id (−1) would be a number to the other feature."""
+    candidate = {"age": {"kind": "numeric", "lookup": "item", "column": "year"}, "year": {"kind": "categorical", "lookup": "item"}}
+    with pytest.raises(ValueError, match="'age' and 'year' read column 'year' as different types: give them the same dtype"):
+        read_tables(features_of(write(tmp_path, ITEMS), candidate=candidate))
