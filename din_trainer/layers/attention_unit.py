@@ -1,6 +1,6 @@
 """The attention unit: how much each event of a history matters for the candidate (equation 3 of the paper)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -63,8 +63,9 @@ class AttentionUnit(keras.layers.Layer):
         if query_shape[-1] != keys_shape[-1]:
             raise ValueError(f"query and keys must have one size; received {tuple(query_shape)} and {tuple(keys_shape)}")
         self._size = query_shape[-1]
-        width = 4 * self._size + (event_fields_shape[-1] if event_fields_shape else 0)
-        self.kernel = self.add_weight(name="kernel", shape=(width, self.hidden[0]), initializer="glorot_uniform")
+        fields = event_fields_shape[-1] if event_fields_shape else 0
+        shape, start = (4 * self._size + fields, self.hidden[0]), _without_fields(fields) if fields else "glorot_uniform"
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=start)
         self.bias = self.add_weight(name="bias", shape=(self.hidden[0],), initializer="zeros")
         self.score_bias = self.add_weight(name="score_bias", shape=(), initializer="zeros")
         for units, dense in zip(self.hidden, [*self.dense, self.score], strict=True):
@@ -130,6 +131,19 @@ class AttentionUnit(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": self.hidden, "activation": self.activation, "softmax": self.softmax}
+
+
+def _without_fields(fields: int) -> Callable[..., Any]:
+    """Returns an initializer whose last rows, those of the event fields, are 0.
+
+    Numbers have the deviation 1, and embeddings start some twenty times smaller, so that the fields would hide the keys from the unit.
+    """
+
+    def start(shape: Sequence[int], dtype: Any = None) -> Any:
+        rows = keras.initializers.GlorotUniform()(shape, dtype)
+        return ops.where(ops.arange(shape[0])[:, None] < shape[0] - fields, rows, ops.zeros_like(rows))
+
+    return start
 
 
 def _softmax_by_row(scores: Any, rows: Any, count: Any) -> Any:

@@ -51,12 +51,31 @@ def test_is_equation_3(inputs):
     np.testing.assert_allclose(layer(query, *flat(keys, mask)), attention_by_loops(layer, *inputs), rtol=1e-4, atol=1e-5)
 
 
+def learn(layer):
+    """Gives the kernel values as after training: at the start the rows of event fields are 0."""
+    layer.kernel.assign(np.random.default_rng(4).normal(size=layer.kernel.shape, scale=0.3))
+
+
+def test_event_fields_start_without_a_say_in_the_weights(inputs):
+    """Their numbers are far larger than new embeddings."""
+    kernels = []
+    for fields in (None, (None, 2)):
+        keras.utils.set_random_seed(3)
+        layer = AttentionUnit((8, 3))
+        layer.build((None, 4), (None, 4), (None,), fields)
+        kernels.append(np.array(layer.kernel))
+    assert kernels[1].shape == (18, 8) and not kernels[1][16:].any()
+    assert (kernels[1][:16] != 0).all() and (np.abs(kernels[1][:16]) < np.sqrt(6 / (18 + 8))).all()  # Glorot's bound
+    assert (kernels[0] != 0).all()
+
+
 @pytest.mark.parametrize("with_gap", [False, True])
 def test_agrees_with_the_textbook_forward_and_gradients(inputs, softmax, with_gap):
     query, keys, mask = (tf.constant(x) for x in inputs)
     gaps = tf.constant(np.random.default_rng(2).normal(size=(6, 5, 1)), tf.float32) if with_gap else None
     layer = AttentionUnit((8, 3), softmax=softmax)
     layer.build((None, 4), (None, 4), (None,), (None, 1) if with_gap else None)
+    learn(layer)
     positions = tf.where(mask)
     dy = tf.constant(np.random.default_rng(3).normal(size=(6, 5 if with_gap else 4)), tf.float32)
     weights = [weight.value for weight in layer.trainable_weights]
@@ -87,6 +106,7 @@ def test_n_candidates_of_a_history_are_n_impressions(inputs, softmax):
     queries, fields = rng.normal(size=(6, 3, 4)).astype(np.float32), rng.normal(size=(*mask.shape, 2)).astype(np.float32)
     layer = AttentionUnit((8, 3), softmax=softmax)
     layer.build((None, 4), (None, 4), (None,), (None, 2))
+    learn(layer)
     many = layer(queries, *flat(keys, mask), fields[mask])
     assert many.shape == (6, 3, 6)
     for n in range(3):
