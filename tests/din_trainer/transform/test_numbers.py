@@ -75,5 +75,10 @@ def test_hours_since_events():
     np.testing.assert_allclose(hours, [np.log(3), 0, 0, NAN], rtol=1e-15)  # the third is later than its impression, the last has no time
 
 
+def test_floats_of_vectors_are_bounded():
+    given = tf.constant([[3e38, -3e38], [1e6, -999999.0]])
+    np.testing.assert_array_equal(numbers.vector(given), np.float32([[1e6, -1e6], [1e6, -999999.0]]))
+
+
 def test_vectors_have_zeros_where_they_are_not_finite():
     np.testing.assert_array_equal(numbers.vector(tf.constant([[1.0, INF], [NAN, NAN]])), [[1, 0], [0, 0]])
