@@ -167,7 +167,7 @@ def Sameness(
         transform_graph: Transform's output, which made the training data.
         model: The export.
         model_run: Trainer's output with the Keras model.
-        sample: Receives `sample.json` (users, candidates, the trained model's probability of the first label for each) and
+        sample: Receives `sample.json` (users, candidates, the trained model's probability of each label for each) and
             `sameness.json` (see `compare`).
         tolerance: The largest allowed difference of a score (see `allowed_difference`).
         source_fingerprint: Changes with this code, so that TFX does not reuse an old result.
@@ -181,6 +181,7 @@ def Sameness(
     expected, found = compare(Path(path_utils.serving_model_dir(model.uri)), trained, transform_output, asked, tolerance)
     folder = Path(sample.uri)
     folder.mkdir(parents=True, exist_ok=True)
-    probability = expected[:, 0].astype(float).reshape(len(asked.users), CANDIDATES).tolist()
-    (folder / SAMPLE_FILE).write_text(json.dumps({"users": asked.users, "candidates": asked.candidates, "probability": probability}) + "\n")
+    shape = (len(features.labels), len(asked.users), CANDIDATES)
+    scores = dict(zip((label.output for label in labels_of(features)), expected.T.astype(float).reshape(shape).tolist(), strict=True))
+    (folder / SAMPLE_FILE).write_text(json.dumps({"users": asked.users, "candidates": asked.candidates, **scores}) + "\n")
     (folder / SAMENESS_FILE).write_text(json.dumps(found) + "\n")

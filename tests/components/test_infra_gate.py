@@ -22,7 +22,7 @@ from components.serving.model import loaded_model
 from components.serving.model.impression_tensors import as_impressions
 from components.serving.model.model_errors import RunError
 from components.serving.model.warm_up import read_warm_up
-from din_trainer.config import ORIGIN_FILE
+from din_trainer.config import ORIGIN_FILE, DINConfig
 from tests.components.serving import toy
 from tests.conftest import ROOT
 
@@ -298,6 +298,39 @@ def test_a_model_server_is_asked_over_grpc_and_rest(gate, server):
     assert loading["how"] == "tensorflow_model_server" and loading["requests"] == 12
     assert 0 <= loading["largest_difference"] <= 1e-6
     assert set(loading["latency_ms"]) == {"serving_default", "predict", "rank"} and loading["memory_mb"] > 0
+
+
+@pytest.fixture
+def two_labels(tmp_path, monkeypatch):
+    """Saves an export whose second probability is the square of the first, or is off by something. Returns it with its sample."""
+
+    def save(off=0.0):
+        graph_score = toy._Toy.score
+
+        def score(self, **raw):
+            first = graph_score(self, **raw)["probability"]
+            return {"probability": first, "probability_purchase": first**2 + off}
+
+        monkeypatch.setattr(toy._Toy, "score", score)
+        toy.save(tmp_path / "toy")
+        config = DINConfig.model_validate({"features": {"labels": ["click", "purchase"]}})
+        (tmp_path / "toy" / ORIGIN_FILE).write_text(json.dumps({"config": config.model_dump(mode="json"), "source": "toy"}))
+        squares = [[probability**2 for probability in row] for row in SAMPLE["probability"]]
+        return {"of": tmp_path / "toy", "sample": {**SAMPLE, "probability_purchase": squares}}
+
+    return save
+
+
+@pytest.mark.parametrize("asked", ["loader", "server"])
+def test_every_label_is_compared(gate, server, two_labels, asked):
+    outcome = gate(**two_labels(), model_server=server if asked == "server" else "")
+    assert outcome.blessed == 1, outcome.refused_because
+    assert outcome.loading["requests"] == (12 if asked == "server" else 6) and 0 <= outcome.loading["largest_difference"] <= 1e-6
+
+
+def test_a_further_label_that_is_off_is_refused(gate, server, two_labels):
+    reason = "scores of signature 'serving_default' over gRPC, output 'probability_purchase', are up to 0.25 off the training-time ones"
+    assert_refused(gate(**two_labels(0.25), model_server=server), reason)
 
 
 def test_a_model_server_on_the_path_is_found(gate, server, monkeypatch):

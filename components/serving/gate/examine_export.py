@@ -10,6 +10,7 @@ import numpy as np
 
 from components.base.errors import InputError
 from components.base.score_tolerance import allowed_difference
+from components.evaluation.labels import probabilities
 from components.evaluation.metrics.catalogue import PROBABILITY
 from components.serving.gate.check_signatures import check_signatures
 from components.serving.gate.refused import Refused, first_sentence, not_loaded
@@ -35,12 +36,12 @@ class Sample(NamedTuple):
     Attributes:
         users: U impressions.
         candidates: For each user N dicts with the features of a candidate.
-        probability: (U, N) float64.
+        probabilities: By output of the model, the first label's first: (U, N) float64.
     """
 
     users: list[Impression]
     candidates: list[list[Impression]]
-    probability: np.ndarray
+    probabilities: dict[str, np.ndarray]
 
 
 class Settings(NamedTuple):
@@ -62,7 +63,8 @@ class Settings(NamedTuple):
 def read_sample(file: Path) -> Sample:
     """Reads the `sample.json` of a ScoredSample artifact."""
     sample = json.loads(file.read_text())
-    return Sample(sample["users"], sample["candidates"], np.array(sample["probability"], np.float64))
+    scores = {output: np.array(sample[output], np.float64) for output in probabilities(sample)}
+    return Sample(sample["users"], sample["candidates"], scores)
 
 
 @contextmanager
@@ -87,25 +89,29 @@ def _loaded(saved_model: Path, warm_up: Path, server: str | None) -> Iterator[tu
         raise Refused(f"the export fails on a request that it answered before: {first_sentence(error)}.") from error
 
 
-def compare(run: Run, request: Request, expected: np.ndarray, protocol: str) -> float:
-    """Returns the largest difference between the scores of a request and the expected ones.
+def compare(run: Run, request: Request, trained: dict[str, np.ndarray], protocol: str) -> dict[str, float]:
+    """Returns the largest difference between the scores of a request and the expected ones, by output.
 
     Args:
         run: Asks the model.
         request: A request to a scoring signature.
-        expected: The training-time scores, in the shape of the answer.
+        trained: The training-time scores of the sample, by output.
         protocol: Named in the message; empty if there is only one.
 
     Raises:
         Refused: The request fails, or a score is missing or not finite.
         Crashed: As for `run`.
     """
-    what = _signature(request, protocol)
+    what, expected = _signature(request, protocol), {output: _expected(request, found) for output, found in trained.items()}
     try:
-        scores = run(request.signature, request.tensors)[PROBABILITY]
+        answer = run(request.signature, request.tensors)
     except RunError as error:
         python = ", since its graph calls Python, which no server has" if "PyFunc" in str(error) else ""
-        raise Refused(f"{what} fails on {_count(expected)} of the sample{python}: {first_sentence(error)}.") from error
+        raise Refused(f"{what} fails on {_count(expected[PROBABILITY])} of the sample{python}: {first_sentence(error)}.") from error
+    return {output: _difference(answer[output], scores, f"{what}{_named(output)}") for output, scores in expected.items()}
+
+
+def _difference(scores: np.ndarray, expected: np.ndarray, what: str) -> float:
     if scores.shape != expected.shape:
         raise Refused(f"{what} gives scores of shape {scores.shape} where {expected.shape} is needed.")
     if not np.isfinite(scores).all():
@@ -117,6 +123,10 @@ def compare(run: Run, request: Request, expected: np.ndarray, protocol: str) -> 
 
 def _signature(request: Request, protocol: str) -> str:
     return f"signature {request.signature!r}" + (f" over {protocol}" if protocol else "")
+
+
+def _named(output: str) -> str:
+    return "" if output == PROBABILITY else f", output {output!r},"
 
 
 def _count(expected: np.ndarray) -> str:
@@ -158,21 +168,22 @@ def examine(saved_model: Path, sample: Sample, settings: Settings, warm_up: Path
     Raises:
         Refused: The export must not be served.
     """
-    if not sample.probability.size:
+    if not sample.probabilities[PROBABILITY].size:
         raise Refused("the sample is empty: there is nothing to ask the export.")
     server = find_model_server(settings.model_server)
     found["how"] = BINARY if server else LOADER
     _write_requests(saved_model, sample, warm_up)
-    requests, allowed = read_warm_up(warm_up), allowed_difference(settings.tolerance, sample.probability)
+    requests, allowed = read_warm_up(warm_up), {o: allowed_difference(settings.tolerance, p) for o, p in sample.probabilities.items()}
     with _loaded(saved_model, warm_up, server) as (served, protocols):
         for request in requests:
             for protocol, run in protocols.items():
-                difference = compare(run, request, _expected(request, sample.probability), protocol)
+                differences = compare(run, request, sample.probabilities, protocol)
                 found["requests"] += 1
-                found["largest_difference"] = max(found["largest_difference"] or 0.0, difference)
-                if difference > allowed:
-                    off = f"up to {difference:.2g} off the training-time ones, {allowed:.2g} is allowed (serving.tolerance)"
-                    raise Refused(f"scores of {_signature(request, protocol)} are {off}.")
+                found["largest_difference"] = max(found["largest_difference"] or 0.0, *differences.values())
+                for output, difference in differences.items():
+                    if difference > allowed[output]:
+                        off = f"up to {difference:.2g} off the training-time ones, {allowed[output]:.2g} is allowed (serving.tolerance)"
+                        raise Refused(f"scores of {_signature(request, protocol)}{_named(output)} are {off}.")
         for request in requests:
             if request.signature not in found["latency_ms"]:  # the first request of each signature has batch 1
                 found["latency_ms"][request.signature] = measure_latency(served, request)

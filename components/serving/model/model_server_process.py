@@ -165,7 +165,7 @@ class ModelServer:
             raise RunError(error.code().value[0], one_line(error.details())) from error
 
     def run_rest(self, signature: str, inputs: Arrays, timeout: float = _CALL_SECONDS) -> Arrays:
-        """Returns the probability of a scoring signature, over REST with `instances`.
+        """Returns the outputs of a scoring signature, over REST with `instances`.
 
         Raises:
             RunError, Crashed: As for `run`.
@@ -181,8 +181,8 @@ class ModelServer:
             raise RunError(_UNAVAILABLE, f"REST gave no answer ({type(error).__name__})") from error
         if response.status_code != 200 or "predictions" not in answer:
             raise RunError(_CODES.get(response.status_code, _UNKNOWN), one_line(str(answer.get("error", answer))))
-        rows = [row[PROBABILITY] if isinstance(row, dict) else row for row in answer["predictions"]]  # a single output has no name
-        return {PROBABILITY: np.array(rows, np.float32)}
+        rows = [row if isinstance(row, dict) else {PROBABILITY: row} for row in answer["predictions"]]  # a single output has no name
+        return {name: np.array([row[name] for row in rows], np.float32) for name in (rows[0] if rows else [PROBABILITY])}
 
     def time(self, signature: str, inputs: Arrays, repeat: int) -> np.ndarray:
         """Returns the seconds that each of `repeat` calls over gRPC took, with their transport: (repeat,) float64.

@@ -69,7 +69,9 @@ class Rest(BaseHTTPRequestHandler):
         for name, dtype in MODEL.types(asked["signature_name"]).items():
             inputs[name] = np.array([decode(row[name]) for row in asked["instances"]], dtype.as_numpy_dtype)
         outputs = MODEL.run(asked["signature_name"], inputs)
-        self._answer({"predictions": (outputs["probability"].numpy() + SHIFT).tolist()})
+        answers = {name: (values.numpy() + SHIFT).tolist() for name, values in outputs.items()}
+        rows = [dict(zip(answers, row, strict=True)) for row in zip(*answers.values(), strict=True)]
+        self._answer({"predictions": rows if len(answers) > 1 else answers["probability"]})
 
     def _answer(self, body):
         content = json.dumps(body).encode()
