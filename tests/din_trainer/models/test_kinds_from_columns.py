@@ -155,10 +155,15 @@ def without(*names):
     return FRAME.drop(columns=list(names))
 
 
-def test_a_model_of_all_kinds_is_trained_saved_loaded_and_exported(vocabularies, read, tmp_path):
+@pytest.fixture(scope="module")
+def model(vocabularies):
     model = make_model(CONFIG, vocabularies)
     compile_model(model)
     model.fit(FRAME, LABELS, verbose=0)
+    return model
+
+
+def test_a_model_of_all_kinds_is_trained_saved_loaded_and_exported(model, vocabularies, read, tmp_path):
     scores = model.predict(without("place"), verbose=0)
     assert scores.shape == (4, 2) and np.ptp(scores[:, 0]) > 0
     plain = make_model(CONFIG, vocabularies.sizes())
@@ -173,9 +178,7 @@ def test_a_model_of_all_kinds_is_trained_saved_loaded_and_exported(vocabularies,
     np.testing.assert_allclose(served.serve({name: tf.constant(x) for name, x in raw.items()}), scores, atol=1e-6)
 
 
-def test_a_position_is_read_in_training_alone(vocabularies):
-    model = make_model(CONFIG, vocabularies)
-    compile_model(model)
+def test_a_position_is_read_in_training_alone(model):
     with pytest.raises(ValueError, match=r"^the data has no place"):
         model.fit(without("place"), LABELS, verbose=0)
     with warnings.catch_warnings():
