@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).parents[1]
+SHARED_FIXTURES = ("small_export", "export_of_every_kind", "every_kind_output")  # of the session; each takes seconds to make
 SHARED = Path(os.environ.get("DIN_SHARED", ROOT.parent / "shared"))
 
 
@@ -21,7 +22,7 @@ class BySharedFixtures(LoadScopeScheduling):
         text = (ROOT / file).read_text(encoding="utf-8")
         if file.startswith("tests/e2e/") and "(runs" in text:
             return "runs"
-        return "small_export" if "small_export" in text else file
+        return next((fixture for fixture in SHARED_FIXTURES if fixture in text), file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,4 @@
-"""Helpers of tests: impressions as tf.Examples, parsed as Transform gets them, and models with large random weights."""
+"""Helpers of tests: impressions as tf.Examples, parsed as Transform gets them, arrays as tensors, and models with large random weights."""
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +27,11 @@ def parse(rows, features):
     """Parses impressions as Transform gets them, with label and weight."""
     spec = schema_utils.schema_as_feature_spec(make_schema(features)).feature_spec
     return tf.io.parse_example([to_example(row) for row in rows], spec)
+
+
+def as_tensors(arrays):
+    """Arrays by name as tensors; those of objects are text."""
+    return {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
 
 
 def with_large_weights(model):

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.exports.transform_analysis import analyse
 from din_trainer.config import DINConfig
-from din_trainer.export.signatures import ServingModel, export
+from din_trainer.export.signatures import ServingModel
 from din_trainer.models.make_model import make_model
-from din_trainer.reading.parsed_examples import example_spec
-from din_trainer.reading.raw_reader import Reader
 from din_trainer.training.initial_tables import vocabulary_sizes
-from tests.din_trainer.reading.every_kind import CANDIDATES, FEATURES, impression, raw_tensors
-from tests.transforming import to_example, with_large_weights
+from tests.din_trainer.reading.every_kind import CANDIDATES, FEATURES, impression, parsed, raw_tensors
+from tests.transforming import as_tensors, to_example, with_large_weights
 
 LABELS = ["probability", "probability_purchase"]
 RNG = np.random.default_rng(3)
@@ -24,17 +21,6 @@ PAIRS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def transform_output(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    return analyse([impression(rng, known=True) for _ in range(50)], FEATURES, tmp_path_factory.mktemp("transform"))
-
-
-@pytest.fixture(scope="module")
-def reader(transform_output):
-    return Reader(FEATURES, transform_output)
-
-
 def make(transform_output, **settings):
     config = DINConfig.model_validate({"features": FEATURES, "model": settings})
     return with_large_weights(make_model(config, vocabulary_sizes(FEATURES.vocabularies, transform_output)))
@@ -42,14 +28,6 @@ def make(transform_output, **settings):
 
 def examples(rows):
     return tf.constant([to_example(row) for row in rows])
-
-
-def parsed(rows):
-    return tf.io.parse_example(examples(rows), example_spec(FEATURES))
-
-
-def as_tensors(arrays):
-    return {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
 
 
 def check_scores(serving, expected):
@@ -71,11 +49,11 @@ def check_scores(serving, expected):
 @pytest.mark.parametrize(
     "settings", [{}, {"history": False}, {"esmm": True, "towers": "mmoe"}, {"kind": "lr"}, {"kind": "deepfm"}], ids=str
 )
-def test_every_signature_gives_the_model_s_scores(transform_output, reader, settings):
-    model = make(transform_output, **settings)
-    expected = tf.sigmoid(model(reader.transformed(parsed(PAIRS)))).numpy()
+def test_every_signature_gives_the_model_s_scores(every_kind_output, every_kind_reader, settings):
+    model = make(every_kind_output, **settings)
+    expected = tf.sigmoid(model(every_kind_reader.transformed(parsed(PAIRS)))).numpy()
     assert np.std(expected, axis=0).min() > 1e-3
-    check_scores(ServingModel(model, transform_output), expected)
+    check_scores(ServingModel(model, every_kind_output), expected)
 
 
 def without(row, name):
@@ -88,37 +66,33 @@ def without(row, name):
     return {n: x for n, x in row.items() if n not in (name, *beside.get(name, []), *(["option_counts"] if name == "options" else []))}
 
 
-def test_explain_says_what_each_feature_adds(transform_output, reader, tmp_path):
+def test_explain_says_what_each_feature_adds(every_kind_output, every_kind_reader):
     """The first label's logit minus that of the impression without the feature; of a cross, with the id that all its parts missing give."""
-    model = make(transform_output)
-    export(model, transform_output, str(tmp_path))
-    explain = tf.saved_model.load(str(tmp_path)).signatures["explain"]
-    found = {name: x.numpy() for name, x in explain(examples=examples(PAIRS)).items()}
-
-    def logit(inputs):
-        return model.logits(inputs).numpy()[:, 0]
-
-    whole = logit(reader.of_parsed(parsed(PAIRS))[0])
+    model = make(every_kind_output)
+    found = {name: x.numpy() for name, x in ServingModel(model, every_kind_output).explain(examples(PAIRS)).items()}
     raw = [c.name for c in FEATURES.columns if c.name not in ("timestamp", "interest_weights", "genre_weights", "note_weights")]
     raw = [name for name in raw if not name.endswith("_counts")]
-    for name in raw:
-        lacking = logit(reader.of_parsed(parsed([without(row, name) for row in PAIRS]))[0])
-        np.testing.assert_allclose(found.pop(f"contribution_{name}"), whole - lacking, atol=1e-4, err_msg=name)
-    for name, parts in (("age_city", ["age", "city"]), ("brand_for_device", ["brand", "device", "discount"])):
-        bare = reader.transformed(parsed([{n: x for n, x in row.items() if n not in parts} for row in PAIRS]))
-        inputs = reader.of_parsed(parsed(PAIRS))[0]
-        inputs.ids[name] = bare[name]
-        added = found.pop(f"contribution_{name}")
-        np.testing.assert_allclose(added, whole - logit(inputs), atol=1e-4, err_msg=name)
-        assert np.abs(added).max() > 1e-3
+    crosses = {"age_city": ["age", "city"], "brand_for_device": ["brand", "device", "discount"]}
+    lacking = [[without(row, name) for row in PAIRS] for name in raw]
+    bare = [[{n: x for n, x in row.items() if n not in parts} for row in PAIRS] for parts in crosses.values()]
+    rows = [row for part in (PAIRS, *lacking, *[PAIRS] * len(crosses), *bare) for row in part]  # one batch, and `bare` for its ids alone
+    inputs = every_kind_reader.of_parsed(parsed(rows))[0]
+    for number, name in enumerate(crosses):
+        ids = np.split(inputs.ids[name], len(rows) // len(PAIRS))
+        ids[1 + len(raw) + number] = ids[number - len(crosses)]
+        inputs.ids[name] = np.concatenate(ids)
+    whole, *others = np.split(model.logits(inputs).numpy()[:, 0], len(rows) // len(PAIRS))
+    for name, other in zip([*raw, *crosses], others[: len(raw) + len(crosses)], strict=True):
+        np.testing.assert_allclose(found.pop(f"contribution_{name}"), whole - other, atol=1e-4, err_msg=name)
+        assert name not in crosses or np.abs(whole - other).max() > 1e-3
     assert set(found) == {*LABELS, "clicks_attention", "cart_attention"}
     np.testing.assert_allclose(found["probability"], tf.sigmoid(whole), atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", [{"kind": "lr"}, {"history": False}], ids=str)
-def test_every_model_explains_what_it_reads(transform_output, settings):
-    model = make(transform_output, **settings)
-    outputs = ServingModel(model, transform_output).explain(examples(PAIRS))
+def test_every_model_explains_what_it_reads(every_kind_output, settings):
+    model = make(every_kind_output, **settings)
+    outputs = ServingModel(model, every_kind_output).explain(examples(PAIRS))
     assert ("contribution_historical_item_ids" in outputs) == ("contribution_notes" in outputs) == ("history" not in settings)
     assert not any(name.endswith("_attention") for name in outputs)
     assert float(tf.reduce_max(tf.abs(outputs["contribution_image"]))) > 1e-3

@@ -11,7 +11,7 @@ from din_trainer.export.signatures import export
 from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.models.make_model import make_model
 from din_trainer.training.initial_tables import read_counts, vocabulary_sizes
-from tests.transforming import parse, to_example, with_large_weights
+from tests.transforming import as_tensors, parse, to_example, with_large_weights
 
 NAN = float("nan")
 FEATURES = FeatureConfig.model_validate(
@@ -65,7 +65,7 @@ def exported(model, transform_output, tmp_path_factory):
 
 
 def run(exported, signature, arrays):
-    inputs = {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
+    inputs = as_tensors(arrays)
     return exported.signatures[signature](**inputs)["probability"].numpy().ravel()
 
 

@@ -12,7 +12,7 @@ from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.models.make_model import MODELS, make_model
 from din_trainer.training.initial_tables import vocabulary_sizes
 from tests.din_trainer import textbook
-from tests.transforming import parse, to_example, with_large_weights
+from tests.transforming import as_tensors, parse, to_example, with_large_weights
 
 FEATURES = FeatureConfig.model_validate(
     {
@@ -101,10 +101,6 @@ def exported(model, transform_output, tmp_path_factory):
 
 def score(exported, rows):
     return exported.signatures["serving_default"](examples=tf.constant([to_example(row) for row in rows]))["probability"].numpy()
-
-
-def as_tensors(arrays):
-    return {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
 
 
 def raw_tensors(rows, pad_to=0):

@@ -1,9 +1,12 @@
 """A feature definition with every kind in every role, random impressions with missing and hostile values, and their raw tensors."""
 
 import numpy as np
+import tensorflow as tf
 
 from din_trainer.features import FeatureConfig
 from din_trainer.kinds import Tags, Vector
+from din_trainer.reading.parsed_examples import example_spec
+from tests.transforming import to_example
 
 NAN = float("nan")
 INF = float("inf")
@@ -151,6 +154,11 @@ def impression(rng, known, padded=False):
         "label": int(rng.integers(2)),
         "purchase": int(rng.integers(2)),
     }
+
+
+def parsed(rows):
+    """Impressions as the reader parses their tf.Examples."""
+    return tf.io.parse_example([to_example(row) for row in rows], example_spec(FEATURES))
 
 
 def raw_tensors(rows):

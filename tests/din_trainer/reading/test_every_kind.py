@@ -4,37 +4,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.exports.transform_analysis import analyse
 from din_trainer.reading.parsed_examples import example_spec
-from din_trainer.reading.raw_reader import Reader
 from din_trainer.reading.raw_tensors import raw_tensor_spec
 from din_trainer.reading.training_examples import raw_example_reader
-from tests.din_trainer.reading.every_kind import CANDIDATES, FEATURES, NAN, impression, raw_tensors
-from tests.transforming import parse, to_example
-
-
-@pytest.fixture(scope="module")
-def transform_output(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    return analyse([impression(rng, known=True) for _ in range(200)], FEATURES, tmp_path_factory.mktemp("transform"))
-
-
-@pytest.fixture(scope="module")
-def reader(transform_output):
-    return Reader(FEATURES, transform_output)
+from tests.din_trainer.reading.every_kind import CANDIDATES, FEATURES, NAN, impression, parsed, raw_tensors
+from tests.transforming import as_tensors, parse, to_example
 
 
 def impressions(count, seed, **settings):
     rng = np.random.default_rng(seed)
     return [impression(rng, known=False, **settings) for _ in range(count)]
-
-
-def parsed(rows):
-    return tf.io.parse_example([to_example(row) for row in rows], example_spec(FEATURES))
-
-
-def as_tensors(arrays):
-    return {name: tf.constant(x.tolist(), tf.string, x.shape) if x.dtype == object else tf.constant(x) for name, x in arrays.items()}
 
 
 def flat(inputs):
@@ -54,26 +33,26 @@ def assert_equal(found, expected):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_training_reads_what_transform_gives(transform_output, seed):
+def test_training_reads_what_transform_gives(every_kind_output, seed):
     rows = impressions(300, seed)
-    found = raw_example_reader(FEATURES, transform_output)(tf.constant([to_example(row) for row in rows]))
-    assert_equal(found, transform_output.transform_raw_features(parse(rows, FEATURES)))
+    found = raw_example_reader(FEATURES, every_kind_output)(tf.constant([to_example(row) for row in rows]))
+    assert_equal(found, every_kind_output.transform_raw_features(parse(rows, FEATURES)))
 
 
 @pytest.mark.parametrize("padded", [False, True])
-def test_raw_tensors_are_read_as_tf_examples_are(reader, padded):
+def test_raw_tensors_are_read_as_tf_examples_are(every_kind_reader, padded):
     """Histories are longer than L, and there are more tags than are read; with `padded`, missing events stand anywhere."""
     rows = impressions(300, 5, padded=padded)
-    assert_equal(flat(reader.of_tensors(as_tensors(raw_tensors(rows)))), flat(reader.of_parsed(parsed(rows))[0]))
+    assert_equal(flat(every_kind_reader.of_tensors(as_tensors(raw_tensors(rows)))), flat(every_kind_reader.of_parsed(parsed(rows))[0]))
 
 
-def test_rank_reads_each_candidate_as_predict_does(reader):
+def test_rank_reads_each_candidate_as_predict_does(every_kind_reader):
     """Three candidates an impression: candidate fields and tags are those of three impressions, all others are read once."""
     rows = impressions(60, 6, padded=True)
     users, repeated = rows[::3], [_with_candidate(rows[i - i % 3], row) for i, row in enumerate(rows)]
     of_users, of_all = raw_tensors(users), raw_tensors(repeated)
     tensors = {n: of_all[n].reshape(20, 3, *of_all[n].shape[1:]) if n in CANDIDATES else x for n, x in of_users.items()}
-    ranked, single, once = reader.of_tensors(as_tensors(tensors)), *(reader.of_tensors(as_tensors(x)) for x in (of_all, of_users))
+    ranked, single, once = (every_kind_reader.of_tensors(as_tensors(x)) for x in (tensors, of_all, of_users))
     for (part, name), x in flat(ranked).items():
         is_candidate = name in CANDIDATES or name == "brand_for_device"
         expected = flat(single if is_candidate else once)[part, name]
@@ -88,15 +67,15 @@ def _with_candidate(user, row):
     return {n: x for n, x in user.items() if n not in CANDIDATES} | {n: x for n, x in row.items() if n in CANDIDATES}
 
 
-def test_an_impression_alone_is_read_as_among_others(reader):
+def test_an_impression_alone_is_read_as_among_others(every_kind_reader):
     rows = impressions(40, 7)
-    together = reader.transformed(parsed(rows))
+    together = every_kind_reader.transformed(parsed(rows))
     for i in range(0, 40, 8):
-        assert_equal(reader.transformed(parsed(rows[i : i + 1])), {name: x[i : i + 1] for name, x in together.items()})
+        assert_equal(every_kind_reader.transformed(parsed(rows[i : i + 1])), {name: x[i : i + 1] for name, x in together.items()})
 
 
-def test_no_impressions(reader):
-    outputs = reader.transformed(tf.io.parse_example(tf.constant([], tf.string), example_spec(FEATURES)))
+def test_no_impressions(every_kind_reader):
+    outputs = every_kind_reader.transformed(tf.io.parse_example(tf.constant([], tf.string), example_spec(FEATURES)))
     assert {name: x.shape[0] for name, x in outputs.items()} == dict.fromkeys(outputs, 0)
     assert outputs["notes"].shape == (0, 3, 2) and outputs["image"].shape == (0, 3)
 
@@ -117,13 +96,13 @@ FULL = {
 BARE = {"user_id": "text 1", "candidate_item_id": 1, "candidate_category_id": "text 1", "timestamp": 10**6}
 
 
-def test_values_by_hand(reader, transform_output):
+def test_values_by_hand(every_kind_reader, every_kind_output):
     """What needs no statistics: places of tags and weights, buckets with given boundaries, vectors, and what is missing.
 
     The last three of four events are read, the first two of at most three tags each.
     """
-    out = {name: x.numpy() for name, x in reader.transformed(parsed([FULL, BARE])).items()}
-    known = [value.decode() for value in transform_output.vocabulary_by_name("interests")]
+    out = {name: x.numpy() for name, x in every_kind_reader.transformed(parsed([FULL, BARE])).items()}
+    known = [value.decode() for value in every_kind_output.vocabulary_by_name("interests")]
     assert out["interests"].tolist() == [[1 + known.index(f"text {i}") for i in (1, 2, 3)], [0, 0, 0]]
     assert out["interest_weights"].tolist() == [[1, 0, 3], [0, 0, 0]]  # NaN weighs nothing
     assert out["discount"].tolist() == [3, 5]  # 0.1 is in the bucket above its boundary; the last row is for missing numbers
@@ -151,17 +130,17 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_numbers_of_values_are_refused(reader, name):
+def test_wrong_numbers_of_values_are_refused(every_kind_reader, name):
     """They would shift the values of the impressions that follow."""
     value, message = WRONG[name]
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        reader.of_parsed(parsed([BARE, {**FULL, name: value}, FULL]))
+        every_kind_reader.of_parsed(parsed([BARE, {**FULL, name: value}, FULL]))
 
 
 @pytest.mark.parametrize("counts", [[2**62] * 4, [-1, 7, 0, 0], [2**63 - 1, 1, 0, 0], [6, -(2**63), 0, 0], [6, 0, 0, 0, 0, -6, 6]], ids=str)
-def test_hostile_lengths_are_refused(reader, counts):
+def test_hostile_lengths_are_refused(every_kind_reader, counts):
     with pytest.raises(tf.errors.InvalidArgumentError, match="must add up"):
-        reader.of_parsed(parsed([{**FULL, "note_counts": counts}, FULL]))
+        every_kind_reader.of_parsed(parsed([{**FULL, "note_counts": counts}, FULL]))
 
 
 SHORTER = {
@@ -174,17 +153,17 @@ SHORTER = {
 
 
 @pytest.mark.parametrize("name", SHORTER)
-def test_fields_of_other_lengths_than_their_history_stay_in_their_impression(reader, name):
+def test_fields_of_other_lengths_than_their_history_stay_in_their_impression(every_kind_reader, name):
     """An event that has no value of a field lacks it, and what is beyond the events is not read."""
     other, as_long = SHORTER[name]
-    found = reader.transformed(parsed([{**FULL, name: other}, FULL, BARE]))
-    assert_equal(found, reader.transformed(parsed([{**FULL, name: as_long}, FULL, BARE])))
+    found = every_kind_reader.transformed(parsed([{**FULL, name: other}, FULL, BARE]))
+    assert_equal(found, every_kind_reader.transformed(parsed([{**FULL, name: as_long}, FULL, BARE])))
 
 
-def test_tags_of_events_without_lengths_are_read_up_to_the_last_one(reader):
+def test_tags_of_events_without_lengths_are_read_up_to_the_last_one(every_kind_reader):
     row = {**FULL, "note_counts": [1, 2], "notes": FULL["notes"][:3], "note_weights": FULL["note_weights"][:3]}
     whole = {**row, "note_counts": [1, 2, 0, 0]}
-    assert_equal(reader.transformed(parsed([row, FULL])), reader.transformed(parsed([whole, FULL])))
+    assert_equal(every_kind_reader.transformed(parsed([row, FULL])), every_kind_reader.transformed(parsed([whole, FULL])))
 
 
 @pytest.mark.parametrize(
@@ -192,14 +171,14 @@ def test_tags_of_events_without_lengths_are_read_up_to_the_last_one(reader):
     [["taste"], ["image"], ["age"], ["paid"], ["picture"], ["interests", "interest_weights"], ["notes", "note_counts", "note_weights"]],
     ids=" ".join,
 )
-def test_an_empty_list_is_what_absence_is(reader, gone):
+def test_an_empty_list_is_what_absence_is(every_kind_reader, gone):
     absent = {key: value for key, value in FULL.items() if key not in gone}
     example = tf.train.Example.FromString(to_example(absent))
     for key in gone:
         column = next(column for column in FEATURES.columns if column.name == key)
         getattr(example.features.feature[key], f"{column.dtype}_list").SetInParent()
     emptied = tf.io.parse_example([example.SerializeToString(), to_example(FULL)], example_spec(FEATURES))
-    assert_equal(reader.transformed(emptied), reader.transformed(parsed([absent, FULL])))
+    assert_equal(every_kind_reader.transformed(emptied), every_kind_reader.transformed(parsed([absent, FULL])))
 
 
 def test_kept_columns_are_not_asked_for():
