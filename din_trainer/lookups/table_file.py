@@ -113,8 +113,9 @@ def _keys(table: pa.Table, lookup: Lookup, key_type: DType) -> pa.Array:
     keys = _cast(_take(table, lookup, lookup.key), key_type, lookup, lookup.key)
     if not len(keys):
         raise ValueError(f"{lookup.table} has no rows")
-    if keys.null_count:
-        raise ValueError(f"{lookup.table}: column {lookup.key!r} has no value in row {pc.index(keys.is_null(), True).as_py() + 1}")
+    missing = pc.or_(keys.is_null(), pc.fill_null(pc.equal(keys, MISSING[key_type]), False))
+    if pc.any(missing).as_py():
+        raise ValueError(f"{lookup.table}: column {lookup.key!r} has no value in row {pc.index(missing, True).as_py() + 1}")
     return keys
 
 

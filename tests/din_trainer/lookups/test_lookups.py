@@ -108,6 +108,7 @@ def test_behaviours_and_event_fields_are_looked_up_by_the_items_of_their_sequenc
         ({}, "", "has two rows with item_id 7: keep one of them, or name the column of times as valid_from"),
         ({"since": [1] * 5}, "since", "has two rows with item_id 7 and the same since: keep one of them"),
         ({"item_id": [1, 2, None, 4, 5]}, "", "column 'item_id' has no value in row 3"),
+        ({"item_id": [1, -1, 3, 4, 5]}, "", "column 'item_id' has no value in row 2"),
         ({"price": ["x"] * 5}, "since", "column 'price' is not float"),
         ({"price": [[1.0]] * 5}, "since", "column 'price' is list<element: double>, but 'price' has one value in each row"),
         ({"image": [1.0] * 5}, "since", "column 'image' is double, but 'image' has a list in each row"),
