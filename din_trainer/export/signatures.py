@@ -94,8 +94,16 @@ class ServingModel:
             return self._probabilities(self.reader.of_tensors(raw))
 
     def rank(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        candidate = next(raw[column.name] for column in self._features.columns if column.role == "candidate")
-        with self._frozen():
+        first, *others = [column.name for column in self._features.columns if column.role == "candidate"]
+        candidate = raw[first]
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(tf.equal(tf.shape(raw[name])[:2], tf.shape(candidate))),
+                [f"{name} needs a value for each candidate of {first}"],
+            )
+            for name in others  # one of another length would be repeated, or count as missing
+        ]
+        with tf.control_dependencies(checks), self._frozen():
             probabilities = self._probabilities(self.reader.of_tensors(raw))
         return {name: tf.reshape(x, tf.shape(candidate)) for name, x in probabilities.items()}
 
