@@ -30,5 +30,11 @@ def test_every_command_has_a_section_and_every_argument_a_meaning():
 
 def test_an_option_is_shown_as_it_is_typed():
     reference = make_reference()
-    for row in ("| `--compare ID ID` |", "| `--config FILE\\|NAME` |", "| `--json` |", "| `--preset {notebook,demo,ads}` |", "| `--url URL` |"):
+    for row in (
+        "| `--compare ID ID` |",
+        "| `--config FILE\\|NAME` |",
+        "| `--json` |",
+        "| `--preset {notebook,demo,ads}` |",
+        "| `--url URL` |",
+    ):
         assert row in reference
