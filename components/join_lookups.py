@@ -12,12 +12,15 @@ from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.base.cores import usable_cores
+from components.base.errors import DataError
 from components.base.example_encoder import encode_examples
 from components.base.example_reader import RAW, read_batches, read_schema
 from components.base.examples_format import set_format
 from components.base.table_joiner import Joiner
 from components.base.tfrecord_writer import TFRecordWriter
 from din_trainer.features import FeatureConfig
+
+UNMATCHED_KEY = "unmatched"  # custom property of the output: sentences about ids without a row
 
 
 def joined_examples(files: list[str], schema: schema_pb2.Schema, joiner: Joiner) -> Iterator[pa.LargeBinaryArray]:
@@ -26,6 +29,25 @@ def joined_examples(files: list[str], schema: schema_pb2.Schema, joiner: Joiner)
         # Concatenated protobuf messages are one merged message, so the original is kept without decoding it.
         added = encode_examples(joiner.attributes(batch))
         yield pc.binary_join_element_wise(batch.column(RAW).flatten(), added, pa.scalar(b"", pa.large_binary()))
+
+
+def unmatched(joiner: Joiner, features: FeatureConfig) -> list[str]:
+    """Says how many ids have no row in their table, one sentence a table.
+
+    Raises:
+        DataError: None has one.
+    """
+    sentences = []
+    for name, asked in joiner.asked.items():
+        lookup, found = features.lookups[name], joiner.found[name]
+        if asked and not found:
+            advice = "check the table, its key, and valid_from." if lookup.valid_from else "check the table and its key."
+            raise DataError(f"{lookup.table} has no row for any {lookup.of} of the data (features.lookups.{name}): {advice}")
+        if found < asked:
+            sentences.append(
+                f"{1 - found / asked:.2%} of the look-ups of {lookup.of} find no row in {lookup.table}: attributes are missing there."
+            )
+    return sentences
 
 
 @component
@@ -48,9 +70,13 @@ def JoinLookups(
         features: `FeatureConfig` as JSON.
         tables: Changes with the content of the tables.
         source_fingerprint: Changes with this code, so that TFX does not reuse old output.
+
+    Raises:
+        DataError: A table has no row for any id of the data.
     """
     del tables, source_fingerprint
-    joiner, known = Joiner(FeatureConfig.model_validate_json(features)), read_schema(schema)
+    config = FeatureConfig.model_validate_json(features)
+    joiner, known = Joiner(config), read_schema(schema)
     joined.split_names = examples.split_names
     joined.span = examples.span
     set_format(joined)
@@ -63,3 +89,4 @@ def JoinLookups(
                 for part in joined_examples([str(file)], known, joiner):
                     writer.write_examples(part)
                 writer.close()
+    joined.set_string_custom_property(UNMATCHED_KEY, " ".join(unmatched(joiner, config)))

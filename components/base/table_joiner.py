@@ -1,5 +1,6 @@
 """Adds what tables of `features.lookups` have to batches of impressions, each with the row of its own time."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,11 +23,17 @@ class Joiner:
     Args:
         features: The feature definition, with its tables.
 
+    Attributes:
+        needed: The features that are read.
+        asked: By table: how many ids were looked up, without those of events.
+        found: By table: how many of them have a row that holds.
+
     Raises:
         ValueError: A table cannot be used.
     """
 
     def __init__(self, features: FeatureConfig):
+        self.asked, self.found = Counter[str](), Counter[str]()
         self._joins = joins(features)
         self._tables: Mapping[str, AttributeTable] = read_tables(features)
         self._timed = {name for name, lookup in features.lookups.items() if lookup.valid_from}
@@ -65,6 +72,8 @@ class Joiner:
         found = table.find(ids.flatten().cast(table.keys.type), times)
         if join.column.presence == "sequence":
             return found, pa.array(np.concatenate([[0], np.cumsum(lengths)]))
+        self.asked[join.lookup] += len(found)
+        self.found[join.lookup] += int((found < len(table.codes)).sum())
         rows = np.full(batch.num_rows, len(table.codes))
         rows[impressions] = found
         return rows, None

@@ -24,20 +24,20 @@ from pipeline.predict.score_json import Scorer
 from pipeline.runners.beam_options import local_options
 
 
-def _to_lines(log: prediction_log_pb2.PredictionLog, sequences: Set[str]) -> Iterator[str]:
+def _to_lines(log: prediction_log_pb2.PredictionLog, lists: Set[str]) -> Iterator[str]:
     """Yields a JSON line for each impression of a request to the model."""
     request, response = log.predict_log.request, log.predict_log.response
     scores = {name: tf.make_ndarray(response.outputs[name]).ravel().tolist() for name in probabilities(response.outputs)}
     for serialized, *row in zip(next(iter(request.inputs.values())).string_val, *scores.values(), strict=True):
-        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), sequences), **dict(zip(scores, row, strict=True))})
+        yield json.dumps({**_to_row(tf.train.Example.FromString(serialized), lists), **dict(zip(scores, row, strict=True))})
 
 
-def _to_row(example: tf.train.Example, sequences: Set[str]) -> dict[str, Any]:
-    """Returns the scalar features of an impression, which identify it. Histories are left out."""
+def _to_row(example: tf.train.Example, lists: Set[str]) -> dict[str, Any]:
+    """Returns the scalar features of an impression, which identify it. Histories, tags and vectors are left out."""
     row: dict[str, Any] = {}
     for name, feature in sorted(example.features.feature.items()):
         values = getattr(feature, feature.WhichOneof("kind") or "int64_list").value
-        if len(values) == 1 and name not in sequences:
+        if len(values) == 1 and name not in lists:
             row[name] = values[0].decode(errors="backslashreplace") if isinstance(values[0], bytes) else values[0]
     return {name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))}  # JSON has no NaN
 
@@ -78,7 +78,7 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
             written.
     """
     files, count = _check_folder(model, folder)
-    sequences = {column.name for column in read_features(model).columns if column.presence == "sequence"} | {HISTORICAL_TIMESTAMPS}
+    lists = {column.name for column in read_features(model).columns if column.presence == "sequence" or column.width != 1}
     spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +94,7 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
                     | beam.Create([str(file) for file in files])
                     | beam.io.ReadAllFromTFRecord()
                     | RunInference(spec)
-                    | beam.FlatMap(_to_lines, sequences)
+                    | beam.FlatMap(_to_lines, lists | {HISTORICAL_TIMESTAMPS})
                     | beam.io.WriteToText(str(lines), num_shards=1, shard_name_template="")
                 )
         except Exception as error:

@@ -7,6 +7,7 @@ import pytest
 
 from components.base.errors import DataError
 from components.base.table_joiner import Joiner
+from components.join_lookups import unmatched
 from din_trainer.features import FeatureConfig
 
 ITEMS = {
@@ -47,12 +48,16 @@ IMPRESSIONS = {
 NAN = float("nan")
 
 
-def joined(tmp_path, impressions=IMPRESSIONS):
+def joiner_of(tmp_path):
     file = tmp_path / "items.parquet"
     pa.parquet.write_table(pa.table(ITEMS), file)
     lookups = {"items": {"table": str(file), "key": "item_id", "of": "candidate_item_id", "valid_from": "since"}}
-    joiner = Joiner(FeatureConfig.model_validate({**CONFIG, "lookups": lookups}))
-    return joiner.attributes(pa.RecordBatch.from_pydict(impressions)).to_pydict()
+    features = FeatureConfig.model_validate({**CONFIG, "lookups": lookups})
+    return Joiner(features), features
+
+
+def joined(tmp_path, impressions=IMPRESSIONS):
+    return joiner_of(tmp_path)[0].attributes(pa.RecordBatch.from_pydict(impressions)).to_pydict()
 
 
 def test_each_impression_gets_the_rows_of_its_time(tmp_path):
@@ -80,3 +85,16 @@ def test_an_impression_without_a_time_is_refused(tmp_path):
     impressions = {**IMPRESSIONS, "timestamp": pa.array([[99], [], [500], [500]], pa.large_list(pa.int64()))}
     with pytest.raises(DataError, match=r"an impression has no timestamp, but a table of features\.lookups has rows of different times"):
         joined(tmp_path, impressions)
+
+
+def test_ids_without_a_row_are_said_and_a_table_that_fits_no_id_is_refused(tmp_path):
+    joiner, features = joiner_of(tmp_path)
+    joiner.attributes(pa.RecordBatch.from_pydict(IMPRESSIONS))
+    file = features.lookups["items"].table  # one of the four candidates, 9, is not in it
+    share = "25.00% of the look-ups of candidate_item_id"
+    assert unmatched(joiner, features) == [f"{share} find no row in {file}: attributes are missing there."]
+    joiner, features = joiner_of(tmp_path)
+    others = pa.array([[7], [8], [9], [10]], pa.large_list(pa.int64()))
+    joiner.attributes(pa.RecordBatch.from_pydict({**IMPRESSIONS, "candidate_item_id": others}))
+    with pytest.raises(DataError, match=r"has no row for any candidate_item_id of the data \(features\.lookups\.items\): check the table"):
+        unmatched(joiner, features)

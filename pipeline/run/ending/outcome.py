@@ -11,6 +11,7 @@ from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.drift.drift_figures import read_figures, warnings
+from components.join_lookups import UNMATCHED_KEY
 from components.request_examples import READ_KEY
 from components.verdict import VERDICT_FILE
 from components.window import DEALT_KEY, SPLITS
@@ -38,6 +39,9 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
     if model_run and (model_run / WARM_START_FILE).exists():
         summary.warm_start = json.loads((model_run / WARM_START_FILE).read_text())
     read_drift(summary, outputs)
+    for node in ("JoinLookups", *(f"JoinLookups.{span}" for span in summary.span_examples or ())):
+        if sentences := outputs.property(node, "joined", UNMATCHED_KEY):
+            summary.notes.append(f"{node}: {sentences}")
     blessing = outputs.uri("Verdict", "blessing")
     if blessing is None:
         return

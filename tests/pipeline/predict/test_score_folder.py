@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 from components.base.errors import InputError
 from pipeline.predict import score_folder
@@ -67,3 +68,11 @@ def test_a_folder_that_changes_meanwhile_is_not_scored_in_part(model, tmp_path, 
     with pytest.raises(InputError, match=r"/data/eval held 4 impressions, but 3 were scored: leave it as it is meanwhile"):
         predict_folder(model, data / "eval", tmp_path / "scores.jsonl")
     assert not (tmp_path / "scores.jsonl").exists()
+
+
+def test_lists_are_left_out_even_where_they_have_one_value():
+    """A list that is now a number and now absent would not say what the impression has."""
+    example = tf.train.Example()
+    for name, values in {"user_id": [7], "interests": [1], "historical_item_ids": [3]}.items():
+        example.features.feature[name].int64_list.value.extend(values)
+    assert score_folder._to_row(example, {"interests", "historical_item_ids"}) == {"user_id": 7}
