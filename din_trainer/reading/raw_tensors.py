@@ -40,17 +40,34 @@ def read_tensors(tensors: Mapping[str, tf.Tensor], features: FeatureConfig) -> R
     firsts = {sequence: columns[0].name for sequence, columns in features.aligned_columns.items()}
     positions = {s: _recent_events(tensors[name], missing[name], features.history_length) for s, name in firsts.items()}
     raw = RawValues({}, {}, {sequence: tf.unstack(places, 2, axis=1)[0] for sequence, places in positions.items()})
-    for name, _, sequence, feature in values_requested(features):
+    with tf.control_dependencies(_shape_checks(tensors, features, firsts)):
+        for name, _, sequence, feature in values_requested(features):
 
-        def of(column: str, sequence: str = sequence) -> tf.Tensor:
-            return _of_events(tensors[column], positions[sequence]) if sequence else tensors[column]
+            def of(column: str, sequence: str = sequence) -> tf.Tensor:
+                return _of_events(tensors[column], positions[sequence]) if sequence else tensors[column]
 
-        if isinstance(feature, Tags):
-            weights = of(feature.weights) if feature.weights else None
-            raw.tags[name] = tags.of_padded(of(name), weights, MISSING[feature.dtype], feature.most)
-        else:
-            raw.values[name] = of(name)
+            if isinstance(feature, Tags):
+                weights = of(feature.weights) if feature.weights else None
+                raw.tags[name] = tags.of_padded(of(name), weights, MISSING[feature.dtype], feature.most)
+            else:
+                raw.values[name] = of(name)
     return raw
+
+
+def _shape_checks(tensors: Mapping[str, tf.Tensor], features: FeatureConfig, firsts: Mapping[str, str]) -> list[tf.Operation]:
+    """Operations that fail with a sentence if what belongs together has not one shape: fields of events, and weights of tags."""
+    fields = [(p.name, firsts[p.sequence], "event") for p in features.placed if p.sequence and p.name in tensors]
+    weighted = {p.feature.weights: p.name for p in features.placed if isinstance(p.feature, Tags) and p.feature.weights in tensors}
+    together = [*fields, *((weights, name, "value") for weights, name in weighted.items())]
+    return [_same_shape(tensors, *pair) for pair in together]
+
+
+def _same_shape(tensors: Mapping[str, tf.Tensor], name: str, other: str, what: str) -> tf.Operation:
+    """Fails if `name` has not the dimensions that `other` has. It may have more."""
+    given, wanted = tf.shape(tensors[name])[: len(tensors[other].shape)], tf.shape(tensors[other])
+    return tf.debugging.Assert(
+        tf.reduce_all(tf.equal(given, wanted)), [f"{name} needs a value for each {what} of {other}, in the same shape"]
+    )
 
 
 def _of_events(x: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:

@@ -64,3 +64,23 @@ def test_weights_are_bounded_as_those_of_tf_examples():
     for values, slots, own in (padded, ragged):
         assert values.numpy().tolist() == [b"a", b"b", b"c"] and slots.numpy().tolist() == [0, 0, 0]
         assert own.numpy().tolist() == [1e6, -1e6, 0.0]
+
+
+@pytest.mark.parametrize(
+    "name, shape, message",
+    [
+        ("words", (2, 2, 1), "words needs a value for each event of historical_item_ids"),
+        ("words", (2, 4, 1), "words needs a value for each event of historical_item_ids"),
+        ("word_weights", (2, 3, 2), "word_weights needs a value for each value of words"),
+        ("like_weights", (2, 2), "like_weights needs a value for each value of likes"),
+        ("like_weights", (2, 0), "like_weights needs a value for each value of likes"),
+    ],
+)
+def test_what_belongs_together_has_one_shape(name, shape, message):
+    """Surplus values would be left out in silence, and missing ones are an error without a name."""
+    tensors = {**BASE, "candidate_item_id": tf.constant([3, 4], tf.int64), "genres": tf.ones([2, 1], tf.int64)}
+    tensors |= {"likes": tf.ones([2, 1], tf.int64), "words": tf.ones([2, 3, 1], tf.int64)}
+    tensors |= {"like_weights": tf.ones([2, 1]), "word_weights": tf.ones([2, 3, 1])}
+    read_tensors(tensors, FEATURES)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        read_tensors({**tensors, name: tf.ones(shape, tensors[name].dtype)}, FEATURES)
