@@ -103,7 +103,7 @@ def _row_of_example(record: bytes, columns: RequestColumns) -> Row:
         raw[name] = list(getattr(feature, kind).value) if kind else []
     nested = {read.column.name: _nested(raw, read) for read in columns.lists() if read.column.name in raw or read.lengths in raw}
     found: Row = {}
-    for name in raw.keys() - nested.keys() - {read.lengths for read in columns.lists()}:
+    for name in sorted(raw.keys() - nested.keys() - {read.lengths for read in columns.lists()}):
         if not columns.is_history(name) and len(raw[name]) > 1:
             raise UnreadableRequest(f"feature {name!r} of an example has {len(raw[name])} values, but must have one{_hint(columns)}")
         found[name] = raw[name] if columns.is_history(name) else raw[name][0] if raw[name] else None

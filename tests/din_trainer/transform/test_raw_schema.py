@@ -102,10 +102,7 @@ def test_schema_of_every_kind():
         feature { name: "images" type: FLOAT value_count { min: 0 } }
         feature { name: "times" type: INT value_count { min: 0 } int_domain { min: -1 } }
         feature { name: "timestamp" type: INT presence { min_fraction: 1 min_count: 1 } shape {} int_domain { min: 0 } }
-        feature {
-          name: "candidate_shop" type: INT
-          presence { min_fraction: 1 min_count: 1 } shape {} int_domain { min: -1 is_categorical: true }
-        }
+        feature { name: "candidate_shop" type: INT value_count { max: 1 } int_domain { min: -1 is_categorical: true } }
         feature { name: "age" type: INT value_count { max: 1 } }
         feature { name: "historical_shops" type: INT value_count { min: 0 } int_domain { min: -1 is_categorical: true } }
         feature {

@@ -83,7 +83,7 @@ def test_din_predict_names_the_lines_that_a_server_refuses(stand_in, jsonl, capf
     def refuse(self, rows):
         raise InvalidRequest("http://127.0.0.1:1/v1/models/demo answered 400: no.")
 
-    monkeypatch.setattr(Client, "predict", refuse)
+    monkeypatch.setattr(Client, "predict_labels", refuse)
     assert main(["predict", "--url", stand_in.rest_url, jsonl(toy.ROWS)]) == 2
     out, err = capfd.readouterr()
     assert out == "" and ", lines 1 to 3: http://127.0.0.1:1/v1/models/demo answered 400" in err and err.count("\n") == 1

@@ -120,7 +120,7 @@ def test_without_the_features_tags_in_tensors_are_refused_and_the_option_is_name
     """They are so even if no request of the log has an id that could be read."""
     with pytest.raises(InputError, match=r"no request_id: .*; 1 of the first cannot be read: log, request 1: input .* --config\.$"):
         read(tmp_path, predict(ROW), features=None, labels=["request_id", "r"])
-    with pytest.raises(InputError, match=r"request 1: feature 'interests' of an example has 2 values, but must have one: .* --config"):
+    with pytest.raises(InputError, match=r"request 1: feature 'face' of an example has 2 values, but must have one: .* --config"):
         read(tmp_path, as_example(ROW | USER, request_id=b"r"), make_log("predict", {
             "user_id": np.array([5]), "candidate_item_id": np.array([3]), "historical_item_ids": np.array([[1]]),
         }, b"r", 100), features=None, labels=["request_id", "r"])  # fmt: skip

@@ -68,7 +68,7 @@ def test_rank_over_grpc_carries_the_id(toy_folder, tmp_path):
 
 def test_refused_requests_are_not_logged(toy_folder, tmp_path):
     with logging_server(toy_folder, tmp_path / "log") as server, Client(server.rest_url) as client, pytest.raises(ServingError):
-        client._connection.run("nope", {"x": np.array([1])}, (1,))
+        client._connection.run("nope", {"x": np.array([1])}, ["probability"], (1,))
     assert list((tmp_path / "log").iterdir()) == []
 
 
