@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.components.example_gen.utils import SPAN_PROPERTY_NAME
 from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
 from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
@@ -78,7 +79,8 @@ def JoinLookups(
     config = FeatureConfig.model_validate_json(features)
     joiner, known = Joiner(config), read_schema(schema)
     joined.split_names = examples.split_names
-    joined.span = examples.span
+    if examples.has_custom_property(SPAN_PROPERTY_NAME):  # Window orders the spans by it
+        joined.set_int_custom_property(SPAN_PROPERTY_NAME, examples.get_int_custom_property(SPAN_PROPERTY_NAME))
     set_format(joined)
     with ThreadPoolExecutor(usable_cores()) as pool:
         for split in artifact_utils.decode_split_names(examples.split_names):

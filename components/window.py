@@ -152,6 +152,8 @@ def Window(
         DataError: A split has no impressions, or only one class of labels, or a time is missing.
     """
     del source_fingerprint
+    if len({_number(span) for span in spans}) < len(spans):
+        raise ValueError(f"the examples of {json.loads(names)} do not say which span each of them is")
     *before, newest = sorted(spans, key=_number)
     folders = {split: Path(examples.uri) / f"Split-{split}" for split in SPLITS}
     name = json.loads(names)[-2 if before else -1]

@@ -1,14 +1,22 @@
 """The attributes of tables, added to impressions."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from google.protobuf import text_format
+from tensorflow.core.example.example_pb2 import Example
+from tfx.types import artifact_utils, standard_artifacts
 
 from components.base.errors import DataError
 from components.base.table_joiner import Joiner
-from components.join_lookups import unmatched
+from components.base.tfrecord import read_records
+from components.join_lookups import JoinLookups, unmatched
 from din_trainer.features import FeatureConfig
+from din_trainer.transform.raw_schema import make_schema
+from tests.sample_data import write_records
 
 ITEMS = {
     "item_id": [1, 1, 2, 3],
@@ -98,3 +106,32 @@ def test_ids_without_a_row_are_said_and_a_table_that_fits_no_id_is_refused(tmp_p
     joiner.attributes(pa.RecordBatch.from_pydict({**IMPRESSIONS, "candidate_item_id": others}))
     with pytest.raises(DataError, match=r"has no row for any candidate_item_id of the data \(features\.lookups\.items\): check the table"):
         unmatched(joiner, features)
+
+
+def test_every_split_and_shard_is_written_with_its_attributes_and_the_span_stays_known(tmp_path):
+    """Window orders the spans by their numbers: without them, days were mixed up."""
+    _, features = joiner_of(tmp_path)
+    given, joined, schema = standard_artifacts.Examples(), standard_artifacts.Examples(), standard_artifacts.Schema()
+    for artifact, name in ((given, "given"), (joined, "joined"), (schema, "schema")):
+        artifact.uri = str(tmp_path / name)
+    given.split_names = artifact_utils.encode_split_names(["impressions"])
+    given.set_int_custom_property("span", 20_000)
+    folder = tmp_path / "given" / "Split-impressions"
+    folder.mkdir(parents=True)
+    for name, part in (("a.gz", slice(0, 3)), ("b.gz", slice(3, 4))):
+        columns = {name: pa.array(column.to_pylist()[part], pa.list_(pa.int64())) for name, column in IMPRESSIONS.items()}
+        write_records(folder / name, pa.RecordBatch.from_pydict(columns))
+    (tmp_path / "schema").mkdir()
+    (tmp_path / "schema" / "schema.pbtxt").write_text(text_format.MessageToString(make_schema(features)))
+
+    properties = {"features": features.model_dump_json(), "tables": "{}", "source_fingerprint": ""}
+    JoinLookups.EXECUTOR_SPEC.executor_class().Do({"examples": [given], "schema": [schema]}, {"joined": [joined]}, properties)
+
+    assert json.loads(joined.split_names) == ["impressions"]
+    assert joined.get_int_custom_property("span") == 20_000
+    assert "25.00% of the look-ups" in joined.get_string_custom_property("unmatched")
+    files = sorted((tmp_path / "joined" / "Split-impressions").iterdir())
+    assert [file.name for file in files] == ["a.gz", "b.gz"]
+    examples = [Example.FromString(record).features.feature for file in files for record in read_records(file)]
+    assert [list(e["price"].float_list.value) for e in examples] == [[1.5], [2.5], [3.5], []]
+    assert [list(e["candidate_item_id"].int64_list.value) for e in examples] == [[1], [1], [2], [9]]

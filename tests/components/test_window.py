@@ -111,3 +111,12 @@ def test_a_validation_share_of_one_class_is_named(tmp_path, spans):
     message = r"The part train of a, of which a share is validation, has \d+ impressions without and 0 with a click, but both"
     with pytest.raises(DataError, match=message):
         window(tmp_path, made)
+
+
+def test_examples_that_do_not_say_their_span_are_refused(tmp_path, spans):
+    """Their order would be wrong in silence."""
+    made = spans(day1=[rows(1, 2)], day2=[rows(3, 4)])
+    for span in made:
+        span.set_int_custom_property("span", 0)
+    with pytest.raises(ValueError, match="do not say which span each of them is"):
+        window(tmp_path, made)
