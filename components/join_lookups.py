@@ -33,21 +33,19 @@ def joined_examples(files: list[str], schema: schema_pb2.Schema, joiner: Joiner)
 
 
 def unmatched(joiner: Joiner, features: FeatureConfig) -> list[str]:
-    """Says how many ids have no row in their table, one sentence a table.
+    """Says how many ids have no row in their table, one sentence for each feature with ids.
 
     Raises:
-        DataError: None has one.
+        DataError: None of the ids has one.
     """
     sentences = []
-    for name, asked in joiner.asked.items():
-        lookup, found = features.lookups[name], joiner.found[name]
-        if asked and not found:
+    for (name, ids), asked in joiner.asked.items():
+        lookup, found = features.lookups[name], joiner.found[name, ids]
+        if asked and not any(joiner.found[pair] for pair in joiner.asked if pair[0] == name):
             advice = "check the table, its key, and valid_from." if lookup.valid_from else "check the table and its key."
-            raise DataError(f"{lookup.table} has no row for any {lookup.of} of the data (features.lookups.{name}): {advice}")
+            raise DataError(f"{lookup.table} has no row for any {ids} of the data (features.lookups.{name}): {advice}")
         if found < asked:
-            sentences.append(
-                f"{1 - found / asked:.2%} of the look-ups of {lookup.of} find no row in {lookup.table}: attributes are missing there."
-            )
+            sentences.append(f"{1 - found / asked:.2%} of the ids of {ids} have no row in {lookup.table}: attributes are missing there.")
     return sentences
 
 

@@ -25,15 +25,15 @@ class Joiner:
 
     Attributes:
         needed: The features that are read.
-        asked: By table: how many ids were looked up, without those of events.
-        found: By table: how many of them have a row that holds.
+        asked: By table and feature with the ids: how many ids were looked up, once for each attribute.
+        found: How many of them have a row that holds.
 
     Raises:
         ValueError: A table cannot be used.
     """
 
     def __init__(self, features: FeatureConfig):
-        self.asked, self.found = Counter[str](), Counter[str]()
+        self.asked, self.found = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         self._joins = joins(features)
         self._tables: Mapping[str, AttributeTable] = read_tables(features)
         self._timed = {name for name, lookup in features.lookups.items() if lookup.valid_from}
@@ -70,10 +70,10 @@ class Joiner:
         times = self._times(batch)[impressions] if join.lookup in self._timed else None
         table = self._tables[join.lookup]
         found = table.find(ids.flatten().cast(table.keys.type), times)
+        self.asked[join.lookup, join.ids] += len(found)
+        self.found[join.lookup, join.ids] += int((found < len(table.codes)).sum())
         if join.column.presence == "sequence":
             return found, pa.array(np.concatenate([[0], np.cumsum(lengths)]))
-        self.asked[join.lookup] += len(found)
-        self.found[join.lookup] += int((found < len(table.codes)).sum())
         rows = np.full(batch.num_rows, len(table.codes))
         rows[impressions] = found
         return rows, None

@@ -98,12 +98,14 @@ def test_an_impression_without_a_time_is_refused(tmp_path):
 def test_ids_without_a_row_are_said_and_a_table_that_fits_no_id_is_refused(tmp_path):
     joiner, features = joiner_of(tmp_path)
     joiner.attributes(pa.RecordBatch.from_pydict(IMPRESSIONS))
-    file = features.lookups["items"].table  # one of the four candidates, 9, is not in it
-    share = "25.00% of the look-ups of candidate_item_id"
-    assert unmatched(joiner, features) == [f"{share} find no row in {file}: attributes are missing there."]
+    behind = f"have no row in {features.lookups['items'].table}: attributes are missing there."
+    assert sorted(unmatched(joiner, features)) == [  # of four candidates and six events, 9 is not in it
+        f"16.67% of the ids of historical_item_ids {behind}",
+        f"25.00% of the ids of candidate_item_id {behind}",
+    ]
     joiner, features = joiner_of(tmp_path)
     others = pa.array([[7], [8], [9], [10]], pa.large_list(pa.int64()))
-    joiner.attributes(pa.RecordBatch.from_pydict({**IMPRESSIONS, "candidate_item_id": others}))
+    joiner.attributes(pa.RecordBatch.from_pydict({**IMPRESSIONS, "candidate_item_id": others, "historical_item_ids": others}))
     with pytest.raises(DataError, match=r"has no row for any candidate_item_id of the data \(features\.lookups\.items\): check the table"):
         unmatched(joiner, features)
 
@@ -129,7 +131,7 @@ def test_every_split_and_shard_is_written_with_its_attributes_and_the_span_stays
 
     assert json.loads(joined.split_names) == ["impressions"]
     assert joined.get_int_custom_property("span") == 20_000
-    assert "25.00% of the look-ups" in joined.get_string_custom_property("unmatched")
+    assert "25.00% of the ids of candidate_item_id" in joined.get_string_custom_property("unmatched")
     files = sorted((tmp_path / "joined" / "Split-impressions").iterdir())
     assert [file.name for file in files] == ["a.gz", "b.gz"]
     examples = [Example.FromString(record).features.feature for file in files for record in read_records(file)]
