@@ -9,11 +9,12 @@ from typing import Any
 from tfx.components.evaluator import component, executor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 
+from components.base.beam_engine import OnEngine
 from components.base.shard_tfxio import ShardTFXIO
 from components.base.tfx_pins import example_reader
 
 
-class Executor(executor.Executor):
+class Executor(OnEngine, executor.Executor):
     """TFX's executor with another reader."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from tfx.components.statistics_gen import component, executor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types import standard_component_specs
 
+from components.base.beam_engine import OnEngine
 from components.base.id_lengths import total_length
 from components.base.shard_tfxio import ShardTFXIO
 from components.base.tfx_pins import example_reader, integer_lengths
@@ -15,7 +16,7 @@ from components.base.tfx_pins import example_reader, integer_lengths
 _OPTIONS = standard_component_specs.STATS_OPTIONS_JSON_KEY
 
 
-class Executor(executor.Executor):
+class Executor(OnEngine, executor.Executor):
     """TFX's executor with another reader, with ids that are measured by value, and with a sample of single impressions."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:

@@ -12,13 +12,14 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types import standard_artifacts
 from tfx.types.standard_component_specs import ANALYZER_CACHE_KEY, CUSTOM_CONFIG_KEY, UPDATED_ANALYZER_CACHE_KEY
 
+from components.base.beam_engine import OnEngine
 from components.base.shard_tfxio import ParsedTFXIO
 from components.base.tfx_pins import example_reader
 from din_trainer.config import ANALYZER_CACHE_KEY as CACHE_FOLDER_KEY
 from din_trainer.config import SOURCE_KEY
 
 
-class Executor(executor.Executor):
+class Executor(OnEngine, executor.Executor):
     """TFX's executor with another reader, and with an analyzer cache in a folder.
 
     TFX passes its analyzer cache from run to run as an artifact. Then each run has another cache as its input, so that a repeated run finds

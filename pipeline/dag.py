@@ -80,7 +80,8 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     # Computes each metric on each slice through the served signature, because this is the model that users meet.
     evaluator = Evaluator(
         examples=sliced, schema=sliced_schema, model=model, **compared, **settings.evaluator_settings(config, places.requests)
-    ).with_beam_pipeline_args(beam_options.fingerprinted_options(Evaluator, settings.EXTRACTORS_MODULE, METRICS_MODULE))
+    )
+    beam_options.add_fingerprint(evaluator, Evaluator, settings.EXTRACTORS_MODULE, METRICS_MODULE)
 
     # Adds confidence intervals, by drawing users of eval/ again and again, because a small difference can be chance.
     user_bootstrap = UserBootstrap(

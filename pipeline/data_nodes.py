@@ -18,7 +18,7 @@ from pipeline.configuration import node_settings as settings
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.drift_nodes import Compared, drift_nodes
 from pipeline.places import Places
-from pipeline.runners.beam_options import fingerprinted_options
+from pipeline.runners.beam_options import add_fingerprint
 
 
 class Data(NamedTuple):
@@ -53,7 +53,7 @@ def read_data(config: PipelineConfig, places: Places) -> Data:
 
     # Reads the impressions split by split, because what a model is judged on must never be mixed with what it learns from.
     example_gen = ImportExampleGen(**settings.example_gen_settings(places.data))
-    example_gen.with_beam_pipeline_args(fingerprinted_options(ImportExampleGen))
+    add_fingerprint(example_gen, ImportExampleGen)
     attributes = _join_attributes(config, example_gen, schema)
     examples = _examples_of([example_gen, *attributes])
     checks = _check_examples(config, example_gen, examples, schema, places.checked)
@@ -67,7 +67,7 @@ def _read_spans(config: PipelineConfig, places: Places, schema_gen: ImportSchema
     for span, checked in zip(places.spans, places.checked.splitlines(), strict=True):
         # Reads one span, whatever splits it has of its own, because the window decides what is learnt from.
         example_gen = ImportExampleGen(**settings.span_settings(places.data, span)).with_id(f"ImportExampleGen.{span.name}")
-        example_gen.with_beam_pipeline_args(fingerprinted_options(ImportExampleGen))
+        add_fingerprint(example_gen, ImportExampleGen)
         attributes = _join_attributes(config, example_gen, schema, span.name)
         examples = _examples_of([example_gen, *attributes])
         checks = _check_examples(config, example_gen, examples, schema, checked, span.name)
@@ -105,7 +105,7 @@ def _check_examples(
 
     # Computes statistics of each feature, because problems of the data show there before anything is trained.
     statistics_gen = StatisticsGen(examples=examples, schema=schema, **settings.statistics_settings(config))
-    statistics_gen.with_beam_pipeline_args(fingerprinted_options(StatisticsGen))
+    add_fingerprint(statistics_gen, StatisticsGen)
     statistics = statistics_gen.outputs["statistics"]
 
     # Compares the statistics with the schema, because a model cannot handle missing features, wrong types or negative ids.

@@ -17,7 +17,7 @@ from components.statistics_gen import StatisticsGen
 from pipeline.configuration.node_settings import statistics_settings
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.places import Places, RequestLog
-from pipeline.runners.beam_options import fingerprinted_options
+from pipeline.runners.beam_options import add_fingerprint
 
 
 class Compared(NamedTuple):
@@ -68,7 +68,7 @@ def drift_nodes(
 
         # Computes their statistics, as for the training data.
         request_statistics = StatisticsGen(examples=request_examples.outputs["examples"], schema=schema, **statistics_settings(config))
-        request_statistics.with_id("RequestStatistics").with_beam_pipeline_args(fingerprinted_options(StatisticsGen))
+        add_fingerprint(request_statistics.with_id("RequestStatistics"), StatisticsGen)
         nodes += [request_examples, request_statistics]
         others["requests"] = request_statistics.outputs["statistics"]
 

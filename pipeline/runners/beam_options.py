@@ -1,8 +1,11 @@
-"""The options of Apache Beam for each engine that runs the pipeline."""
+"""The arguments of nodes for Apache Beam. They are the same on every engine, because TFX's cache keys contain them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.base.fingerprint import source_fingerprint
+
+if TYPE_CHECKING:
+    from tfx.dsl.components.base.base_component import BaseComponent
 
 
 def local_options() -> list[str]:
@@ -20,6 +23,9 @@ def local_options() -> list[str]:
     ]
 
 
-def fingerprinted_options(*sources: Any) -> list[str]:
-    """Returns the options for a node that has no other argument for the fingerprint of its code. They are part of its cache key."""
-    return [*local_options(), f"--source_fingerprint={source_fingerprint(*sources)}"]
+def add_fingerprint(node: "BaseComponent", *sources: Any) -> None:
+    """Adds the fingerprint of a node's code to its cache key, for a node that has no other argument for it.
+
+    TFX hashes the further flags of executors, and hands them to no library.
+    """
+    node.executor_spec.add_extra_flags([f"--source_fingerprint={source_fingerprint(*sources)}"])

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 from tfx.dsl.compiler import compiler
-from tfx.proto.orchestration import pipeline_pb2
+from tfx.orchestration import metadata
+from tfx.orchestration.portable import cache_utils
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
 from components.base import fingerprint
 from pipeline.configuration.load_config import load_config
@@ -196,7 +198,7 @@ def changed_nodes(project_copy, monkeypatch):
         with open(project_copy / f"{module.replace('.', '/')}.py", "a") as file:
             file.write("# edited\n")
         after, executors_after = compiled()
-        # TFX's cache key covers the arguments of a node, and of its executor, where Beam's options can hold a fingerprint.
+        # TFX's cache key covers the arguments of a node, and the specification of its executor, whose flags can hold a fingerprint.
         return {
             name
             for name in before
@@ -231,6 +233,22 @@ def changed_nodes(project_copy, monkeypatch):
 )
 def test_an_edited_module_changes_the_cache_keys_of_what_reaches_it(changed_nodes, module, nodes):
     assert changed_nodes(module) == nodes
+
+
+def test_tfx_s_cache_key_contains_the_fingerprint_in_the_flags_of_an_executor():
+    nodes, executors = compiled()
+    spec = executable_spec_pb2.BeamExecutableSpec()
+    executors["StatisticsGen"].Unpack(spec)
+    (flag,) = spec.python_executor_spec.extra_flags
+    assert flag.startswith("--source_fingerprint=")
+    assert not any("fingerprint" in argument for argument in spec.beam_pipeline_args)  # which reach Beam
+    node, info = nodes["StatisticsGen"], pipeline_pb2.PipelineInfo(id="demo")
+    with metadata.Metadata(metadata.sqlite_metadata_connection_config(":memory:")) as store:
+        names = []
+        for flag in ("--source_fingerprint=a", "--source_fingerprint=b", "--source_fingerprint=a"):
+            spec.python_executor_spec.extra_flags[:] = [flag]
+            names.append(cache_utils.get_cache_context(store, node, info, executor_spec=spec).name)
+    assert names[0] == names[2] != names[1]
 
 
 def test_verdict_s_fingerprint_covers_what_it_imports():
