@@ -12,7 +12,9 @@ from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig, NumberOrText
 from din_trainer.features import USER_ID
 from din_trainer.frozen import Frozen
+from pipeline.configuration.beam_config import BeamConfig
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
+from pipeline.configuration.kubeflow_config import KubeflowConfig
 from pipeline.configuration.slice_columns import check_slice_names, check_slice_values, slice_columns, user_level
 from pipeline.configuration.store_url import parse_store_url
 from pipeline.datasets.synthetic_config import SyntheticConfig
@@ -228,6 +230,8 @@ class PipelineConfig(DINConfig):
     metadata: MetadataConfig = Field(default_factory=MetadataConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     workspace: WorkspaceConfig = Field(default_factory=WorkspaceConfig)
+    beam: BeamConfig = Field(default_factory=BeamConfig)
+    kubeflow: KubeflowConfig = Field(default_factory=KubeflowConfig)
 
     @model_validator(mode="after")
     def _check(self) -> "PipelineConfig":

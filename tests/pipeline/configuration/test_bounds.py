@@ -22,8 +22,10 @@ TABLES = {
     "evaluation.thresholds": "log_loss",
     "evaluation.label_thresholds": "purchase",
     "evaluation.label_thresholds.purchase": "log_loss",
+    "beam.options": "project",
     "drift": "user_id",
     "skew": "user_id",
+    "kubeflow.components": "Trainer",
 }
 FEATURES = ("features.user", "features.context", "features.candidate", "features.events")  # tables of features of any kind
 # The candidate feature, or field of events, that the keys of a kind are tried on: what makes it complete.
@@ -76,6 +78,13 @@ TEXTS = {  # keys of text: values that make no sense there
         '["grpc://a:8500", "grpc://a:8500"]',
         "[1]",
     ),
+    "kubeflow.image": ("true", "1", "[]", '"a b"', "-x", '"a\\n"', '"' + 600 * "a" + '"'),
+    "kubeflow.components.Trainer.image": ("true", "1", "[]", '"a b"'),
+    "kubeflow.volume": ("true", "1", "[]", "a_b", "/din", '"a\\n"', '"' + 300 * "a" + '"'),
+    "beam.job_server": ("localhost", "localhost:0", "localhost:99999", "http://localhost:8099", "a b:1", "true", "1", "[]", '"a:1\\n"'),
+    "beam.workers": ("localhost", ":1", "localhost:x", "true", "1", "[]"),
+    "beam.master": ("localhost", "spark://a:7077", "ftp://a:1", "true", "1", "[]"),  # of Flink
+    "beam.options.project": ("true", "false", "{}", "inf"),
     "metadata.url": (  # no message repeats it
         "mlmd",
         "sqlite:///tmp/m",
@@ -115,6 +124,7 @@ PATHS = (  # where a file or a program is looked for later, so that only the typ
     "data_schema.file",
     "requests",
     "serving.model_server",
+    "beam.job_server_jar",
     "features.lookups.items.valid_from",
 )
 
@@ -181,6 +191,8 @@ def around(key: str) -> list[str]:
         return [f"{place}.{other}={value}" for other, value in LOOKUP.items()]
     if place.startswith("evaluation.label_thresholds."):
         return ['features.labels=["click", "purchase"]']
+    if place == "beam":
+        return ["beam.engine=flink"] if name in ("master", "job_server") else []
     kind = next((kind for kind in KINDS if place_of(kind) == place), None)
     if kind is None:
         return []
