@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# fetch.sh flink|spark: gets an engine from PyPI and builds Beam's job server for it with Maven, both into the user's cache.
+# Downloads are checked: those of PyPI by a pinned checksum, those of Maven Central by the checksums that it publishes. What was built has
+# its checksum beside it, which is checked at each call. Everything is made under another name and then renamed.
+. "$(dirname "$0")/common.sh"
+
+BEAM=2.70.0
+FLINK=1.19.3 FLINK_SHA256=4a58e3a1fb7d83340bc96b6c080624c6d792d69fae5d294b96224775204a9c60
+SPARK=3.5.9 SPARK_SHA256=ea27adc39ddac9413b8951e45aa748cbed6c785971b81386efc41938f6243d93
+
+# from_pypi PACKAGE VERSION SHA256 FOLDER TARGET: FOLDER of the installed package becomes $CACHE/TARGET.
+from_pypi() {
+  local target=$CACHE/$5 part=$CACHE/$5.part uv
+  [ ! -d "$target" ] || return 0
+  uv=$(command -v uv || echo "$ROOT"/.runtime/uv-*/bin/uv)
+  say "getting $1 $2 from PyPI (about 300 MB)"
+  rm -rf "$part"
+  "$uv" pip install --quiet --no-cache --no-deps --python "$PYTHON" --target "$part" --require-hashes -r <(echo "$1==$2 --hash=sha256:$3") ||
+    die "$1 $2 cannot be had from PyPI, see the message above; call this again where PyPI or a mirror of it can be reached."
+  mv "$part/$4" "$target"
+  rm -rf "$part"
+}
+
+# job_server NAME: builds NAME.pom.xml into $CACHE/NAME-$BEAM.jar.
+job_server() {
+  local jar=$1-$BEAM.jar work=$CACHE/$1.part
+  (cd "$CACHE" && sha256sum --quiet --strict -c "$jar.sha256") >/dev/null 2>&1 && return
+  command -v mvn >/dev/null || die "Maven is needed to build Beam's job server; install it (apt-get install maven)."
+  say "building $jar with Maven (a minute; about 200 MB of downloads)"
+  rm -rf "$work"
+  mkdir "$work"
+  cp "$ROOT/deploy/clusters/$1.pom.xml" "$work/pom.xml"
+  (cd "$work" && mvn --quiet --batch-mode --strict-checksums package) >&2 ||
+    die "Maven did not build $jar, see the message above; call this again where Maven Central or a mirror of it can be reached."
+  mv "$work/target/$jar" "$CACHE/$jar"
+  (cd "$CACHE" && sha256sum "$jar" >"$jar.sha256.part" && mv "$jar.sha256.part" "$jar.sha256")
+  rm -rf "$work"
+}
+
+fetch_flink() {
+  from_pypi apache-flink-libraries "$FLINK" "$FLINK_SHA256" pyflink "flink-$FLINK"
+  job_server beam-flink-job-server
+}
+
+fetch_spark() {
+  from_pypi pyspark "$SPARK" "$SPARK_SHA256" pyspark "spark-$SPARK"
+  job_server beam-spark-job-server
+}
+
+case ${1:-} in flink | spark) ;; *) die "usage: $0 flink|spark" ;; esac
+need_java
+need_environment
+mkdir -p "$CACHE"
+exec 8>"$CACHE/lock"
+flock 8
+"fetch_$1"
