@@ -5,6 +5,7 @@ sizes and the seconds of their last changes.
 """
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,24 @@ from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.base.cores import usable_cores
 from components.base.errors import DataError
 from components.base.examples_format import set_format
 from components.base.shards import copy_shard, hash_shard, shard_files, split_fingerprint
+from components.base.stores import named_path
 
 
 def _shards(base: str, split: example_gen_pb2.Input.Split) -> list[Path]:
     """The shards of a split, whose pattern names a folder (`train/*`) or several (`day=2026-11-24/*/*`)."""
-    folders = sorted(folder for folder in Path(base).glob(str(Path(split.pattern).parent)) if folder.name[0] not in "._")
+    folders = sorted(folder for folder in named_path(base).glob(str(Path(split.pattern).parent)) if folder.name[0] not in "._")
     return [shard for folder in folders for shard in shard_files(folder)]
 
 
 class _ContentProcessor(input_processor.FileBasedInputProcessor):
-    """TFX's resolution of spans and versions, with a fingerprint of the content."""
+    """TFX's patterns of spans, with a fingerprint of the content. The range names the span: TFX would look for it in local files."""
+
+    def resolve_span_and_version(self) -> tuple[int, None]:
+        return self._range_config.static_range.start_span_number if self._range_config else 0, None
 
     def get_input_fingerprint(self, span: int, version: int | None) -> str:
         lines = []
@@ -68,10 +74,11 @@ class Executor(BaseBeamExecutor):
             shards = _shards(base, split)
             folder = Path(artifact_utils.get_split_uri([examples], split.name))
             folder.mkdir(parents=True)
-            names = (f"data_tfrecord-{number:05d}-of-{len(shards):05d}.gz" for number in range(len(shards)))
-            hashes = [copy_shard(shard, folder / name) for shard, name in zip(shards, names, strict=True)]
+            targets = [folder / f"data_tfrecord-{number:05d}-of-{len(shards):05d}.gz" for number in range(len(shards))]
+            with ThreadPoolExecutor(usable_cores()) as threads:
+                hashes = list(threads.map(copy_shard, shards, targets))
             if split_fingerprint(split.name, hashes) != fingerprint:
-                raise DataError(f"{Path(base) / split.name} was changed while it was read: start the run again when it is complete.")
+                raise DataError(f"{named_path(base) / split.name} was changed while it was read: start the run again when it is complete.")
         set_format(examples)
 
 

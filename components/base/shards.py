@@ -2,14 +2,15 @@
 
 import gzip
 import hashlib
-import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import BaseModel
+
+from components.base.stores import content_tag
 
 GZIP_MAGIC = b"\x1f\x8b"  # the first bytes of every gzip file
 SPAN_SPLIT = "impressions"  # the only split of the examples of a span
-_EMPTY_BODY = b"\x03\x00"  # the compressed form of nothing
-_END_OF_EMPTY_MEMBER = bytes(8)  # the checksum and the size of nothing
 _CHUNK = 1 << 20
 _GZIP_LEVEL = 1  # ids become as small as at level 6, in a third of the time
 
@@ -19,32 +20,41 @@ def shard_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.name[0] not in "._" and path.suffix != ".crc") if folder.is_dir() else []
 
 
-def is_gzipped(path: Path) -> bool:
-    """Whether the content of a file is gzipped, whatever its name."""
-    with open(path, "rb") as file:
-        return file.read(2) == GZIP_MAGIC
+class ShardState(BaseModel):
+    """What the file system says of a shard; a change of its content changes some of it, even where its size and time are set back."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+    changed_ns: int
+    tag: str = ""  # of a shard in an object store, which has no device, inode or time of change
+
+    @classmethod
+    def of(cls, path: Path) -> "ShardState":
+        """Raises OSError if the shard is not there."""
+        found = path.stat()
+        device, inode, changed = found.st_dev, found.st_ino, found.st_ctime_ns
+        return cls(device=device, inode=inode, size=found.st_size, modified_ns=found.st_mtime_ns, changed_ns=changed, tag=content_tag(path))
 
 
-def unreadable_gzip(path: Path) -> str | None:
-    """Why TensorFlow does not read the whole of a gzip file that Python reads; None if it does, or if the file is not gzipped.
+_HASHES: dict[str, tuple[ShardState, str]] = {}  # by path: the shards that this process knows, so that none is read again for its hash
 
-    At an empty member before others, TensorFlow ends without an error. `cat` makes such files, of an empty file and others or of those of
-    bgzip, which all end with an empty member.
-    """
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content[:2] != GZIP_MAGIC:
-            return None
-        if content.find(_END_OF_EMPTY_MEMBER + GZIP_MAGIC) >= 0:
-            return "is gzip files put together, and one of them is empty, after which TensorFlow reads no more"
-        if content[-10:].endswith(_END_OF_EMPTY_MEMBER) and not content[-10:].startswith(_EMPTY_BODY):
-            return "has zeros after its gzip content, which TensorFlow cannot read"
-    return None
+
+def remember_hash(path: Path, state: ShardState, sha256: str) -> None:
+    """Lets `hash_shard` return a hash without reading, as long as the shard has this state."""
+    _HASHES[str(path)] = state, sha256
 
 
 def hash_shard(path: Path) -> str:
     """The SHA-256 of a shard's bytes, in hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    state = ShardState.of(path)
+    known, sha256 = _HASHES.get(str(path), (None, ""))
+    if known != state:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        remember_hash(path, state, sha256)
+    return sha256
 
 
 def copy_shard(source: Path, target: Path) -> str:
@@ -54,18 +64,14 @@ def copy_shard(source: Path, target: Path) -> str:
         As `hash_shard`, of the bytes that were read.
     """
     digest = hashlib.sha256()
-    writer = open(target, "wb") if is_gzipped(source) else gzip.GzipFile(target, "wb", _GZIP_LEVEL, mtime=0)
-    with writer:
-        for chunk in _chunks(source):
-            digest.update(chunk)
-            writer.write(chunk)
+    with source.open("rb") as file:
+        chunk = file.read(_CHUNK)
+        with open(target, "wb") if chunk.startswith(GZIP_MAGIC) else gzip.GzipFile(target, "wb", _GZIP_LEVEL, mtime=0) as writer:
+            while chunk:
+                digest.update(chunk)
+                writer.write(chunk)
+                chunk = file.read(_CHUNK)
     return digest.hexdigest()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
 
 
 def split_fingerprint(split: str, hashes: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ A record has TensorFlow's format: length, masked CRC-32C of the length, payload,
 """
 
 import gzip
+import io
 import stat
 import struct
 import zlib
@@ -18,7 +19,7 @@ import pyarrow as pa
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.base.errors import DataError
-from components.base.shards import is_gzipped, unreadable_gzip
+from components.base.shards import GZIP_MAGIC
 
 BLOCK = 8192  # records that are read at once
 _CHUNK = 1 << 18  # bytes that are read at once
@@ -28,6 +29,8 @@ _CRC = struct.Struct("<I")
 CRC_MASK = 0xA282EAD8  # TensorFlow rotates a CRC and adds this
 _crc = google_crc32c.value
 _LARGEST_RECORD = 2**31  # a protobuf message is smaller
+_EMPTY_BODY = b"\x03\x00"  # the compressed form of nothing
+_END_OF_EMPTY_MEMBER = bytes(8)  # the checksum and the size of nothing
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -52,7 +55,7 @@ def _check_file(path: Path) -> None:
     """Checks what can be checked without reading: a FIFO or a device would be read for ever.
 
     Raises:
-        DataError: The path is not a file with content, or TensorFlow would read a part of it only.
+        DataError: The path is not a file with content.
         OSError: The file cannot be read.
     """
     if path.is_symlink() and not path.exists():
@@ -64,15 +67,52 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{path} is {_KINDS[kind]}, not a file: remove it, or put a file in its place.")
     if not path.stat().st_size:
         raise DataError(f"{path} is empty (0 bytes): write or copy it again, or remove it.")
-    if reason := unreadable_gzip(path):
-        raise DataError(f"{path} {reason}: unzip it and gzip it again.")
 
 
-def _open_file(path: Path) -> Any:
-    return gzip.open(path, "rb") if is_gzipped(path) else open(path, "rb")
+class _Passing(io.RawIOBase):
+    """The bytes of a file, from its beginning to its end. Whatever passes enters a hash, and is searched for what TensorFlow does not read.
+
+    At an empty gzip member before others, TensorFlow ends without an error. `cat` makes such files, of an empty file and others or of
+    those of bgzip, which all end with an empty member.
+
+    Args:
+        file: The file.
+        path: For the errors.
+        digest: An object of hashlib, or None.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path, digest: Any):
+        self._file, self._path, self._digest = file, path, digest
+        self._is_gzipped: bool | None = None  # not known before the first bytes
+        self._end = b""  # the last bytes that passed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        if self._is_gzipped is None:
+            self._is_gzipped = data.startswith(GZIP_MAGIC)
+        if self._is_gzipped:
+            self._search(data)
+        if self._digest is not None:
+            self._digest.update(data)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _search(self, data: bytes) -> None:
+        """Raises DataError if TensorFlow would read a part of the file only."""
+        reason, near = None, self._end + data
+        if near.find(_END_OF_EMPTY_MEMBER + GZIP_MAGIC) >= 0:
+            reason = "is gzip files put together, and one of them is empty, after which TensorFlow reads no more"
+        elif not data and near.endswith(_END_OF_EMPTY_MEMBER) and not near.startswith(_EMPTY_BODY):
+            reason = "has zeros after its gzip content, which TensorFlow cannot read"
+        if reason:
+            raise DataError(f"{self._path} {reason}: unzip it and gzip it again.")
+        self._end = near[-len(_EMPTY_BODY + _END_OF_EMPTY_MEMBER) :]
 
 
-def _chunks(file: IO[bytes], path: Path) -> Iterator[list[bytes]]:
+def _chunks(file: io.BufferedIOBase, path: Path) -> Iterator[list[bytes]]:
     """Yields the records of each part of a file that is read at once."""
     lengths: dict[bytes, int] = {}  # by the head of a record: few lengths occur
     data, index, size, end = b"", 0, 0, 0
@@ -126,7 +166,7 @@ def _check_crcs(records: list[bytes], tails: list[bytes], path: Path, index: int
         raise _damaged(path, index + int(bad[0]))
 
 
-def read_blocks(path: Path, size: int = BLOCK) -> Iterator[list[bytes]]:
+def read_blocks(path: Path, size: int = BLOCK, digest: Any = None) -> Iterator[list[bytes]]:
     """Yields the serialised records of one TFRecord file, gzipped or not, whatever its name.
 
     This is faster than TensorFlow's reader, which is slow record by record.
@@ -134,15 +174,17 @@ def read_blocks(path: Path, size: int = BLOCK) -> Iterator[list[bytes]]:
     Args:
         path: The file.
         size: The number of records in each list; the last one may have fewer.
+        digest: An object of hashlib that all bytes of the file enter, so that a file is read once; None hashes nothing.
 
     Raises:
-        DataError: The file cannot be read, or it is truncated, damaged or not a TFRecord file.
+        DataError: The file cannot be read, or it is truncated, damaged or not a TFRecord file, or TensorFlow would read a part of it only.
     """
     block: list[bytes] = []
     try:
         _check_file(path)
-        with _open_file(path) as file:
-            for records in _chunks(file, path):
+        with path.open("rb") as stored, io.BufferedReader(_Passing(stored, path, digest), _CHUNK) as passing:
+            gzipped = passing.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
+            for records in _chunks(gzip.GzipFile(fileobj=passing) if gzipped else passing, path):
                 block += records
                 while len(block) >= size:
                     yield block[:size]
@@ -150,7 +192,7 @@ def read_blocks(path: Path, size: int = BLOCK) -> Iterator[list[bytes]]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}): write or copy it again.") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): correct its permissions, or remove it.") from error
+        raise DataError(f"{path} cannot be read ({error.strerror or error}): correct its permissions, or remove it.") from error
     if block:
         yield block
 
@@ -183,10 +225,14 @@ def decode_examples(records: list[bytes], path: Path) -> pa.RecordBatch:
         raise DataError(f"{path} holds records that are not consistent tf.Examples ({error}): write it again.") from error
 
 
-def read_batches(path: Path, batch_size: int = BLOCK) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, batch_size: int = BLOCK, digest: Any = None) -> Iterator[pa.RecordBatch]:
     """Yields the tf.Examples of one file as Arrow record batches.
+
+    Args:
+        path: As for `read_blocks`, like `digest`.
+        batch_size: The number of records in each batch; the last one may have fewer.
 
     Raises:
         DataError: As `read_blocks` or `decode_examples`.
     """
-    return (decode_examples(records, path) for records in read_blocks(path, batch_size))
+    return (decode_examples(records, path) for records in read_blocks(path, batch_size, digest))

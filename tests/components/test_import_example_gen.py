@@ -6,7 +6,7 @@ import os
 import pytest
 from tfx.components.example_gen import utils
 from tfx.orchestration import data_types
-from tfx.proto import example_gen_pb2
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import standard_artifacts
 from tfx.utils import proto_utils
 
@@ -83,13 +83,18 @@ def test_a_shard_that_changes_after_it_was_hashed_is_refused(tmp_path, data):
         run(tmp_path, exec_properties)
 
 
-def test_spans_are_those_of_tfx(tmp_path, data):
-    for day in (3, 12):
-        (data / f"span-{day}").mkdir()
-        (data / f"span-{day}" / "0.tfrecord.gz").write_bytes(gzip.compress(f"day {day}".encode()))
-    config = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="train", pattern="span-{SPAN}/*")])
-    resolved = properties(data, input_config=proto_utils.proto_to_json(config))
-    assert resolved[utils.SPAN_PROPERTY_NAME] == 12
+@pytest.mark.parametrize(
+    ("pattern", "folder", "number"), [("span-{SPAN}/*", "span-3", 3), ("day={YYYY}-{MM}-{DD}/*", "day=1970-01-13", 12)]
+)
+def test_the_span_is_the_one_of_the_range(tmp_path, data, pattern, folder, number):
+    """12 days after 1970-01-01 is 1970-01-13. A newer span is not taken."""
+    for name in (folder, "span-15", "day=1970-01-16"):
+        (data / name).mkdir()
+        (data / name / "0.tfrecord.gz").write_bytes(gzip.compress(name.encode()))
+    config = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="train", pattern=pattern)])
+    chosen = range_config_pb2.RangeConfig(static_range=range_config_pb2.StaticRange(start_span_number=number, end_span_number=number))
+    resolved = properties(data, input_config=proto_utils.proto_to_json(config), range_config=proto_utils.proto_to_json(chosen))
+    assert resolved[utils.SPAN_PROPERTY_NAME] == number
     run(tmp_path, resolved)
     (shard,) = (tmp_path / "artifact" / "Split-train").iterdir()
-    assert gzip.decompress(shard.read_bytes()) == b"day 12"
+    assert gzip.decompress(shard.read_bytes()) == folder.encode()

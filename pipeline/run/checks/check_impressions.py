@@ -5,6 +5,7 @@ only, histories that are not aligned, events from the future.
 """
 
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from components.base.cores import usable_cores
 from components.base.errors import DataError
-from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
+from components.base.shards import SPAN_SPLIT, ShardState, remember_hash, split_fingerprint
 from components.base.tfrecord import BLOCK, decode_examples, read_batches, read_blocks
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP, FeatureConfig
 from din_trainer.raw_inputs import inputs_of
@@ -27,7 +28,7 @@ from pipeline.run.checks.batch_checker import BatchChecker
 from pipeline.run.checks.check_environment import check_path_for_tfx
 from pipeline.run.checks.checked_batch import list_columns, value_type
 from pipeline.run.checks.quick_batches import NotAsExpected, quick_batches
-from pipeline.run.checks.shard_facts import KnownShards, ShardFacts, ShardState, known_shards
+from pipeline.run.checks.shard_facts import KnownShards, ShardFacts, known_shards
 
 _LARGE = BLOCK  # impressions of a large shard, at least
 _FIRST = 1024  # impressions of a large shard that show which columns it has
@@ -80,8 +81,9 @@ def _columns(batch: pa.RecordBatch) -> dict[str, str]:
 
 
 def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
-    """Checks a shard: quickly if it is large and sound, otherwise by the reader that can say what is wrong and where."""
-    blocks = read_blocks(file)
+    """Checks a shard and hashes it: quickly if it is large and sound, otherwise by the reader that can say what is wrong and where."""
+    digest = hashlib.sha256()
+    blocks = read_blocks(file, digest=digest)
     first = next(blocks, [])
     if len(first) >= _LARGE:
         present = _columns(decode_examples(first[:_FIRST], file))
@@ -91,8 +93,10 @@ def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
         with contextlib.suppress(NotAsExpected, DataError):
             facts = _check_batches(quick_batches(chain([first], blocks), dtypes), file, features)
             facts.columns = present | {name: dtypes[name] for name in facts.with_values}
-            return facts
-    return _check_batches(read_batches(file), file, features)
+            return facts.model_copy(update={"sha256": digest.hexdigest()})
+    digest = hashlib.sha256()
+    facts = _check_batches(read_batches(file, digest=digest), file, features)
+    return facts.model_copy(update={"sha256": digest.hexdigest()})
 
 
 def _check_both_labels(found: ShardFacts, place: Path) -> None:
@@ -152,8 +156,10 @@ class _Reader:
     def _facts(self, file: Path) -> tuple[ShardState | None, ShardFacts]:
         """The state of a shard before it was read, and what it holds."""
         state = _state(file)
-        facts = self._checked.get(file, state) if state else None
-        return state, facts or _check_shard(file, self._features).model_copy(update={"sha256": hash_shard(file)})
+        facts = (self._checked.get(file, state) if state else None) or _check_shard(file, self._features)
+        if state:
+            remember_hash(file, state, facts.sha256)
+        return state, facts
 
 
 def check_data(data: Path, features: FeatureConfig, known: Path | None = None) -> DataFacts:

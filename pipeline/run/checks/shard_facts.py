@@ -9,22 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from components.base.atomic_files import write_whole
-
-
-class ShardState(BaseModel):
-    """What the file system says of a shard; a change of its content changes some of it, even where its size and time are set back."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-
-    @classmethod
-    def of(cls, path: Path) -> "ShardState":
-        """Raises OSError if the shard is not there."""
-        found = path.stat()
-        return cls(device=found.st_dev, inode=found.st_ino, size=found.st_size, modified_ns=found.st_mtime_ns, changed_ns=found.st_ctime_ns)
+from components.base.shards import ShardState
 
 
 class ShardFacts(BaseModel):

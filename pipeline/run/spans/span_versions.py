@@ -8,12 +8,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from components.base.atomic_files import write_whole
 from components.base.errors import DataError
-from components.base.shards import SPAN_SPLIT, hash_shard, split_fingerprint
+from components.base.shards import SPAN_SPLIT, ShardState, hash_shard, split_fingerprint
 from pipeline.datasets.spans import Span, find_spans
 from pipeline.records.run_list import read_summaries
 from pipeline.records.summary import Status, Summary
 from pipeline.run.checks.check_impressions import DataFacts
-from pipeline.run.checks.shard_facts import ShardState
 from pipeline.run.spans.span_plan import SpanPlan
 
 VERSIONS_FILE = "spans.json"  # in the workspace's folder `checks`

@@ -10,12 +10,11 @@ import pytest
 import tensorflow as tf
 
 from components.base.errors import InputError
-from components.base.shards import hash_shard
 from components.base.tfrecord import frame, read_blocks, read_records
 from din_trainer.features import FeatureConfig
 from pipeline.datasets.layout import DatasetWriter
 from pipeline.run.checks.check_environment import check_named_files, check_workspace
-from pipeline.run.checks.check_impressions import check_data, check_unchanged
+from pipeline.run.checks.check_impressions import _check_shard, check_data, check_unchanged
 from pipeline.run.checks.quick_batches import quick_batches
 from tests.sample_data import make_impressions, write_dataset
 
@@ -157,11 +156,12 @@ def test_truncated_gzip(data, keep):
 def test_a_file_that_changes_while_it_is_checked_is_named(data, tmp_path, monkeypatch, known):
     """Otherwise the facts would be those of the old content, and the fingerprint that of the new one."""
 
-    def hash_changed(shard):
+    def changed(shard, features):
+        facts = _check_shard(shard, features)
         shard.write_bytes(gzip.compress(gzip.decompress(shard.read_bytes()), 9))
-        return hash_shard(shard)
+        return facts
 
-    monkeypatch.setattr("pipeline.run.checks.check_impressions.hash_shard", hash_changed)
+    monkeypatch.setattr("pipeline.run.checks.check_impressions._check_shard", changed)
     with pytest.raises(InputError, match=r"has changed since this run checked it: leave the data as it is"):
         check_data(data, FEATURES, known and tmp_path / known)
 
@@ -523,7 +523,9 @@ def test_a_shard_that_stays_the_same_is_not_read_again(data, tmp_path, monkeypat
     known = tmp_path / "checks" / "known.json"
     facts = check_data(data, FEATURES, known)
     read = []
-    monkeypatch.setattr("pipeline.run.checks.check_impressions.read_blocks", lambda file: read.append(file) or read_blocks(file))
+    monkeypatch.setattr(
+        "pipeline.run.checks.check_impressions.read_blocks", lambda file, **named: read.append(file) or read_blocks(file, **named)
+    )
     assert check_data(data, FEATURES, known) == facts
     assert read == []
     shard = data / "eval" / "part-00000.tfrecord.gz"
