@@ -102,7 +102,7 @@ start_all() {
 }
 
 print_settings() {
-  echo "--set beam.engine=flink --set beam.job_server=localhost:$PORT --set beam.workers=localhost:$((PORT + 2))"
+  echo "--set beam.engine=flink --set beam.job_server=localhost:$PORT --set beam.workers=localhost:$((PORT + 2)) --set beam.master=localhost:$REST"
 }
 
 main "$@"
