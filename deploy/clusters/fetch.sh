@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # fetch.sh flink|spark: gets an engine from PyPI and builds Beam's job server for it with Maven, both into the user's cache.
-# Downloads are checked: those of PyPI by a pinned checksum, those of Maven Central by the checksums that it publishes. What was built has
-# its checksum beside it, which is checked at each call. Everything is made under another name and then renamed.
+# Downloads are checked: those of PyPI by a pinned checksum, those of Maven Central by the checksums that it publishes. A built jar has its
+# checksum and those of its sources beside it: they are checked at each call. Everything is made under another name and then renamed.
 . "$(dirname "$0")/common.sh"
 
 BEAM=2.70.0
@@ -21,19 +21,26 @@ from_pypi() {
   rm -rf "$part"
 }
 
-# job_server NAME: builds NAME.pom.xml into $CACHE/NAME-$BEAM.jar.
+# What job server NAME is built from, and the built jar, as checksums.
+checksums() { (cd "$ROOT/deploy/clusters" && find "$1.pom.xml" java -type f | sort | xargs sha256sum && cd "$CACHE" && sha256sum "$1-$BEAM.jar"); }
+
+# job_server NAME: builds NAME.pom.xml and the classes in java/ into $CACHE/NAME-$BEAM.jar.
 job_server() {
   local jar=$1-$BEAM.jar work=$CACHE/$1.part
-  (cd "$CACHE" && sha256sum --quiet --strict -c "$jar.sha256") >/dev/null 2>&1 && return
-  command -v mvn >/dev/null || die "Maven is needed to build Beam's job server; install it (apt-get install maven)."
+  [ ! -f "$CACHE/$jar.checksums" ] || ! cmp --silent "$CACHE/$jar.checksums" <(checksums "$1" 2>&1) || return 0
+  command -v mvn >/dev/null && command -v javac >/dev/null ||
+    die "Maven and a JDK are needed to build Beam's job server; install them (apt-get install maven openjdk-17-jdk-headless)."
   say "building $jar with Maven (a minute; about 200 MB of downloads)"
   rm -rf "$work"
   mkdir "$work"
+  cp -r "$ROOT/deploy/clusters/java" "$work/java"
   cp "$ROOT/deploy/clusters/$1.pom.xml" "$work/pom.xml"
   (cd "$work" && mvn --quiet --batch-mode --strict-checksums package) >&2 ||
     die "Maven did not build $jar, see the message above; call this again where Maven Central or a mirror of it can be reached."
+  rm -f "$CACHE/$jar.checksums"
   mv "$work/target/$jar" "$CACHE/$jar"
-  (cd "$CACHE" && sha256sum "$jar" >"$jar.sha256.part" && mv "$jar.sha256.part" "$jar.sha256")
+  checksums "$1" >"$work/checksums"
+  mv "$work/checksums" "$CACHE/$jar.checksums"
   rm -rf "$work"
 }
 
