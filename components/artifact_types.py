@@ -1,4 +1,7 @@
-"""The types of artifacts that TFX lacks, and the names of the files that our components leave in artifacts."""
+"""The types of artifacts that TFX lacks, and the names of the files that our components leave in artifacts.
+
+The names of the types have the form that Kubeflow demands.
+"""
 
 from tfx.types.artifact import Artifact
 
@@ -13,7 +16,7 @@ IMPORTANCE_FILE = "importance.json"
 class ConfidenceIntervals(Artifact):
     """A folder with `intervals.json`."""
 
-    TYPE_NAME = "ConfidenceIntervals"
+    TYPE_NAME = "din.ConfidenceIntervals"
 
 
 class ScoredSample(Artifact):
@@ -23,22 +26,25 @@ class ScoredSample(Artifact):
     scores differ from these.
     """
 
-    TYPE_NAME = "DinScoredSample"
+    TYPE_NAME = "din.ScoredSample"
 
 
 class DriftFigures(Artifact):
     """A folder with `drift.json`: how far the training data is from other data, feature by feature."""
 
-    TYPE_NAME = "DinDriftFigures"
+    TYPE_NAME = "din.DriftFigures"
 
 
 class ModelScore(Artifact):
     """A folder with `score.json`: metrics of a model by label and name, null where a metric is not defined."""
 
-    TYPE_NAME = "DinModelScore"
+    TYPE_NAME = "din.ModelScore"
 
 
 class ImportanceFigures(Artifact):
     """A folder with `importance.json`: how much AUC the model loses without each feature."""
 
-    TYPE_NAME = "DinImportanceFigures"
+    TYPE_NAME = "din.ImportanceFigures"
+
+
+TYPES: tuple[type[Artifact], ...] = (ConfidenceIntervals, ScoredSample, DriftFigures, ModelScore, ImportanceFigures)

@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from components.base.errors import InputError, explain_place
-from pipeline.cli import data_commands, predict_command, report_commands, run_command, serving_commands, workspace_commands
+from pipeline.cli import (
+    compile_command,
+    data_commands,
+    predict_command,
+    report_commands,
+    run_command,
+    serving_commands,
+    workspace_commands,
+)
 from pipeline.cli.arguments import Parser
 from pipeline.terminal import complain, say
 
@@ -36,7 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (run_command, data_commands, predict_command, serving_commands, report_commands, workspace_commands):
+    for group in (run_command, compile_command, data_commands, predict_command, serving_commands, report_commands, workspace_commands):
         group.add_commands(commands)
     for further in entry_points(group="din.commands"):
         further.load()(commands)

@@ -33,6 +33,4 @@ class KubeflowConfig(Frozen):
     def container(self, node: str) -> ContainerConfig:
         """Returns the image and the limits of a node's container."""
         own = self.components.get(node, ContainerConfig())
-        return ContainerConfig(
-            image=own.image or self.image, cpu=own.cpu or self.cpu, memory_gib=own.memory_gib or self.memory_gib
-        )
+        return ContainerConfig(image=own.image or self.image, cpu=own.cpu or self.cpu, memory_gib=own.memory_gib or self.memory_gib)
