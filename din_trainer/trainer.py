@@ -11,6 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from din_trainer.config import CHECKPOINTS_KEY, CONFIG_KEY, ORIGIN_FILE, SOURCE_KEY, START_KEY, DINConfig
 from din_trainer.export.signatures import export
+from din_trainer.keras_pins import saved_by_disk
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.fit import fit
 from din_trainer.training.warm_start.warm_start import StartModel
@@ -33,7 +34,8 @@ def run_fn(fn_args: FnArgs) -> None:
     model, _, warm_start = fit(config, transform_output, train_files, validation_files, run_dir, checkpoints, start_model)
     if start:
         (run_dir / WARM_START_FILE).write_text(json.dumps({"from": start["run"], **(warm_start or {})}) + "\n")
-    model.save(run_dir / KERAS_FILE)
+    with saved_by_disk():
+        model.save(run_dir / KERAS_FILE)
     export(model, transform_output, fn_args.serving_model_dir)
     origin = Path(fn_args.serving_model_dir) / ORIGIN_FILE
     origin.parent.mkdir(exist_ok=True)

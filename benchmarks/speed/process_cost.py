@@ -19,10 +19,20 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+def _status_mb(field: str) -> float:
+    """A field of this process' status in Linux, in units of 10⁶ bytes."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[field].split()[0]) * 1024 / 1e6
+
+
+def memory_mb() -> float:
+    """The memory that this process takes now, in units of 10⁶ bytes."""
+    return _status_mb("VmRSS")
+
+
 def peak_mb() -> float:
     """The peak of this process' memory since it was reset, in units of 10⁶ bytes."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status["VmHWM"].split()[0]) * 1024 / 1e6
+    return _status_mb("VmHWM")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import tensorflow as tf
 from din_trainer.config import TrainingConfig
 from din_trainer.training_errors import TrainingDiverged
 
+_BLOCK = 1_000_000  # rows
+
 
 def diverged(reason: str, epoch: int, settings: TrainingConfig) -> TrainingDiverged:
     """The error for a training that diverged, with what to change; epochs are counted from 1."""
@@ -32,5 +34,14 @@ class DivergenceCheck(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for weight in self.model.weights:
-            if weight.dtype.startswith("float") and not tf.reduce_all(tf.math.is_finite(weight.value)):
+            if weight.dtype.startswith("float") and not _is_finite(weight.value):
                 raise diverged(f"the weights {weight.path} are not finite", self._epoch, self.model.din_config.training)
+
+
+def _is_finite(weight: tf.Variable) -> bool:
+    """Whether all numbers of a weight are finite. A table is read in blocks, since a read of the whole one would copy it."""
+    if weight.shape.rank == 0:
+        return bool(tf.math.is_finite(weight))
+    rows = weight.shape[0]
+    blocks = (tf.gather(weight, tf.range(begin, min(begin + _BLOCK, rows))) for begin in range(0, rows, _BLOCK))
+    return all(tf.reduce_all(tf.math.is_finite(block)) for block in blocks)

@@ -1,8 +1,11 @@
 """Each pin against the installed Keras: what fails here after an upgrade must be fixed in `din_trainer/keras_pins.py` or in LazyAdam."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.saving import saving_lib
 
 from din_trainer import keras_pins
 from din_trainer.training.lazy_adam import LazyAdam
@@ -32,3 +35,16 @@ def test_keras_calls_the_overridden_clip_gradients():
     Spy(0.1, global_clipnorm=1.0).apply([gradient], [variable])
     (seen,) = calls
     np.testing.assert_array_equal(seen, [gradient])
+
+
+def test_a_model_is_saved_by_a_temporary_file_beside_it(tmp_path, monkeypatch):
+    """Otherwise its bytes are held in memory. The saved model is complete, and no other file is left."""
+    files = []
+    make = saving_lib.tempfile.NamedTemporaryFile
+    monkeypatch.setattr(saving_lib.tempfile, "NamedTemporaryFile", lambda dir: files.append(make(dir=dir)) or files[-1])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    with keras_pins.saved_by_disk():
+        model.save(tmp_path / "model.keras")
+    assert [Path(file.name).parent for file in files] == [tmp_path]
+    assert list(tmp_path.iterdir()) == [tmp_path / "model.keras"]
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "model.keras").layers[0].kernel, model.layers[0].kernel)

@@ -5,6 +5,7 @@ import pytest
 
 from din_trainer.config import DINConfig
 from din_trainer.models.make_model import make_model
+from din_trainer.training import divergence
 from din_trainer.training.loop import train
 from din_trainer.training_errors import TrainingDiverged
 from tests.din_trainer.batches import SIZES, make_dataset
@@ -23,6 +24,10 @@ def diverge(model, folder, train_epoch=lambda epoch: make_dataset(64, 1)):
     with pytest.raises(TrainingDiverged) as error:
         train(model, train_epoch, make_dataset(300, 2), None, folder, checkpoint_seconds=0.0)
     return str(error.value)
+
+
+def only_small_ids(features, label):
+    return {name: np.int64(1) + 0 * ids for name, ids in features.items()}, label
 
 
 def test_the_sentence_names_the_epoch_the_learning_rate_and_the_clipping(tmp_path):
@@ -54,18 +59,17 @@ def test_an_epoch_ends_early(tmp_path):
     assert int(model.optimizer.iterations) == 64
 
 
-def test_weights_that_no_batch_has_read_count(tmp_path):
+@pytest.mark.parametrize("row", [0, 29])  # that of the padding; the last one, in the last of the blocks in which a table is read
+def test_weights_that_no_batch_has_read_count(tmp_path, monkeypatch, row):
+    monkeypatch.setattr(divergence, "_BLOCK", 14)
     model = make()
     item = model.linear.tables["item"].embeddings
-    item.assign(np.where(np.arange(30) == 0, np.inf, np.zeros(30))[:, None])  # the row of the padding
-    assert f"the weights {item.path} are not finite" in diverge(model, tmp_path)
+    item.assign(np.where(np.arange(30) == row, np.inf, np.zeros(30))[:, None])
+    assert f"the weights {item.path} are not finite" in diverge(model, tmp_path, lambda epoch: make_dataset(64, 1).map(only_small_ids))
 
 
 def test_validation_figures_that_are_not_finite_count(tmp_path):
     """Every weight is finite, but the sum of some is not, and only validation/ holds their ids."""
-
-    def only_small_ids(features, label):
-        return {name: np.int64(1) + 0 * ids for name, ids in features.items()}, label
 
     model = make()
     for name in ("item", "user_id"):
