@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
         ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
         ("serve", "compare the latency of a request with plain Keras, DeepCTR and ONNX Runtime", _serve),
+        ("plan", "compare what din plan says with whole runs: ten times larger than its rates, and with other histories", _plan),
     ):
         benchmark = add_command(benchmarks, name, purpose)
         add_json(benchmark, "the measurements as one JSON object")
@@ -46,7 +47,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 
 
 def _add_data(data: argparse.ArgumentParser) -> None:
-    data.add_argument("--quick", action="store_true", help="leave out the largest size, 10 million training impressions")
+    parts = data.add_mutually_exclusive_group()
+    parts.add_argument("--quick", action="store_true", help="leave out the largest size, 10 million training impressions")
+    parts.add_argument("--rates", action="store_true", help="measure only the rates of this machine, which din plan needs")
     add_json(data, "the measurements as one JSON object")
     data.set_defaults(call=_data)
 
@@ -184,10 +187,16 @@ def _serve(args: argparse.Namespace) -> int:
     return serving_speed.main(args.json)
 
 
+def _plan(args: argparse.Namespace) -> int:
+    from benchmarks.plan import plan_check
+
+    return plan_check.main(args.json)
+
+
 def _data(args: argparse.Namespace) -> int:
     from benchmarks.speed import data_path
 
-    return data_path.main(args.quick, args.json)
+    return data_path.main(args.quick, args.rates, args.json)
 
 
 def _run(args: argparse.Namespace) -> int:

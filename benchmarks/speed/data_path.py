@@ -1,6 +1,6 @@
-"""`din bench data`: measures what feeds the training, stage by stage and at several sizes, beside the same work written by hand.
+"""`din bench data`: measures what feeds the training, beside the same work written by hand, and the rates of this machine for `din plan`.
 
-All figures are CPU seconds, since other work on a shared machine changes them little. The fixed part of each stage, that of 1,000
+It does so stage by stage and at several sizes. All figures are CPU seconds, since other work on a shared machine changes them little. The fixed part of each stage, that of 1,000
 impressions, is taken off before rates and ratios are computed.
 """
 
@@ -14,12 +14,14 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.plan.measure_rates import measure_rates
 from benchmarks.speed.process_cost import Costs
 from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
 from pipeline.console import Console
 from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.synthetic import generate
+from pipeline.plan.rates import write_rates
 from pipeline.terminal import say
 
 _FIXED, _SMALL, _LARGE, _LARGEST = 1_000, 100_000, 1_000_000, 10_000_000  # training impressions
@@ -34,9 +36,30 @@ _STAGES = {  # the stages of ours: the nodes that they are made of
 _READ_ALL = ("check", "import", "statistics")  # these read all splits, the others train/
 
 
-def main(quick: bool, as_json: bool) -> int:
-    """Measures 10⁵ and 10⁶ training impressions, and 10⁷ if it is not quick; prints the table, or JSON. Returns the exit status."""
+def main(quick: bool, only_rates: bool, as_json: bool) -> int:
+    """Measures the data path, and then the rates of this machine for `din plan`; prints the table, or JSON. Returns the exit status.
+
+    Args:
+        quick: Leave out 10⁷ training impressions.
+        only_rates: Leave out the data path.
+        as_json: Print one JSON object.
+    """
     console = Console(quiet=as_json)
+    result = {} if only_rates else _measure_path(quick, console)
+    if not (as_json or only_rates):
+        _print(result, console)
+    with tempfile.TemporaryDirectory(prefix="din-bench-") as folder:
+        rates = measure_rates(Path(folder), console)
+    file = write_rates(rates)
+    if as_json:
+        say(json.dumps({**result, "rates": rates.model_dump(mode="json")}))
+    else:
+        say(f"The rates of this machine, for din plan: {file}")
+    return 0
+
+
+def _measure_path(quick: bool, console: Console) -> dict[str, Any]:
+    """Measures 10⁵ and 10⁶ training impressions, and 10⁷ if it is not quick."""
     sizes = (_FIXED, _SMALL, _LARGE) if quick else (_FIXED, _SMALL, _LARGE, _LARGEST)
     found: dict[int, dict[str, Costs]] = {}
     with tempfile.TemporaryDirectory(prefix="din-bench-") as folder:
@@ -45,12 +68,7 @@ def main(quick: bool, as_json: bool) -> int:
             _make(data, size, Path(folder) / str(_LARGE))
             found[size] = {whose: _measure(whose, data, Path(folder) / f"{whose}-{size}") for whose in ("ours", "anchor")}
             console.print(f"  {size:,} training impressions measured", highlight=False)
-    result = {"ours": _figures(found, "ours"), "peers": {"anchor": _figures(found, "anchor")}, "ratios": _ratios(found)}
-    if as_json:
-        say(json.dumps(result))
-    else:
-        _print(result, console)
-    return 0
+    return {"ours": _figures(found, "ours"), "peers": {"anchor": _figures(found, "anchor")}, "ratios": _ratios(found)}
 
 
 def _make(data: Path, size: int, large: Path) -> None:

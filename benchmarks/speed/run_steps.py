@@ -1,6 +1,6 @@
-"""Calls `din` and writes what each step of a run costs: `python -P run_steps.py OUT ARGUMENT…`, with the checkout to measure as PYTHONPATH.
+"""Calls `din` and writes the time and the memory of each step of a run: `python -P run_steps.py OUT ARGUMENT…`.
 
-It needs no other file of this folder, because older checkouts do not have it.
+PYTHONPATH is the checkout to measure. This module needs no other file of this folder, because older checkouts do not have it.
 """
 
 import json
@@ -19,6 +19,14 @@ def _now() -> tuple[float, float]:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, time.monotonic()
 
 
+def _peak_mb(reset: bool = False) -> float:
+    """The peak of this process' memory since it was reset, in units of 10⁶ bytes."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1024 / 1e6
+
+
 _STEPS: dict[str, dict[str, float]] = {}
 
 
@@ -27,12 +35,13 @@ class MeasuredProgress(Progress):
 
     def start(self, step: str) -> None:
         super().start(step)
+        _peak_mb(reset=True)
         self._before = step, *_now()
 
     def finish(self) -> None:
         step, cpu, wall = self._before
         cpu_now, wall_now = _now()
-        _STEPS[step] = {"cpu": cpu_now - cpu, "wall": wall_now - wall}
+        _STEPS[step] = {"cpu": cpu_now - cpu, "wall": wall_now - wall, "peak_mb": _peak_mb()}
         super().finish()
 
 

@@ -18,6 +18,7 @@ from components.base.errors import InputError, explain_place
 from pipeline.cli import (
     compile_command,
     data_commands,
+    plan_command,
     predict_command,
     report_commands,
     run_command,
@@ -44,7 +45,16 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for group in (run_command, compile_command, data_commands, predict_command, serving_commands, report_commands, workspace_commands):
+    for group in (
+        run_command,
+        plan_command,
+        compile_command,
+        data_commands,
+        predict_command,
+        serving_commands,
+        report_commands,
+        workspace_commands,
+    ):
         group.add_commands(commands)
     for further in entry_points(group="din.commands"):
         further.load()(commands)

@@ -1,0 +1,61 @@
+"""What an engine adds to the stages that go through Beam, and from how many impressions on it pays."""
+
+from typing import NamedTuple
+
+from pipeline.datasets.layout import SHARD_SIZE
+
+
+class EngineCost(NamedTuple):
+    """The cost of an engine, as `make engines` measured it on clusters of two workers on one machine of two cores.
+
+    Attributes:
+        job_seconds: What each Beam job takes before and after its work.
+        factor: CPU seconds on the engine for each one in this process.
+        measured: Whether it was run at all.
+    """
+
+    job_seconds: float
+    factor: float
+    measured: bool = True
+
+
+ENGINES = {
+    "flink": EngineCost(50, 1.5),
+    "spark": EngineCost(50, 1.5),
+    "dataflow": EngineCost(50, 1.5, measured=False),
+    "portable": EngineCost(50, 1.5, measured=False),
+}
+
+
+def spread(fixed: float, growing: float, impressions: int, engine: EngineCost, cores: int) -> float:
+    """The seconds of a stage on an engine: the client's fixed part, the job's, and the work by cores. A core works on whole shards.
+
+    Args:
+        fixed: CPU seconds of the client, which do not grow with the data.
+        growing: CPU seconds of the work in one process.
+        impressions: The impressions of the run.
+        engine: The engine.
+        cores: Its cores.
+    """
+    return fixed + engine.job_seconds + engine.factor * growing / min(cores, shards(impressions))
+
+
+def shards(impressions: int) -> int:
+    """The shards of a data set that `din import` or `din synth` writes."""
+    return max(impressions // SHARD_SIZE, 1)
+
+
+def pays_from(here: float, work: float, jobs: int, engine: EngineCost, cores: int) -> float | None:
+    """From how many impressions on the engine takes less time than one process; None if it never does.
+
+    Both times grow with the impressions n: here · n in one process, and jobs · job_seconds + factor · work · n / cores on the engine.
+
+    Args:
+        here: Seconds of all stages on the engine for one more impression, in one process.
+        work: The same in CPU seconds.
+        jobs: How many of these stages there are.
+        engine: The engine.
+        cores: Its cores.
+    """
+    saved = here - engine.factor * work / cores
+    return jobs * engine.job_seconds / saved if saved > 0 else None
