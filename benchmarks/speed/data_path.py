@@ -1,7 +1,7 @@
 """`din bench data`: measures what feeds the training, beside the same work written by hand, and the rates of this machine for `din plan`.
 
-It does so stage by stage and at several sizes. All figures are CPU seconds, since other work on a shared machine changes them little. The fixed part of each stage, that of 1,000
-impressions, is taken off before rates and ratios are computed.
+It does so stage by stage and at several sizes. All figures are CPU seconds, since other work on a shared machine changes them little. The
+fixed part of each stage, that of 1,000 impressions, is taken off before rates and ratios are computed.
 """
 
 import json
