@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,28 @@ def export_of_every_kind(tmp_path_factory):
     from benchmarks.exports.small_export import make_export_of_every_kind
 
     return make_export_of_every_kind(tmp_path_factory.mktemp("every_kind"))
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """The URL of an S3 server of this machine."""
+    from tests.object_store import s3_server
+
+    with s3_server() as url:
+        yield url
+
+
+_BUCKETS = count(1)
+
+
+@pytest.fixture
+def bucket(s3_url, monkeypatch) -> Path:
+    """A new bucket of an S3 server of this machine, as a path; the environment has the credentials."""
+    from components.base.stores import named_path
+    from tests.object_store import credentials
+
+    for name, value in credentials(s3_url).items():
+        monkeypatch.setenv(name, value)
+    place = named_path(f"s3://bucket-{next(_BUCKETS)}")
+    place.fs.mkdir(place.path)
+    return place

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import compress
-from pathlib import Path
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -19,6 +18,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from tfx_bsl.tfxio import record_based_tfxio, tensor_representation_util, tf_example_record
 
+from components.base.stores import named_path
 from components.base.tfrecord import BLOCK, read_blocks
 
 _Item = TypeVar("_Item")
@@ -44,8 +44,9 @@ class _DecodeShard(beam.DoFn):
         self._decoder = ExamplesToRecordBatchDecoder(*([] if self._schema is None else [self._schema]))
 
     def process(self, file: str) -> Iterator[pa.RecordBatch]:
-        rng = np.random.default_rng(zlib.crc32(Path(file).name.encode()))
-        for records in _ahead(read_blocks(Path(file), self._batch_size)):
+        shard = named_path(file)
+        rng = np.random.default_rng(zlib.crc32(shard.name.encode()))
+        for records in _ahead(read_blocks(shard, self._batch_size)):
             if self._sample < 1:
                 records = list(compress(records, rng.random(len(records)) < self._sample))
             decoded = self._decoder.DecodeBatch(records)
@@ -74,7 +75,7 @@ class _ParseShard(beam.DoFn):
             for feature in features
         }
         names = [feature.name for feature in features]
-        for batch in _ahead(tf.io.parse_example(records, spec) for records in read_blocks(Path(file), self._batch_size)):
+        for batch in _ahead(tf.io.parse_example(records, spec) for records in read_blocks(named_path(file), self._batch_size)):
             yield pa.RecordBatch.from_arrays([_list_column(batch[name]) for name in names], names)
 
 
@@ -99,7 +100,7 @@ class ShardTFXIO(tf_example_record.TFExampleRecord):
         self._sample = sample
 
     def BeamSource(self, batch_size: int | None = None) -> beam.PTransform:
-        files = sorted(str(file) for pattern in self._file_pattern for file in Path(pattern).parent.glob(Path(pattern).name))
+        files = sorted(str(file) for pattern in map(named_path, self._file_pattern) for file in pattern.parent.glob(pattern.name))
         read = self._reader(batch_size or BLOCK)
 
         @beam.ptransform_fn

@@ -6,7 +6,7 @@ environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL`, …), as their packages do
 """
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from components.base.errors import InputError
 
@@ -38,7 +38,7 @@ def named_path(name: str) -> Path:
     try:
         place = UPath(name.rstrip("/"), use_listings_cache=False)
     except ValueError as error:
-        raise InputError(f"{name} is in a store that fsspec does not know ({_reason(error)}): write s3://, gs:// or hdfs://.") from error
+        raise InputError(f"{name} is in a store that fsspec does not know ({reason_of(error)}): write s3://, gs:// or hdfs://.") from error
     if str(place).rstrip("/") != name.rstrip("/"):  # records have the name alone, and a host of hdfs:// would be lost there
         raise InputError(f"{name} would be read as {place}: write it like that, or name another place.")
     return cast(Path, place)  # it has the methods of a Path, but is none
@@ -55,13 +55,13 @@ def check_store(place: Path) -> None:
     try:
         next(iter(place.iterdir()), None)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{place} is not there ({_reason(error)}): look at the bucket, the folder and the endpoint.") from error
+        raise InputError(f"{place} is not there ({reason_of(error)}): look at the bucket, the folder and the endpoint.") from error
     except ImportError as error:
         protocol = str(place).partition("://")[0]
         needed = _PACKAGES.get(protocol, f"a package for fsspec that knows {protocol}://")
-        raise InputError(f"{place} cannot be opened ({_reason(error)}): {protocol}:// needs {needed}.") from error
+        raise InputError(f"{place} cannot be opened ({reason_of(error)}): {protocol}:// needs {needed}.") from error
     except Exception as error:  # each store has its own
-        raise InputError(f"{place} cannot be read ({_reason(error)}): look at the credentials and the endpoint.") from error
+        raise InputError(f"{place} cannot be read ({reason_of(error)}): look at the credentials and the endpoint.") from error
 
 
 def content_tag(place: Path) -> str:
@@ -76,5 +76,17 @@ def content_tag(place: Path) -> str:
     return str(found.get("ETag") or place.fs.ukey(place.path))
 
 
-def _reason(error: Exception) -> str:
+def file_system(name: str) -> tuple[Any, str]:
+    """Returns the file system of fsspec that has a place, and the path of the place in it.
+
+    Raises:
+        InputError: As for `named_path`.
+        ImportError: The package of the store is missing.
+    """
+    place: Any = named_path(name)
+    return place.fs, place.path
+
+
+def reason_of(error: Exception) -> str:
+    """Returns what a store says of an error, in one line that is not long."""
     return " ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__

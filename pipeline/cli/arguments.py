@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from components.base.errors import InputError
+from components.base.stores import is_store, named_path
 from pipeline.terminal import printable
 
 DEFAULT_WORKSPACE = Path("workspace")
@@ -17,6 +19,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
+
+
+def local_path(name: str) -> Path:
+    """The type of an argument that names a file or a folder of this machine: a URL would else make a folder `s3:`."""
+    if is_store(name):
+        raise argparse.ArgumentTypeError(f"{name} is in an object store: name a file or a folder of this machine.")
+    return Path(name)
+
+
+def data_path(name: str) -> Path:
+    """The type of an argument that names data, on this machine or in an object store."""
+    try:
+        return named_path(name)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_command(commands: Commands, name: str, purpose: str) -> argparse.ArgumentParser:
@@ -36,7 +53,7 @@ def add_command(commands: Commands, name: str, purpose: str) -> argparse.Argumen
 def add_workspace(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workspace",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         default=DEFAULT_WORKSPACE,
         help="the folder of all runs and served versions (default: workspace)",
@@ -56,6 +73,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="change one setting of the configuration, e.g. training.epochs=3; can be repeated",
     )
+
+
+def add_engine(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--engine", choices=["local", "flink", "spark", "dataflow", "portable"], help=f"{what} (default: beam.engine)")
+
+
+def with_engine(args: argparse.Namespace) -> list[str]:
+    """Returns the settings of `--set`, with that of `--engine`."""
+    return [*args.settings, *([f"beam.engine={args.engine}"] if args.engine else [])]
 
 
 def add_json(parser: Any, what: str) -> None:

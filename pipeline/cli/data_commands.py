@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base.errors import InputError
-from pipeline.cli.arguments import Commands, add_command, add_json, command_line
+from pipeline.cli.arguments import Commands, add_command, add_json, command_line, local_path
 from pipeline.terminal import say
 
 _SYNTHETIC_SIZES = {
@@ -43,7 +43,7 @@ def _add_synth(synth: argparse.ArgumentParser) -> None:
     conversions = "add a second label, purchase: which clicks are followed by one, from a probability that is known, too"
     synth.add_argument("--conversions", action="store_true", default=None, help=conversions)
     synth.add_argument("--item-features", type=Path, metavar="FILE.npz", help="also write the latent vectors of the items, with their ids")
-    synth.add_argument("--out", type=Path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
+    synth.add_argument("--out", type=local_path, required=True, metavar="DIR", help="the data set: a new or an empty folder")
     add_json(synth, "the manifest of the data set as one JSON object")
     synth.set_defaults(call=_synth)
 
@@ -52,8 +52,10 @@ def _add_import(imports: argparse.ArgumentParser) -> None:
     from pipeline.datasets.sources.by_name import SOURCES
 
     imports.add_argument("name", choices=SOURCES, help="the format of the source")
-    imports.add_argument("source", type=Path, metavar="SOURCE", help="the file or the folder of the source")
-    imports.add_argument("--out", type=Path, metavar="DIR", help="the data set: a new or an empty folder (needed, but not with --guess)")
+    imports.add_argument("source", type=local_path, metavar="SOURCE", help="the file or the folder of the source")
+    imports.add_argument(
+        "--out", type=local_path, metavar="DIR", help="the data set: a new or an empty folder (needed, but not with --guess)"
+    )
     mapping = "for clicklog: a TOML file that gives each column its role, or the name of a shipped one"
     imports.add_argument("--mapping", metavar="FILE|NAME", help=mapping)
     guess = "for clicklog: look at the first 10,000 rows, print a mapping to edit, and import nothing"

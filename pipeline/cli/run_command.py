@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base.errors import InputError
-from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
+from components.base.stores import check_store
+from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace, data_path
 from pipeline.terminal import complain, say
 
 if TYPE_CHECKING:  # `din --help` is quicker without them
@@ -20,9 +21,10 @@ def add_commands(commands: Commands) -> None:
     run.add_argument("--config", metavar="FILE|NAME", help=config)
     add_settings(run)
     data = (
-        "a folder with train/, validation/ and eval/, each with TFRecord files, or with spans (default: make synthetic impressions first)"
+        "a folder, also one in an object store (s3://BUCKET/FOLDER), with train/, validation/ and eval/, each with TFRecord files, or with "
+        "spans (default: make synthetic impressions first)"
     )
-    run.add_argument("--data", type=Path, metavar="DIR", help=data)
+    run.add_argument("--data", type=data_path, metavar="DIR|URL", help=data)
     span = "the span of --data to judge a model on: latest, a day (2026-11-24 for day=2026-11-24/) or a number (7 for span-7/)"
     run.add_argument("--span", metavar="latest|DAY|N", help=span)
     window = "train on the spans of the last N days before it (default: spans.window of the configuration)"
@@ -61,13 +63,15 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check_spans(args: argparse.Namespace) -> None:
-    """Checks that the options on spans fit together and fit the data.
+    """Checks that the data can be listed, and that the options on spans fit together and fit the data.
 
     Raises:
         InputError: They do not.
     """
     from pipeline.datasets.spans import has_spans
 
+    if args.data:
+        check_store(args.data)
     asked = "--span" if args.span is not None else "--until-current" if args.until_current else None
     if asked and args.data is None:
         raise InputError(f"{asked} needs --data: name the folder that holds the spans.")

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from components.base.errors import InputError
 from components.base.scratch_folder import scratch_folder
+from components.base.stores import check_store, named_path
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.records.run_list import read_summaries
 from pipeline.records.summaries_by_label import by_label
@@ -58,7 +59,8 @@ def rerun(workspace: Path, run_id: str, progress: Progress) -> Rerun:
         InputError: There is no such run, it was not evaluated, or it cannot be run again.
     """
     summary, config, origin = _read(workspace, run_id)
-    data = Path(str(summary.data))
+    data = named_path(str(summary.data))
+    check_store(data)
     given = None if not data.exists() and data.parent == workspace.absolute() / "data" else data  # None makes the synthetic data again
     if given and not given.exists():
         raise InputError(f"The data of run {run_id} is not in {given} any more: put it there, and start the rerun again.")

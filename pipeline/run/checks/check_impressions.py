@@ -94,8 +94,11 @@ def _check_shard(file: Path, features: FeatureConfig) -> ShardFacts:
             facts = _check_batches(quick_batches(chain([first], blocks), dtypes), file, features)
             facts.columns = present | {name: dtypes[name] for name in facts.with_values}
             return facts.model_copy(update={"sha256": digest.hexdigest()})
-    digest = hashlib.sha256()
-    facts = _check_batches(read_batches(file, digest=digest), file, features)
+        digest = hashlib.sha256()
+        batches = read_batches(file, digest=digest)
+    else:  # these are all
+        batches = iter([decode_examples(first, file)] if first else [])
+    facts = _check_batches(batches, file, features)
     return facts.model_copy(update={"sha256": digest.hexdigest()})
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from components.base.errors import InputError
 from components.base.fingerprint import file_fingerprint
+from components.base.stores import named_path
 from components.serving.store.versions import pushing_run, served_versions
 from din_trainer.trainer import KERAS_FILE
 from din_trainer.transform.scales import read_scales, scaled_names
@@ -121,7 +122,7 @@ def _not_learnt(start: Summary | None, summary: Summary) -> list[str]:
     if before is None or not summary.spans or not summary.span:
         return []
     first = span_number(summary.spans["train"][0])
-    between = [span.name for span in find_spans(Path(str(summary.data))) if before < span.number < first]
+    between = [span.name for span in find_spans(named_path(str(summary.data))) if before < span.number < first]
     window = span_number(summary.span) - before - 1
     advice = f"--window {window} trains on all spans since then."
     return [f"Neither the start model nor this run learns from {', '.join(between)}: {advice}"] if between else []
