@@ -4,7 +4,9 @@ The engine is no part of a node's arguments, because TFX's cache keys would chan
 """
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,3 +40,11 @@ class OnEngine:
         if context is not None and _make_pipeline is not None:
             context.make_beam_pipeline_fn = _make_pipeline
         super().__init__(context)  # type: ignore[call-arg]
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """Runs TFX's executor, and deletes the temporary folders that tasks of a cluster have left when they were started again."""
+        super().Do(input_dict, output_dict, exec_properties)  # type: ignore[misc]
+        if _make_pipeline is not None:
+            folders = [Path(artifact.uri) for artifacts in output_dict.values() for artifact in artifacts]
+            for left in [left for folder in folders for left in folder.rglob("beam-temp-*")]:
+                shutil.rmtree(left)

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from components.base.errors import InputError
-from pipeline.cli.arguments import Commands, add_command, add_json, add_settings, add_workspace
+from pipeline.cli.arguments import Commands, add_command, add_engine, add_json, add_settings, add_workspace, with_engine
 from pipeline.terminal import complain, say
 
 _RERUN_LOG = "rerun.txt"  # in the folder of a run: what the libraries print
@@ -29,6 +29,7 @@ def add_commands(commands: Commands) -> None:
     config = "ask the serving.servers of this configuration (default: those of the last run and of the last push of each name)"
     doctor.add_argument("--config", metavar="FILE|NAME", help=config)
     add_settings(doctor)
+    add_engine(doctor, "look whether this engine can be used, with the settings beam.* of the configuration")
     add_json(doctor, "all of it as one JSON object")
     doctor.set_defaults(call=_doctor)
 
@@ -79,13 +80,14 @@ def _clean(args: argparse.Namespace) -> int:
 def _doctor(args: argparse.Namespace) -> int:
     from pipeline.housekeeping.doctor import diagnose
 
-    servers = None
-    if args.config or args.settings:
+    servers = beam = None
+    if args.config or args.settings or args.engine:
         from pipeline.configuration.load_config import load_config
 
-        config = load_config(args.config, args.settings)
-        servers = {config.name: list(config.serving.servers)}
-    diagnosis = diagnose(args.workspace, servers)
+        config = load_config(args.config, with_engine(args))
+        servers = {config.name: list(config.serving.servers)} if args.config or args.settings else None
+        beam = config.beam
+    diagnosis = diagnose(args.workspace, servers, beam)
     for line in [json.dumps(diagnosis.as_json())] if args.json else diagnosis.lines():
         say(line)
     return 1 if diagnosis.findings else 0

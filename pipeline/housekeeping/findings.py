@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-Where = Literal["environment", "workspace", "metadata", "servers"]
+Where = Literal["environment", "workspace", "metadata", "servers", "engine"]
 
 
 class Finding(NamedTuple):

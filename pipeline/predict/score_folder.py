@@ -4,7 +4,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ from components.base.tfrecord import read_records, unread_files
 from components.evaluation.labels import probabilities
 from components.serving.model.exported_features import read_features
 from din_trainer.features import HISTORICAL_TIMESTAMPS
+from pipeline.configuration.beam_config import BeamConfig
 from pipeline.predict.score_json import Scorer
 from pipeline.runners.beam_options import local_options
+from pipeline.runners.engines import running_engine
+from pipeline.terminal import raise_if_interrupted
 
 
 def _to_lines(log: prediction_log_pb2.PredictionLog, lists: Set[str]) -> Iterator[str]:
@@ -62,13 +65,14 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     return files, count
 
 
-def predict_folder(model: Path, folder: Path, out: Path) -> int:
+def predict_folder(model: Path, folder: Path, out: Path, engine: BeamConfig | None = None) -> int:
     """Scores every `*.tfrecord.gz` below a folder, and writes one JSON object for each impression, in no particular order.
 
     Args:
         model: A SavedModel.
         folder: A data set, or one of its splits.
         out: The file of JSON lines to write.
+        engine: Where it runs, by default in this process. The workers of a cluster must see the model, the folder and the folder of `out`.
 
     Returns:
         The number of impressions.
@@ -79,25 +83,26 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
     """
     files, count = _check_folder(model, folder)
     lists = {column.name for column in read_features(model).columns if column.presence == "sequence" or column.width != 1}
-    spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model)))
+    spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=str(model.absolute())))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         aside = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
     except OSError as error:
         raise InputError(f"{out} cannot be written ({error.strerror}): name another place with --out.") from error
     with aside:
-        lines = Path(aside.name) / "scores"
+        lines = (Path(aside.name) / "scores").absolute()
         try:
-            with beam.Pipeline(options=PipelineOptions(local_options())) as pipeline:
+            with running_engine(engine or BeamConfig(), "predict") as pipelines, _pipeline(pipelines) as pipeline:
                 (
                     pipeline
-                    | beam.Create([str(file) for file in files])
+                    | beam.Create([str(file.absolute()) for file in files])
                     | beam.io.ReadAllFromTFRecord()
                     | RunInference(spec)
                     | beam.FlatMap(_to_lines, lists | {HISTORICAL_TIMESTAMPS})
                     | beam.io.WriteToText(str(lines), num_shards=1, shard_name_template="")
                 )
         except Exception as error:
+            raise_if_interrupted()  # Beam hides the interrupt
             if sentence := _explain(error, folder):
                 raise InputError(sentence) from error
             raise
@@ -109,6 +114,10 @@ def predict_folder(model: Path, folder: Path, out: Path) -> int:
             )
         os.replace(lines, out)
     return count
+
+
+def _pipeline(of_engine: Callable[[], beam.Pipeline] | None) -> beam.Pipeline:
+    return of_engine() if of_engine else beam.Pipeline(options=PipelineOptions(local_options()))
 
 
 def _explain(error: Exception, folder: Path) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from components.base import beam_engine
 from components.base.errors import InputError
 from components.base.fingerprint import source_fingerprint
 from components.base.tfx_pins import quick_imports
@@ -112,6 +113,7 @@ class Run:
         for killed in record_killed(self._workspace):
             self.summary.notes.append(f"Run {killed.run_id}: {killed.refused_because}.")
         self._write_json(CONFIG_FILE, self._config.model_dump(mode="json"))
+        self._check_engine()
         data = self._given.absolute() if self._given else self._make_synthetic_data()
         self.summary.data = str(data)
         plan = self._plan(data)
@@ -122,6 +124,11 @@ class Run:
         places, dag = self._prepare(data, facts, plan)
         self._run_dag(places, dag, facts)
         self._score_samples()
+
+    def _check_engine(self) -> None:
+        from pipeline.runners.check_engine import check_engine
+
+        self.summary.notes += check_engine(self._config.beam)
 
     def _make_synthetic_data(self) -> Path:
         """Makes the data set of the configuration, unless an earlier run of this workspace made the same one. Returns its folder."""
@@ -218,10 +225,12 @@ class Run:
     def _run_dag(self, places: "Places", dag: "Pipeline", facts: DataFacts) -> None:
         """Runs the nodes. Whatever they put out before an exception is in the summary, too."""
         from pipeline.run.ending.outcome import read_outcome
+        from pipeline.runners.engines import running_engine
         from pipeline.runners.local import run_locally
 
+        engine = running_engine(self._config.beam, self.summary.run_id)
         try:
-            with training_progress(self._progress, self.summary.notes):
+            with training_progress(self._progress, self.summary.notes), engine as pipelines, beam_engine.engine(pipelines):
                 run_locally(dag, self.summary.run_id, self._progress)
         except Exception:
             if not any(step.startswith(_DATA_GATE) for step in self._progress.seconds):  # the data was still read

@@ -1,0 +1,133 @@
+"""A Beam pipeline that leaves no job behind: what ends the wait for its job also cancels the job on the cluster.
+
+If the job server is lost and comes back, and if the job has certainly ended on the cluster, the job starts again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import apache_beam as beam
+import grpc
+import requests
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.portability.api import beam_job_api_pb2 as job_api
+from apache_beam.portability.api import beam_job_api_pb2_grpc as job_grpc
+
+from components.base.errors import InputError
+from pipeline.runners.job_server import answers
+
+_ENDED = {job_api.JobState.DONE, job_api.JobState.FAILED, job_api.JobState.CANCELLED, job_api.JobState.DRAINED}
+_FLINK_ENDED = {"FINISHED", "FAILED", "CANCELED"}
+_CALL_SECONDS = 10
+_CANCEL_SECONDS = 60  # until the tasks of a cancelled job have ended
+_GRACE_SECONDS = 10  # a job may reach Flink some seconds after its job server has taken it
+_RETURN_SECONDS = 300  # until a job server that was lost is back
+_ATTEMPTS = 3
+_POLL_SECONDS = 0.5
+
+
+class EnginePipeline(beam.Pipeline):
+    """A pipeline for one job on a cluster.
+
+    Args:
+        options: Beam's options.
+        name: What the names of its jobs on the cluster begin with, and those of no other pipeline.
+        job_server: The address of the job server; empty for Dataflow.
+        flink: The URL of Flink's REST API; empty if it is not known.
+    """
+
+    def __init__(self, options: PipelineOptions, name: str, job_server: str, flink: str):
+        super().__init__(options=options)
+        self._prefix, self._name, self._job_server, self._flink = name, "", job_server, flink
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        attempt = 1
+        while True:
+            self._options.view_as(GoogleCloudOptions).job_name = self._name = f"{self._prefix}-{attempt}"
+            try:
+                return super().__exit__(kind, error, trace)
+            except grpc.RpcError as lost:
+                if not (self._cancel() and attempt < _ATTEMPTS and self._is_back()):
+                    raise InputError(
+                        f"The job server at {self._job_server} was lost during a job ({_reason(lost)}): start it, and start the run again."
+                    ) from lost
+                logging.warning("the job server at %s was lost during the job %s, which starts again", self._job_server, self._name)
+            except BaseException:
+                self._cancel()
+                raise
+            attempt += 1
+
+    def _cancel(self) -> bool:
+        """Cancels the job, if it goes on. What goes wrong is logged, because the first error is the one to report.
+
+        Returns:
+            Whether it is certain that the job has ended.
+        """
+        if not self._job_server:
+            if self.result is not None:
+                self.result.cancel()
+            return False
+        try:
+            cancel_by_job_server(self._job_server, self._name)
+        except grpc.RpcError as error:
+            logging.warning("the job server at %s does not cancel the job %s: %s", self._job_server, self._name, _reason(error))
+        ended = bool(self._flink) and cancel_on_flink(self._flink, self._name)
+        if self._flink and not ended:
+            logging.error("the job %s may still run on Flink (%s): cancel it there", self._name, self._flink)
+        return ended
+
+    def _is_back(self) -> bool:
+        """Waits for the job server, and returns whether it answers."""
+        end = time.monotonic() + _RETURN_SECONDS
+        while not (back := answers(self._job_server)) and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        return back
+
+
+def _reason(error: grpc.RpcError) -> str:
+    return " ".join(str(error.details() if isinstance(error, grpc.Call) else error).split())
+
+
+def cancel_by_job_server(address: str, name: str) -> None:
+    """Cancels the jobs of this name.
+
+    Raises:
+        grpc.RpcError: The job server does not answer.
+    """
+    with grpc.insecure_channel(address) as channel:
+        server = job_grpc.JobServiceStub(channel)
+        for job in server.GetJobs(job_api.GetJobsRequest(), timeout=_CALL_SECONDS).job_info:
+            if job.job_name == name and job.state not in _ENDED:
+                server.Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=_CALL_SECONDS)
+
+
+def cancel_on_flink(rest: str, name: str, now: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep) -> bool:
+    """Cancels the jobs of this name by Flink's REST API, because Beam's job server leaves jobs running that it has handed to Flink.
+
+    Args:
+        rest: The URL of the API.
+        name: The name of the jobs.
+        now: The time in seconds.
+        wait: Waits for some seconds.
+
+    Returns:
+        Whether they have ended, or never began.
+    """
+    start = now()
+    while now() < start + _CANCEL_SECONDS:
+        try:
+            answer = requests.get(f"{rest}/jobs/overview", timeout=_CALL_SECONDS)
+            answer.raise_for_status()
+            jobs = [job for job in answer.json()["jobs"] if job["name"] == name]
+            going_on = [job for job in jobs if job["state"] not in _FLINK_ENDED]
+            if not going_on and (jobs or now() > start + _GRACE_SECONDS):
+                return True
+            for job in going_on:
+                if job["state"] != "CANCELLING":
+                    requests.patch(f"{rest}/jobs/{job['jid']}", params={"mode": "cancel"}, timeout=_CALL_SECONDS)
+        except requests.RequestException as error:
+            logging.warning("Flink at %s does not answer: %s", rest, error)
+        wait(_POLL_SECONDS)
+    return False
