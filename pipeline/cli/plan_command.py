@@ -17,7 +17,8 @@ def add_commands(commands: Commands) -> None:
     plan.add_argument("--impressions", type=_count, required=True, metavar="N", help="the impressions of all splits, e.g. 1e9")
     history = "the events of a history, on average; the model reads so many (default: features.history_length, all histories full)"
     plan.add_argument("--history", type=_length, metavar="N", help=history)
-    plan.add_argument("--engine", choices=ENGINES, help="an engine for the stages that go through Beam (with --cores; default: flink)")
+    engine = "the engine of the stages that go through Beam, with --cores (default: beam.engine of the configuration, or flink)"
+    plan.add_argument("--engine", choices=ENGINES, help=engine)
     plan.add_argument("--cores", type=_count, metavar="N", help="the cores of the engine (default: no engine, all on this machine)")
     ids = "the rows of an embedding table, e.g. user_id=1e7; can be repeated (default: a guess, which is printed)"
     plan.add_argument("--ids", metavar="TABLE=N", action="append", default=[], help=ids)
@@ -61,16 +62,18 @@ def _plan(args: argparse.Namespace) -> int:
     from pipeline.plan.stages import BY_NAME
     from pipeline.plan.workload import Workload, table_rows
 
-    if args.engine and not args.cores:
-        raise InputError(f"--engine {args.engine} needs --cores: say how many cores it has.")
     config = load_config(args.config, args.settings)
+    configured = None if config.beam.engine == "local" else config.beam.engine
+    name = args.engine or configured
+    if name and not args.cores:
+        raise InputError(f"the engine {name} needs --cores: say how many cores it has.")
     history = config.features.history_length if args.history is None else args.history
     if history > config.features.history_length:
         config = load_config(args.config, [*args.settings, f"features.history_length={math.ceil(history)}"])
     given = _given_rows(args.ids, list(config.features.tables))
     work = Workload(config, args.impressions, history, table_rows(config, args.impressions, given))
     rates = read_rates()
-    engine = Engine(args.engine or ENGINES[0], args.cores) if args.cores else None
+    engine = Engine(name or ENGINES[0], args.cores) if args.cores else None
     plan = make_plan(work, rates, engine, (BY_NAME[f"din {args.make}"],) if args.make else ())
     if args.json:
         say(json.dumps(as_json(plan, rates, given)))

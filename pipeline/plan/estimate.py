@@ -10,9 +10,10 @@ from pipeline.plan.stages import STAGES, Stage
 from pipeline.plan.workload import EVAL, Workload
 
 _HOUR = 3600
-_WEIGHT = 4  # bytes of a number of a table in a model
-_TRAINED = 12  # bytes of it in training: the number and the two moments of Adam
-_ID = 20  # bytes on disk of an id of a vocabulary, in the model and in Transform's graph
+_WEIGHT = 4  # bytes of a number of a table in a SavedModel
+_TRAINED = 12  # bytes of it in a checkpoint and in the Keras model: the number and the two moments of Adam
+_IN_TRAINING = 13  # bytes of it in memory, as `python -m benchmarks.speed.table_size` measured it at 5·10⁷ rows
+_ID = 10  # bytes of an id in the file of a vocabulary
 _DISTINCT = 100  # bytes of memory of an id while vocabularies are counted
 _EVALUATED, _BOOTSTRAPPED = 172, 448  # bytes of an impression of eval/, as `din bench evaluation --impressions 2000000` measured them
 RUN = "run"  # the unit of fixed parts
@@ -104,15 +105,15 @@ def _stage_cost(stage: Stage, work: Workload, rates: Rates, engine: Engine | Non
 def _disk(work: Workload, rates: Rates) -> dict[str, tuple[float, float]]:
     """Bytes on disk of the first run, and of each further run of the same data."""
     data, floats = cost(rates.bytes["data"], work.read(1)), work.table_floats
-    model, ids = _WEIGHT * floats, _ID * sum(work.rows.values())
+    model, keras, ids = _WEIGHT * floats, _TRAINED * floats, _ID * sum(work.rows.values())
     other = cost(rates.bytes["run"], {})
     return {
         "data": (data, 0.0),
         "copy of the data (ImportExampleGen)": (data, 0.0),
         "eval/ with slice columns (SliceColumns)": (cost(rates.bytes["sliced"], work.read(EVAL)), 0.0),
-        "model of the run: SavedModel and Keras": (2 * model + ids, 2 * model + ids),
+        "model of the run: SavedModel, Keras, vocabularies": (model + keras + 2 * ids, model + keras + 2 * ids),
         "pushed version": (model + ids, model + ids),
-        "checkpoints, only while it trains": (2 * _TRAINED * floats + 2 * model, 2 * _TRAINED * floats + 2 * model),
+        "checkpoints, only while it trains": (2 * keras + 2 * model, 2 * keras + 2 * model),
         "graphs, reports, metadata": (other, other),
     }
 
@@ -121,7 +122,7 @@ def _memory(work: Workload, rates: Rates) -> dict[str, float]:
     """Peak bytes of the process, by the stages whose memory grows."""
     process = cost(rates.memory, {"values": work.values})
     tables, judged, rows = work.table_floats, EVAL * work.impressions, sum(work.rows.values())
-    training = min(work.packed_mb, work.config.training.memory_mb) * 1e6 + _TRAINED * tables
+    training = min(work.packed_mb, work.config.training.memory_mb) * 1e6 + _IN_TRAINING * tables
     return {
         "any stage: the process with its blocks of impressions": process,
         "Transform: each distinct id": process + _DISTINCT * rows,

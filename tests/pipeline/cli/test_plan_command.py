@@ -62,6 +62,12 @@ def test_the_table_shows_where_each_stage_runs_and_each_assumption(capsys: pytes
         assert sentence in out
 
 
+def test_the_engine_of_the_configuration_is_planned(capsys: pytest.CaptureFixture[str]):
+    write_rates(rates())
+    assert main([*BILLION, "--cores", "8", "--set", "beam.engine=spark", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["engine"] == {"name": "spark", "cores": 8}
+
+
 def test_no_rates_is_one_sentence(capsys: pytest.CaptureFixture[str]):
     assert main(BILLION) == 2
     out, err = capsys.readouterr()
@@ -72,7 +78,8 @@ def test_no_rates_is_one_sentence(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--engine", "flink"], "--engine flink needs --cores"),
+        (["--engine", "flink"], "the engine flink needs --cores"),
+        (["--set", "beam.engine=spark"], "the engine spark needs --cores"),
         (["--ids", "shop=5"], "the model has no table 'shop', only item, category, user_id"),
         (["--ids", "item"], "'' is no count"),
         (["--set", "training.epoch=1"], "did you mean 'training.epochs'?"),

@@ -72,13 +72,13 @@ def test_where_the_engine_pays_the_plan_has_the_same_hours_for_both():
     assert sum(found.engine_hours or 0 for found in again.stages) == pytest.approx(sum(found.hours for found in again.stages), rel=1e-3)
 
 
-def test_the_disk_has_the_data_twice_and_three_copies_of_the_tables():
+def test_the_disk_has_the_data_twice_and_the_tables_with_and_without_moments():
     plan = make_plan(work(MILLION, user_id=1_000, item=500, category=500), rates(), None)
-    data, floats, ids = MILLION * (20 + 15), 2_000 * 16, 2_000 * 20
+    data, floats, ids = MILLION * (20 + 15), 2_000 * 16, 2_000 * 10
     assert plan.disk["data"] == (data, 0)
     assert plan.disk["copy of the data (ImportExampleGen)"] == (data, 0)
     assert plan.disk["eval/ with slice columns (SliceColumns)"] == (100_000 * 50, 0)
-    assert plan.disk["model of the run: SavedModel and Keras"] == (8 * floats + ids, 8 * floats + ids)
+    assert plan.disk["model of the run: SavedModel, Keras, vocabularies"] == (16 * floats + 2 * ids, 16 * floats + 2 * ids)
     assert plan.disk["pushed version"] == (4 * floats + ids, 4 * floats + ids)
 
 
@@ -86,13 +86,13 @@ def test_memory_has_tables_with_both_moments_of_adam_and_the_impressions():
     plan = make_plan(work(MILLION, user_id=10**6, item=0, category=0), rates(), None)
     process = 1e9 + 15 * 1e6
     impressions = 36 * 4 * 900_000  # at the full length of 10 events
-    assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(process + impressions + 10**6 * 16 * 12)
+    assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(process + impressions + 10**6 * 16 * 13)
     assert plan.memory["UserBootstrap: eval/"] == pytest.approx(process + 100_000 * 448 + 10**6 * 16 * 4)
 
 
 def test_impressions_that_do_not_fit_take_training_memory_mb_and_are_read_in_each_epoch():
     plan = make_plan(work(MILLION, "training.memory_mb=10", user_id=1, item=1, category=1), rates(), None)
-    assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(1e9 + 15e6 + 10e6 + 3 * 16 * 12)
+    assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(1e9 + 15e6 + 10e6 + 3 * 16 * 13)
     once, streamed = (BY_NAME["Trainer: read and export"].amounts(w)["values"] for w in (work(), work(MILLION, "training.memory_mb=10")))
     assert streamed == 4 * once
 
