@@ -10,6 +10,7 @@ from pipeline.console import Console
 from pipeline.plan.engine_costs import ENGINES, shards
 from pipeline.plan.estimate import Plan, StageCost
 from pipeline.plan.rates import Rates
+from pipeline.plan.stages import EPOCHS
 from pipeline.report.text_format import size
 
 _MEASURED_KINDS = ("din",)  # of models
@@ -59,12 +60,15 @@ def sentences(plan: Plan, rates: Rates, given: dict[str, int]) -> Iterator[str]:
     work = plan.work
     training = work.config.training
     yield f"Rates of {rates.machine}, measured on {rates.measured} by din-tfx {rates.version}; they were fitted to {'; '.join(rates.runs)}."
-    yield "A stage keeps as many cores busy as it did there: " + _cores(rates) + "; all others one."
+    yield f"A stage keeps as many cores busy as it did there: {_cores(rates)}."
     yield "80 % of the impressions are train/, 10 % validation/, 10 % eval/. Ids are integers as din synth makes them; texts take more."
     yield f"Rows of the tables: {', '.join(_rows(plan, given))}."
     yield f"All {training.epochs} epochs are trained; training.patience may end them earlier."
     where = "are kept in memory" if work.in_memory else "do not fit into training.memory_mb, and are read anew in each epoch"
     yield f"The impressions that are trained on take {size(round(work.packed_mb * 1e6))} and {where}."
+    if training.workers > 1:
+        count = training.workers
+        yield f"{EPOCHS} are those of one process: {count} workers on as many machines take at best 1/{count} of its hours."
     if work.config.model.kind not in _MEASURED_KINDS:
         yield f"model.kind {work.config.model.kind!r} was not measured: its training is estimated by the products of its last layers alone."
     if training.optimizer == "adam":
@@ -99,14 +103,15 @@ def _rows(plan: Plan, given: dict[str, int]) -> Iterator[str]:
 
 
 def _cores(rates: Rates) -> str:
-    return ", ".join(f"{name} {rate.cores:.1f}" for name, rate in rates.stages.items() if rate.cores >= 1.05) or "none more than one"
+    several = [f"{name} {rate.cores:.1f}" for name, rate in rates.stages.items() if rate.cores >= 1.05]
+    return ", ".join([*several, "all others one" if several else "one"])
 
 
 def _stage_table(plan: Plan) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=0)
-    engine = f"{plan.engine.name} on {plan.engine.cores:,} cores" if plan.engine else ""
+    engine = f"{plan.engine.name}, {plan.engine.cores:,} cores" if plan.engine else ""
     table.add_column("stage", overflow="fold")
-    for name in ("runs on", "fixed, CPU s", "µs an impression", "CPU hours", "hours here", *([f"hours with {engine}"] if engine else [])):
+    for name in ("runs on", "fixed, CPU s", "µs an impression", "CPU hours", "hours here", *([f"hours, {engine}"] if engine else [])):
         table.add_column(name, justify="right")
     for found in plan.sources:
         table.add_row(*_row(found, plan))

@@ -68,6 +68,21 @@ def test_the_engine_of_the_configuration_is_planned(capsys: pytest.CaptureFixtur
     assert json.loads(capsys.readouterr().out)["engine"] == {"name": "spark", "cores": 8}
 
 
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("training.workers=2", "Trainer: epochs are those of one process: 2 workers on as many machines take at best 1/2 of its hours."),
+        ("training.optimizer=adam", "changes every row of the tables in each step: that is not counted."),
+        ("model.kind=bst", "model.kind 'bst' was not measured"),
+        ("training.memory_mb=10", "do not fit into training.memory_mb, and are read anew in each epoch."),
+    ],
+)
+def test_what_the_rates_do_not_cover_is_said(setting: str, sentence: str, capsys: pytest.CaptureFixture[str]):
+    write_rates(rates())
+    assert main([*BILLION, "--set", setting, "--json"]) == 0
+    assert any(sentence in line for line in json.loads(capsys.readouterr().out)["assumptions"])
+
+
 def test_no_rates_is_one_sentence(capsys: pytest.CaptureFixture[str]):
     assert main(BILLION) == 2
     out, err = capsys.readouterr()
