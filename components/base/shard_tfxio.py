@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from tfx_bsl.tfxio import record_based_tfxio, tensor_representation_util, tf_example_record
@@ -90,6 +91,8 @@ def _list_column(x: Any) -> pa.LargeListArray:
 class ShardTFXIO(tf_example_record.TFExampleRecord):
     """TFX's reader of tf.Examples in TFRecords, whose Beam source reads a whole shard for each element.
 
+    The record batches are the same on every engine. So a cluster has work for as many workers as there are shards.
+
     Args:
         sample: The share of the impressions that are read; which ones, follows from the name of the shard.
         arguments: Those of `TFExampleRecord`.
@@ -107,7 +110,9 @@ class ShardTFXIO(tf_example_record.TFExampleRecord):
         @beam.typehints.with_input_types(Any)
         @beam.typehints.with_output_types(pa.RecordBatch)
         def source(pipeline: Any) -> Any:
-            return pipeline | "Shards" >> beam.Create(files, reshuffle=False) | "ReadShard" >> beam.ParDo(read)
+            # A cluster would read all shards where the list of them is. In one process their order must stay, because sums depend on it.
+            spread = not isinstance(pipeline.pipeline.runner, FnApiRunner)
+            return pipeline | "Shards" >> beam.Create(files, reshuffle=spread) | "ReadShard" >> beam.ParDo(read)
 
         return source()
 

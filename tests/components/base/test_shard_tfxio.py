@@ -1,10 +1,15 @@
 """Reading by shards gives the record batches of TFX's own reader."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
+from apache_beam.internal import pickler
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.tfxio import tf_example_record
@@ -74,6 +79,50 @@ def test_batches_are_those_of_tfx(files, tmp_path_factory):
     assert str(ours.to_pylist()) == str(theirs.to_pylist())  # as text, since NaN differs from NaN
     assert ours["raw"].to_pylist() == [[row] for row in ROWS]
     assert ours["history"].to_pylist() == [None, [1, -2, 3], []]  # missing differs from empty
+
+
+_IN_A_WORKER = """
+import sys
+from pathlib import Path
+from apache_beam.internal import pickler
+import pyarrow as pa
+folder = Path(sys.argv[1])
+for pickled in folder.glob("*.pickle"):
+    read = pickler.loads(pickled.read_bytes())
+    read.setup()
+    for number, file in enumerate(sys.argv[2:]):
+        for batch in read.process(file):
+            with pa.ipc.new_stream(str(folder / f"{pickled.stem}.{number}"), batch.schema) as writer:
+                writer.write(batch)
+"""
+
+
+def test_a_worker_in_another_process_reads_the_same_batches(files, tmp_path_factory):
+    """A cluster's worker gets the function pickled, and none of the changes that the nodes make to libraries while they run."""
+    folder, here = tmp_path_factory.mktemp("worker"), {}
+    for kind in (ShardTFXIO, ParsedTFXIO):
+        tfxio = kind(files, schema=SCHEMA, telemetry_descriptors=["test"])
+        here[kind.__name__] = read(tfxio, folder / f"{kind.__name__} here")
+        (folder / f"{kind.__name__}.pickle").write_bytes(pickler.dumps(tfxio._reader(100)))
+    shards = sorted(map(str, Path(files).parent.glob("*.gz")))
+    subprocess.run([sys.executable, "-c", _IN_A_WORKER, str(folder), *shards], check=True)
+    for name, table in here.items():
+        batches = [pa.ipc.open_stream((folder / f"{name}.{number}").read_bytes()).read_all() for number in (0, 1)]
+        there = pa.concat_tables(batches)
+        assert table.schema.equals(there.schema) and [batch.num_rows for batch in batches] == [2, 1]  # a batch holds records of one shard
+        assert str(table.to_pylist()) == str(there.to_pylist())
+
+
+def stages(options, tfxio):
+    pipeline = beam.Pipeline(argv=options)
+    _ = pipeline | tfxio.BeamSource(100)
+    return str(pipeline.to_runner_api())
+
+
+def test_only_a_cluster_spreads_the_shards(files):
+    tfxio = ShardTFXIO(files, schema=SCHEMA, telemetry_descriptors=["test"])
+    assert "beam:transform:reshuffle" not in stages(local_options(), tfxio)
+    assert "beam:transform:reshuffle" in stages(["--runner=PortableRunner", "--job_endpoint=embed"], tfxio)
 
 
 @pytest.fixture
