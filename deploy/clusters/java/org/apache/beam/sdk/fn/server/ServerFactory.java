@@ -17,16 +17,21 @@ import org.apache.beam.vendor.grpc.v1p69p0.io.grpc.netty.NettyServerBuilder;
  * Takes the place of Beam's class of this name, whose servers listen on all interfaces of the machine, whatever address they are given:
  * whoever reached a port could run code. These listen at their address alone, which is loopback where none is named.
  */
-public final class ServerFactory {
+public class ServerFactory {
   private final Supplier<Integer> ports;
 
   private ServerFactory(Supplier<Integer> ports) {
     this.ports = ports;
   }
 
+  /** For Beam's subclass, whose servers have no port. */
+  protected ServerFactory() {
+    this(() -> 0);
+  }
+
   /** A factory for servers at free ports. */
   public static ServerFactory createDefault() {
-    return new ServerFactory(() -> 0);
+    return new ServerFactory();
   }
 
   /** A factory for servers at the ports that are supplied. */
