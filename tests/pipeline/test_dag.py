@@ -235,6 +235,12 @@ def test_an_edited_module_changes_the_cache_keys_of_what_reaches_it(changed_node
     assert changed_nodes(module) == nodes
 
 
+@pytest.mark.parametrize("engine", ["flink", "spark", "dataflow"])
+def test_the_cache_keys_of_all_nodes_are_those_of_a_local_run_on_every_engine(engine):
+    settings = [f"beam.engine={engine}", "beam.parallelism=7", "beam.options.project=my-project"]
+    assert compiled(config=load_config(None, settings)) == compiled()
+
+
 def test_tfx_s_cache_key_contains_the_fingerprint_in_the_flags_of_an_executor():
     nodes, executors = compiled()
     spec = executable_spec_pb2.BeamExecutableSpec()

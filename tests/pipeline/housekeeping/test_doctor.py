@@ -68,6 +68,24 @@ def test_no_workspace_yet(tmp_path, capsys):
     assert not (tmp_path / "new").exists()
 
 
+def test_an_engine_is_looked_at_when_it_is_named(tmp_path, capsys):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        settings = [f"--set=beam.{name}={address}" for name in ("job_server", "workers")]
+        words = ["doctor", "--workspace", str(tmp_path / "new"), "--engine", "flink", *settings]
+        assert main([*words, "--json"]) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert found["facts"]["engine"] == "flink" and [finding["where"] for finding in found["findings"]] == ["engine", "engine"]
+        assert found["findings"][0] == {
+            "where": "engine",
+            "what": f"The Beam job server at {address} does not answer: start it, or correct beam.job_server.",
+            "command": "deploy/clusters/flink.sh start",
+        }
+        assert main(words) == 1
+    assert f"engine: The pool of Python workers at {address} does not answer" in capsys.readouterr().out
+
+
 def test_a_killed_run(workspace):
     run = workspace.run(evaluated=False, status="started")
     finding = only(workspace)
