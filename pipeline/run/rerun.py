@@ -20,10 +20,10 @@ from pipeline.run.origin import ORIGIN_FILE, Origin, Repeated
 from pipeline.run.run_folder import run_folder
 from pipeline.terminal import Progress
 
-# What a rerun must not do: compare with a served version or with requests, ask servers, call a program, write to a database.
+# What a rerun must not do: compare with a served version or with requests, ask servers, call a program, write to a store or a database.
 _ALONE: dict[str, dict[str, Any]] = {
     "evaluation": {"baseline": "served"},  # of an empty workspace
-    "serving": {"servers": [], "poll_seconds": 0, "push_to": "stable"},
+    "serving": {"servers": [], "store": "", "poll_seconds": 0, "push_to": "stable"},
     "notify": {"command": []},
     "metadata": {"url": ""},
 }
@@ -120,6 +120,8 @@ def _differs(then: Summary, now: Summary, config: PipelineConfig, origin: Origin
     sentences = [f"{', '.join(changed)}: not the same, although data, configuration, code and libraries are"]
     if made_from is not None and made_from["machine"] != origin.machine:
         sentences.append(f"the run was made on another machine ({origin.machine}), which may add floats in another order")
+    if config.beam.engine != "local":
+        sentences.append(f"beam.engine is {config.beam.engine}, where the order of floats in a sum differs from run to run")
     if not config.training.deterministic:
         sentences.append("training.deterministic is false, so weights may differ from run to run: --set training.deterministic=true")
     return sentences

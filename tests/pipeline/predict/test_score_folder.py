@@ -1,13 +1,19 @@
 """Folders of TFRecords in, JSON lines with probabilities out, against scores that are calculated without TensorFlow."""
 
+import contextlib
 import json
 
+import apache_beam as beam
 import pytest
 import tensorflow as tf
 
 from components.base.errors import InputError
+from pipeline.cli.main import main
+from pipeline.configuration.beam_config import BeamConfig
 from pipeline.predict import score_folder
 from pipeline.predict.score_folder import predict_folder
+from pipeline.runners import check_engine
+from pipeline.runners.beam_options import local_options
 from tests.components.serving import toy
 from tests.sample_data import write_dataset
 
@@ -34,6 +40,32 @@ def test_every_impression_gets_its_score(model, tmp_path):
     expected = sorted(toy.ROWS, key=lambda row: row["user_id"])
     assert [row["probability"] for row in rows] == pytest.approx([toy.probability(row) for row in expected], abs=1e-6)
     assert [row.get("price") for row in rows] == [None, 1.5, 2.5]  # JSON has no NaN
+
+
+def test_the_engine_of_the_command_is_checked_first(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(check_engine, "_SECONDS", 0.1)
+    data, out = write(tmp_path), tmp_path / "scores.jsonl"
+    words = ["predict", "--model", str(model), "--engine", "spark", "--set", "beam.job_server=127.0.0.1:1", "--out", str(out)]
+    assert main([*words, str(data / "eval")]) == 2
+    assert capsys.readouterr().err == ("din: The Beam job server at 127.0.0.1:1 does not answer: start it, or correct beam.job_server.\n")
+    (tmp_path / "rows.jsonl").touch()
+    assert main([*words, str(tmp_path / "rows.jsonl")]) == 2
+    assert "an engine scores folders of TFRecords, so leave out --engine, --config and --set" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_folder_is_scored_by_the_pipeline_of_the_engine(model, tmp_path, monkeypatch):
+    made = []
+
+    @contextlib.contextmanager
+    def running_engine(config, name):
+        made.append(config.engine)
+        yield lambda: beam.Pipeline(argv=local_options())
+
+    monkeypatch.setattr(score_folder, "running_engine", running_engine)
+    data = write(tmp_path)
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl", BeamConfig(engine="flink")) == 3
+    assert made == ["flink"] and len((tmp_path / "scores.jsonl").read_text().splitlines()) == 3
 
 
 def test_an_impression_that_lacks_something_is_a_sentence(model, tmp_path):

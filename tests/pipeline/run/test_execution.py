@@ -9,6 +9,7 @@ import socket
 import pytest
 from google.protobuf import text_format
 
+from components.base import beam_engine
 from components.base.errors import InputError
 from components.serving.store.versions import write_pushed_by
 from din_trainer.training_errors import TrainingDiverged
@@ -21,6 +22,7 @@ from pipeline.run.checks.check_environment import silent_servers
 from pipeline.run.ending.shown_results import write_details
 from pipeline.run.execution import Run
 from pipeline.run.run_folder import run_folder
+from pipeline.runners import check_engine
 from pipeline.terminal import Progress
 from tests.pipeline.run.served_versions import label, serve
 from tests.sample_data import write_dataset
@@ -53,6 +55,32 @@ def test_bad_embeddings_end_a_run_before_it_begins(tmp_path):
     assert (summary.status, summary.exit_code, summary.model_path) == ("failed", 2, None)
     assert str(summary.refused_because).startswith(f"{tmp_path / 'nowhere.npz'} is no .npz with `ids` and `vectors` (")
     assert not (tmp_path / "workspace" / "schemas").exists()  # the first thing after TensorFlow's start
+
+
+def test_an_engine_that_does_not_answer_ends_a_run_before_it_begins(tmp_path, monkeypatch):
+    monkeypatch.setattr(check_engine, "_SECONDS", 0.1)
+    settings = ["beam.engine=flink", "beam.job_server=127.0.0.1:1"]
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        summary = Run(load_config(None, settings), None, folder, silent()).execute()
+    assert (summary.status, summary.exit_code) == ("failed", 2)
+    sentence = "The Beam job server at 127.0.0.1:1 does not answer: start it, or correct beam.job_server."
+    assert summary.refused_because == sentence and not (tmp_path / "workspace" / "data").exists()
+
+
+def test_the_executors_have_the_engine_while_the_nodes_run(tmp_path, monkeypatch):
+    import pipeline.runners.local
+
+    made = []
+
+    def run_locally(dag, run_id, progress):
+        made.append(beam_engine._make_pipeline())
+        raise InputError("the end")
+
+    monkeypatch.setattr(pipeline.runners.local, "run_locally", run_locally)
+    monkeypatch.setattr(check_engine, "engine_problems", lambda _: iter(()))
+    with run_folder(tmp_path / "workspace", "default") as folder:
+        Run(load_config(None, ["beam.engine=flink"]), write_dataset(tmp_path / "data"), folder, silent()).execute()
+    assert made[0].options.get_all_options()["job_endpoint"] == "localhost:18100" and beam_engine._make_pipeline is None
 
 
 def test_a_full_disk_is_a_sentence_and_exit_2(run, monkeypatch, tmp_path):
