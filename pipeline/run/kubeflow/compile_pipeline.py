@@ -89,6 +89,8 @@ def _check_places(config: PipelineConfig, target: Target, out: Path) -> None:
         raise InputError(
             f"--workspace is {target.workspace!r}, but Vertex keeps only what is below {_VERTEX}: write {_VERTEX}BUCKET/FOLDER."
         )
+    if out.suffix == ".json" and config.kubeflow.volume:
+        raise InputError("kubeflow.volume cannot be mounted on Vertex: remove the setting; the workspace is in a bucket there.")
     if on_vertex or (config.kubeflow.volume and Path(target.workspace).is_relative_to(WORKSPACE)):
         return
     if config.kubeflow.volume:
