@@ -59,6 +59,10 @@ class Started:
         while text not in self._out.read_text(errors="replace") and self._process.poll() is None:
             time.sleep(_LOOK_SECONDS)
 
+    def goes_on(self) -> bool:
+        """Returns whether it has not ended."""
+        return self._process.poll() is None
+
     def end(self, after: float | None = None, send: signal.Signals = signal.SIGKILL) -> Ended:
         """Waits until it ends.
 
