@@ -46,18 +46,33 @@ class EnginePipeline(beam.Pipeline):
         attempt = 1
         while True:
             self._options.view_as(GoogleCloudOptions).job_name = self._name = f"{self._prefix}-{attempt}"
+            self.result = None
             try:
                 return super().__exit__(kind, error, trace)
-            except grpc.RpcError as lost:
-                if not (self._cancel() and attempt < _ATTEMPTS and self._is_back()):
-                    raise InputError(
-                        f"The job server at {self._job_server} was lost during a job ({_reason(lost)}): start it, and start the run again."
-                    ) from lost
+            except Exception as failure:
+                lost = self._is_lost(failure)
+                ended = self._cancel()
+                if not lost:
+                    raise
+                if not (ended and attempt < _ATTEMPTS and self._is_back()):
+                    advice = "start it, and start the run again"
+                    raise InputError(f"The job server at {self._job_server} was lost during a job: {advice}.") from failure
                 logging.warning("the job server at %s was lost during the job %s, which starts again", self._job_server, self._name)
             except BaseException:
                 self._cancel()
                 raise
             attempt += 1
+
+    def _is_lost(self, failure: Exception) -> bool:
+        """Whether the job server has ended since it took the job. It may be back, but then it does not know the job."""
+        if not self._job_server:
+            return False
+        if isinstance(failure, grpc.Call) and failure.code() == grpc.StatusCode.UNAVAILABLE:
+            return True
+        try:
+            return self.result is not None and not jobs_of(self._job_server, self._name)
+        except grpc.RpcError:
+            return True
 
     def _cancel(self) -> bool:
         """Cancels the job, if it goes on. What goes wrong is logged, because the first error is the one to report.
@@ -90,6 +105,17 @@ def _reason(error: grpc.RpcError) -> str:
     return " ".join(str(error.details() if isinstance(error, grpc.Call) else error).split())
 
 
+def jobs_of(address: str, name: str) -> list[job_api.JobInfo]:
+    """Returns the jobs of this name that a job server knows.
+
+    Raises:
+        grpc.RpcError: The job server does not answer.
+    """
+    with grpc.insecure_channel(address) as channel:
+        known = job_grpc.JobServiceStub(channel).GetJobs(job_api.GetJobsRequest(), timeout=_CALL_SECONDS).job_info
+    return [job for job in known if job.job_name == name]
+
+
 def cancel_by_job_server(address: str, name: str) -> None:
     """Cancels the jobs of this name.
 
@@ -97,10 +123,9 @@ def cancel_by_job_server(address: str, name: str) -> None:
         grpc.RpcError: The job server does not answer.
     """
     with grpc.insecure_channel(address) as channel:
-        server = job_grpc.JobServiceStub(channel)
-        for job in server.GetJobs(job_api.GetJobsRequest(), timeout=_CALL_SECONDS).job_info:
-            if job.job_name == name and job.state not in _ENDED:
-                server.Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=_CALL_SECONDS)
+        for job in jobs_of(address, name):
+            if job.state not in _ENDED:
+                job_grpc.JobServiceStub(channel).Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=_CALL_SECONDS)
 
 
 def cancel_on_flink(rest: str, name: str, now: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep) -> bool:

@@ -149,6 +149,7 @@ def ending(monkeypatch):
 
         def leave(self, kind, error, trace):
             calls.append((kind, self.options.view_as(GoogleCloudOptions).job_name))
+            self.result = "the job was taken"
             if left and (error := left.pop(0)) is not None:
                 raise error
 
@@ -163,20 +164,17 @@ def pipeline(job_server, flink=""):
     return EnginePipeline(options, "din-a-1", job_server, flink)
 
 
-class Lost(grpc.RpcError):
-    """What gRPC raises when the job server is gone."""
-
-    def __str__(self):
-        return "failed to connect"
+LOST = RuntimeError("Pipeline failed in state RUNNING: unknown error")  # how a stream of states ends that nobody writes any more
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("Pipeline failed in state FAILED")])
 def test_an_interrupt_or_a_failure_cancels_the_job(serve, flink, ending, error):
     jobs, rest = Jobs(("din-a-1-1", job_api.JobState.RUNNING)), flink(**{"din-a-1-1": "RUNNING"})
-    ending(error)
+    calls = ending(error)
     with pytest.raises(type(error)), pipeline(serve(jobs), rest.url):
         pass
     assert jobs.cancelled == ["id of din-a-1-1"] and rest.states == {"din-a-1-1": "CANCELED"}
+    assert len(calls) == 1
 
 
 def test_a_job_that_ends_well_is_left_alone(serve, ending):
@@ -189,7 +187,7 @@ def test_a_job_that_ends_well_is_left_alone(serve, ending):
 
 def test_a_job_whose_job_server_was_lost_starts_again_under_another_name(serve, flink, ending):
     rest = flink(**{"din-a-1-1": "RUNNING"})
-    calls = ending(Lost(), None)
+    calls = ending(LOST, None)
     with pipeline(serve(Jobs()), rest.url):
         pass
     assert [name for _, name in calls] == ["din-a-1-1", "din-a-1-2"] and rest.states == {"din-a-1-1": "CANCELED"}
@@ -197,16 +195,26 @@ def test_a_job_whose_job_server_was_lost_starts_again_under_another_name(serve, 
 
 def test_a_job_starts_three_times_at_most(serve, flink, ending):
     rest = flink(**{f"din-a-1-{attempt}": "FAILED" for attempt in (1, 2, 3)})
-    calls = ending(Lost(), Lost(), Lost())
-    sentence = r"was lost during a job \(failed to connect\): start it, and start the run again"
+    calls = ending(LOST, LOST, LOST)
+    sentence = r"was lost during a job: start it, and start the run again"
     with pytest.raises(InputError, match=sentence), pipeline(serve(Jobs()), rest.url):
         pass
     assert len(calls) == 3
 
 
+def test_a_job_that_its_job_server_refuses_does_not_start_again(serve, flink, ending, monkeypatch):
+    def refuse(*_):
+        raise ValueError("no such transform")
+
+    monkeypatch.setattr(engine_pipeline, "_GRACE_SECONDS", 0)
+    monkeypatch.setattr(beam.Pipeline, "__exit__", refuse)
+    with pytest.raises(ValueError, match=r"^no such transform$"), pipeline(serve(Jobs()), flink().url):
+        pass
+
+
 def test_without_flink_s_rest_api_a_job_does_not_start_again(serve, ending):
     """It may go on beside the new one."""
-    calls = ending(Lost(), None)
+    calls = ending(LOST, None)
     with pytest.raises(InputError, match="was lost during a job"), pipeline(serve(Jobs())):
         pass
     assert len(calls) == 1
