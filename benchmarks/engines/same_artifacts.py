@@ -50,7 +50,8 @@ def _statistics(one: Path, other: Path) -> Iterator[str]:
             features = sorted(dataset.features, key=lambda feature: str(feature.path))
             del dataset.features[:]
             dataset.features.extend(features)
-        yield from (f"{split} of StatisticsGen: {difference}" for difference in _fields(*found, "statistics"))
+        one_list, other_list = found
+        yield from (f"{split} of StatisticsGen: {difference}" for difference in _fields(one_list, other_list, "statistics"))
 
 
 def _fields(one: Any, other: Any, path: str) -> Iterator[str]:

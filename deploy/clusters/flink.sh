@@ -41,8 +41,11 @@ rest.address: localhost
 rest.bind-address: localhost
 rest.port: $REST
 io.tmp.dirs: $STATE/tmp
+# A process that ended is noticed by two heartbeats that cannot be sent. The long timeout is for a machine with more work than cores.
 heartbeat.interval: 3000
-heartbeat.timeout: 10000
+heartbeat.rpc-failure-threshold: 2
+heartbeat.timeout: 120000
+pekko.ask.timeout: 60 s
 # A lost worker or TaskManager is not the end of a job: Flink begins again until the parts are back.
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000
