@@ -16,9 +16,9 @@ from pipeline.plan.rates import FORMAT, Rates, StageRate
 from pipeline.plan.stages import EPOCHS, IMPORT, READ, STAGES, SYNTH, Stage
 from pipeline.plan.workload import EVAL
 
-SMALL, MIDDLE, LARGE = 20_000, 100_000, 200_000  # impressions
+SMALL, MIDDLE, LARGE = 20_000, 100_000, 500_000  # impressions
 SHORT, LONG = 10, 50  # events of a history, at most
-RUNS = (Asked(SMALL, SHORT), Asked(LARGE, SHORT), Asked(MIDDLE, LONG))
+RUNS = (Asked(SMALL, SHORT), Asked(SMALL, SHORT), Asked(LARGE, SHORT), Asked(MIDDLE, LONG))  # two small ones, for the fixed parts
 _IMPORTED_USERS = 10_000
 _AS_THE_RUN = [next(iter(VARIANTS))]
 
@@ -34,7 +34,7 @@ def measure_rates(folder: Path, console: Console) -> Rates:
     for number, asked in enumerate(RUNS):
         runs.append(measure_run(asked, folder / str(number)))
         console.print(f"  {asked}: measured")
-    trained = {0: list(VARIANTS), 1: _AS_THE_RUN, 2: _AS_THE_RUN}
+    trained = {0: list(VARIANTS), 2: _AS_THE_RUN, 3: _AS_THE_RUN}
     trainings = [measure_training(runs[number], RUNS[number].all_settings, names) for number, names in trained.items()]
     console.print(f"  {sum(len(training.variants) for training in trainings)} trainings: measured")
     imported = _measure_import(folder)
@@ -45,6 +45,7 @@ def measure_rates(folder: Path, console: Console) -> Rates:
         machine=f"{usable_cores()} cores, {_processor()}, {os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
         version=version("din-tfx"),
         runs=tuple(f"{asked}, {run.work.history:.1f} on average" for asked, run in zip(RUNS, runs, strict=True)),
+        waited=_waited(runs),
         stages={**stage_rates(runs, epoch_rate(trainings), _cores(runs[-1])), **_made(runs), IMPORT: imported},
         bytes=_bytes(runs),
         memory=_memory(runs),
@@ -75,6 +76,12 @@ def _cores(run: Measured) -> dict[str, float]:
     return {**found, EPOCHS: found[READ]}
 
 
+def _waited(runs: list[Measured]) -> float:
+    """The share of the time of all steps in which nothing of the run was computed."""
+    steps = [step for run in runs for step in run.steps.values()]
+    return max(0.0, 1 - sum(step["cpu"] for step in steps) / sum(step["wall"] for step in steps))
+
+
 def _bytes(runs: list[Measured]) -> dict[str, dict[str, float]]:
     """Bytes by unit: the data and eval/ with columns grow, the rest of a workspace is that of the smallest run."""
     data = fit([(run.work.read(1), run.bytes["data"]) for run in runs], fixed=False)
@@ -85,7 +92,7 @@ def _bytes(runs: list[Measured]) -> dict[str, dict[str, float]]:
 def _memory(runs: list[Measured]) -> dict[str, float]:
     """Peak bytes of the process, by the values of an impression: blocks of impressions are read."""
     peaks = [({"values": run.work.values}, max(step["peak_mb"] for step in run.steps.values()) * 1e6) for run in runs]
-    return fit(peaks[1:])  # the small run has no full block
+    return fit(peaks[2:])  # the small runs have no full block
 
 
 def _processor() -> str:

@@ -9,11 +9,12 @@ from rich.table import Table
 from pipeline.console import Console
 from pipeline.plan.engine_costs import ENGINES, shards
 from pipeline.plan.estimate import Plan, StageCost
-from pipeline.plan.rates import Rates
+from pipeline.plan.rates import COMMAND, Rates
 from pipeline.plan.stages import EPOCHS
 from pipeline.report.text_format import size
 
 _MEASURED_KINDS = ("din",)  # of models
+_QUIET = 0.1  # share of the time that runs wait on a machine with no other work, at most
 
 
 def print_plan(plan: Plan, rates: Rates, given: dict[str, int], console: Console) -> None:
@@ -60,6 +61,9 @@ def sentences(plan: Plan, rates: Rates, given: dict[str, int]) -> Iterator[str]:
     work = plan.work
     training = work.config.training
     yield f"Rates of {rates.machine}, measured on {rates.measured} by din-tfx {rates.version}; they were fitted to {'; '.join(rates.runs)}."
+    if rates.waited > _QUIET:
+        waited = f"The machine did other work meanwhile: the runs waited {rates.waited:.0%} of their time"
+        yield f"{waited}. CPU seconds are then up to twice as many: measure again with {COMMAND} when it is quiet."
     yield f"A stage keeps as many cores busy as it did there: {_cores(rates)}."
     yield "80 % of the impressions are train/, 10 % validation/, 10 % eval/. Ids are integers as din synth makes them; texts take more."
     yield f"Rows of the tables: {', '.join(_rows(plan, given))}."

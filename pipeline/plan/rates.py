@@ -38,6 +38,7 @@ class Rates(Frozen):
         machine: Processor, cores and memory.
         version: That of din-tfx.
         runs: The measured runs, in words.
+        waited: The share of their time in which they waited for a core or the disk.
         stages: By the name of the stage.
         bytes: Bytes on disk for each unit, by what takes them.
         memory: Bytes of memory of the process itself (`run`), and for each value that an impression has (`values`), since blocks are read.
@@ -48,6 +49,7 @@ class Rates(Frozen):
     machine: str
     version: str
     runs: tuple[str, ...]
+    waited: float = Field(ge=0, le=1)
     stages: dict[str, StageRate]
     bytes: dict[str, dict[str, _Cost]]
     memory: dict[str, _Cost]

@@ -58,7 +58,7 @@ def fitted() -> Rates:
     trainings = [training(runs[0], base, *([*base, change] for change in changes)), training(runs[1], base), training(runs[2], long)]
     stages = stage_rates(runs, epoch_rate(trainings), {stage.name: 1.0 for stage in STAGES})
     made = {"bytes": {"data": {}, "sliced": {}, "run": {}}, "memory": {}}
-    return Rates(format=FORMAT, measured="", machine="", version="", runs=(), stages=stages, **made)
+    return Rates(format=FORMAT, measured="", machine="", version="", runs=(), waited=0.0, stages=stages, **made)
 
 
 def test_rates_of_exact_runs_predict_a_run_ten_times_as_large_with_other_histories():

@@ -83,6 +83,13 @@ def test_what_the_rates_do_not_cover_is_said(setting: str, sentence: str, capsys
     assert any(sentence in line for line in json.loads(capsys.readouterr().out)["assumptions"])
 
 
+def test_rates_of_a_busy_machine_are_said(capsys: pytest.CaptureFixture[str]):
+    write_rates(rates().model_copy(update={"waited": 0.6}))
+    assert main([*BILLION, "--json"]) == 0
+    said = [line for line in json.loads(capsys.readouterr().out)["assumptions"] if "the runs waited 60% of their time" in line]
+    assert len(said) == 1 and said[0].endswith("measure again with din bench data --rates when it is quiet.")
+
+
 def test_no_rates_is_one_sentence(capsys: pytest.CaptureFixture[str]):
     assert main(BILLION) == 2
     out, err = capsys.readouterr()

@@ -22,6 +22,7 @@ def rates(cores: float = 1.0) -> Rates:
         machine="2 cores, a processor, 24 GB",
         version="0.1.0",
         runs=("10 impressions",),
+        waited=0.0,
         stages={name: StageRate(seconds=SECONDS.get(name, {"run": 1.0}), cores=cores) for name in BY_NAME},
         bytes={"data": {"impressions": 20.0, "values": 1.0}, "sliced": {"impressions": 50.0}, "run": {"run": 1e6}},
         memory={"run": 1e9, "values": 1e6},
