@@ -117,6 +117,11 @@ class BeamConfig(Frozen):
         return master if "://" in master else f"http://{master}"
 
 
+def is_secret_option(key: str) -> bool:
+    """Returns whether a key of the configuration is an option of Beam that holds a secret."""
+    return key.startswith("beam.options.") and bool(_SECRET.search(key))
+
+
 def flags(options: Mapping[str, Option]) -> Iterator[str]:
     """Yields options as Beam's parser reads them."""
     for name, value in options.items():
@@ -146,7 +151,7 @@ def check_options(options: Mapping[str, Option]) -> None:
             raise ValueError(
                 f"Apache Beam has no option {name!r}: {f'did you mean {near[0]!r}?' if near else 'its documentation lists them'}"
             )
-        if _SECRET.search(name):
+        if is_secret_option(f"beam.options.{name}"):
             raise ValueError(f"beam.options.{name} is a secret, which the records of the run would show: give it by the environment")
     said = io.StringIO()
     try:

@@ -15,6 +15,7 @@ from components.base.errors import InputError
 from din_trainer.config import DINConfig
 from din_trainer.frozen import Frozen
 from din_trainer.kinds import KINDS, WRONG_KIND
+from pipeline.configuration.beam_config import is_secret_option
 from pipeline.configuration.pipeline_config import PipelineConfig
 
 T = TypeVar("T", bound=Frozen)
@@ -62,8 +63,9 @@ def _parse_setting(setting: str) -> dict[str, Any]:
 
 
 def _named(setting: str) -> str:
-    """The option as a message names it."""
-    return f"--set {_SECRET}=…" if setting.partition("=")[0].strip() == _SECRET else f"--set {setting}"
+    """The option as a message names it, without a value that may be a secret."""
+    key = setting.partition("=")[0].strip()
+    return f"--set {key}=…" if key == _SECRET or is_secret_option(key) else f"--set {setting}"
 
 
 def config_names() -> list[str]:

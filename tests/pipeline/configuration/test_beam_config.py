@@ -69,3 +69,9 @@ def test_what_cannot_work_is_refused_in_one_sentence(settings, sentence):
     with pytest.raises(InputError) as error:
         load_config(None, settings)
     assert sentence in str(error.value) and str(error.value).startswith("--set beam.")
+
+
+def test_a_secret_is_not_repeated():
+    with pytest.raises(InputError) as error:
+        load_config(None, ["beam.options.s3_secret_access_key=hush"])
+    assert str(error.value).startswith("--set beam.options.s3_secret_access_key=…: ") and "hush" not in str(error.value)
