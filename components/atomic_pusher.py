@@ -1,6 +1,7 @@
 """An executor for TFX's Pusher whose push is atomic and never pushes the same weights twice: `Pusher(custom_executor_spec=…)`."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from components.base.tfx_pins import mark_not_pushed, mark_pushed
 from components.serving.servers.asked_server import GrpcServer
 from components.serving.servers.waiting import PushRefused, Servers
 from components.serving.store.models_config import WAIT_SECONDS
+from components.serving.store.publication import NotPublished, publish
 from components.serving.store.push import push
 from components.serving.store.versions import WARM_UP_FILE
 
-# in custom_config: as JSON the arguments of `push` (keep, push_to, base_path, pinned, replaces), and of `Servers` (poll_seconds,
+# in custom_config: as JSON the arguments of `push` (keep, push_to, base_path, store, pinned, replaces), and of `Servers` (poll_seconds,
 # wait_seconds, and the URLs of `servers`)
 SETTINGS_KEY = "serving"
 UNCHANGED_KEY = "unchanged"  # custom property of the PushedModel: whether the same weights were served already
 REFUSED_KEY = "refused_because"  # custom property of the PushedModel: why a blessed model was not pushed
+NOT_PUBLISHED_KEY = "not_published"  # custom property of the PushedModel: why the store does not have what is served, in a sentence
 NOT_CHECKED_KEY = "not_checked"  # custom property of the PushedModel: what no server was asked, in a sentence
 
 
@@ -55,6 +58,10 @@ class Executor(pusher.Executor):
         mark_pushed(self, pushed, str(base / str(result.version)), result.version)
         pushed.set_int_custom_property(UNCHANGED_KEY, int(result.unchanged))
         pushed.set_string_custom_property(NOT_CHECKED_KEY, " ".join(told))
+        try:
+            publish(base, time.time())
+        except NotPublished as error:  # the push stands: the workspace is the place of truth
+            pushed.set_string_custom_property(NOT_PUBLISHED_KEY, str(error))
 
 
 def _settings(exec_properties: dict[str, Any]) -> dict[str, Any]:

@@ -54,14 +54,20 @@ def check_store(place: Path) -> None:
         return
     try:
         next(iter(place.iterdir()), None)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{place} is not there ({reason_of(error)}): look at the bucket, the folder and the endpoint.") from error
-    except ImportError as error:
-        protocol = str(place).partition("://")[0]
-        needed = _PACKAGES.get(protocol, f"a package for fsspec that knows {protocol}://")
-        raise InputError(f"{place} cannot be opened ({reason_of(error)}): {protocol}:// needs {needed}.") from error
     except Exception as error:  # each store has its own
-        raise InputError(f"{place} cannot be read ({reason_of(error)}): look at the credentials and the endpoint.") from error
+        raise store_error(str(place), error) from error
+
+
+def store_error(place: str, error: Exception) -> InputError:
+    """Returns what an error of a store means for the user."""
+    reason = reason_of(error)
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return InputError(f"{place} is not there ({reason}): look at the bucket, the folder and the endpoint.")
+    if isinstance(error, ImportError):
+        protocol = place.partition("://")[0]
+        needed = _PACKAGES.get(protocol, f"a package for fsspec that knows {protocol}://")
+        return InputError(f"{place} cannot be opened ({reason}): {protocol}:// needs {needed}.")
+    return InputError(f"{place} cannot be read or written ({reason}): look at the credentials and the endpoint.")
 
 
 def content_tag(place: Path) -> str:

@@ -1,8 +1,9 @@
-"""`din serve`, `rollback`, `promote` and `status`: they serve the versions that were pushed, change which is served, and show it."""
+"""`din serve`, `rollback`, `promote`, `publish` and `status`: they serve pushed versions, change which is served, and show it."""
 
 import argparse
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,11 @@ def add_commands(commands: Commands) -> None:
     add_name(promote)
     promote.set_defaults(call=_promote)
 
+    published = add_command(commands, "publish", "bring the object store of serving.store up to what the workspace serves")
+    add_workspace(published)
+    add_name(published)
+    published.set_defaults(call=_publish)
+
     status = add_command(commands, "status", "show what must be served, and what each server has loaded and labelled")
     add_workspace(status)
     add_name(status)
@@ -87,7 +93,11 @@ def _promote(args: argparse.Namespace) -> int:
 
 
 def _move_labels(args: argparse.Namespace, move: Callable[[Path, "Servers"], "ServedModel"], poll_seconds: float, as_json: bool) -> int:
-    """Moves labels, asks the servers of the last push, and prints where the labels are. Returns 3 if a server does not follow."""
+    """Moves labels, asks the servers of the last push, and prints where the labels are.
+
+    Returns:
+        The exit status: 3 if a server does not follow, 1 if the store cannot be written.
+    """
     from components.serving.servers.asked_server import GrpcServer
     from components.serving.servers.waiting import PushRefused, Servers
     from components.serving.store.versions import read_servers, serving_folder
@@ -100,6 +110,30 @@ def _move_labels(args: argparse.Namespace, move: Callable[[Path, "Servers"], "Se
         complain(str(error))
         return 3
     say(json.dumps({"name": folder.name, **served.labels}) if as_json else _labels_line(folder, served.labels))
+    return _publish_from(folder)
+
+
+def _publish(args: argparse.Namespace) -> int:
+    from components.serving.store.versions import read_store, serving_folder
+
+    folder = serving_folder(args.workspace, args.name)
+    if not (url := read_store(folder)):
+        raise InputError(f"{folder} has no store: push with din run --set serving.store=s3://BUCKET/FOLDER.")
+    if failed := _publish_from(folder):
+        return failed
+    say(f"{url} has what {folder} serves.")
+    return 0
+
+
+def _publish_from(folder: Path) -> int:
+    """Publishes what a folder serves to its store, if it has one. Returns 1 if the store cannot be written."""
+    from components.serving.store.publication import NotPublished, publish
+
+    try:
+        publish(folder, time.time())
+    except NotPublished as error:
+        complain(str(error))
+        return 1
     return 0
 
 

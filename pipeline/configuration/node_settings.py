@@ -214,6 +214,7 @@ def pusher_settings(config: PipelineConfig, serving: Path, stable: int | None, r
     baseline = config.evaluation.baseline
     settings = {
         **config.serving.model_dump(include={"keep", "push_to", "base_path", "poll_seconds", "servers", "wait_seconds"}),
+        "store": f"{config.serving.store.rstrip('/')}/{config.name}" if config.serving.store else "",
         "pinned": [int(baseline)] if baseline.isdecimal() else [],  # the version that the configuration names as the baseline is kept
         "replaces": stable,
     }

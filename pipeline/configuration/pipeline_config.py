@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_serializer, field_validator, model_validator
 
+from components.base.errors import InputError
 from components.base.secrets import hide_secrets
+from components.base.stores import is_store, named_path
 from components.evaluation.metrics.catalogue import METRICS
 from components.evaluation.slice_column import SliceColumn
 from components.serving.servers.server_url import is_server_url
@@ -149,6 +151,7 @@ class ServingConfig(Frozen):
     keep: int = Field(5, ge=1, le=10_000, description="How many of the newest versions are kept. Served versions are always kept.")
     push_to: Literal["stable", "canary"] = Field("stable", description="The label of a pushed version. `stable` sets `canary` as well.")
     base_path: str = Field("", description="The path at which TF Serving sees the versions of this name; by default the path here.")
+    store: str = Field("", description="A folder in an object store that gets the served versions too, e.g. s3://BUCKET/serving.")
     tolerance: float = Field(1e-6, ge=0, le=0.1, description="The most that served and trained scores may differ; more at large logits.")
     latency_ms: float = Field(50.0, gt=0, le=600_000, description="The highest p99 of a signature at batch 1 (`rank`: four candidates).")
     memory_mb: float = Field(4096.0, gt=0, le=10**7, description="The highest peak memory of the loaded model while it answers.")
@@ -165,6 +168,19 @@ class ServingConfig(Frozen):
             raise ValueError("it must be an absolute path or a URI, because TF Serving has another working folder")
         if value != hide_secrets(value):
             raise ValueError("it holds a secret, which models.config would show: give TF Serving its credentials by its environment")
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _check_store(cls, value: str) -> str:
+        if value and not is_store(value):
+            raise ValueError("it must be a URL such as s3://BUCKET/FOLDER; the workspace has the versions in any case")
+        if value != hide_secrets(value):
+            raise ValueError("it holds a secret, which models.config would show: give the credentials by the environment")
+        try:
+            named_path(value)
+        except InputError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @field_validator("servers")

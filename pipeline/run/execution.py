@@ -19,7 +19,7 @@ from pipeline.datasets.manifest import MANIFEST, differing_counts, read_oracle, 
 from pipeline.records.run_list import LOG_FILE, METADATA_FILE, claim_pushed, record_killed
 from pipeline.records.summary import Summary
 from pipeline.report.content import CONFIG_FILE
-from pipeline.run.checks.check_environment import check_gate, check_named_files, silent_servers
+from pipeline.run.checks.check_environment import check_gate, check_named_files, check_serving_store, silent_servers
 from pipeline.run.checks.check_impressions import DataFacts, check_data, check_spans, check_unchanged
 from pipeline.run.checks.cut_values import cut_notes
 from pipeline.run.ending.afterwards import clean_up, tell_others
@@ -164,6 +164,7 @@ class Run:
         self._progress.start("check data")
         prepare_store(self._workspace / METADATA_FILE, self._config.metadata.url)
         check_gate(self._config.serving)
+        check_serving_store(self._config.serving)
         self.summary.notes += silent_servers(self._config.serving, self._workspace / "serving" / self._config.name)
         check_named_files(self._config.features)
         if plan is None or plan.has_own_splits:

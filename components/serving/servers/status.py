@@ -1,13 +1,15 @@
 """What must be served, and what each server has loaded and labelled: what `din status` shows."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.serving.servers.asked_server import AVAILABLE, GrpcServer, Server, Unreachable, VersionState
 from components.serving.store.models_config import MODELS_CONFIG, link_folder
+from components.serving.store.publication import unpublished
 from components.serving.store.served_links import linked_versions
-from components.serving.store.versions import read_servers, served_model
+from components.serving.store.versions import read_servers, read_store, served_model
 
 
 class ServerStatus(NamedTuple):
@@ -34,17 +36,21 @@ class ServingStatus(NamedTuple):
         labels: The version by label, as `models.config` says.
         loaded: The versions that servers must load; None without a `models.config`, without which no server can run.
         servers: What each server says.
+        store: The URL of the folder in a store that must have what is served; empty if there is none.
+        unpublished: What the store lacks.
     """
 
     folder: Path
     labels: dict[str, int]
     loaded: list[int] | None
     servers: list[ServerStatus]
+    store: str = ""
+    unpublished: tuple[str, ...] = ()
 
     @property
     def is_as_expected(self) -> bool:
-        """Whether all servers answer, and have their labels where they must be."""
-        return all(not server.silent and server.labels == self.labels for server in self.servers)
+        """Whether all servers answer, and have their labels where they must be, and the store has what is served."""
+        return not self.unpublished and all(not server.silent and server.labels == self.labels for server in self.servers)
 
     def as_json(self) -> dict[str, Any]:
         """Returns all of it as plain JSON."""
@@ -58,11 +64,15 @@ class ServingStatus(NamedTuple):
             for server in self.servers
         ]
         expected = {"labels": self.labels, "loaded": self.loaded}
-        return {"name": self.folder.name, "expected": expected, "servers": servers, "as_expected": self.is_as_expected}
+        store = {"url": self.store, "lacks": list(self.unpublished)} if self.store else None
+        return {"name": self.folder.name, "expected": expected, "servers": servers, "store": store, "as_expected": self.is_as_expected}
 
     def lines(self) -> list[str]:
         """Returns what people read."""
         lines = [f"{self.folder}", f"  expected: {self._expected()}"]
+        if self.store:
+            lacks = f"lacks {', '.join(self.unpublished)}: din publish --name {self.folder.name} brings it"
+            lines.append(f"  {self.store}: {lacks if self.unpublished else 'has what is served'}")
         for server in self.servers:
             if server.silent:
                 lines.append(f"  {server.url}: no answer ({server.silent})")
@@ -99,7 +109,8 @@ def serving_status(base: Path, servers: Sequence[Server] | None = None) -> Servi
     number = link_folder(base)
     asked = [GrpcServer(url, base.name) for url in read_servers(base)] if servers is None else servers
     loaded = linked_versions(base, number) if number is not None else [] if (base / MODELS_CONFIG).exists() else None
-    return ServingStatus(base, labels, loaded, [_ask(server, labels) for server in asked])
+    store = read_store(base)
+    return ServingStatus(base, labels, loaded, [_ask(server, labels) for server in asked], store, tuple(unpublished(base, time.time())))
 
 
 def _ask(server: Server, labels: dict[str, int]) -> ServerStatus:

@@ -21,11 +21,13 @@ in all such folders. Every server loads it by the file that it accepted last, an
 whatever could not be loaded before. At that moment its labels and its versions change together.
 """
 
+import contextlib
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 from components.serving.servers.waiting import LabelsMoved, NotServed, Servers, not_labelled, not_loaded, states_of, wait
 from components.serving.store.models_config import MODELS_CONFIG, ServedModel, link_folder, read_models_config, write_models_config
+from components.serving.store.publication import NotPublished, publish
 from components.serving.store.served_links import link_everywhere, link_folders, remove_link_folders
 from components.serving.store.versions import locked, mark_not_loaded
 
@@ -62,7 +64,8 @@ def move_labels(
 
     Raises:
         LabelsMoved: The labels were moved by somebody else.
-        NotServed: A server cannot load a version, or does not move the labels, within the time.
+        NotServed: A server cannot load a version, or does not move the labels, within the time, or the store in which it looks cannot be
+            written.
     """
     states = [states_of(server) for server in servers.asked]
     with locked(base):
@@ -82,9 +85,11 @@ def move_labels(
         for version in new:
             link_everywhere(base, version)
     written: int | None = None
+    clock = servers.clock
     deadline = servers.clock.monotonic() + servers.wait_seconds
     as_before = "the version was withdrawn, and the labels are where they were"
     try:
+        publish(base, clock.time())  # servers may look into the store alone
         once = servers._replace(say=lambda sentence: None)  # the second wait says which servers give no answer
         wait(once, deadline, lambda: _check(base, number), not_loaded(base, servers, new, states), as_before, forced)
         with locked(base):
@@ -93,11 +98,14 @@ def move_labels(
             _unmark(base, served)
             write_models_config(base, served, now=servers.clock.time())
             written = link_folder(base)
+        publish(base, clock.time())
         ending = f"{MODELS_CONFIG} has the new labels" if forced else as_before
         wait(servers, deadline, lambda: _check(base, written), not_labelled(served, servers), ending, forced)
     except NotServed as error:
         if not (forced and written):
             _take_back(base, written or number, before, new, str(error), servers)
+            if isinstance(error, NotPublished):
+                raise NotServed(f"{error.why}: {as_before}.") from error
         raise
     except KeyboardInterrupt:
         if not written:
@@ -124,6 +132,8 @@ def _take_back(base: Path, number: int | None, before: ServedModel, new: Collect
                 mark_not_loaded(base, version, reason)
         if link_folder(base) == number:
             write_models_config(base, before, now=servers.clock.time())
+    with contextlib.suppress(NotPublished):  # the next publication repeats it
+        publish(base, servers.clock.time())
 
 
 def _check(base: Path, number: int | None) -> None:

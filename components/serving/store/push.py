@@ -30,6 +30,7 @@ from components.serving.store.versions import (
     sound_versions,
     write_pushed_by,
     write_servers,
+    write_store,
 )
 
 ANY_VERSION = -1  # the default of `replaces`, which is no version
@@ -63,6 +64,7 @@ def push(
     keep: int = 5,
     push_to: Literal["stable", "canary"] = "stable",
     base_path: str = "",
+    store: str = "",
     pinned: Collection[int] = (),
     replaces: int | None = ANY_VERSION,
     servers: Servers = NOBODY,
@@ -81,7 +83,9 @@ def push(
         warm_up: Requests (TFRecord of PredictionLog) that TF Serving runs before it serves the version.
         keep: How many of the newest good versions stay, and how many of the newest that were rolled back or could not be loaded.
         push_to: `stable` gives the version both labels; `canary` gives it the label canary alone, except to the first version.
-        base_path: Where TF Serving sees `base`; empty for its absolute path.
+        base_path: Where TF Serving sees `base` or its store; empty for the URL of the store, or for the absolute path of `base`.
+        store: The URL of the folder in a store that must have what is served. It is recorded for `components.serving.store.publication`,
+            which the caller calls after the push; servers that are asked get it during the push.
         pinned: Further versions that stay.
         replaces: The version that was stable when the run started, None if there was none. The push is refused if another one is stable
             now. By default this is not checked.
@@ -124,8 +128,9 @@ def push(
             version = _copy_in(saved_model, digest, base, warm_up)
         place = base / str(version)
         moved = (CANARY,) if push_to == CANARY and STABLE in labels else (CANARY, STABLE)
-        served = ServedModel(base.name, base_path or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
+        served = ServedModel(base.name, base_path or store or str(base.absolute()), {**labels, **dict.fromkeys(moved, version)})
         write_servers(base, [server.url for server in servers.asked])
+        write_store(base, store)
         move_labels(base, number, served, servers, lambda: None if unchanged or run_id is None else write_pushed_by(place, run_id))
         unasked = bool(servers.poll_seconds) and not servers.asked
         with locked(base):

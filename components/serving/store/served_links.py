@@ -54,12 +54,16 @@ def link_everywhere(base: Path, version: int) -> None:
         _link(base, number, version)
 
 
-def versions_since(base: Path, moment: float) -> set[int]:
-    """Returns the versions in the newest folders of links, and in those that `models.config` named at some time since a moment."""
+def numbers_since(base: Path, moment: float, newest: int) -> set[int]:
+    """Returns the numbers of the newest folders of links, and of those that `models.config` named at some time since a moment."""
     numbers = link_folders(base)
     ends = [*numbers[1:], float("inf")]
-    kept = {*numbers[-_NEWEST:], *(number for number, end in zip(numbers, ends, strict=True) if end >= moment)}
-    return {version for number in kept for version in linked_versions(base, number)}
+    return {*numbers[-newest:], *(number for number, end in zip(numbers, ends, strict=True) if end >= moment)}
+
+
+def versions_since(base: Path, moment: float) -> set[int]:
+    """Returns the versions in the newest folders of links, and in those that `models.config` named at some time since a moment."""
+    return {version for number in numbers_since(base, moment, _NEWEST) for version in linked_versions(base, number)}
 
 
 def make_link_folder(base: Path, versions: Collection[int], now: float) -> int:

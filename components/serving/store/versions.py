@@ -7,6 +7,7 @@
 | `models.config`             | the labels, for TF Serving (`components.serving.store.models_config`)                        |
 | `rolled_back`               | the versions that were rolled back, one a line                                               |
 | `servers`                   | the servers that the last push was told to ask, one a line                                   |
+| `store`                     | the folder of an object store that has what is served (`components.serving.store.publication`) |
 | `.lock`                     | locked by the process that changes the folder; never while it waits for a server             |
 | `.push.lock`                | locked by a push from its beginning to its end: one at a time copies versions or deletes them |
 | `.pushing-*`, `.removing-*` | versions that are being copied or deleted                                                    |
@@ -25,15 +26,16 @@ from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, read_models_config
 
 PUSHING = ".pushing-"
+NOT_LOADED = "not_loaded"  # in the folder of a version that had no label, or that a server could not load: why
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for it in a SavedModel
 
 _HIGHEST = 2**63 - 1  # TF Serving reads versions as int64
 _PUSHED_BY = "pushed_by"  # in the folder of a version: the id of the run that pushed it
-_NOT_LOADED = "not_loaded"  # in the folder of a version that had no label, or that a server could not load: why
 _LOCK, _PUSH_LOCK = ".lock", ".push.lock"
 _REMOVING = ".removing-"
 _ROLLED_BACK = "rolled_back"
 _SERVERS = "servers"
+_STORE = "store"
 
 
 def serving_folder(workspace: Path, name: str | None) -> Path:
@@ -133,7 +135,7 @@ def write_rolled_back(base: Path, versions: set[int]) -> None:
 
 def mark_new(version: Path) -> None:
     """Records in the folder of a version that it has not had a label yet."""
-    (version / _NOT_LOADED).write_text("it has had no label yet\n")
+    (version / NOT_LOADED).write_text("it has had no label yet\n")
 
 
 def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
@@ -142,7 +144,7 @@ def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    file = base / str(version) / _NOT_LOADED
+    file = base / str(version) / NOT_LOADED
     if reason is None:
         file.unlink(missing_ok=True)
     else:
@@ -151,7 +153,7 @@ def mark_not_loaded(base: Path, version: int, reason: str | None) -> None:
 
 def was_not_loaded(base: Path, version: int) -> bool:
     """Returns whether a version has never had a label, or a server could not load it when that was tried last."""
-    return (base / str(version) / _NOT_LOADED).exists()
+    return (base / str(version) / NOT_LOADED).exists()
 
 
 def sound_versions(base: Path) -> list[int]:
@@ -189,6 +191,28 @@ def write_servers(base: Path, servers: Collection[str]) -> None:
         write_durably(base / _SERVERS, "".join(f"{server}\n" for server in servers))
     else:
         (base / _SERVERS).unlink(missing_ok=True)
+
+
+def read_store(base: Path) -> str:
+    """Returns the URL of the store that the last push was told to publish to; empty if there is none.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    file = base / _STORE
+    return file.read_text(encoding="utf-8").removesuffix("\n") if file.exists() else ""
+
+
+def write_store(base: Path, url: str) -> None:
+    """Records the store that a push, a rollback and a promotion must publish to; an empty URL records that there is none.
+
+    Raises:
+        OSError: The file cannot be written; the old one stays.
+    """
+    if url:
+        write_durably(base / _STORE, f"{url}\n")
+    else:
+        (base / _STORE).unlink(missing_ok=True)
 
 
 def served_model(base: Path) -> ServedModel | None:

@@ -80,6 +80,18 @@ def check_gate(serving: ServingConfig) -> None:
         raise InputError("serving.gate is 'docker', but Docker does not answer: start Docker, or set serving.gate = 'loader'.")
 
 
+def check_serving_store(serving: ServingConfig) -> None:
+    """Checks that the store of the served versions can be written, so that a long run does not end without it.
+
+    Raises:
+        InputError: It cannot.
+    """
+    if serving.store:
+        from components.serving.store.publication import check_writable
+
+        check_writable(serving.store)
+
+
 def silent_servers(serving: ServingConfig, base: Path) -> list[str]:
     """Returns a sentence for each server that gives no answer now: the push at the end of the run would be refused.
 

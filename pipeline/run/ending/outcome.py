@@ -7,7 +7,7 @@ from typing import Any
 from tfx.utils import path_utils
 
 from components.artifact_types import SCORE_FILE
-from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, UNCHANGED_KEY
+from components.atomic_pusher import NOT_CHECKED_KEY, NOT_PUBLISHED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.drift.drift_figures import read_figures, warnings
@@ -20,6 +20,8 @@ from pipeline.places import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.summary import Summary
 from pipeline.report.content import EVALUATION_FILE
+
+_NOT_PUBLISHED = 1  # the exit code of a push that the store does not have
 
 
 def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
@@ -125,8 +127,8 @@ def _read_push(summary: Summary, outputs: RunOutputs) -> None:
     if pushed("pushed"):
         summary.pushed_version = int(pushed("pushed_version") or 0)
         summary.pushed_path = str(pushed("pushed_destination"))
-        summary.notes += [str(sentence)] if (sentence := pushed(NOT_CHECKED_KEY)) else []
-        summary.end("unchanged" if pushed(UNCHANGED_KEY) else "pushed", None)
+        summary.notes += [str(sentence) for key in (NOT_CHECKED_KEY, NOT_PUBLISHED_KEY) if (sentence := pushed(key))]
+        summary.end("unchanged" if pushed(UNCHANGED_KEY) else "pushed", None, _NOT_PUBLISHED if pushed(NOT_PUBLISHED_KEY) else None)
     elif not summary.blessed:
         summary.end("refused", summary.refused_because)
     elif refusal := pushed(REFUSED_KEY):

@@ -64,7 +64,7 @@ def test_a_store_without_credentials_names_none(bucket, monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # else botocore asks the network for credentials
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-    with pytest.raises(InputError, match=r"^s3://other/data cannot be read \(Unable to locate credentials\): look at the credentials and"):
+    with pytest.raises(InputError, match=r"^s3://other/data cannot be read or written \(Unable to locate credentials\): look at the"):
         check_store(named_path("s3://other/data"))
     bucket.fs.clear_instance_cache()
 

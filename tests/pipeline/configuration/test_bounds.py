@@ -65,6 +65,7 @@ TEXTS = {  # keys of text: values that make no sense there
     "evaluation.importance.slices": ("true", "1", "[1]", '["nope"]'),
     "evaluation.baseline": ("true", "inf", "[]"),
     "serving.base_path": ("models", "true", "1", "[]", "s3://key:secret@bucket/models"),
+    "serving.store": ("models", "/models", "true", "1", "[]", "s3://key:secret@bucket/models", "s3://", "nope://bucket/models"),
     "notify.command": ("true", "1", "mail", "[1]", '[""]'),
     "notify.when": ("true", "1", "pushed", '["killed"]'),
     "serving.servers": (
