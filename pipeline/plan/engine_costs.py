@@ -6,24 +6,25 @@ from pipeline.datasets.layout import SHARD_SIZE
 
 
 class EngineCost(NamedTuple):
-    """The cost of an engine, as `make engines` measured it on clusters of two workers on one machine of two cores.
+    """The cost of an engine. `python -m benchmarks.plan.engine_figures` computes it from runs on clusters.
 
     Attributes:
         job_seconds: What each Beam job takes before and after its work.
         factor: CPU seconds on the engine for each one in this process.
-        measured: Whether it was run at all.
+        source: Where the two figures come from.
     """
 
     job_seconds: float
     factor: float
-    measured: bool = True
+    source: str = ""
 
 
+_FLINK = "a job of 20,000 impressions took 40 to 60 s on two workers; the factor is a guess"
 ENGINES = {
-    "flink": EngineCost(50, 1.5),
-    "spark": EngineCost(50, 1.5),
-    "dataflow": EngineCost(50, 1.5, measured=False),
-    "portable": EngineCost(50, 1.5, measured=False),
+    "flink": EngineCost(50, 1.5, _FLINK),
+    "spark": EngineCost(50, 1.5, _FLINK),
+    "dataflow": EngineCost(50, 1.5, "never run: the figures of flink"),
+    "portable": EngineCost(50, 1.5, "not measured: the figures of flink"),
 }
 
 

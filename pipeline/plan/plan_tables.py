@@ -88,11 +88,8 @@ def _engine_sentences(plan: Plan) -> Iterator[str]:
     engine, spread = ENGINES[name], min(cores, shards(plan.work.impressions))
     names = ", ".join(found.stage.name for found in plan.stages if found.stage.on_engine)
     yield f"Only {names} go through Beam and run on {name}. All other stages run on one machine, whatever the engine."
-    source = "measured by make engines on two workers" if engine.measured else "not measured: the figures of flink"
-    yield (
-        f"On {name} each of them takes {engine.job_seconds:g} s more and {engine.factor:g} times the CPU seconds ({source}), spread over "
-        f"{spread:,} cores, as a core works on whole shards of 100,000 impressions."
-    )
+    takes = f"each of them takes {engine.job_seconds:g} s more and {engine.factor:g} times the CPU seconds ({engine.source})"
+    yield f"On {name} {takes}, spread over {spread:,} cores, as a core works on whole shards of 100,000 impressions."
     if plan.pays_from is None:
         yield f"{name} on {cores} cores never pays: it takes {engine.factor:g} times the CPU seconds."
     else:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from din_trainer.features import HISTORICAL_TIMESTAMPS, LABEL, REQUEST_ID, TIMESTAMP
+from din_trainer.kinds import Tags
 from din_trainer.models.mlp_inputs import mlp_inputs
 from pipeline.configuration.pipeline_config import PipelineConfig
 
@@ -40,7 +41,8 @@ class Workload(NamedTuple):
         """The values of an impression in the data: those of the features, and what an import adds. Tags are full."""
         features = self.config.features
         columns = {column.name: column for column in (*features.columns, *features.kept_columns)}
-        lists = {p.name: p.feature.most for p in features.placed if getattr(p.feature, "most", None)}
+        tags = [p for p in features.placed if isinstance(p.feature, Tags)]
+        lists = {name: p.feature.most for p in tags for name in (p.name, p.feature.weights)}
         widths = {name: lists.get(name, column.width or 1) for name, column in columns.items()}
         widths |= dict.fromkeys((LABEL, TIMESTAMP, REQUEST_ID, HISTORICAL_TIMESTAMPS), 1)
         events = {HISTORICAL_TIMESTAMPS, *(name for name, column in columns.items() if column.presence == "sequence")}

@@ -19,9 +19,9 @@ def test_the_values_of_an_impression_are_its_ids_and_three_lists_of_events():
 
 
 def test_tags_and_vectors_have_as_many_values_as_they_are_long():
-    tags = ["features.user.interests.kind=tags", "features.user.interests.most=5"]
+    tags = [f"features.user.interests.{setting}" for setting in ("kind=tags", "most=5", "weights=interest_weights")]
     vector = ["features.candidate.face.kind=vector", "features.candidate.face.size=64"]
-    assert work(*tags, *vector).values == 15 + 5 + 64
+    assert work(*tags, *vector).values == 15 + 2 * 5 + 64
 
 
 def test_an_epoch_counts_steps_floats_and_products():
