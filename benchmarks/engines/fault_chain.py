@@ -22,6 +22,7 @@ COUNT = "none"  # no fault: the bundles are counted, and the seconds of the node
 _COUNT_ONLY = {"bundle": 10**9, "after": 0.0}  # more bundles than any job has
 _LONGEST_AFTER = 1.0  # seconds that a worker lives in the bundle in which it dies
 _BACK = 5.0  # seconds until a killed part of the cluster is started again
+_ARRIVING = 20.0  # seconds in which a job that the job server has begun to hand over reaches Flink
 _CANCELLING = 60.0  # seconds that Flink may take to cancel a job: it waits for its tasks
 _MOST_RUNS = 5
 _SENTENCE = re.compile(r"din: [^\n]+\n")
@@ -130,6 +131,8 @@ class FaultChain:
     def _findings(self, ended: Ended, interrupted: bool) -> Iterator[str]:
         """What is wrong after a run."""
         yield from (f"a process was left: {process}" for process in ended.alive)
+        if interrupted:
+            time.sleep(_ARRIVING)
         yield from (f"the job {job} goes on without a client" for job in self._cluster.left_jobs(_CANCELLING))
         yield from (f"{path} was left" for path in self._workspace.rglob("*beam-temp*"))
         yield from self._state.after_run()
