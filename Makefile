@@ -1,7 +1,7 @@
 # Every target runs deploy/setup.sh first, which makes .venv from uv.lock if needed. Nothing is installed into the system.
 IN_PARALLEL = -n 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help setup run test unit lint format cli-docs audit clean clean-all
+.PHONY: help setup run test unit engines lint format cli-docs audit clean clean-all
 UV = $(or $(shell command -v uv),$(wildcard .runtime/uv-*/bin/uv))
 
 help: ## Explain the targets
@@ -18,6 +18,9 @@ test: setup ## Run all tests
 
 unit: setup ## Run the tests that do not run whole pipelines
 	@.venv/bin/python -m pytest $(IN_PARALLEL) --ignore=tests/e2e
+
+engines: setup ## Run the same pipeline locally, on Flink and on Spark, and compare (clusters on this machine)
+	@.venv/bin/din bench engines $(if $(IMPRESSIONS),--impressions $(IMPRESSIONS))
 
 lint: setup ## Check style, types and the direction of imports
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports --no-cache

@@ -21,6 +21,7 @@ def add_commands(commands: Commands) -> None:
     _add_evaluation(add_command(benchmarks, "evaluation", evaluation))
     _add_days(add_command(benchmarks, "days", "train day by day, warm and cold, and judge each model on the next day"))
     _add_workspace(add_command(benchmarks, "workspace", "show that the bytes of a workspace are bounded, run after run"))
+    _add_engines(add_command(benchmarks, "engines", "run the same pipeline locally, on Flink and on Spark, and compare results and costs"))
     for name, purpose, call in (
         ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
         ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
@@ -111,6 +112,23 @@ def _workspace(args: argparse.Namespace) -> int:
     from benchmarks.workspace import workspace_bytes
 
     return workspace_bytes.main(args.runs, args.keep, args.out, args.json)
+
+
+def _add_engines(engines: argparse.ArgumentParser) -> None:
+    impressions = "the sizes of the data, e.g. 200000 2000000 (default: 200000)"
+    engines.add_argument("--impressions", type=int, nargs="+", default=[200_000], metavar="N", help=impressions)
+    names = "the engines, e.g. local,flink (default: local,flink,spark); a cluster of each is started and stopped"
+    engines.add_argument("--engines", default="local,flink,spark", metavar="NAME,NAME…", help=names)
+    add_json(engines, "the measurements as one JSON list")
+    engines.set_defaults(call=_engines)
+
+
+def _engines(args: argparse.Namespace) -> int:
+    from benchmarks.engines import engine_table
+    from din_trainer.training.threads import share_cores
+
+    share_cores()
+    return engine_table.main(args.impressions, args.engines.split(","), args.json)
 
 
 def _add_quality(quality: argparse.ArgumentParser) -> None:

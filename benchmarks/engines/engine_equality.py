@@ -1,0 +1,141 @@
+"""How far the results of a run on another engine are from those of a local run, from its examples to the weights of its model."""
+
+import hashlib
+import math
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.engines.same_artifacts import METRICS_TOLERANCE, STATISTICS_TOLERANCE, newest
+from components.base.tfrecord import read_records
+from pipeline.configuration.pipeline_config import PipelineConfig
+
+
+class Equality(NamedTuple):
+    """What was compared, and how far off it is.
+
+    Attributes:
+        what: The result of the run.
+        found: "equal", or how far off in words.
+        same: Whether that is within what the order of a sum can change.
+    """
+
+    what: str
+    found: str
+    same: bool
+
+
+def compare(local: Path, other: Path, config: PipelineConfig) -> list[Equality]:
+    """Compares two workspaces, each after one run of the same configuration on the same data."""
+
+    def outputs(node: str, output: str) -> list[Path]:
+        return [newest(workspace, config.name, node, output)[-1] for workspace in (local, other)]
+
+    examples, graphs = outputs("ImportExampleGen", "examples"), outputs("Transform", "transform_graph")
+    statistics = outputs("StatisticsGen", "statistics")
+    assets = [{file.name: file.read_bytes() for file in (graph / "transform_fn/assets").iterdir()} for graph in graphs]
+    return [
+        _exact("examples", [_multiset(folder) for folder in examples]),
+        _exact("sliced examples", [_multiset(folder) for folder in outputs("SliceColumns", "sliced_examples")]),
+        _exact("vocabularies", assets),
+        _near("statistics", [_statistics(folder) for folder in statistics], STATISTICS_TOLERANCE, relative=True),
+        _exact("batches", [_batches(*pair, config) for pair in zip(examples, graphs, strict=True)]),
+        _near("weights", [_weights(run) for run in outputs("Trainer", "model_run")], 0.0),
+        _near("metrics", [_metrics(folder) for folder in outputs("Evaluator", "evaluation")], METRICS_TOLERANCE),
+    ]
+
+
+def _exact(what: str, pair: Sequence[Any]) -> Equality:
+    same = pair[0] == pair[1]
+    return Equality(what, "equal" if same else "different", same)
+
+
+def _near(what: str, pair: Sequence[dict[str, float]], tolerance: float, relative: bool = False) -> Equality:
+    """Compares numbers by their names."""
+    one, other = pair
+    if one.keys() != other.keys():
+        return Equality(what, f"{len(one.keys() ^ other.keys())} values are in one run only", False)
+    off = max((_off(one[name], other[name], relative) for name in one), default=math.inf)
+    return Equality(what, "equal" if off == 0 else f"{off:.1e} {'relative' if relative else 'absolute'}", off <= tolerance)
+
+
+def _off(one: float, other: float, relative: bool) -> float:
+    if one == other or (math.isnan(one) and math.isnan(other)):
+        return 0.0
+    off = abs(one - other) / (max(abs(one), abs(other)) if relative else 1)
+    return math.inf if math.isnan(off) else off
+
+
+def _multiset(examples: Path) -> dict[str, Counter[bytes]]:
+    """The records of each split."""
+    return {split.name: Counter(record for file in split.iterdir() for record in read_records(file)) for split in examples.glob("Split-*")}
+
+
+def _statistics(folder: Path) -> dict[str, float]:
+    """The numbers of TFDV's statistics; any other value counts as its hash."""
+    import tensorflow_data_validation as tfdv
+
+    found: dict[str, float] = {}
+    for split in folder.glob("Split-*"):
+        for dataset in tfdv.load_stats_binary(str(split / "FeatureStats.pb")).datasets:
+            for feature in dataset.features:
+                found |= dict(_leaves(feature, f"{split.name} {feature.path.step}"))
+    return found
+
+
+def _leaves(message: Any, path: str) -> Iterator[tuple[str, float]]:
+    for field, value in message.ListFields():
+        for number, part in enumerate(value if field.is_repeated else [value]):
+            name = f"{path}.{field.name}.{number}"
+            if field.message_type:
+                yield from _leaves(part, name)
+            else:
+                yield name, part if isinstance(part, float | int) else float(int(hashlib.sha256(str(part).encode()).hexdigest()[:12], 16))
+
+
+def _batches(examples: Path, graph: Path, config: PipelineConfig) -> str:
+    """A checksum of the batches of the first epoch, in their order."""
+    import tensorflow_transform as tft
+
+    from din_trainer.reading.training_examples import raw_example_reader
+    from din_trainer.training.input_pipeline import Split
+
+    files = sorted(str(file) for file in (examples / "Split-train").iterdir())
+    read = raw_example_reader(config.features, tft.TFTransformOutput(str(graph)))
+    split = Split(files, read, config.training.batch_size, shuffle_seed=config.training.seed, labels=config.features.labels)
+    total = hashlib.sha256()
+    for features, *labels in split.epoch(0):
+        for name in sorted(features):
+            total.update(name.encode() + features[name].numpy().tobytes())
+        for label in labels:
+            total.update(label.numpy().tobytes())
+    return total.hexdigest()
+
+
+def _weights(run: Path) -> dict[str, float]:
+    """All weights of the model, and of its optimizer."""
+    import h5py
+
+    found: dict[str, float] = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.update({f"{name} {number}": float(value) for number, value in enumerate(item[()].ravel())})
+
+    with zipfile.ZipFile(run / "din.keras") as archive, archive.open("model.weights.h5") as file, h5py.File(file) as weights:
+        weights.visititems(keep)
+    return found
+
+
+def _metrics(evaluation: Path) -> dict[str, float]:
+    """The metrics of each slice."""
+    import tensorflow_model_analysis as tfma
+
+    return {
+        f"{slice_} {name}": float(value["doubleValue"])
+        for slice_, metrics in tfma.load_eval_result(str(evaluation)).slicing_metrics
+        for name, value in metrics[""][""].items()
+        if "doubleValue" in value
+    }
