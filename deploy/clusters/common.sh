@@ -91,7 +91,7 @@ stop_all() {
 # start_worker_pool PORT: the processes with the project's code, which the engine asks for.
 start_worker_pool() {
   spawn pool "$PYTHON" -m pipeline.runners.worker_pool --port "$1" --logs "$STATE/logs"
-  wait_for 120 pool listening "$1"
+  wait_for 300 pool listening "$1"
 }
 
 # main start|stop|status: calls start_all and print_settings of the script that sourced this file. `start` begins what does not run.

@@ -95,12 +95,12 @@ start_all() {
   for name in taskmanager1 taskmanager2; do
     flink_process $name TM org.apache.flink.runtime.taskexecutor.TaskManagerRunner -D taskmanager.resource-id=$name
   done
-  wait_for 120 jobmanager listening "$REST"
-  wait_for 120 taskmanager2 two_task_managers
+  wait_for 300 jobmanager listening "$REST"
+  wait_for 300 taskmanager2 two_task_managers
   alive jobserver || spawn jobserver "$JAVA" -Xmx1g -Djava.io.tmpdir="$STATE/tmp" -Dorg.slf4j.simpleLogger.showDateTime=true \
     -Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss -jar "$JAR" --flink-master "localhost:$REST" --job-host localhost \
     --job-port "$PORT" --artifact-port $((PORT + 1)) --expansion-port -1 --artifacts-dir "$STATE/tmp/artifacts"
-  wait_for 120 jobserver listening "$PORT"
+  wait_for 300 jobserver listening "$PORT"
   alive pool || start_worker_pool $((PORT + 2))
 }
 

@@ -44,19 +44,19 @@ start_all() {
   alive jobserver || need_ports "$PORT" $((PORT + 1))
   alive pool || need_ports $((PORT + 2))
   spark_process master org.apache.spark.deploy.master.Master --host localhost --port $((PORT + 4)) --webui-port $((PORT + 3))
-  wait_for 120 master listening $((PORT + 4))
+  wait_for 300 master listening $((PORT + 4))
   for number in 1 2; do
     alive worker$number || need_ports $((PORT + 4 + number))
     spark_process worker$number org.apache.spark.deploy.worker.Worker --host localhost --webui-port $((PORT + 4 + number)) \
       --cores 1 --memory 1g --work-dir "$STATE/tmp/work" "$MASTER"
   done
-  wait_for 120 worker2 two_workers
+  wait_for 300 worker2 two_workers
   # The job server is Spark's driver. Beam's jar goes to the workers by their class path: they have the same disk.
   alive jobserver || spawn jobserver "$JAVA" -Xmx1g "${OPENS[@]}" -Djava.io.tmpdir="$STATE/tmp" -Dspark.executor.memory=1g \
     -Dspark.executor.extraClassPath="$JAR" -Dspark.driver.host=localhost -Dspark.driver.bindAddress=127.0.0.1 -Dspark.ui.enabled=false \
     -cp "$JARS:$JAR" org.apache.beam.runners.spark.SparkJobServerDriver --spark-master-url "$MASTER" --job-host localhost \
     --job-port "$PORT" --artifact-port $((PORT + 1)) --expansion-port -1 --artifacts-dir "$STATE/tmp/artifacts"
-  wait_for 120 jobserver listening "$PORT"
+  wait_for 300 jobserver listening "$PORT"
   alive pool || start_worker_pool $((PORT + 2))
 }
 
