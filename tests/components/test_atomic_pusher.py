@@ -9,7 +9,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import json_utils, path_utils
 from tfx.version import __version__ as tfx_version
 
-from components.atomic_pusher import NOT_CHECKED_KEY, REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
+from components.atomic_pusher import NOT_CHECKED_KEY, NOT_PUBLISHED_KEY, REFUSED_KEY, SETTINGS_KEY, UNCHANGED_KEY, Executor
 from components.serving.store.models_config import read_models_config
 from components.serving.store.rollback_and_promote import promote, rollback
 from components.serving.store.versions import pushed_by, served_versions
@@ -155,3 +155,21 @@ def test_what_no_server_was_asked_is_said(node):
         f"its labels when it has loaded the version, and loads {versions[0]} and {versions[1]} until the next push."
     )
     assert node.run(3).get_string_custom_property(NOT_CHECKED_KEY) == ""  # nothing reads the folder
+
+
+def test_what_is_pushed_is_published_to_the_store(node, tmp_path):
+    pushed = node.run(1, store=f"file://{tmp_path}/store/demo")
+    assert pushed.get_string_custom_property(NOT_PUBLISHED_KEY) == ""
+    assert (tmp_path / "store" / "demo" / "models.config").read_bytes() == (node.base / "models.config").read_bytes()
+
+
+def test_a_push_stands_where_the_store_cannot_be_written_and_the_reason_is_said(node, tmp_path):
+    (tmp_path / "store").write_text("a file where the folder must be")
+    pushed = node.run(1, store=f"file://{tmp_path}/store/demo")
+    assert pushed.get_int_custom_property("pushed") == 1 and served_versions(node.base) != []
+    sentence = pushed.get_string_custom_property(NOT_PUBLISHED_KEY)
+    assert sentence.startswith(f"file://{tmp_path}/store/demo does not have what {node.base} serves, because it could not be written (")
+    assert sentence.endswith("): din publish --name demo repeats it.")
+    (tmp_path / "store").unlink()
+    assert node.run(1, store=f"file://{tmp_path}/store/demo").get_string_custom_property(NOT_PUBLISHED_KEY) == ""
+    assert (tmp_path / "store" / "demo" / "models.config").exists()  # the push of the same weights published them
