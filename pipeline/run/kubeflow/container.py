@@ -63,13 +63,18 @@ def _run(args: argparse.Namespace) -> int:
 
 def _pushed(inputs: dict[str, Json], put_out: Json) -> int:
     """Says whether the model was pushed. Returns the exit status: a refused model must not look like one that is served."""
-    from components.atomic_pusher import REFUSED_KEY
+    from components.atomic_pusher import NOT_CHECKED_KEY, NOT_PUBLISHED_KEY, REFUSED_KEY
     from components.verdict import VERDICT_FILE
 
     ((_, pushed),) = artifacts(put_out)
     found = pushed["metadata"]
     if found.get("pushed"):
         say(f"Pushed: {found['pushed_destination']}.")
+        if found.get(NOT_CHECKED_KEY):
+            say(found[NOT_CHECKED_KEY])
+        if found.get(NOT_PUBLISHED_KEY):
+            complain(found[NOT_PUBLISHED_KEY])
+            return EXIT_CODES["failed"]
         return 0
     verdict = json.loads((Path(inputs["model_blessing"]["uri"]) / VERDICT_FILE).read_text())
     complain(f"refused: {found.get(REFUSED_KEY) or verdict['refused_because']}")

@@ -10,7 +10,13 @@ from components.base.stores import check_store
 from components.base.tfx_pins import quick_imports
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.datasets.spans import has_spans
-from pipeline.run.checks.check_environment import check_gate, check_named_files, check_workspace, silent_servers
+from pipeline.run.checks.check_environment import (
+    check_gate,
+    check_named_files,
+    check_serving_store,
+    check_workspace,
+    silent_servers,
+)
 from pipeline.run.checks.check_impressions import check_data
 from pipeline.run.checks.cut_values import cut_notes
 from pipeline.terminal import say
@@ -48,6 +54,7 @@ def prepare(config: PipelineConfig, data: Path, workspace: Path, run_id: str, fo
     if has_spans(data):
         raise InputError(f"{data} holds spans, which only din run reads: let a scheduler call din run --until-current.")
     check_gate(config.serving)
+    check_serving_store(config.serving)
     notes = silent_servers(config.serving, workspace / "serving" / config.name)
     check_named_files(config.features)
     facts = check_data(data, config.features)
@@ -63,7 +70,8 @@ def prepare(config: PipelineConfig, data: Path, workspace: Path, run_id: str, fo
     spec = tfx_spec(create_pipeline(config, places._replace(checkpoints=checkpoints, previous=None), run_id))
     content = {"spec": spec, "baseline": str(places.baseline) if places.baseline else None}
     write_whole(folder / _FILE, [json.dumps(content)])
-    say(f"Impressions: {', '.join(f'{split} {count:,}' for split, count in facts.examples.items())}. Schema: {places.schema}.")
+    counts = ", ".join(f"{split} {count:,}" for split, count in facts.examples.items())
+    say(f"Impressions: {counts}. Schema: {places.schema}. Baseline: {places.baseline.name if places.baseline else 'none'}.")
     for note in [*notes, *unchecked_by_run(config)]:
         say(note)
 

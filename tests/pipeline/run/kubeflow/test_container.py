@@ -85,3 +85,29 @@ def test_days_are_left_to_a_scheduler(pod, tmp_path, capsys):
     asked["inputs"]["parameterValues"] = {"data": str(tmp_path / "data"), "workspace": str(tmp_path / "workspace"), "name": "demo"}
     assert container.main(["--node", "Prepare", "--run", "1", "--config", CONFIG, "--executor-input", json.dumps(asked)]) == 2
     assert "holds spans, which only din run reads" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code", "out", "err"),
+    [
+        (
+            {"pushed": 1, "pushed_destination": "/w/7", "not_checked": "None asked."},
+            0,
+            "Pushed: /w/7.\nNone asked.\n",
+            "",
+        ),
+        (
+            {"pushed": 1, "pushed_destination": "/w/7", "not_published": "It is full."},
+            1,
+            "Pushed: /w/7.\n",
+            "din: It is full.\n",
+        ),
+        ({"pushed": 0, "refused_because": "another version is stable."}, 3, "", "din: refused: another version is stable.\n"),
+        ({"pushed": 0}, 3, "", "din: refused: auc is 0.6.\n"),
+    ],
+)
+def test_the_last_container_ends_as_the_run(tmp_path, capsys, metadata, code, out, err):
+    (tmp_path / "verdict.json").write_text(json.dumps({"refused_because": "auc is 0.6."}))
+    put_out = {"artifacts": {"pushed_model": {"artifacts": [{"metadata": metadata}]}}}
+    assert container._pushed({"model_blessing": {"uri": str(tmp_path)}}, put_out) == code
+    assert capsys.readouterr() == (out, err)
