@@ -92,6 +92,10 @@ class TrainingConfig(Frozen):
     memory_mb: float = Field(
         4096.0, gt=0, le=10**7, description="A split up to this size is kept in memory; a larger one is read anew in each epoch."
     )
+    workers: int = Field(1, ge=1, le=64, description="Processes that train together; each takes its part of every batch.")
+    split_rows: int | None = Field(
+        None, ge=2, le=10**9, description="Tables with at least this many rows are split over the workers; each keeps its own rows only."
+    )
     seed: int = Field(0, ge=0, lt=2**32)
     deterministic: bool = Field(False, description="The same seed gives bit-equal weights; training is slower.")
     warm_start: NumberOrText = Field(
@@ -108,7 +112,19 @@ class TrainingConfig(Frozen):
     def _check(self) -> "TrainingConfig":
         if self.warm_moments and self.schedule.kind != "constant":
             raise ValueError("warm_moments goes on with the steps of the start model, at which a schedule has ended: set one of the two")
+        if self.split_rows:
+            self._check_split()
+        if self.workers > self.batch_size:
+            raise ValueError(f"each of {self.workers} workers needs a row of every batch, but batch_size is {self.batch_size}")
         return self
+
+    def _check_split(self) -> None:
+        if self.workers == 1:
+            raise ValueError("split_rows splits tables over several workers, but workers is 1: set workers to 2 or more")
+        if self.clip_norm is not None:
+            raise ValueError("no worker has all gradients of a split table, which clip_norm needs: set one of split_rows and clip_norm")
+        if self.warm_start != "none":
+            raise ValueError("a warm start reads whole tables, which split_rows avoids: set split_rows or warm_start, not both")
 
 
 class DINConfig(Frozen):

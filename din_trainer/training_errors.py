@@ -11,3 +11,11 @@ class EmptyVocabulary(Exception):
 
 class NoStart(Exception):
     """The model that a training should start from cannot be read. The message is one sentence."""
+
+
+class NoCluster(Exception):
+    """The workers of a training cannot be started as the environment says, or do not fit together. The message is one sentence."""
+
+
+class WorkersFailed(Exception):
+    """A training by several workers cannot go on. The message is one sentence."""

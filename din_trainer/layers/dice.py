@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from din_trainer.exchange.collectives import Workers, current
+
 
 @tf.custom_gradient
 def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
@@ -17,28 +19,47 @@ def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
         epsilon: ε.
 
     Returns:
-        y (N, D), mean (D,), variance (D,). No gradient flows through mean and variance, which are for the moving averages.
+        y (N, D), and what the moving averages need, without a gradient: mean (D,), variance (D,), and the number of events. With several
+        workers these are of the events of all workers.
     """
-    count = tf.maximum(tf.cast(tf.shape(x)[0], x.dtype), 1.0)
+    events, workers = tf.shape(x)[0], current()
+    count = tf.maximum(tf.cast(events, x.dtype), 1.0)
     mean = tf.reduce_sum(x, 0) / count
     centred = x - mean
     variance = tf.reduce_sum(tf.square(centred), 0) / count
+    if workers:
+        events, mean, variance = _of_all_workers(workers, events, mean, variance)
+        count = tf.maximum(events, 1.0)
+        centred = x - mean
     scale = tf.math.rsqrt(variance + epsilon)
     normalised = centred * scale
     gate = tf.sigmoid(normalised)
     slope = (1.0 - alpha) * gate + alpha  # y = x · slope
 
-    def gradient(dy: tf.Tensor, _mean: tf.Tensor, _variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+    def gradient(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
         through = dy * x
         d_alpha = tf.reduce_sum(through, 0) - tf.reduce_sum(through * gate, 0)
         d_normalised = tf.raw_ops.SigmoidGrad(y=gate, dy=through)  # without the factor 1 − α
         # as in batch normalisation: mean and variance depend on x too
         factor = (1.0 - alpha) * scale
-        shift = factor / count * tf.reduce_sum(d_normalised, 0)
-        stretch = factor / count * tf.reduce_sum(d_normalised * normalised, 0)
+        sums = [tf.reduce_sum(d_normalised, 0), tf.reduce_sum(d_normalised * normalised, 0)]
+        if workers:
+            sums = tf.unstack(workers.sum(tf.stack(sums)))
+        shift = factor / count * sums[0]
+        stretch = factor / count * sums[1]
         return dy * slope + factor * d_normalised - (stretch * normalised + shift), d_alpha, None
 
-    return (x * slope, mean, variance), gradient
+    return (x * slope, mean, variance, events), gradient
+
+
+def _of_all_workers(workers: Workers, events: Any, mean: Any, variance: Any) -> tuple[Any, Any, Any]:
+    """The number of events of all workers, their mean and variance, from those of this worker (Chan et al., 1979)."""
+    own = tf.concat([tf.fill([1, mean.shape[0]], tf.cast(events, mean.dtype)), mean[None], variance[None]], axis=0)
+    counts, means, variances = tf.unstack(workers.gather(own), axis=1)  # (workers, D) each
+    count = tf.reduce_sum(counts, 0)
+    whole = tf.math.divide_no_nan(tf.reduce_sum(counts * means, 0), count)
+    squares = tf.reduce_sum(counts * (variances + tf.square(means - whole)), 0)
+    return count[0], whole, tf.math.divide_no_nan(squares, count)
 
 
 class FoldedDice(NamedTuple):
@@ -88,8 +109,8 @@ class Dice(keras.layers.Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         if training:
-            y, mean, variance = _dice_of_batch(x, tf.identity(self.alpha.value), self.epsilon)
-            self._update(mean, variance, ops.shape(x)[0])
+            y, mean, variance, events = _dice_of_batch(x, tf.identity(self.alpha.value), self.epsilon)
+            self._update(mean, variance, events)
             return y
         if self.folded is not None:
             return (x + self.folded.bias) * (ops.sigmoid(x + self.folded.shift) + self.folded.offset)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from din_trainer.layers.activations import activate, make_activation
+from din_trainer.layers.dropout import Dropout
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -16,7 +17,7 @@ class HiddenLayers(keras.layers.Layer):
         self.hidden, self.activation, self.dropout = tuple(hidden), activation, dropout
         self.dense = [keras.layers.Dense(units, name=f"dense_{i}") for i, units in enumerate(hidden)]
         self.activations = [make_activation(activation, f"activation_{i}") for i in range(len(hidden))]
-        self.dropouts = [keras.layers.Dropout(dropout, name=f"dropout_{i}") for i in range(len(hidden))]
+        self.dropouts = [Dropout(dropout, name=f"dropout_{i}") for i in range(len(hidden))]
 
     def build(self, input_shape: Any) -> None:
         width = input_shape[-1]

@@ -7,7 +7,7 @@ from keras import ops
 
 from din_trainer.config import DINConfig
 from din_trainer.features import FeatureConfig
-from din_trainer.layers.embedding_table import EmbeddingTable
+from din_trainer.layers.split_table import table_class
 from din_trainer.models.embedder import Embedder
 from din_trainer.models.mlp_inputs import is_dense, raw_width
 from din_trainer.models.model_inputs import ModelInputs
@@ -32,7 +32,9 @@ class Linear(keras.layers.Layer):
         by_bias = [name for name, position in features.position.items() if position.tower == "shallow"]
         decay, scale = config.training.regularization, config.model.embedding_scale
         self.tables = {
-            name: EmbeddingTable(sizes[name], self._outputs, decay * (name in features.vocabularies), scale, name=f"weights_{name}")
+            name: table_class(sizes[name], config.training.split_rows)(
+                sizes[name], self._outputs, decay * (name in features.vocabularies), scale, name=f"weights_{name}"
+            )
             for name in embedder.names
             if name not in by_bias  # it has a weight in the model itself
         }

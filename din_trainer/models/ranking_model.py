@@ -19,6 +19,7 @@ from din_trainer.features import PADDING_ID
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.layers.esmm import product_logits
+from din_trainer.layers.split_table import table_class
 from din_trainer.models.checked_data import Input
 from din_trainer.models.columns_read import id_columns, raw_columns
 from din_trainer.models.embedder import Embedder
@@ -76,7 +77,7 @@ class RankingModel(LogitsModel):
         """Makes the embedding tables with some names. A position that is a bias has one number for each label."""
         features, settings = self.din_config.features, self.din_config
         self.tables = {
-            name: EmbeddingTable(
+            name: table_class(self.table_sizes[name], settings.training.split_rows)(
                 self.table_sizes[name],
                 len(features.labels) if name in self.position_biases else features.tables[name].dim,
                 settings.training.regularization * (name in features.vocabularies),  # other tables have no counts

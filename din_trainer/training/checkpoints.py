@@ -2,10 +2,15 @@
 
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+from din_trainer.exchange.collectives import current
+from din_trainer.models.ranking_model import RankingModel
+from din_trainer.training.split_tables import OwnRows, own_variables
 
 
 def only_folder(parent: Path, fingerprint: str) -> Path:
@@ -20,7 +25,8 @@ def only_folder(parent: Path, fingerprint: str) -> Path:
 class Checkpoints:
     """The state of a training in a folder: weights, optimizer, random generators, position, and the best epoch so far.
 
-    Each checkpoint is written completely or not at all, and stays until the next one is complete.
+    Each checkpoint is written completely or not at all, and stays until the next one is complete. Of several workers, the first one reads
+    and writes; the others get its state when they start, and its best weights at the end. Each worker writes its own rows of split tables.
 
     Args:
         model: A compiled model with its weights made. If the folder has a checkpoint, the model is set to that state.
@@ -34,18 +40,27 @@ class Checkpoints:
         best_epoch: The epoch with that AUC, counted from 1; 0 before the first epoch has ended.
     """
 
-    def __init__(self, model: keras.Model, folder: Path):
-        self._model = model
+    def __init__(self, model: RankingModel, folder: Path):
         self._folder = folder
+        self._workers = current()
+        self._writes = self._workers is None or self._workers.index == 0
         folder.mkdir(parents=True, exist_ok=True)
         model.optimizer.build(model.trainable_variables)
         self._epoch, self._step = tf.Variable(0, dtype=tf.int64), tf.Variable(0, dtype=tf.int64)
         self._best_auc, self._best_epoch = tf.Variable(-1.0, dtype=tf.float64), tf.Variable(0, dtype=tf.int64)
         position = {"epoch": self._epoch, "step": self._step, "best_auc": self._best_auc, "best_epoch": self._best_epoch}
-        variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
+        own = own_variables(model)
+        is_own = {id(variable) for variable in own}
+        variables = [weight.value for weight in (*model.variables, *model.optimizer.variables) if id(weight.value) not in is_own]
+        self._weights = tf.train.Checkpoint(variables=variables)
         state = tf.train.Checkpoint(variables=variables, **position)
         self._manager = tf.train.CheckpointManager(state, str(folder / "last"), max_to_keep=1)
-        self.resumed = self._manager.restore_or_initialize() is not None
+        self.resumed = self._writes and self._manager.restore_or_initialize() is not None
+        self._variables = variables
+        self._send([*variables, *position.values()])
+        self._rows = OwnRows(own, folder, self._workers) if self._workers and own else None
+        if self._rows and (self.epoch or self.step):
+            self._rows.read(self._now)
 
     @property
     def epoch(self) -> int:
@@ -66,7 +81,7 @@ class Checkpoints:
     def save(self, step: int) -> None:
         """Saves the state within an epoch, after `step` of its batches."""
         self._step.assign(step)
-        self._manager.save()
+        self._save()
 
     def end_epoch(self, auc: float) -> None:
         """Saves the state after an epoch with this validation AUC. The weights of the best epoch are kept beside it."""
@@ -75,27 +90,56 @@ class Checkpoints:
         if auc > self.best_auc:
             self._best_auc.assign(auc)
             self._best_epoch.assign(self._epoch)
-            self._save_weights(self._best_file(self.epoch))
-        self._manager.save()
-        for file in self._folder.glob("best-*.weights.h5"):  # only now, since no checkpoint names them any more
-            if file != self._best_file(self.best_epoch):
+            if self._writes:
+                self._weights.write(self._best(self.epoch))
+            if self._rows:
+                self._rows.write(f"best-{self.epoch}")
+        self._save()
+        for file in self._folder.glob("best-*.*") if self._writes else ():  # only now, since no checkpoint names them any more
+            if file.stem != Path(self._best(self.best_epoch)).name:
                 file.unlink()
+
+    def agree(self, now: bool) -> bool:
+        """Whether it is time to save: as the first worker says, if each worker writes a part."""
+        return bool(self._rows.workers.figures_of_first({"now": now})["now"]) if self._rows else now
 
     def restore_best(self) -> None:
         """Gives the model the weights of the best epoch."""
-        self._model.load_weights(self._best_file(self.best_epoch))
+        if self._writes:
+            self._weights.read(self._best(self.best_epoch)).assert_consumed()
+        self._send(self._variables)
+        if self._rows:
+            self._rows.read(f"best-{self.best_epoch}")
 
     def forget(self) -> None:
         """Removes the folder, so that nothing continues from it."""
-        shutil.rmtree(self._folder)
+        if self._rows:
+            self._rows.keep([])
+        if self._writes:
+            shutil.rmtree(self._folder)
 
-    def _best_file(self, epoch: int) -> Path:
-        return self._folder / f"best-{epoch}.weights.h5"
+    def _save(self) -> None:
+        if self._rows:
+            self._rows.write(self._now)
+        if self._writes:
+            self._manager.save()
+        if self._rows:
+            self._rows.keep([self._now, f"best-{self.best_epoch}"])
 
-    def _save_weights(self, file: Path) -> None:
-        part = file.with_name(f"part-{file.name}")
-        self._model.save_weights(part)
-        part.replace(file)
+    @property
+    def _now(self) -> str:
+        """The name of the rows that belong to the present state."""
+        return f"{self.epoch}-{self.step}"
+
+    def _send(self, variables: Iterable[tf.Variable]) -> None:
+        """Gives all workers the values of the first one."""
+        if self._workers:
+            for variable in variables:
+                self._workers.from_first(variable)
+
+    def _best(self, epoch: int) -> str:
+        """The files of an epoch's weights, without their endings."""
+        return str(self._folder / f"best-{epoch}")
 
 
 class SaveOften(keras.callbacks.Callback):
@@ -116,6 +160,6 @@ class SaveOften(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if time.monotonic() - self._saved >= self._seconds:
+        if self._checkpoints.agree(time.monotonic() - self._saved >= self._seconds):
             self._checkpoints.save(int(self.model.optimizer.iterations) - self._epoch_began)
             self._saved = time.monotonic()

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow_transform as tft
 
 from din_trainer.kinds import Vocabulary
+from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.transform.analysis import counts_name
 from din_trainer.transform.embedding_files import read_embeddings
@@ -25,16 +26,16 @@ def read_counts(name: str, size: int, transform_output: tft.TFTransformOutput) -
     return counts
 
 
-def _initialise(table: np.ndarray, name: str, vocabulary: Vocabulary, known: list[bytes]) -> set[int]:
-    """Writes the vectors of a file into the rows of their values, and returns these rows. The other rows stay as they are."""
+def _read_start(table: EmbeddingTable, name: str, vocabulary: Vocabulary, known: list[bytes]) -> set[int]:
+    """Sets the rows of the values in a file to its vectors, and returns these rows. The other rows stay as they are."""
     ids, vectors = read_embeddings(vocabulary.embeddings, vocabulary.dim)
     row = {value: number for number, value in enumerate(known, 1)}
     found = [(row[value], vector) for value, vector in zip(ids, vectors, strict=True) if value in row]
     if not found:
         raise ValueError(f"{vocabulary.embeddings}: none of its ids occurs in train/ as {name!r}: give raw ids")
     rows, values = zip(*found, strict=True)
-    table[list(rows)] = values
-    logging.info("%s: %d of %d rows start from %s", name, len(rows), len(table), vocabulary.embeddings)
+    table.set_rows(np.array(rows), np.array(values))
+    logging.info("%s: %d of %d rows start from %s", name, len(rows), table.size, vocabulary.embeddings)
     return set(rows)
 
 
@@ -51,10 +52,8 @@ def initialise_tables(model: RankingModel, transform_output: tft.TFTransformOutp
     for name, vocabulary in model.din_config.features.vocabularies.items():
         for table in model.tables_of(name):
             if table.regularization:
-                table.counts.assign(read_counts(name, table.size, transform_output))
+                table.set_counts(read_counts(name, table.size, transform_output))
         if vocabulary.embeddings and name in model.tables:
-            table, known = model.tables[name], transform_output.vocabulary_by_name(name)
-            embeddings = np.array(table.embeddings)
-            from_files[name] = _initialise(embeddings, name, vocabulary, known)
-            table.embeddings.assign(embeddings)
+            known = transform_output.vocabulary_by_name(name)
+            from_files[name] = _read_start(model.tables[name], name, vocabulary, known)
     return from_files

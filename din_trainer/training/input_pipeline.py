@@ -1,8 +1,9 @@
 """Makes the batches of each epoch from the shards of a split: from memory if the split fits there, otherwise block by block."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -67,16 +68,26 @@ class Split:
 
         The same number always gives the same batches.
         """
-        batches = self._stream(number) if self._matrix is None else self._from_memory(self._matrix, number)
-        options = tf.data.Options()
-        options.autotune.enabled = False  # its thread takes half a second to end after each epoch
-        return batches.map(self._unpack, num_parallel_calls=2).prefetch(_AHEAD).with_options(options)
+        batches = self._stream(number).rebatch(self._batch_size) if self._matrix is None else self._from_memory(self._matrix, number)
+        return self._prepared(batches)
+
+    def own_rows(self) -> tf.data.Dataset:
+        """Returns the batches of all rows that this process trains on, in the order of the files."""
+        return self.unsampled()
 
     def unsampled(self) -> tf.data.Dataset:
         """Returns the batches of all rows, in the order of the files."""
         whole = copy.copy(self)
         whole._seed, whole._negative_rate = None, 1.0
-        return whole.epoch()
+        return Split.epoch(whole)
+
+    def _prepared(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        return self._ahead(batches.map(self._unpack, num_parallel_calls=2))
+
+    def _ahead(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        options = tf.data.Options()
+        options.autotune.enabled = False  # its thread takes half a second to end after each epoch
+        return batches.prefetch(_AHEAD).with_options(options)
 
     def _unpack(self, rows: tf.Tensor) -> tuple[Features | tf.Tensor, ...]:
         """Returns (features, label), or (features, label, weight) if the rows have weights. Several labels are (B, labels)."""
@@ -85,14 +96,22 @@ class Split:
         label = labels[0] if len(labels) == 1 else tf.stack(labels, axis=1)
         return (features, label, features.pop(SAMPLE_WEIGHT)) if SAMPLE_WEIGHT in features else (features, label)
 
-    def _parsed(self, records: tf.data.Dataset) -> tf.data.Dataset:
-        return records.batch(_PARSED).map(self._rows.pack, num_parallel_calls=2)
+    def _parsed(self, records: tf.data.Dataset, pack: Callable[..., Any] | None = None) -> tf.data.Dataset:
+        return records.batch(_PARSED).map(pack or self._rows.pack, num_parallel_calls=2)
 
     def _load(self, most: int) -> tf.Tensor | None:
         """Returns all rows (N, K), None if there are more than `most`."""
+        return self._collect(self._parsed(self._open(self._files)).as_numpy_iterator(), most)
+
+    def _open(self, shards: Any) -> tf.data.Dataset:
+        """The records of some shards, one after the other."""
+        return tf.data.TFRecordDataset(shards, compression_type="GZIP")
+
+    def _collect(self, read: Iterable[np.ndarray], most: int) -> tf.Tensor | None:
+        """Puts blocks of rows into one matrix (N, K); None if there are more than `most` rows."""
         blocks: list[np.ndarray] = []
         count = 0
-        for block in self._parsed(tf.data.TFRecordDataset(self._files, compression_type="GZIP")).as_numpy_iterator():
+        for block in read:
             count += len(block)
             if count > most:
                 return None
@@ -105,31 +124,31 @@ class Split:
         return tf.constant(matrix)
 
     def _from_memory(self, matrix: tf.Tensor, epoch: int) -> tf.data.Dataset:
-        order = self._order(matrix, epoch)
-        size = self._batch_size
+        order = self._order(len(matrix), lambda: self._rows.column(matrix, LABEL).numpy(), epoch)
+        numbers, size = tf.constant(order), self._batch_size
         return tf.data.Dataset.range(-(-len(order) // size)).map(
-            lambda batch: tf.gather(matrix, order[batch * size : (batch + 1) * size]), num_parallel_calls=2
+            lambda batch: tf.gather(matrix, numbers[batch * size : (batch + 1) * size]), num_parallel_calls=2
         )
 
-    def _order(self, matrix: tf.Tensor, epoch: int) -> tf.Tensor:
-        """The numbers of an epoch's rows, in its order."""
+    def _order(self, count: int, labels: Callable[[], np.ndarray], epoch: int) -> np.ndarray:
+        """The numbers of an epoch's rows, in its order. `labels` gives those of all `count` rows."""
         rng = np.random.default_rng([self._seed or 0, epoch])
-        rows = np.arange(len(matrix))
+        rows = np.arange(count)
         if self._negative_rate < 1:
-            label = self._rows.column(matrix, LABEL).numpy()
-            rows = rows[(label == 1) | (rng.random(len(rows)) < self._negative_rate)]
-        return tf.constant(rows if self._seed is None else rng.permutation(rows))
+            rows = rows[(labels() == 1) | (rng.random(count) < self._negative_rate)]
+        return rows if self._seed is None else rng.permutation(rows)
 
     def _stream(self, epoch: int) -> tf.data.Dataset:
+        """Blocks of rows, (N, K) each."""
         if self._seed is None:
-            blocks = self._parsed(tf.data.TFRecordDataset(self._files, compression_type="GZIP"))
+            blocks = self._parsed(self._open(self._files))
         else:
             shards = np.random.default_rng([self._seed, epoch]).permutation(self._files)
             records = tf.data.Dataset.from_tensor_slices(shards.astype(str).tolist()).interleave(
-                lambda shard: tf.data.TFRecordDataset(shard, compression_type="GZIP"), cycle_length=_INTERLEAVED, block_length=8
+                self._open, cycle_length=_INTERLEAVED, block_length=8
             )
             blocks = self._parsed(records).rebatch(self._block)
-        return blocks.enumerate().map(lambda number, rows: self._drawn(rows, epoch, number)).rebatch(self._batch_size)
+        return blocks.enumerate().map(lambda number, rows: self._drawn(rows, epoch, number))
 
     def _drawn(self, rows: tf.Tensor, epoch: int, block: tf.Tensor) -> tf.Tensor:
         """Takes the negatives that are not kept out of a block, and shuffles it."""

@@ -10,12 +10,15 @@ import keras
 import tensorflow as tf
 
 from din_trainer.config import TrainingConfig
+from din_trainer.exchange.collectives import current
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.checkpoints import Checkpoints, SaveOften
 from din_trainer.training.compile_model import compile_model
 from din_trainer.training.divergence import DivergenceCheck
 from din_trainer.training.progress_log import ProgressLog, progress
 from din_trainer.training.validation import Validation
+from din_trainer.training.workers.end_of_epoch import EndOfEpoch
+from din_trainer.training.workers.shared_step import SharedStep
 from din_trainer.training_errors import TrainingDiverged
 
 _CHECKPOINT_SECONDS = 60.0
@@ -50,7 +53,7 @@ def train(
     Args:
         model: A model with its weights made. Call `seed_everything` before it is made.
         train_epoch: Returns the batches (features, label[, weight]) of an epoch by its number from 0, the same each time: `Split.epoch`.
-        validation_data: Batches of the same form, of the split that selects the best epoch.
+        validation_data: Batches of the same form, of the split that selects the best epoch. Each of several workers has its own rows.
         log_dir: Where TensorBoard's logs go, if anywhere.
         checkpoint_dir: Where the state of the training is kept. If this call is killed, the next one continues from it. Removed at the end.
         checkpoint_seconds: Time between two checkpoints within an epoch.
@@ -62,7 +65,7 @@ def train(
     if checkpoint_dir is None:
         with tempfile.TemporaryDirectory(prefix="din-training-") as folder:
             return train(model, train_epoch, validation_data, log_dir, Path(folder) / "checkpoints", math.inf, take_moments)
-    settings = model.din_config.training
+    settings, workers = model.din_config.training, current()
     compile_model(model)
     model.optimizer.build(model.trainable_variables)
     take_moments(model.optimizer)
@@ -75,7 +78,10 @@ def train(
         SaveOften(checkpoints, checkpoint_seconds),
         ProgressLog(settings.batch_size),
     ]
-    if log_dir is not None:
+    if workers:
+        model.train_step = SharedStep(model, workers)
+        callbacks.insert(0, EndOfEpoch())  # takes out of the logs what only it reads
+    if log_dir is not None and (workers is None or workers.index == 0):
         callbacks.append(keras.callbacks.TensorBoard(str(log_dir), write_graph=False))
     epochs = []
     try:

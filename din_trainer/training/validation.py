@@ -8,14 +8,31 @@ import numpy as np
 import sklearn.metrics
 import tensorflow as tf
 
+from din_trainer.exchange.collectives import current
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.divergence import diverged
 from din_trainer.training.progress_log import progress
+from din_trainer.training.split_tables import in_step, split_tables
 
 
 def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The logits of each batch, in order, by the model's present weights. Each core scores a batch: faster than all cores on one batch."""
+    """The logits of each batch, in order, by the model's present weights. Each core scores a batch: faster than all cores on one batch.
+
+    If tables are split, all workers score their batches one by one, each at the same time as the others.
+    """
+    workers = current()
+    if workers and split_tables(model):
+        return in_step(batches, workers).map(lambda features, *_: model.infer(features))
     return batches.map(lambda features, *_: model.infer(features), num_parallel_calls=os.cpu_count() or 1)
+
+
+def _columns(batches: tf.data.Dataset) -> list[np.ndarray]:
+    """The columns of all batches, (N, …) each. Of several workers, those of all, in the order of the workers."""
+    rows = list(batches.as_numpy_iterator())
+    columns = [np.zeros((0, *spec.shape[1:]), spec.dtype.as_numpy_dtype) for spec in batches.element_spec]  # a worker may have no rows
+    columns = [np.concatenate(column) for column in zip(columns, *rows, strict=True)]
+    workers = current()
+    return [column.numpy() for column in workers.concatenate(columns)] if workers else columns
 
 
 class Validation(keras.callbacks.Callback):
@@ -32,8 +49,7 @@ class Validation(keras.callbacks.Callback):
     def __init__(self, model: RankingModel, data: tf.data.Dataset):
         super().__init__()
         self._logits = logits_of(model, data)
-        batches = list(data.map(lambda features, *judged: judged).as_numpy_iterator())  # (label,) or (label, weight)
-        labels, *weights = (np.concatenate(column) for column in zip(*batches, strict=True))
+        labels, *weights = _columns(data.map(lambda features, *judged: judged))  # (label,) or (label, weight)
         self._weights = weights[0] if weights else None
         self._labels = labels.reshape(len(labels), -1)  # (N, labels)
         self._label_weights = model.label_weights
@@ -46,10 +62,14 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
-        logits = np.concatenate(list(self._logits.as_numpy_iterator())).astype(np.float64)
-        figures = {"val_auc": math.nan, "val_loss": math.nan}  # scikit-learn refuses scores that are not finite
-        if np.isfinite(logits).all():
-            figures = self._figures(logits.reshape(len(logits), -1))
+        (logits,) = _columns(self._logits.map(lambda logits: (logits,)))
+        names = [*self._aucs.values(), "val_loss"]
+        figures = dict.fromkeys(names, math.nan)  # scikit-learn refuses scores that are not finite
+        workers = current()
+        if np.isfinite(logits).all() and (workers is None or workers.index == 0):
+            figures = self._figures(logits.reshape(len(logits), -1).astype(np.float64))
+        if workers:
+            figures = workers.figures_of_first(figures)
         if not all(map(math.isfinite, figures.values())):
             reason = f"the validation AUC is {figures['val_auc']} and the validation loss {figures['val_loss']}"
             raise diverged(reason, epoch + 1, self.model.din_config.training)

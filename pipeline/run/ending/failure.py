@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
-from din_trainer.training_errors import EmptyVocabulary, NoStart, TrainingDiverged
+from din_trainer.training_errors import EmptyVocabulary, NoCluster, NoStart, TrainingDiverged, WorkersFailed
 from pipeline.records.summary import Status
 
 BAD_INPUT = 2  # the exit code of what the user can correct
@@ -32,12 +32,14 @@ def explain_failure(error: BaseException) -> Ending:
             return Ending("data_refused", str(cause))
         if isinstance(cause, EmptyVocabulary):
             return Ending("data_refused", str(cause))
-        if isinstance(cause, InputError | NoStart):
+        if isinstance(cause, InputError | NoStart | NoCluster):
             return Ending("failed", str(cause), BAD_INPUT)
         if isinstance(cause, TrainingDiverged):
             return Ending("failed", str(cause))
     if sentence := explain_place(error):
         return Ending("failed", sentence, BAD_INPUT)
+    if failed := next((cause for cause in causes(error) if isinstance(cause, WorkersFailed)), None):
+        return Ending("failed", str(failed))
     if missing := next((sentence for cause in causes(error) if (sentence := _explain_missing(cause))), None):
         return Ending("failed", missing)
     lines = str(error).strip().splitlines() or ["no message"]
