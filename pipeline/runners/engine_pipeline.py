@@ -23,6 +23,7 @@ _FLINK_ENDED = {"FINISHED", "FAILED", "CANCELED"}
 _CALL_SECONDS = 10
 _CANCEL_SECONDS = 60  # until the tasks of a cancelled job have ended
 _GRACE_SECONDS = 10  # a job may reach Flink some seconds after its job server has taken it
+_HANDING_OVER_SECONDS = 60  # and later, if the job server was at it: its Cancel does not stop the upload of the job to Flink
 _RETURN_SECONDS = 300  # until a job server that was lost is back
 _ATTEMPTS = 3
 _POLL_SECONDS = 0.5
@@ -84,11 +85,13 @@ class EnginePipeline(beam.Pipeline):
             if self.result is not None:
                 self.result.cancel()
             return False
+        patience = _GRACE_SECONDS
         try:
-            cancel_by_job_server(self._job_server, self._name)
+            if cancel_by_job_server(self._job_server, self._name):
+                patience = _HANDING_OVER_SECONDS
         except grpc.RpcError as error:
             logging.warning("the job server at %s does not cancel the job %s: %s", self._job_server, self._name, _reason(error))
-        ended = bool(self._flink) and cancel_on_flink(self._flink, self._name)
+        ended = bool(self._flink) and cancel_on_flink(self._flink, self._name, patience)
         if self._flink and not ended:
             logging.error("the job %s may still run on Flink (%s): cancel it there", self._name, self._flink)
         return ended
@@ -116,24 +119,35 @@ def jobs_of(address: str, name: str) -> list[job_api.JobInfo]:
     return [job for job in known if job.job_name == name]
 
 
-def cancel_by_job_server(address: str, name: str) -> None:
+def cancel_by_job_server(address: str, name: str) -> bool:
     """Cancels the jobs of this name.
+
+    Returns:
+        Whether one went on.
 
     Raises:
         grpc.RpcError: The job server does not answer.
     """
     with grpc.insecure_channel(address) as channel:
-        for job in jobs_of(address, name):
-            if job.state not in _ENDED:
-                job_grpc.JobServiceStub(channel).Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=_CALL_SECONDS)
+        going_on = [job for job in jobs_of(address, name) if job.state not in _ENDED]
+        for job in going_on:
+            job_grpc.JobServiceStub(channel).Cancel(job_api.CancelJobRequest(job_id=job.job_id), timeout=_CALL_SECONDS)
+    return bool(going_on)
 
 
-def cancel_on_flink(rest: str, name: str, now: Callable[[], float] = time.monotonic, wait: Callable[[float], None] = time.sleep) -> bool:
+def cancel_on_flink(
+    rest: str,
+    name: str,
+    patience: float = _GRACE_SECONDS,
+    now: Callable[[], float] = time.monotonic,
+    wait: Callable[[float], None] = time.sleep,
+) -> bool:
     """Cancels the jobs of this name by Flink's REST API, because Beam's job server leaves jobs running that it has handed to Flink.
 
     Args:
         rest: The URL of the API.
         name: The name of the jobs.
+        patience: The seconds in which a job may still reach Flink.
         now: The time in seconds.
         wait: Waits for some seconds.
 
@@ -141,13 +155,13 @@ def cancel_on_flink(rest: str, name: str, now: Callable[[], float] = time.monoto
         Whether they have ended, or never began.
     """
     start = now()
-    while now() < start + _CANCEL_SECONDS:
+    while now() < start + patience + _CANCEL_SECONDS:
         try:
             answer = requests.get(f"{rest}/jobs/overview", timeout=_CALL_SECONDS)
             answer.raise_for_status()
             jobs = [job for job in answer.json()["jobs"] if job["name"] == name]
             going_on = [job for job in jobs if job["state"] not in _FLINK_ENDED]
-            if not going_on and (jobs or now() > start + _GRACE_SECONDS):
+            if not going_on and (jobs or now() > start + patience):
                 return True
             for job in going_on:
                 if job["state"] != "CANCELLING":

@@ -113,29 +113,44 @@ class Clock:
 def test_only_the_jobs_of_the_name_that_go_on_are_cancelled(serve):
     running, done = job_api.JobState.RUNNING, job_api.JobState.DONE
     jobs = Jobs(("din-a-1-1", running), ("din-a-1-10", running), ("din-a-1-1", done), ("other", running))
-    cancel_by_job_server(serve(jobs), "din-a-1-1")
+    address = serve(jobs)
+    assert cancel_by_job_server(address, "din-a-1-1")
+    assert not cancel_by_job_server(address, "din-a-2-1")
     assert jobs.cancelled == ["id of din-a-1-1"]
 
 
 def test_a_job_on_flink_is_cancelled_and_waited_for(flink):
     server, clock = flink(mine="RUNNING", other="RUNNING"), Clock()
-    assert cancel_on_flink(server.url, "mine", clock.now, clock.wait)
+    assert cancel_on_flink(server.url, "mine", now=clock.now, wait=clock.wait)
     assert server.patched == ["/jobs/id-mine?mode=cancel"] and server.states["other"] == "RUNNING"
     assert clock.time == 1.0  # RUNNING, CANCELLING, CANCELED: two waits of half a second
 
 
 def test_a_job_that_has_not_reached_flink_yet_is_waited_for(flink):
     server, clock = flink(), Clock()
-    assert cancel_on_flink(server.url, "mine", clock.now, clock.wait)
+    assert cancel_on_flink(server.url, "mine", now=clock.now, wait=clock.wait)
     assert server.patched == [] and clock.time > engine_pipeline._GRACE_SECONDS
     assert clock.time < engine_pipeline._GRACE_SECONDS + 2
+
+
+def test_a_job_that_its_job_server_was_handing_over_is_cancelled_when_it_reaches_flink(flink):
+    """On a busy machine the upload of the job took 38 s, and the job server's Cancel does not stop it."""
+    server, clock = flink(), Clock()
+
+    def wait(seconds):
+        clock.wait(seconds)
+        if clock.time == 38.0:
+            server.states = {"mine": "RUNNING"}
+
+    assert cancel_on_flink(server.url, "mine", patience=60, now=clock.now, wait=wait)
+    assert server.patched == ["/jobs/id-mine?mode=cancel"] and clock.time == 39.0
 
 
 def test_a_flink_that_does_not_answer_is_given_up(flink):
     server, clock = flink(), Clock()
     server.server.shutdown()
     server.server.server_close()
-    assert not cancel_on_flink(server.url, "mine", clock.now, clock.wait)
+    assert not cancel_on_flink(server.url, "mine", now=clock.now, wait=clock.wait)
     assert clock.time >= engine_pipeline._CANCEL_SECONDS
 
 
