@@ -1,4 +1,4 @@
-"""Measures the rates of this machine for `din plan`: three runs, trainings of several sizes and an import, each in a process of its own."""
+"""Measures the rates of this machine for `din plan`: four runs, trainings of several sizes and an import, each in a process of its own."""
 
 import os
 import platform
