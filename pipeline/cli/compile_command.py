@@ -1,6 +1,7 @@
 """`din compile`: it writes the pipeline for Kubeflow or Vertex."""
 
 import argparse
+import os
 from pathlib import Path
 
 from pipeline.cli.arguments import Commands, add_command, add_settings
@@ -26,9 +27,11 @@ def add_commands(commands: Commands) -> None:
 def _compile(args: argparse.Namespace) -> int:
     from pipeline.configuration.load_config import load_config
     from pipeline.run.kubeflow.compile_pipeline import Target, compile_pipeline
+    from pipeline.terminal import output_to
 
     config = load_config(args.config, args.settings)
-    notes = compile_pipeline(config, Target(args.data, args.workspace, args.pipeline_root), args.out)
+    with output_to(Path(os.devnull)):  # TensorFlow and TFX print warnings while they are imported
+        notes = compile_pipeline(config, Target(args.data, args.workspace, args.pipeline_root), args.out)
     say(f"Wrote {args.out}.")
     for note in notes:
         say(note)

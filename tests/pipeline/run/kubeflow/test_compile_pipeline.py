@@ -9,6 +9,7 @@ from google.cloud.aiplatform.utils import pipeline_utils
 from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
 from pipeline.run.kubeflow.compile_pipeline import Target, compile_pipeline
+from tests.conftest import ROOT
 
 IMAGE, VOLUME = "kubeflow.image=registry.example/din:1", "kubeflow.volume=din"
 
@@ -67,6 +68,14 @@ def test_the_json_is_a_job_that_the_sdk_of_vertex_reads(tmp_path):
     defaults = {name: parameter["defaultValue"] for name, parameter in declared.items()}
     assert defaults == {"data": "/gcs/bucket/data", "workspace": "/gcs/bucket/workspace", "name": "a_b"}
     assert "platforms" not in job
+
+
+def test_the_image_has_the_python_that_the_containers_call(tmp_path):
+    out = tmp_path / "job.json"
+    compiled(out, IMAGE, workspace="/gcs/bucket")
+    executors = json.loads(out.read_text())["pipelineSpec"]["deploymentSpec"]["executors"].values()
+    assert {tuple(executor["container"]["command"]) for executor in executors} == {("python", "-m", "pipeline.run.kubeflow.container")}
+    assert "ENV PATH=/din/.venv/bin:$PATH" in (ROOT / "deploy" / "Dockerfile").read_text().splitlines()
 
 
 def test_nodes_follow_the_configuration_and_files_that_it_names_are_said(tmp_path):
