@@ -98,11 +98,11 @@ def _files(log: Path) -> Path:
 
 
 def to_table(entries: Sequence[dict[str, Any]]) -> Table:
-    """Counts by fault and node: how often it happened, how often while a job went on, and how the run and the next one ended."""
+    """Counts by fault and node: how often it happened, how often while a job went on, and whether this run pushed a model or a later one."""
     table = Table(title="Faults in runs on Flink", title_justify="left")
     for column in ("fault", "in"):
         table.add_column(column)
-    for column in ("faults", "during a job", "run pushed", "run ended, next goes on", "findings"):
+    for column in ("faults", "in a job", "run pushed", "next run", "findings"):
         table.add_column(column, justify="right")
     for fault in (COUNT, *BREAKS, *INTERRUPTS):
         for node in NODES:
