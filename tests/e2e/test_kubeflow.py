@@ -195,9 +195,8 @@ def test_kubeflow_reads_the_file(compiled):
         "name": ("String", "demo"),
     }
     assert not inputs["data"].optional and inputs["name"].optional
-    assert component.platform_spec.platforms["kubernetes"]["deploymentSpec"]["executors"].keys() == {
-        f"{node}_executor" for node in component.pipeline_spec.components
-    }
+    mounted = component.platform_spec.platforms["kubernetes"].deployment_spec.executors
+    assert set(mounted) == {f"{node}_executor" for node in component.pipeline_spec.components}
 
 
 def test_image_volume_and_limits_of_each_container(compiled):
