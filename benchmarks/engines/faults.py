@@ -98,7 +98,7 @@ def _files(log: Path) -> Path:
 
 
 def to_table(entries: Sequence[dict[str, Any]]) -> Table:
-    """Counts by fault and node: how often it happened, how often while a job went on, and whether this run pushed a model or a later one."""
+    """Counts by fault and node: how often it happened, how often while a job went on, and which run pushed: this one or a later one."""
     table = Table(title="Faults in runs on Flink", title_justify="left")
     for column in ("fault", "in"):
         table.add_column(column)
