@@ -21,6 +21,14 @@ need_java() {
     die "Java 17 is needed, and $JAVA is ${version:+version }${version:-not there}; install it (apt-get install openjdk-17-jre-headless) or set JAVA_HOME."
 }
 
+# state_folder NAME, first_port DEFAULT: where a cluster keeps its files, and where its ports begin.
+state_folder() { realpath -m "${DIN_CLUSTER_DIR:-$CACHE/$1}"; }
+first_port() {
+  local port=${DIN_CLUSTER_PORT:-$1}
+  [[ $port =~ ^[0-9]{4,5}$ ]] || die "DIN_CLUSTER_PORT is $port; set it to a port between 1024 and 65000."
+  echo "$port"
+}
+
 need_environment() { [ -x "$PYTHON" ] || die "$PYTHON is missing; make it with: make setup"; }
 
 start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
@@ -110,6 +118,7 @@ main() {
       print_settings
       ;;
     stop)
+      [ -z "${2:-}" ] || [[ " ${NAMES[*]} " == *" $2 "* ]] || die "there is no process $2; the processes are ${NAMES[*]}."
       if [ -n "${2:-}" ]; then stop_process "$2"; else stop_all; fi
       ;;
     status)

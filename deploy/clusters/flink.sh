@@ -6,9 +6,9 @@
 #                     web page, JobManager, files for the TaskManagers
 . "$(dirname "$0")/common.sh"
 
-STATE=${DIN_CLUSTER_DIR:-$CACHE/flink}
+STATE=$(state_folder flink)
 NAMES=(jobserver pool taskmanager1 taskmanager2 jobmanager)
-PORT=${DIN_CLUSTER_PORT:-18100}
+PORT=$(first_port 18100)
 REST=$((PORT + 3))
 FLINK=$CACHE/flink-1.19.3
 JAR=$CACHE/beam-flink-job-server-2.70.0.jar

@@ -6,9 +6,9 @@
 #                     the master, the web pages of the two workers. Spark takes further ports of 127.0.0.1, as many as it needs.
 . "$(dirname "$0")/common.sh"
 
-STATE=${DIN_CLUSTER_DIR:-$CACHE/spark}
+STATE=$(state_folder spark)
 NAMES=(jobserver pool worker1 worker2 master)
-PORT=${DIN_CLUSTER_PORT:-18200}
+PORT=$(first_port 18200)
 MASTER=spark://localhost:$((PORT + 4))
 JARS="$CACHE/spark-3.5.9/jars/*"
 JAR=$CACHE/beam-spark-job-server-2.70.0.jar
