@@ -86,8 +86,8 @@ class Recorded(NamedTuple):
     validation: dict[str, float]
 
 
-def train_recorded(setting: Setting, files: list[str]) -> Recorded:
-    """Trains in this process, as one of several workers if it is one."""
+def train_recorded(setting: Setting, files: list[str], batches: tf.data.Dataset | None = None) -> Recorded:
+    """Trains in this process, as one of several workers if it is one; on other batches than those of the files if they are given."""
     config = DINConfig.model_validate(setting.config)
     seed_everything(5, deterministic=True)
     model: RankingModel = make_model(config, SIZES)
@@ -110,7 +110,7 @@ def train_recorded(setting: Setting, files: list[str]) -> Recorded:
     recorder, figures = Recorder(), {}
     validation = Validation(model, make_split(files[:2], reader, BATCH, **kept).own_rows())
     for epoch in range(setting.epochs):
-        keras.Model.fit(model, split.epoch(epoch), callbacks=[*callbacks, recorder], verbose=0)
+        keras.Model.fit(model, batches or split.epoch(epoch), callbacks=[*callbacks, recorder], verbose=0)
         validation.on_epoch_end(epoch, figures)
     return Recorded(np.array(recorder.steps), {w.path: np.array(w) for w in (*model.weights, *model.optimizer.variables)}, figures)
 

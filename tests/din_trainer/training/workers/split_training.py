@@ -64,7 +64,7 @@ def main(folder: Path, worker: int, kill_at: int) -> None:
     if worker == 0:
         whole.save(folder / "whole.keras")
     rows = [weight.shape[0] for weight in model.weights if "embeddings" in weight.path]
-    np.savez(folder / f"{worker}.npz", rows=rows, aucs=[epoch["val_auc"] for epoch in epochs], losses=[epoch["loss"] for epoch in epochs])
+    np.savez(folder / f"{worker}.npz", rows=rows, auc=epochs[-1]["val_auc"], loss=epochs[-1]["loss"])
 
 
 if __name__ == "__main__":

@@ -46,8 +46,8 @@ def test_a_killed_training_goes_on_and_gives_the_weights_of_a_training_with_whol
         np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6, err_msg=expected.path)
 
     first, second = (np.load(tmp_path / f"{worker}.npz") for worker in (0, 1))
-    np.testing.assert_allclose(first["aucs"][-1], whole.epochs[-1]["val_auc"], rtol=1e-6)
-    np.testing.assert_allclose(first["losses"][-1], whole.epochs[-1]["loss"], rtol=1e-5)
+    np.testing.assert_allclose(first["auc"], whole.epochs[-1]["val_auc"], rtol=1e-6)
+    np.testing.assert_allclose(first["loss"], whole.epochs[-1]["loss"], rtol=1e-5)
     sizes = [weight.shape[0] for weight in whole.model.weights if "embeddings" in weight.path]
     assert sorted(sizes) == [9, 9, 12, 12, 30, 30]  # those of 9 rows are too small to be split
     assert sorted(first["rows"]) == [6, 6, 9, 9, 15, 15]
