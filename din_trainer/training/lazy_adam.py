@@ -8,7 +8,7 @@ import tensorflow as tf
 from din_trainer.keras_pins import adam_moments
 
 
-def _with_unique_rows(gradient: Any) -> Any:
+def with_unique_rows(gradient: Any) -> Any:
     """Adds up the gradients of each row, so that every row occurs once. A dense gradient stays as it is."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
@@ -38,7 +38,7 @@ class LazyAdam(keras.optimizers.Adam):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        super().apply([_with_unique_rows(gradient) for gradient in grads], trainable_variables)
+        super().apply([with_unique_rows(gradient) for gradient in grads], trainable_variables)
 
     def _clip_gradients(self, grads: Any) -> Any:
         """Clips by the norm of all gradients. Keras' own method would turn the gradient of a few rows into one of the whole table."""

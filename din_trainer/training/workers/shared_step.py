@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from din_trainer.exchange.collectives import Part, Workers
 from din_trainer.models.ranking_model import RankingModel
+from din_trainer.training.lazy_adam import with_unique_rows
 from din_trainer.training.split_tables import split_tables
 from din_trainer.training.workers.shared_split import PLACES
 
@@ -73,7 +74,8 @@ class SharedStep:
         of_rows, parts = others[: len(of_rows)], others[len(of_rows) :]
         loss, *flat = tf.split(tf.reduce_sum(added, axis=0), [1, *(gradient.shape.num_elements() for gradient in dense)])
         sums = iter([tf.reshape(x, gradient.shape) for x, gradient in zip(flat, dense, strict=True)])
-        slices = iter([tf.IndexedSlices(v, i, s.dense_shape) for i, v, s in zip(parts[::2], parts[1::2], sparse, strict=True)])
+        rows = [tf.IndexedSlices(v, i, s.dense_shape) for i, v, s in zip(parts[::2], parts[1::2], sparse, strict=True)]
+        slices = iter([with_unique_rows(of_table) for of_table in rows])  # Keras' Adam would square the terms of a row one by one
 
         def of_all(gradient: Any) -> Any:
             return next(slices) if isinstance(gradient, tf.IndexedSlices) else next(sums) if isinstance(gradient, tf.Tensor) else None
