@@ -6,6 +6,7 @@ The table is that of a hashed feature, so that it needs no vocabulary. It goes t
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from pipeline.console import Console
 from pipeline.terminal import say
 
 _SMALL = 100_000  # rows of the table that the steps are compared with
-_BATCH, _WARM_UP, _STEPS = 256, 64, 1024
+BATCH, _WARM_UP, _STEPS = 256, 64, 1024
 _IMPRESSIONS: list[dict[str, Any]] = [
     {"user_id": user, "candidate_item_id": item, "historical_item_ids": [item], "label": item % 2} for user, item in ((1, 1), (2, 2))
 ]
@@ -46,14 +47,14 @@ def settings(rows: int, dim: int) -> dict[str, Any]:
     return {"features": {"behaviours": {"item": item}, "user": {"user_id": user}, "history_length": 10}}
 
 
-def _batches(rows: int, steps: int) -> Any:
+def batches(rows: int, steps: int, size: int = BATCH, seed: int = 0) -> Any:
     """Random impressions, in which every row of the table occurs equally often."""
     import tensorflow as tf
 
     def batch(number: Any) -> tuple[dict[str, Any], Any]:
-        seed = tf.stack([number, 0])
-        draw = lambda shape, most: tf.random.stateless_uniform(shape, seed, 1, most, tf.int64)  # noqa: E731
-        features = {"user_id": draw([_BATCH], rows), "candidate_item_id": draw([_BATCH], 3), "historical_item_ids": draw([_BATCH, 10], 3)}
+        draw = partial(tf.random.stateless_uniform, seed=tf.stack([number, seed]), minval=1, dtype=tf.int64)
+        candidate, history = draw([size], maxval=3), draw([size, 10], maxval=3)
+        features = {"user_id": draw([size], maxval=rows), "candidate_item_id": candidate, "historical_item_ids": history}
         return features, features["user_id"] % 2
 
     options = tf.data.Options()
@@ -66,7 +67,7 @@ def _train(model: Any, rows: int, steps: int) -> float:
     import keras
 
     begin = cpu_seconds()
-    keras.Model.fit(model, _batches(rows, steps), verbose=0)
+    keras.Model.fit(model, batches(rows, steps), verbose=0)
     return (cpu_seconds() - begin) / steps
 
 
@@ -152,7 +153,7 @@ def _show(rows: int, dim: int, stages: list[Stage], figures: dict[str, float]) -
     say(f"{rows:,} rows of {dim}: rows × dim × 12 bytes are {12 * numbers / 1e9:.2f} GB. The last two columns are bytes / (rows × dim).")
     Console().print(table)
     step, small = 1e3 * figures["step"], 1e3 * figures["small_step"]
-    say(f"A step of {_BATCH} impressions took {step:.2f} ms of CPU time, with a table of {_SMALL:,} rows {small:.2f} ms.")
+    say(f"A step of {BATCH} impressions took {step:.2f} ms of CPU time, with a table of {_SMALL:,} rows {small:.2f} ms.")
     disk = {"checkpoint": "a checkpoint", "best": "the best weights", "keras": "din.keras", "export": "the export"}
     say("On disk, in bytes / (rows × dim): " + ", ".join(f"{what} {figures[name] / numbers:.1f}" for name, what in disk.items()) + ".")
 

@@ -28,6 +28,9 @@ class EmbeddingTable(keras.layers.Layer):
         regularization: λ; the paper uses 0.01.
         scale: Rows start at random between ± this. Rows that occur seldom or never in training stay near their start.
 
+    Attributes:
+        start: An initializer of Keras that takes the place of random numbers, for a table that is filled later.
+
     Call arguments:
         ids: Int tensors of any shapes.
 
@@ -53,9 +56,10 @@ class EmbeddingTable(keras.layers.Layer):
         self.dim = dim
         self.regularization = regularization
         self.scale = scale
+        self.start: str | None = None
 
     def build(self, input_shape: Any = None) -> None:
-        initializer = keras.initializers.RandomUniform(-self.scale, self.scale)
+        initializer = self.start or keras.initializers.RandomUniform(-self.scale, self.scale)
         self.embeddings = self.add_weight(name="embeddings", shape=(self.size, self.dim), initializer=initializer)
         if self.regularization:
             self.counts = self.add_weight(name="counts", shape=(self.size,), initializer="zeros", trainable=False)
