@@ -6,6 +6,7 @@ interfaces, starts the first `python` of the PATH, and confuses workers of two T
 """
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -19,13 +20,6 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from pipeline.terminal import say
 
-_WORKER = """
-import sys
-from apache_beam.runners.worker.sdk_worker import SdkHarness
-SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=100).run()
-"""
-_PATIENCE = 10  # seconds between SIGTERM and SIGKILL
-
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     """Beam's service that starts workers.
@@ -38,7 +32,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._logs = logs
         self._lock = threading.Lock()
         self._count = 0
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._starter = _start_starter()
 
     def StartWorker(self, request: Any, context: Any) -> Any:
         """Starts a process that connects to the control endpoint of the request."""
@@ -46,16 +40,22 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         with self._lock:
             self._count += 1
             log = self._logs / f"worker-{self._count}.log"
-            self._running = [worker for worker in self._running if worker.poll() is None]
             try:
-                with log.open("wb") as file:
-                    command = [sys.executable, "-c", _WORKER, endpoint, request.worker_id]
-                    worker = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+                process = self._start({"endpoint": endpoint, "id": request.worker_id, "log": str(log.absolute())})
             except OSError as error:
                 return beam_fn_api_pb2.StartWorkerResponse(error=f"The worker pool cannot start a process: {error}.")
-            self._running.append(worker)
-        say(f"worker {request.worker_id} of {endpoint}: process {worker.pid}, {log.name}")
+        say(f"worker {request.worker_id} of {endpoint}: process {process}, {log.name}")
         return beam_fn_api_pb2.StartWorkerResponse()
+
+    def _start(self, order: dict[str, str]) -> int:
+        if self._starter.poll() is not None:
+            self._starter = _start_starter()
+        stdin, stdout = self._starter.stdin, self._starter.stdout
+        assert stdin is not None and stdout is not None
+        print(json.dumps(order), file=stdin, flush=True)
+        if not (answer := stdout.readline()):
+            raise OSError("the process that forks workers has ended")
+        return int(answer)
 
     def StopWorker(self, request: Any, context: Any) -> Any:
         """Does nothing: a worker ends by itself when its engine closes the connection, and its id alone does not say whose it is."""
@@ -64,14 +64,12 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def close(self) -> None:
         """Ends all workers."""
         with self._lock:
-            for worker in self._running:
-                worker.terminate()
-            for worker in self._running:
-                try:
-                    worker.wait(_PATIENCE)
-                except subprocess.TimeoutExpired:
-                    worker.kill()
-                    worker.wait()
+            self._starter.communicate()
+
+
+def _start_starter() -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "pipeline.runners.worker_process"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:

@@ -2,10 +2,11 @@
 
 import os
 import queue
-import signal
+import select
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -69,20 +70,38 @@ def test_two_task_managers_that_use_the_same_id_get_a_worker_each(pool, engines,
     for engine in engines:
         assert not pool.stub.StartWorker(engine.request("1-1")).error
     assert [engine.connected.get(timeout=SECONDS)[0] for engine in engines] == ["1-1", "1-1"]
-    first, second = pool._running
-    assert first.args[0] == sys.executable
+    first, second = workers(pool)
     assert sorted(log.name for log in tmp_path.iterdir()) == ["worker-1.log", "worker-2.log"]
 
     pool.stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
     engines[0].disconnect()
-    assert first.wait(SECONDS) == 0  # it ends by itself when its engine closes the connection,
-    assert second.poll() is None  # and the worker of the other engine with this id goes on
+    assert ends_within(SECONDS, first)  # it ends by itself when its engine closes the connection,
+    assert not ends_within(0, second)  # and the worker of the other engine with this id goes on
 
     pool.close()
-    assert second.returncode == -signal.SIGTERM
+    assert ends_within(0, second)
+
+
+def workers(pool):
+    """Handles of the processes that the pool has started, oldest first."""
+    starter = pool._starter.pid
+    return [os.pidfd_open(int(process)) for process in Path(f"/proc/{starter}/task/{starter}/children").read_text().split()]
+
+
+def ends_within(seconds, worker):
+    return bool(select.select([worker], [], [], seconds)[0])
+
+
+def test_a_pool_whose_forking_process_was_killed_starts_another_one(pool, engines):
+    pool._starter.kill()
+    pool._starter.wait()
+    assert not pool.stub.StartWorker(engines[0].request("1-1")).error
+    assert engines[0].connected.get(timeout=SECONDS)[0] == "1-1"
 
 
 def test_a_worker_that_cannot_be_started_is_an_error_of_the_request(pool, engines, monkeypatch):
+    pool._starter.kill()
+    pool._starter.wait()
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     assert "/no/such/python" in pool.stub.StartWorker(engines[0].request("1-1")).error
 
