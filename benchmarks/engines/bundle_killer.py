@@ -13,7 +13,7 @@ from pathlib import Path
 
 _ENVIRONMENT = "DIN_BUNDLE_KILLER"
 _HOOK = """import sys
-if any("worker_process" in argument for argument in sys.orig_argv):
+if any("forkserver" in argument for argument in sys.orig_argv):
     from benchmarks.engines.bundle_killer import obey
     obey()
 """

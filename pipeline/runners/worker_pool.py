@@ -3,15 +3,19 @@
 An engine runs Java. For Python it asks a worker pool at a known address, which starts a process with this program's interpreter and its
 packages. The pool listens on loopback only: beside each machine of an engine runs its own pool. Beam has a pool too, which listens on all
 interfaces, starts the first `python` of the PATH, and confuses workers of two TaskManagers, because both number them from 1.
+
+A job asks for twenty workers, and each would need eight CPU seconds to import TensorFlow. So one process imports it, and the workers are
+forked from that process (multiprocessing's forkserver).
 """
 
 import argparse
-import json
+import multiprocessing
+import os
 import signal
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,27 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
 from pipeline.terminal import say
+
+_PATIENCE = 10  # seconds between SIGTERM and SIGKILL
+_IMPORTED = [  # by the process that the workers are forked from
+    "apache_beam.runners.worker.sdk_worker",
+    "components.base.shard_tfxio",
+    "tensorflow_data_validation",
+    "tensorflow_model_analysis",
+    "tensorflow_transform.beam",
+]
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(_IMPORTED)
+
+
+def _work(endpoint: str, worker_id: str, log: Path) -> None:
+    """Beam's worker, in a process of its own; it ends when its engine closes the connection."""
+    from apache_beam.runners.worker.sdk_worker import SdkHarness
+
+    with log.open("wb") as file:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+    SdkHarness(endpoint, worker_id=worker_id, state_cache_size=100).run()
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -32,7 +57,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._logs = logs
         self._lock = threading.Lock()
         self._count = 0
-        self._starter = _start_starter()
+        self._running: list[BaseProcess] = []
 
     def StartWorker(self, request: Any, context: Any) -> Any:
         """Starts a process that connects to the control endpoint of the request."""
@@ -40,22 +65,16 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         with self._lock:
             self._count += 1
             log = self._logs / f"worker-{self._count}.log"
+            self._running = [worker for worker in self._running if worker.is_alive()]
+            worker = _FORKS.Process(target=_work, args=(endpoint, request.worker_id, log))
             try:
-                process = self._start({"endpoint": endpoint, "id": request.worker_id, "log": str(log.absolute())})
-            except OSError as error:
+                log.touch()  # in the worker, an error would reach nobody
+                worker.start()
+            except (OSError, EOFError) as error:
                 return beam_fn_api_pb2.StartWorkerResponse(error=f"The worker pool cannot start a process: {error}.")
-        say(f"worker {request.worker_id} of {endpoint}: process {process}, {log.name}")
+            self._running.append(worker)
+        say(f"worker {request.worker_id} of {endpoint}: process {worker.pid}, {log.name}")
         return beam_fn_api_pb2.StartWorkerResponse()
-
-    def _start(self, order: dict[str, str]) -> int:
-        if self._starter.poll() is not None:
-            self._starter = _start_starter()
-        stdin, stdout = self._starter.stdin, self._starter.stdout
-        assert stdin is not None and stdout is not None
-        print(json.dumps(order), file=stdin, flush=True)
-        if not (answer := stdout.readline()):
-            raise OSError("the process that forks workers has ended")
-        return int(answer)
 
     def StopWorker(self, request: Any, context: Any) -> Any:
         """Does nothing: a worker ends by itself when its engine closes the connection, and its id alone does not say whose it is."""
@@ -64,12 +83,13 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def close(self) -> None:
         """Ends all workers."""
         with self._lock:
-            self._starter.communicate()
-
-
-def _start_starter() -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "pipeline.runners.worker_process"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for worker in self._running:
+                worker.terminate()
+            for worker in self._running:
+                worker.join(_PATIENCE)
+                if worker.is_alive():
+                    worker.kill()
+                    worker.join()
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
@@ -104,7 +124,10 @@ def main() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())
     pool = WorkerPool(args.logs)
-    server, port = serve(pool, args.port)
+    try:
+        server, port = serve(pool, args.port)
+    except RuntimeError:
+        raise SystemExit(f"Port {args.port} of 127.0.0.1 is in use: name another one with --port.") from None
     say(f"listening on 127.0.0.1:{port}")
     ended.wait()
     server.stop(None)

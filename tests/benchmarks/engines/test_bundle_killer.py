@@ -58,5 +58,5 @@ def test_a_worker_dies_after_the_records_of_its_bundle_have_arrived_and_before_t
 def test_only_workers_of_beam_load_the_hook(tmp_path: Path) -> None:
     code = "import sys; print('benchmarks.engines.bundle_killer' in sys.modules)"
     environment = {**os.environ, **Orders(tmp_path).hook()}
-    for further, loaded in ((" # worker_process", b"True\n"), ("", b"False\n")):
+    for further, loaded in ((" # forkserver", b"True\n"), ("", b"False\n")):
         assert subprocess.run([sys.executable, "-c", code + further], env=environment, stdout=subprocess.PIPE, check=True).stdout == loaded

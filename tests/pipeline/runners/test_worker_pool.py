@@ -2,10 +2,11 @@
 
 import os
 import queue
-import select
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import grpc
@@ -70,40 +71,48 @@ def test_two_task_managers_that_use_the_same_id_get_a_worker_each(pool, engines,
     for engine in engines:
         assert not pool.stub.StartWorker(engine.request("1-1")).error
     assert [engine.connected.get(timeout=SECONDS)[0] for engine in engines] == ["1-1", "1-1"]
-    first, second = workers(pool)
+    first, second = pool._running
     assert sorted(log.name for log in tmp_path.iterdir()) == ["worker-1.log", "worker-2.log"]
 
     pool.stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="1-1"))
     engines[0].disconnect()
-    assert ends_within(SECONDS, first)  # it ends by itself when its engine closes the connection,
-    assert not ends_within(0, second)  # and the worker of the other engine with this id goes on
+    first.join(SECONDS)
+    assert first.exitcode == 0  # it ends by itself when its engine closes the connection,
+    assert second.is_alive()  # and the worker of the other engine with this id goes on
 
     pool.close()
-    assert ends_within(0, second)
-
-
-def workers(pool):
-    """Handles of the processes that the pool has started, oldest first."""
-    starter = pool._starter.pid
-    return [os.pidfd_open(int(process)) for process in Path(f"/proc/{starter}/task/{starter}/children").read_text().split()]
-
-
-def ends_within(seconds, worker):
-    return bool(select.select([worker], [], [], seconds)[0])
-
-
-def test_a_pool_whose_forking_process_was_killed_starts_another_one(pool, engines):
-    pool._starter.kill()
-    pool._starter.wait()
-    assert not pool.stub.StartWorker(engines[0].request("1-1")).error
-    assert engines[0].connected.get(timeout=SECONDS)[0] == "1-1"
+    assert second.exitcode == -signal.SIGTERM
 
 
 def test_a_worker_that_cannot_be_started_is_an_error_of_the_request(pool, engines, monkeypatch):
-    pool._starter.kill()
-    pool._starter.wait()
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
-    assert "/no/such/python" in pool.stub.StartWorker(engines[0].request("1-1")).error
+    def refuse(process):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("multiprocessing.context.ForkServerProcess.start", refuse)
+    assert "Resource temporarily unavailable" in pool.stub.StartWorker(engines[0].request("1-1")).error
+
+
+def test_a_worker_runs_this_interpreter_and_has_the_libraries_before_a_job_asks_for_them(pool, engines):
+    pool.stub.StartWorker(engines[0].request("1-1"))
+    engines[0].connected.get(timeout=SECONDS)
+    worker = pool._running[0].pid
+    assert Path(f"/proc/{worker}/exe").readlink() == Path("/proc/self/exe").readlink()
+    assert "libtensorflow" in Path(f"/proc/{worker}/maps").read_text()
+
+
+def test_a_log_that_cannot_be_written_is_an_error_of_the_request(pool, engines, tmp_path):
+    pool._logs = tmp_path / "gone"
+    assert "gone/worker-1.log" in pool.stub.StartWorker(engines[0].request("1-1")).error
+
+
+def test_a_pool_whose_fork_server_was_killed_starts_another_one(pool, engines):
+    pool.stub.StartWorker(engines[0].request("1-1"))
+    engines[0].connected.get(timeout=SECONDS)
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGKILL)
+    os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
+    assert not pool.stub.StartWorker(engines[0].request("2-1")).error
+    assert engines[0].connected.get(timeout=SECONDS)[0] == "2-1"
 
 
 def test_it_listens_on_loopback_only_and_a_port_in_use_is_an_error(tmp_path):
