@@ -2,16 +2,20 @@
 
     STORE/NAME/served/NUMBER/VERSION/   a whole copy where the workspace has a link
     STORE/NAME/models.config            as in the workspace
-    STORE/NAME/.publishing/             what is being copied
+    STORE/NAME/.publishing/upload/      what is being uploaded
+    STORE/NAME/.publishing/place/       what is being copied, replaced or deleted within the store
 
 Servers that follow `models.config` in the store behave as beside the workspace (`components.serving.store.label_moves`): a new version
 comes into the folders in which they look, then the file names a new folder. So the order is: versions, `models.config`, deletions. A
 version is uploaded once, aside, where no server looks. From there it comes into its places by a rename, where the store has one. Otherwise
 its objects are copied within the store, and `saved_model.pb` is the last, without which nobody can load it. Whatever is interrupted, the
-next publication completes it; what it left aside goes before the next upload.
+next publication completes it; what it left aside goes with the next upload or the next change of the store.
+
+Each of the two folders aside has a lock. Who changes the store holds it for as long as the store copies; who uploads also holds the other
+one, for as long as that takes. So a rollback, whose version is in the store, waits for no upload.
 """
 
-from collections.abc import Iterator
+import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +27,8 @@ from components.serving.store.served_links import SERVED, linked_versions, numbe
 from components.serving.store.versions import NOT_LOADED, locked, read_store, served_versions
 
 _MARKER = "saved_model.pb"  # a version without it cannot be loaded
-_ASIDE = ".publishing"
-_PROBE = ".writable"
+_UPLOADS, _PLACES = ".publishing/upload", ".publishing/place"
+_PROBE = ".writable-"
 _UPLOAD_LOCK, _PUBLISH_LOCK = ".upload.lock", ".publish.lock"  # in the folder of the versions
 _FOLDERS = 2  # so many folders of the newest stay in the store, and those that were named within the last minutes
 _RENAME = {"file", "local", "hdfs"}  # stores whose folders can be renamed in one step
@@ -88,8 +92,9 @@ def check_writable(url: str) -> None:
     """
     try:
         store = _Store(*file_system(url))
-        store.write(_PROBE, b"")
-        store.delete(_PROBE)
+        probe = f"{_PROBE}{uuid.uuid4().hex}"  # other runs may be checking, too
+        store.write(probe, b"")
+        store.delete(probe)
     except Exception as error:  # each store has its own
         raise store_error(url, error) from error
 
@@ -109,21 +114,29 @@ def unpublished(base: Path, now: float) -> list[str]:
 
 
 def _publish(base: Path, store: "_Store", wanted: _Wanted) -> bool:
-    """Returns whether the store has it; otherwise the workspace serves something else by now."""
-    if store.missing(wanted):
+    """Returns whether the store has it; otherwise the workspace serves something else by now, or a version was deleted meanwhile."""
+    if store.absent(wanted):
         with locked(base, _UPLOAD_LOCK):
-            store.clear_aside()
-            for number, version in store.missing(wanted):  # another process may have brought it
-                store.bring(base / str(version), number)
-            store.clear_aside()
+            store.clear(_UPLOADS)
+            absent = store.absent(wanted)  # another process may have brought some
+            for version in absent:
+                store.upload(base / str(version))
+            with locked(base, _PUBLISH_LOCK):
+                for number, version in store.missing(wanted):
+                    if version in absent:
+                        store.bring(base / str(version), number)
+            store.clear(_UPLOADS)
     with locked(base, _PUBLISH_LOCK):
-        if (base / MODELS_CONFIG).read_bytes() != wanted.config:
+        if (base / MODELS_CONFIG).read_bytes() != wanted.config or store.absent(wanted):
             return False
+        for number, version in store.missing(wanted):
+            store.bring(base / str(version), number)
         if store.read(MODELS_CONFIG) != wanted.config:
             store.write(MODELS_CONFIG, wanted.config)
         for number in store.folders():
             if number < wanted.newest and number not in wanted.folders:
                 store.remove(number)
+        store.clear(_PLACES)
     return True
 
 
@@ -167,8 +180,8 @@ class _Store:
         if not self._renames:
             self._fs.pipe_file(self._path(name), content)  # a single object is whole or not there
             return
-        aside = self._path(_ASIDE, name)
-        self._fs.makedirs(self._path(_ASIDE), exist_ok=True)
+        aside = self._path(_PLACES, name)
+        self._fs.makedirs(self._path(_PLACES), exist_ok=True)
         self._fs.pipe_file(aside, content)
         self._fs.mv(aside, self._path(name))
 
@@ -194,26 +207,37 @@ class _Store:
         places = [(number, version) for number, versions in wanted.folders.items() for version in versions]
         return [(number, version) for number, version in places if not self._is_whole(number, version)]
 
-    def clear_aside(self) -> None:
-        """Deletes what a killed publication left. Nobody else may be uploading."""
-        if self._fs.exists(self._path(_ASIDE)):
-            self._fs.rm(self._path(_ASIDE), recursive=True)
+    def absent(self, wanted: _Wanted) -> list[int]:
+        """Returns the versions that are whole in no folder, although one of them must have it."""
+        return sorted({version for _, version in self.missing(wanted) if self._place_of(version) is None})
+
+    def _place_of(self, version: int) -> str | None:
+        """Returns where a version is whole; None if it is so in no folder."""
+        number = next((number for number in self.folders() if self._is_whole(number, version)), None)
+        return None if number is None else self._path(SERVED, number, version)
+
+    def clear(self, aside: str) -> None:
+        """Deletes what a publication left aside. The caller holds the lock."""
+        if self._fs.exists(self._path(aside)):
+            self._fs.rm(self._path(aside), recursive=True)
+
+    def upload(self, source: Path) -> None:
+        """Uploads a version of the workspace, aside."""
+        files, held = _files(source), self._path(_UPLOADS, source.name)
+        self._make_folders(held, files)
+        self._fs.put([str(source / name) for name in files], [f"{held}/{name}" for name in files])
 
     def bring(self, source: Path, number: int) -> None:
-        """Brings a version into a folder, from another one in the store or by its upload: whole, or so that nobody can load it.
+        """Copies a version into a folder, from another one or from its upload: whole, or so that nobody can load it.
 
         Args:
             source: The version in the workspace.
             number: The folder.
         """
-        files = [path.relative_to(source).as_posix() for path in _files(source)]
-        whole = next((found for found in self.folders() if found != number and self._is_whole(found, int(source.name))), None)
-        held = self._path(_ASIDE, source.name) if whole is None else self._path(SERVED, whole, source.name)
-        if whole is None:
-            self._make_folders(held, files)
-            self._fs.put([str(source / name) for name in files], [f"{held}/{name}" for name in files])
+        files = _files(source)
+        held = self._place_of(int(source.name)) or self._path(_UPLOADS, source.name)
         place = self._path(SERVED, number, source.name)
-        target = self._path(_ASIDE, f"{source.name}-{number}") if self._renames else place
+        target = self._path(_PLACES, f"{source.name}-{number}") if self._renames else place
         self._make_folders(target, files)
         self._fs.copy([f"{held}/{name}" for name in files[:-1]], [f"{target}/{name}" for name in files[:-1]])
         self._fs.copy(f"{held}/{_MARKER}", f"{target}/{_MARKER}")
@@ -233,8 +257,8 @@ class _Store:
         """Deletes a folder into which no server looks any more: at once, or what makes its versions loadable first."""
         place = self._path(SERVED, number)
         if self._renames:
-            gone = self._path(_ASIDE, number)
-            self._fs.makedirs(self._path(_ASIDE), exist_ok=True)
+            gone = self._path(_PLACES, number)
+            self._fs.makedirs(self._path(_PLACES), exist_ok=True)
             self._fs.mv(place, gone, recursive=True)
             self._fs.rm(gone, recursive=True)
             return
@@ -244,10 +268,10 @@ class _Store:
         self._fs.rm(place, recursive=True)
 
 
-def _files(version: Path) -> Iterator[Path]:
-    """Yields the files of a version, the marker last."""
+def _files(version: Path) -> list[str]:
+    """Returns the files of a version, relative to it, the marker last."""
     files = sorted(path for path in version.rglob("*") if path.is_file() and path.name != NOT_LOADED)
-    yield from (path for path in files if path != version / _MARKER)
-    if version / _MARKER not in files:
+    marker = version / _MARKER
+    if marker not in files:
         raise InputError(f"{version} has no {_MARKER}, so it is no whole version: remove it from the workspace.")
-    yield version / _MARKER
+    return [path.relative_to(version).as_posix() for path in (*(path for path in files if path != marker), marker)]

@@ -1,5 +1,6 @@
 """What a workspace serves comes into a store so that a server that follows it there never sees a version that it cannot load."""
 
+import fcntl
 import json
 import time
 from itertools import product
@@ -16,7 +17,7 @@ from components.base.stores import named_path
 from components.serving.servers.asked_server import AVAILABLE, VersionState
 from components.serving.servers.status import serving_status
 from components.serving.servers.waiting import NotServed, Servers
-from components.serving.store import publication
+from components.serving.store import publication, versions
 from components.serving.store.models_config import link_folder, read_models_config
 from components.serving.store.publication import NotPublished, check_writable, publish, unpublished
 from components.serving.store.push import push
@@ -323,24 +324,78 @@ def test_a_store_that_cannot_be_written_is_found_before_a_run(bucket, monkeypatc
         check_writable("gs://b/serving")
 
 
-def test_a_rollback_does_not_wait_for_the_upload_of_another_version(base, bucket, tmp_path, monkeypatch):
-    """While a push uploads a version, somebody rolls back: the store gets that at once, and the push publishes the newest state."""
-    url = f"{bucket}serving/demo"
-    first = push(model(tmp_path, 1), base, store=url).version
-    push(model(tmp_path, 2), base, store=url)
-    publish(base, time.time())
-    third = push(model(tmp_path, 3), base, store=url).version
-    bring = publication._Store.bring
+@pytest.fixture
+def no_wait(monkeypatch):
+    """Whoever would wait for a lock ends with an error at once, so that one thread can play two processes."""
+    flock = fcntl.flock
+    monkeypatch.setattr(versions.fcntl, "flock", lambda lock, how: flock(lock, how | fcntl.LOCK_NB))
 
-    def rolled_back_meanwhile(self, source, number):
-        monkeypatch.setattr(publication._Store, "bring", bring)
+
+def test_a_rollback_does_not_wait_for_the_upload_of_another_version(base, store, tmp_path, monkeypatch, no_wait):
+    """While a push uploads a version, somebody rolls back: the store gets that at once, and the push publishes the newest state."""
+    first = push(model(tmp_path, 1), base, store=store).version
+    publish(base, time.time())
+    push(model(tmp_path, 2), base, store=store)
+    publish(base, time.time())
+    third = push(model(tmp_path, 3), base, store=store).version
+    upload = publication._Store.upload
+
+    def rolled_back_meanwhile(self, source):
+        monkeypatch.setattr(publication._Store, "upload", upload)
         rollback(base, first)
         publish(base, time.time())
-        assert named(stored(url)["models.config"])[1] == {first}
-        bring(self, source, number)
+        assert_published(base, store)
+        assert named(stored(store)["models.config"])[1] == {first}
+        upload(self, source)
 
-    monkeypatch.setattr(publication._Store, "bring", rolled_back_meanwhile)
+    monkeypatch.setattr(publication._Store, "upload", rolled_back_meanwhile)
+    publish(base, time.time())
+    assert publication._Store.upload is upload  # there was one
+    assert named(stored(store)["models.config"])[1] == {first}
+    assert third not in versions_in(stored(store), link_folder(base))
+    assert_published(base, store)
+
+
+def test_an_upload_deletes_nothing_that_another_process_writes(base, tmp_path, monkeypatch, no_wait):
+    """While a rollback replaces models.config in a store that renames, a push uploads a version."""
+    url = f"file://{tmp_path}/store/demo"
+    first = push(model(tmp_path, 1), base, store=url).version
+    publish(base, time.time())
+    push(model(tmp_path, 2), base, store=url)
+    publish(base, time.time())
+    rollback(base, first)
+    third, mv, config_before = [], LocalFileSystem.mv, stored(url)["models.config"]
+
+    def uploaded_meanwhile(self, source, target, **named):
+        if target.endswith("/models.config"):
+            monkeypatch.setattr(LocalFileSystem, "mv", mv)
+            third.append(push(model(tmp_path, 3), base, store=url).version)
+            with pytest.raises(NotPublished, match="temporarily unavailable"):  # it waits for the rollback only after its upload
+                publish(base, time.time())
+            assert [name for name in stored(url) if name.startswith(f".publishing/upload/{third[0]}/")]
+            assert stored(url)["models.config"] == config_before
+        mv(self, source, target, **named)
+
+    monkeypatch.setattr(LocalFileSystem, "mv", uploaded_meanwhile)
     publish(base, time.time())
     assert named(stored(url)["models.config"])[1] == {first}
-    assert third not in versions_in(stored(url), link_folder(base))
+    publish(base, time.time())
+    assert named(stored(url)["models.config"])[1] == set(third)
     assert_published(base, url)
+
+
+def test_a_version_that_another_process_deleted_from_the_store_is_uploaded_again(base, store, tmp_path, monkeypatch):
+    """It was there when the publication looked what to upload."""
+    push(model(tmp_path, 1), base, store=store)
+    publish(base, time.time())
+    absent = publication._Store.absent
+
+    def nothing(self, wanted):
+        monkeypatch.setattr(publication._Store, "absent", absent)
+        return []
+
+    monkeypatch.setattr(publication._Store, "absent", nothing)
+    second = push(model(tmp_path, 2), base, store=store).version
+    publish(base, time.time())
+    assert named(stored(store)["models.config"])[1] == {second}
+    assert_published(base, store)

@@ -70,6 +70,14 @@ def test_weights_that_were_served_before(summary_of):
     assert (summary.status, summary.exit_code, summary.pushed_version) == ("unchanged", 0, 17)
 
 
+@pytest.mark.parametrize(("unchanged", "status"), [(0, "pushed"), (1, "unchanged")])
+def test_a_push_that_the_store_does_not_have_ends_with_status_1(summary_of, unchanged, status):
+    why = "s3://b/serving/demo does not have what serving/demo serves: din publish --name demo repeats it."
+    summary = summary_of(pushed=PUSHED | {"unchanged": unchanged, "not_published": why})
+    assert (summary.status, summary.exit_code, summary.pushed_version) == (status, 1, 17)
+    assert summary.refused_because is None and summary.notes == [why]
+
+
 def test_a_refusal_by_the_verdict(summary_of):
     summary = summary_of(verdict=VERDICT | {"blessed": False, "refused_because": "auc is 0.5."}, pushed={"pushed": 0})
     assert (summary.status, summary.exit_code, summary.refused_because) == ("refused", 3, "auc is 0.5.")
