@@ -1,5 +1,7 @@
 """What an engine adds to the stages that go through Beam, and from how many impressions on it pays."""
 
+import bisect
+import math
 from typing import NamedTuple
 
 from pipeline.datasets.layout import SHARD_SIZE
@@ -49,7 +51,8 @@ def shards(impressions: int) -> int:
 def pays_from(here: float, work: float, jobs: int, engine: EngineCost, cores: int) -> float | None:
     """From how many impressions on the engine takes less time than one process; None if it never does.
 
-    Both times grow with the impressions n: here · n in one process, and jobs · job_seconds + factor · work · n / cores on the engine.
+    Both times grow with the impressions n: here · n in one process, and jobs · job_seconds + factor · work · n / used on the engine, where
+    `used` cores have a shard. The time on the engine falls where a further core gets one, so each number of cores is looked at.
 
     Args:
         here: Seconds of all stages on the engine for one more impression, in one process.
@@ -58,5 +61,11 @@ def pays_from(here: float, work: float, jobs: int, engine: EngineCost, cores: in
         engine: The engine.
         cores: Its cores.
     """
-    saved = here - engine.factor * work / cores
-    return jobs * engine.job_seconds / saved if saved > 0 else None
+
+    def equal(used: int) -> float:
+        saved = here - engine.factor * work / used
+        return jobs * engine.job_seconds / saved if saved > 0 else math.inf
+
+    used = 1 + bisect.bisect_left(range(1, cores), True, key=lambda used: equal(used) < (used + 1) * SHARD_SIZE)
+    found = max(equal(used), used * SHARD_SIZE if used > 1 else 0)
+    return found if found < math.inf else None

@@ -65,6 +65,26 @@ def test_the_engine_pays_where_both_times_are_equal():
     assert pays_from(10e-6, 10e-6, 3, engine, cores=1) is None  # more work on no more cores
 
 
+def test_the_engine_pays_from_where_it_is_faster_with_the_cores_that_have_a_shard():
+    """With 200 cores for 5 shards, 195 cores wait. All sizes near the result are tried one by one, with the times of the table."""
+    engine = EngineCost(job_seconds=50, factor=1.5)
+
+    def wins(impressions):
+        return 3 * 50 + 1.5 * 300e-6 * impressions / min(200, max(impressions // 100_000, 1)) <= 300e-6 * impressions
+
+    found = pays_from(300e-6, 300e-6, 3, engine, cores=200)
+    tried = [size for size in range(10_000, 3_000_000, 1_000) if not wins(size)]
+    assert found == pytest.approx(tried[-1], abs=1_001) and found > 600_000
+    assert tried == list(range(10_000, tried[-1] + 1, 1_000))  # below, it never wins
+
+
+def test_the_engine_pays_from_the_shard_that_gives_a_further_core_work():
+    engine = EngineCost(job_seconds=10, factor=1)
+    # two cores save 50 µs an impression, which are 10 s at 200,000 impressions: exactly where the second core gets a shard
+    assert pays_from(100e-6, 100e-6, 1, engine, cores=2) == pytest.approx(200_000)
+    assert pays_from(100e-6, 100e-6, 1, engine._replace(job_seconds=5), cores=2) == 200_000  # one core alone saves nothing
+
+
 def test_where_the_engine_pays_the_plan_has_the_same_hours_for_both():
     plan = make_plan(work(20 * MILLION), rates(cores=1.2), Engine("flink", 4))
     assert plan.pays_from is not None
