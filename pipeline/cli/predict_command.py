@@ -73,8 +73,14 @@ def _predict_folder(args: argparse.Namespace) -> int:
     for note in check_engine(engine):
         say(f"din: {note}", sys.stderr)
     interrupt_on_sigterm()  # so that a job on a cluster is cancelled
-    with output_to(Path(os.devnull)) as terminal:
-        from pipeline.predict.score_folder import predict_folder
+    notes: list[str] = []
+    try:
+        with output_to(Path(os.devnull)) as terminal:
+            from pipeline.predict.score_folder import predict_folder
 
-        say(f"{args.out}: {predict_folder(args.model, args.input, args.out, engine):,} impressions scored", terminal)
+            count = predict_folder(args.model, args.input, args.out, notes, engine)
+            say(f"{args.out}: {count:,} impressions scored", terminal)
+    finally:
+        for note in notes:
+            say(f"din: {note}", sys.stderr)
     return 0

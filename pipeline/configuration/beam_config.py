@@ -20,6 +20,13 @@ _MASTERS = {
     "spark": (re.compile(r"local(\[[\d*]+\])?|spark://[A-Za-z0-9._-]{1,253}:\d{1,5}"), "spark://HOST:PORT, or local[N]"),
 }
 _CLUSTERS = {"flink": 18100, "spark": 18200}  # the first port of the cluster that deploy/clusters/flink.sh or spark.sh starts
+_USED = {
+    "local": (),
+    "flink": ("job_server", "workers", "master", "job_server_jar", "parallelism", "options"),
+    "spark": ("job_server", "workers", "master", "job_server_jar", "options"),
+    "dataflow": ("options",),
+    "portable": ("job_server", "workers", "parallelism", "options"),
+}
 _TAKEN = {
     "runner": "beam.engine",
     "job_endpoint": "beam.job_server",
@@ -47,7 +54,9 @@ class BeamConfig(Frozen):
     job_server: str = Field("", description="HOST:PORT of a running Beam job server; by default that of deploy/clusters.")
     workers: str = Field("", description="HOST:PORT of the pool that starts Python workers; by default that of deploy/clusters.")
     master: str = Field("", description="The Flink or Spark master. Without job_server, a job server is started for the run.")
-    job_server_jar: str = Field("", description="The jar of the job server that is started; by default the one that deploy/clusters built.")
+    job_server_jar: str = Field(
+        "", description="The jar of the job server that is started; by default, for Flink, that of deploy/clusters."
+    )
     parallelism: int = Field(0, ge=0, le=100_000, description="How many parts of a step run at once on Flink; 0: as the cluster is set.")
     options: dict[str, Option] = Field(default_factory=dict, description="Further options of Apache Beam, by name.")
 
@@ -70,12 +79,22 @@ class BeamConfig(Frozen):
     def _check(self) -> "BeamConfig":
         if self.job_server and self.job_server_jar:
             raise ValueError("beam.job_server runs already, so that beam.job_server_jar has no use: leave out one of them")
+        if self.unused and self.engine != "local":
+            leave = "leave it out" if len(self.unused) == 1 else "leave them out"
+            raise ValueError(f"beam.engine is {self.engine}, which does not use {' and '.join(self.unused)}: {leave}")
         if self.engine in _MASTERS and self.master:
             pattern, form = _MASTERS[self.engine]
             if not pattern.fullmatch(self.master):
                 raise ValueError(f"beam.master is {self.master!r}, which is no master of {self.engine}: write {form}")
         if self.engine in _MASTERS and self.job_server_jar and not self.master:
             raise ValueError("beam.job_server_jar needs beam.master, the cluster that its jobs run on: name it")
+        if self.engine == "spark" and self.master and self.job_server:
+            raise ValueError("beam.job_server has a Spark master already, so that beam.master has no use: leave out one of them")
+        if self.engine == "spark" and self.master and not self.job_server_jar:
+            raise ValueError(
+                "beam.master for spark needs beam.job_server_jar, a jar that also holds Spark (that of deploy/clusters does not): "
+                "name one, or start a job server and name it by beam.job_server"
+            )
         if self.engine == "portable" and not self.job_server:
             raise ValueError("beam.engine is portable, which needs beam.job_server: name the HOST:PORT of a job server")
         if self.engine == "portable" and not (self.workers or self.has_environment):
@@ -83,6 +102,11 @@ class BeamConfig(Frozen):
         if self.workers and self.has_environment:
             raise ValueError("beam.workers and beam.options.environment_type both say where Python runs: leave out one of them")
         return self
+
+    @property
+    def unused(self) -> list[str]:
+        """The keys that are set, and that the engine does not use."""
+        return [f"beam.{name}" for name in _USED["flink"] if getattr(self, name) and name not in _USED[self.engine]]
 
     @property
     def has_environment(self) -> bool:
@@ -144,6 +168,8 @@ def check_options(options: Mapping[str, Option]) -> None:
     for name in options:
         if name in _TAKEN:
             raise ValueError(f"beam.options.{name} is set by {_TAKEN[name]}: use that key")
+        if name == "job_name":
+            raise ValueError("beam.options.job_name is set by the run, as each job needs a name of its own: leave it out")
         if name in _WITHOUT_AN_END:
             raise ValueError(f"beam.options.{name} makes a job that a run cannot wait for: leave it out")
         if name not in known:
@@ -153,13 +179,15 @@ def check_options(options: Mapping[str, Option]) -> None:
             )
         if is_secret_option(f"beam.options.{name}"):
             raise ValueError(f"beam.options.{name} is a secret, which the records of the run would show: give it by the environment")
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(said):
-            read = PipelineOptions(flags=list(flags(options))).get_all_options()
-    except SystemExit as error:
-        reason = said.getvalue().strip().rpartition("error: ")[2]
-        raise ValueError(f"Apache Beam cannot read beam.options ({reason}): correct the value") from error
     for name, value in options.items():
-        if isinstance(value, bool) and read[name] is not value:
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(said):
+                read = PipelineOptions(flags=list(flags({name: value}))).get_all_options()[name]
+        except (SystemExit, Exception) as error:  # argparse exits; further parts of Beam raise what they happen to
+            reason = said.getvalue().strip().rpartition("error: ")[2] or f"argument --{name}: {error}"
+            raise ValueError(f"Apache Beam cannot read beam.options ({reason}): correct the value") from error
+        if isinstance(value, bool) and read is not value:
             raise ValueError(f"beam.options.{name} cannot be true or false: give it a value")
+        if isinstance(value, tuple) and not isinstance(read, list | dict):
+            raise ValueError(f"beam.options.{name} is one value, not a list: give it one")

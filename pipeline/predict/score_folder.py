@@ -65,13 +65,14 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     return files, count
 
 
-def predict_folder(model: Path, folder: Path, out: Path, engine: BeamConfig | None = None) -> int:
+def predict_folder(model: Path, folder: Path, out: Path, notes: list[str], engine: BeamConfig | None = None) -> int:
     """Scores every `*.tfrecord.gz` below a folder, and writes one JSON object for each impression, in no particular order.
 
     Args:
         model: A SavedModel.
         folder: A data set, or one of its splits.
         out: The file of JSON lines to write.
+        notes: Gets a sentence for a job that could not be cancelled.
         engine: Where it runs, by default in this process. The workers of a cluster must see the model, the folder and the folder of `out`.
 
     Returns:
@@ -92,7 +93,7 @@ def predict_folder(model: Path, folder: Path, out: Path, engine: BeamConfig | No
     with aside:
         lines = (Path(aside.name) / "scores").absolute()
         try:
-            with running_engine(engine or BeamConfig(), "predict") as pipelines, _pipeline(pipelines) as pipeline:
+            with running_engine(engine or BeamConfig(), "predict", notes) as pipelines, _pipeline(pipelines) as pipeline:
                 (
                     pipeline
                     | beam.Create([str(file.absolute()) for file in files])

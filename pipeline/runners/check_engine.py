@@ -44,6 +44,8 @@ def check_engine(config: BeamConfig) -> list[str]:
     """
     if problem := next(engine_problems(config), None):
         raise InputError(f"{problem.what}.")
+    if config.engine == "local" and config.unused:
+        return [f"beam.engine is local, which does not use {' and '.join(config.unused)}."]
     return [_NEVER_RUN] if config.engine == "dataflow" else []
 
 

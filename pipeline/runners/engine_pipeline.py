@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import NamedTuple
 
 import apache_beam as beam
 import grpc
@@ -29,19 +30,34 @@ _ATTEMPTS = 3
 _POLL_SECONDS = 0.5
 
 
+class Cluster(NamedTuple):
+    """Where the job of a pipeline runs.
+
+    Attributes:
+        job_server: The address of the job server; empty for Dataflow.
+        flink: The URL of Flink's REST API; empty if it is not known.
+        may_return: Whether somebody may start the job server again; not so if it was started for the run.
+    """
+
+    job_server: str
+    flink: str = ""
+    may_return: bool = True
+
+
 class EnginePipeline(beam.Pipeline):
     """A pipeline for one job on a cluster.
 
     Args:
         options: Beam's options.
         name: What the names of its jobs on the cluster begin with, and those of no other pipeline.
-        job_server: The address of the job server; empty for Dataflow.
-        flink: The URL of Flink's REST API; empty if it is not known.
+        cluster: Where it runs.
+        notes: Gets a sentence for each job that could not be cancelled.
     """
 
-    def __init__(self, options: PipelineOptions, name: str, job_server: str, flink: str):
+    def __init__(self, options: PipelineOptions, name: str, cluster: Cluster, notes: list[str]):
         super().__init__(options=options)
-        self._prefix, self._name, self._job_server, self._flink = name, "", job_server, flink
+        self._prefix, self._name, self._notes = name, "", notes
+        self._job_server, self._flink, self._may_return = cluster
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         attempt = 1
@@ -56,7 +72,8 @@ class EnginePipeline(beam.Pipeline):
                 if not lost:
                     raise
                 if not (ended and attempt < _ATTEMPTS and self._is_back()):
-                    advice = "start it, and start the run again"
+                    why = "it was started for this run, so look in log.txt why it ended, and start the run again"
+                    advice = "start it, and start the run again" if self._may_return else why
                     raise InputError(f"The job server at {self._job_server} was lost during a job: {advice}.") from failure
                 logging.warning("the job server at %s was lost during the job %s, which starts again", self._job_server, self._name)
             except BaseException:
@@ -76,28 +93,41 @@ class EnginePipeline(beam.Pipeline):
             return True
 
     def _cancel(self) -> bool:
-        """Cancels the job, if it goes on. What goes wrong is logged, because the first error is the one to report.
+        """Cancels the job, if it goes on. What goes wrong is a note, because the first error is the one to report.
 
         Returns:
             Whether it is certain that the job has ended.
         """
         if not self._job_server:
-            if self.result is not None:
-                self.result.cancel()
+            try:
+                if self.result is not None:
+                    self.result.cancel()
+            except Exception as error:
+                self._may_go_on("Dataflow", str(error))
             return False
-        patience = _GRACE_SECONDS
+        patience, refusal = _GRACE_SECONDS, ""
         try:
             if cancel_by_job_server(self._job_server, self._name):
                 patience = _HANDING_OVER_SECONDS
         except grpc.RpcError as error:
-            logging.warning("the job server at %s does not cancel the job %s: %s", self._job_server, self._name, _reason(error))
+            refusal = _reason(error)
+            logging.warning("the job server at %s does not cancel the job %s: %s", self._job_server, self._name, refusal)
         ended = bool(self._flink) and cancel_on_flink(self._flink, self._name, patience)
         if self._flink and not ended:
-            logging.error("the job %s may still run on Flink (%s): cancel it there", self._name, self._flink)
+            self._may_go_on(f"Flink ({self._flink})", "Flink did not end it")
+        elif refusal and not self._flink:
+            self._may_go_on("the cluster", refusal)
         return ended
 
+    def _may_go_on(self, where: str, why: str) -> None:
+        note = f"The job {self._name} may still run on {where}: look there, and cancel it ({why})."
+        logging.error(note)
+        self._notes.append(note)
+
     def _is_back(self) -> bool:
-        """Waits for the job server, and returns whether it answers."""
+        """Waits for the job server, unless nobody starts it again, and returns whether it answers."""
+        if not self._may_return:
+            return False
         end = time.monotonic() + _RETURN_SECONDS
         while not (back := answers(self._job_server)) and time.monotonic() < end:
             time.sleep(_POLL_SECONDS)
@@ -154,7 +184,7 @@ def cancel_on_flink(
     Returns:
         Whether they have ended, or never began.
     """
-    start = now()
+    start, silent = now(), False
     while now() < start + patience + _CANCEL_SECONDS:
         try:
             answer = requests.get(f"{rest}/jobs/overview", timeout=_CALL_SECONDS)
@@ -167,6 +197,8 @@ def cancel_on_flink(
                 if job["state"] != "CANCELLING":
                     requests.patch(f"{rest}/jobs/{job['jid']}", params={"mode": "cancel"}, timeout=_CALL_SECONDS)
         except requests.RequestException as error:
-            logging.warning("Flink at %s does not answer: %s", rest, error)
+            if not silent:
+                logging.warning("Flink at %s does not answer: %s", rest, error)
+            silent = True
         wait(_POLL_SECONDS)
     return False

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -35,14 +36,15 @@ def engine_options(config: BeamConfig, job_server: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def running_engine(config: BeamConfig, run: str) -> "Iterator[Callable[[], beam.Pipeline] | None]":
+def running_engine(config: BeamConfig, run: str, notes: list[str]) -> "Iterator[Callable[[], beam.Pipeline] | None]":
     """Yields a function that makes an empty pipeline of the engine; None if the engine is this process.
 
     If an error or an interrupt ends the wait for a job, the job is cancelled.
 
     Args:
         config: The engine.
-        run: The name of the run. Names of jobs begin with it.
+        run: The name of the run. Names of jobs begin with it, and no two runs have jobs of one name: jobs are cancelled by their name.
+        notes: Gets a sentence for each job that could not be cancelled.
 
     Raises:
         InputError: The job server cannot be started.
@@ -52,14 +54,15 @@ def running_engine(config: BeamConfig, run: str) -> "Iterator[Callable[[], beam.
         return
     from apache_beam.options.pipeline_options import PipelineOptions
 
-    from pipeline.runners.engine_pipeline import EnginePipeline
+    from pipeline.runners.engine_pipeline import Cluster, EnginePipeline
 
-    numbers = itertools.count(1)
+    numbers, name = itertools.count(1), f"{_job_name(run)}-{uuid.uuid4().hex[:8]}"
     with running_job_server(config) as address:
 
         def make_pipeline() -> "beam.Pipeline":
             options = PipelineOptions(engine_options(config, address))
-            return EnginePipeline(options, f"{_job_name(run)}-{next(numbers)}", address, config.flink_rest)
+            cluster = Cluster(address, config.flink_rest, may_return=not config.starts_job_server)
+            return EnginePipeline(options, f"{name}-{next(numbers)}", cluster, notes)
 
         yield make_pipeline
 

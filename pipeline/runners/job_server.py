@@ -21,15 +21,15 @@ _MASTER_OPTIONS = {"flink": "--flink-master", "spark": "--spark-master-url"}
 _OPENED = ("sun.nio.ch", "java.nio", "java.util", "java.lang", "java.lang.invoke", "java.net")  # packages that Flink and Spark look into
 
 
-def default_jar(engine: str) -> Path:
-    """Returns the jar that deploy/clusters builds for Flink or Spark."""
+def default_jar() -> Path:
+    """Returns the jar that deploy/clusters builds for Flink."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "din-tfx" / "clusters" / f"beam-{engine}-job-server-2.70.0.jar"
+    return cache / "din-tfx" / "clusters" / "beam-flink-job-server-2.70.0.jar"
 
 
 def jar_of(config: BeamConfig) -> Path:
     """Returns the jar of the job server that is started."""
-    return Path(config.job_server_jar) if config.job_server_jar else default_jar(config.engine)
+    return Path(config.job_server_jar) if config.job_server_jar else default_jar()
 
 
 def java() -> str | None:
@@ -50,7 +50,9 @@ def answers(address: str, seconds: float = 3.0) -> bool:
 
 @contextlib.contextmanager
 def running_job_server(config: BeamConfig) -> Iterator[str]:
-    """Yields the address of the job server. If one has to be started, it listens on loopback alone, and is ended afterwards.
+    """Yields the address of the job server. If one has to be started, it is ended afterwards.
+
+    That of deploy/clusters listens on loopback alone; another jar may not.
 
     It prints where this process prints.
 

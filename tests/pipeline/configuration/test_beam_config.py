@@ -59,6 +59,15 @@ def test_options_are_written_as_beam_reads_them():
         (["beam.engine=portable", "beam.job_server=a:1"], "needs workers"),
         (["beam.engine=flink", "beam.master=spark://a:1"], "is no master of flink: write HOST:PORT"),
         (["beam.engine=spark", "beam.master=a:1"], "is no master of spark: write spark://HOST:PORT"),
+        (["beam.engine=spark", "beam.master=spark://a:1"], "beam.master for spark needs beam.job_server_jar, a jar that also holds Spark"),
+        (["beam.engine=spark", "beam.master=spark://a:1", "beam.job_server=a:2"], "so that beam.master has no use: leave out one of them"),
+        (["beam.engine=spark", "beam.parallelism=4"], "beam.engine is spark, which does not use beam.parallelism: leave it out"),
+        (["beam.engine=dataflow", "beam.workers=a:1", "beam.master=a:2"], "does not use beam.workers and beam.master: leave them out"),
+        (["beam.engine=portable", "beam.job_server=a:1", "beam.master=a:2"], "which does not use beam.master: leave it out"),
+        (["beam.options.job_name=mine"], "beam.options.job_name is set by the run, as each job needs a name of its own: leave it out"),
+        (['beam.options.temp_location=["gs://a", "gs://b"]'], "beam.options.temp_location is one value, not a list: give it one"),
+        (["beam.options.gcs_custom_audit_entries=7"], "cannot read beam.options (argument --gcs_custom_audit_entries: 'int' object"),
+        (["beam.options.sdk_harness_log_level_overrides=7"], "cannot read beam.options (argument --sdk_harness_log_level_overrides: 'int'"),
         (["beam.engine=flink", "beam.job_server_jar=a.jar"], "beam.job_server_jar needs beam.master"),
         (["beam.job_server=a:1", "beam.job_server_jar=a.jar"], "leave out one of them"),
         (["beam.workers=a:1", "beam.options.environment_type=DOCKER"], "both say where Python runs"),
@@ -69,6 +78,11 @@ def test_what_cannot_work_is_refused_in_one_sentence(settings, sentence):
     with pytest.raises(InputError) as error:
         load_config(None, settings)
     assert sentence in str(error.value) and str(error.value).startswith("--set beam.")
+
+
+def test_lists_for_options_of_several_values_are_kept():
+    settings = ['beam.options.experiments=["a", "b"]', 'beam.options.sdk_harness_log_level_overrides=["{\\"a\\": \\"INFO\\"}"]']
+    assert load_config(None, settings).beam.options["experiments"] == ("a", "b")
 
 
 def test_a_secret_is_not_repeated():

@@ -34,7 +34,7 @@ def write(folder, **changes):
 
 def test_every_impression_gets_its_score(model, tmp_path):
     data = write(tmp_path, price=[1.5, float("nan"), 2.5])
-    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl") == 3
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl", []) == 3
     rows = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
     rows.sort(key=lambda row: row["user_id"])
     expected = sorted(toy.ROWS, key=lambda row: row["user_id"])
@@ -58,14 +58,28 @@ def test_a_folder_is_scored_by_the_pipeline_of_the_engine(model, tmp_path, monke
     made = []
 
     @contextlib.contextmanager
-    def running_engine(config, name):
+    def running_engine(config, name, notes):
         made.append(config.engine)
         yield lambda: beam.Pipeline(argv=local_options())
 
     monkeypatch.setattr(score_folder, "running_engine", running_engine)
     data = write(tmp_path)
-    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl", BeamConfig(engine="flink")) == 3
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl", [], BeamConfig(engine="flink")) == 3
     assert made == ["flink"] and len((tmp_path / "scores.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_job_that_goes_on_is_said_on_the_terminal(model, tmp_path, monkeypatch, capsys):
+    @contextlib.contextmanager
+    def running_engine(config, name, notes):
+        notes.append("The job din-predict-1 may still run on Flink.")
+        raise InputError("The job server was lost.")
+        yield
+
+    monkeypatch.setattr(score_folder, "running_engine", running_engine)
+    monkeypatch.setattr(check_engine, "check_engine", lambda _: [])
+    data, out = write(tmp_path), tmp_path / "scores.jsonl"
+    assert main(["predict", "--model", str(model), "--engine", "flink", "--out", str(out), str(data / "eval")]) == 2
+    assert capsys.readouterr().err == "din: The job din-predict-1 may still run on Flink.\ndin: The job server was lost.\n"
 
 
 def test_an_impression_that_lacks_something_is_a_sentence(model, tmp_path):
@@ -73,7 +87,7 @@ def test_an_impression_that_lacks_something_is_a_sentence(model, tmp_path):
     with pytest.raises(
         InputError, match=r"/data/eval: the model cannot read an impression \(.*candidate_item_id.*\): add what is missing\.$"
     ) as error:
-        predict_folder(model, data / "eval", tmp_path / "scores.jsonl")
+        predict_folder(model, data / "eval", tmp_path / "scores.jsonl", [])
     assert "\n" not in str(error.value) and list(tmp_path.iterdir()) == [data]
 
 
@@ -81,7 +95,7 @@ def test_files_that_would_be_passed_over(model, tmp_path):
     file = write(tmp_path) / "eval" / "more.tfrecord"
     file.touch()
     with pytest.raises(InputError, match=rf"^{file} would not be scored, since it is not called \*\.tfrecord\.gz or is behind a link"):
-        predict_folder(model, file.parent, tmp_path / "scores.jsonl")
+        predict_folder(model, file.parent, tmp_path / "scores.jsonl", [])
 
 
 def test_a_split_behind_a_link(model, tmp_path):
@@ -90,15 +104,15 @@ def test_a_split_behind_a_link(model, tmp_path):
     (data / "eval").rename(tmp_path / "eval")
     (data / "eval").symlink_to(tmp_path / "eval")
     with pytest.raises(InputError, match=r"/data/eval/part-00000\.tfrecord\.gz would not be scored"):
-        predict_folder(model, data, tmp_path / "scores.jsonl")
-    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl") == 3
+        predict_folder(model, data, tmp_path / "scores.jsonl", [])
+    assert predict_folder(model, data / "eval", tmp_path / "scores.jsonl", []) == 3
 
 
 def test_a_folder_that_changes_meanwhile_is_not_scored_in_part(model, tmp_path, monkeypatch):
     data = write(tmp_path)
     monkeypatch.setattr(score_folder, "_check_folder", lambda *_: ([data / "eval" / "part-00000.tfrecord.gz"], 4))
     with pytest.raises(InputError, match=r"/data/eval held 4 impressions, but 3 were scored: leave it as it is meanwhile"):
-        predict_folder(model, data / "eval", tmp_path / "scores.jsonl")
+        predict_folder(model, data / "eval", tmp_path / "scores.jsonl", [])
     assert not (tmp_path / "scores.jsonl").exists()
 
 

@@ -43,6 +43,12 @@ def test_this_process_needs_nothing():
     assert check_engine(BeamConfig()) == []
 
 
+def test_settings_that_this_process_does_not_use_are_a_note():
+    """They are not refused: with `--engine local`, the rest of the table stays in the configuration."""
+    config = BeamConfig(master="flink:8081", parallelism=4, options={"project": "a"})
+    assert check_engine(config) == ["beam.engine is local, which does not use beam.master and beam.parallelism and beam.options."]
+
+
 def test_a_job_server_and_a_pool_that_answer_are_enough(server):
     assert check_engine(BeamConfig(engine="flink", job_server=server, workers=server)) == []
 
@@ -74,7 +80,7 @@ def test_what_a_job_server_needs_that_is_started(monkeypatch, tmp_path, nobody, 
 
 
 def test_a_spark_master_is_asked_at_its_port(nobody, server):
-    config = BeamConfig(engine="spark", master=f"spark://{nobody}", workers=server)
+    config = BeamConfig(engine="spark", master=f"spark://{nobody}", workers=server, job_server_jar="spark.jar")
     assert any(what.startswith(f"The spark master at {nobody} does not answer") for what, _ in said(config))
 
 

@@ -14,7 +14,7 @@ from apache_beam.portability.api import beam_job_api_pb2_grpc as job_grpc
 
 from components.base.errors import InputError
 from pipeline.runners import engine_pipeline
-from pipeline.runners.engine_pipeline import EnginePipeline, cancel_by_job_server, cancel_on_flink
+from pipeline.runners.engine_pipeline import Cluster, EnginePipeline, cancel_by_job_server, cancel_on_flink
 
 
 class Jobs(job_grpc.JobServiceServicer):
@@ -174,9 +174,9 @@ def ending(monkeypatch):
     return fail_with
 
 
-def pipeline(job_server, flink=""):
+def pipeline(job_server, flink="", notes=None, may_return=True):
     options = PipelineOptions(["--runner=PortableRunner", f"--job_endpoint={job_server}"])
-    return EnginePipeline(options, "din-a-1", job_server, flink)
+    return EnginePipeline(options, "din-a-1", Cluster(job_server, flink, may_return), [] if notes is None else notes)
 
 
 LOST = RuntimeError("Pipeline failed in state RUNNING: unknown error")  # how a stream of states ends that nobody writes any more
@@ -225,6 +225,51 @@ def test_a_job_that_its_job_server_refuses_does_not_start_again(serve, flink, en
     monkeypatch.setattr(beam.Pipeline, "__exit__", refuse)
     with pytest.raises(ValueError, match=r"^no such transform$"), pipeline(serve(Jobs()), flink().url):
         pass
+
+
+def test_a_job_server_that_the_run_started_is_not_waited_for(serve, flink, ending, monkeypatch):
+    """Nobody starts it again."""
+    monkeypatch.setattr(engine_pipeline, "answers", lambda *_: pytest.fail("the run waits for its job server"))
+    rest, calls = flink(**{"din-a-1-1": "RUNNING"}), ending(LOST, None)
+    sentence = r"was lost during a job: it was started for this run, so look in log\.txt why it ended, and start the run again\.$"
+    with pytest.raises(InputError, match=sentence), pipeline(serve(Jobs()), rest.url, may_return=False):
+        pass
+    assert len(calls) == 1 and rest.states == {"din-a-1-1": "CANCELED"}
+
+
+def test_a_job_that_flink_does_not_end_is_a_note(serve, ending, monkeypatch):
+    monkeypatch.setattr(engine_pipeline, "cancel_on_flink", lambda *_: False)
+    notes, _ = [], ending(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), pipeline(serve(Jobs()), "http://flink:8081", notes):
+        pass
+    assert notes == [
+        "The job din-a-1-1 may still run on Flink (http://flink:8081): look there, and cancel it (Flink did not end it).",
+    ]
+
+
+def test_a_job_that_its_job_server_does_not_cancel_is_a_note(ending):
+    """Without Flink's REST API, nobody else can be asked."""
+    notes, _ = [], ending(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt), pipeline("127.0.0.1:1", notes=notes):
+        pass
+    (note,) = notes
+    assert note.startswith("The job din-a-1-1 may still run on the cluster: look there, and cancel it (")
+
+
+def test_an_error_of_cancelling_on_dataflow_does_not_hide_the_first_one(monkeypatch):
+    class Result:
+        def cancel(self):
+            raise RuntimeError("no permission")
+
+    def leave(self, kind, error, trace):
+        self.result = Result()
+        raise ValueError("the job failed")
+
+    monkeypatch.setattr(beam.Pipeline, "__exit__", leave)
+    notes = []
+    with pytest.raises(ValueError, match=r"^the job failed$"), pipeline("", notes=notes):
+        pass
+    assert notes == ["The job din-a-1-1 may still run on Dataflow: look there, and cancel it (no permission)."]
 
 
 def test_without_flink_s_rest_api_a_job_does_not_start_again(serve, ending):

@@ -1,6 +1,7 @@
 """The options of an engine, and the job server that is started for a run."""
 
 import os
+import re
 import socket
 import stat
 import sys
@@ -40,17 +41,27 @@ def test_the_options_of_dataflow_have_no_job_server():
 
 
 def test_this_process_needs_no_pipeline_of_an_engine():
-    with running_engine(BeamConfig(), "demo") as make_pipeline:
+    with running_engine(BeamConfig(), "demo", []) as make_pipeline:
         assert make_pipeline is None
 
 
 def test_beam_reads_the_options_and_each_job_has_a_name_of_its_own():
-    with running_engine(BeamConfig(engine="flink"), "20261128T004200-Demo_a") as make_pipeline:
+    with running_engine(BeamConfig(engine="flink"), "20261128T004200-Demo_a", []) as make_pipeline:
         first, second = make_pipeline(), make_pipeline()
     options = first.options.get_all_options()
     assert (options["job_endpoint"], options["environment_config"]) == ("localhost:18100", "localhost:18102")
     assert options["job_server_timeout"] == 300 and options["pipeline_type_check"] is False
-    assert (first._prefix, second._prefix) == ("din-20261128t004200-demo-a-1", "din-20261128t004200-demo-a-2")
+    names = [re.fullmatch(r"(din-20261128t004200-demo-a-[0-9a-f]{8})-([12])", pipeline._prefix) for pipeline in (first, second)]
+    assert names[0][1] == names[1][1] and (names[0][2], names[1][2]) == ("1", "2")
+
+
+def test_no_two_runs_have_jobs_of_one_name():
+    """Jobs are cancelled by name: an interrupted `din predict` must not cancel that of somebody else on the same cluster."""
+    prefixes = set()
+    for _ in range(2):
+        with running_engine(BeamConfig(engine="flink"), "predict", []) as make_pipeline:
+            prefixes.add(make_pipeline()._prefix)
+    assert len(prefixes) == 2
 
 
 # A job server in Python: it listens at its port, and writes down its arguments and how it ends.
@@ -130,4 +141,4 @@ def test_a_running_job_server_is_used_as_it_is():
 
 def test_the_jar_is_that_of_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_jar("flink") == tmp_path / "din-tfx" / "clusters" / "beam-flink-job-server-2.70.0.jar"
+    assert default_jar() == tmp_path / "din-tfx" / "clusters" / "beam-flink-job-server-2.70.0.jar"
