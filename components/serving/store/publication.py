@@ -2,6 +2,7 @@
 
     STORE/NAME/served/NUMBER/VERSION/   a whole copy where the workspace has a link
     STORE/NAME/models.config            as in the workspace
+    STORE/NAME/publisher                the id of the workspace: no other one publishes there
     STORE/NAME/.publishing/upload/      what is being uploaded
     STORE/NAME/.publishing/place/       what is being copied, replaced or deleted within the store
 
@@ -19,12 +20,13 @@ import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from components.base.atomic_files import write_durably
 from components.base.errors import InputError
 from components.base.stores import file_system, reason_of, store_error
 from components.serving.servers.waiting import NotServed
 from components.serving.store.models_config import MODELS_CONFIG, WAIT_SECONDS, link_folder
 from components.serving.store.served_links import SERVED, linked_versions, numbers_since
-from components.serving.store.versions import NOT_LOADED, locked, read_store, served_versions
+from components.serving.store.versions import NOT_LOADED, PUBLISHER, locked, read_store, served_versions
 
 _MARKER = "saved_model.pb"  # a version without it cannot be loaded
 _UPLOADS, _PLACES = ".publishing/upload", ".publishing/place"
@@ -77,6 +79,7 @@ def publish(base: Path, now: float) -> None:
         return
     try:
         store = _Store(*file_system(url))
+        _check_publisher(base, store)
         while (wanted := _wanted(base, now)) and not _publish(base, store, wanted):
             pass  # the labels moved meanwhile
     except Exception as error:  # each store has its own
@@ -111,6 +114,21 @@ def unpublished(base: Path, now: float) -> list[str]:
         return missing + ([] if store.read(MODELS_CONFIG) == wanted.config else [f"the {MODELS_CONFIG} of the workspace"])
     except Exception as error:
         return [f"an answer ({reason_of(error)})"]
+
+
+def _check_publisher(base: Path, store: "_Store") -> None:
+    """Refuses a folder of another workspace: it would lose what it serves. The first workspace that publishes there has it."""
+    file = base / PUBLISHER
+    if file.exists() and store.read(PUBLISHER) == file.read_bytes():
+        return
+    with locked(base, _PUBLISH_LOCK):
+        if not file.exists():
+            write_durably(file, f"{uuid.uuid4().hex}\n")
+        own, found = file.read_bytes(), store.read(PUBLISHER)
+        if found is None:
+            store.write(PUBLISHER, own)
+        elif found != own:
+            raise InputError("another workspace publishes there: set another serving.store, or delete the folder if that workspace is gone")
 
 
 def _publish(base: Path, store: "_Store", wanted: _Wanted) -> bool:

@@ -8,6 +8,7 @@
 | `rolled_back`               | the versions that were rolled back, one a line                                               |
 | `servers`                   | the servers that the last push was told to ask, one a line                                   |
 | `store`                     | the folder of an object store that has what is served (`components.serving.store.publication`) |
+| `publisher`                 | the id with which the workspace publishes: it is in the store, too                           |
 | `.lock`                     | locked by the process that changes the folder; never while it waits for a server             |
 | `.push.lock`                | locked by a push from its beginning to its end: one at a time copies versions or deletes them |
 | `.pushing-*`, `.removing-*` | versions that are being copied or deleted                                                    |
@@ -26,6 +27,7 @@ from components.serving.servers.server_url import is_server_url
 from components.serving.store.models_config import CANARY, STABLE, ServedModel, read_models_config
 
 PUSHING = ".pushing-"
+PUBLISHER = "publisher"
 NOT_LOADED = "not_loaded"  # in the folder of a version that had no label, or that a server could not load: why
 WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"  # where TF Serving looks for it in a SavedModel
 

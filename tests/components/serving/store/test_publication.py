@@ -324,6 +324,38 @@ def test_a_store_that_cannot_be_written_is_found_before_a_run(bucket, monkeypatc
         check_writable("gs://b/serving")
 
 
+def test_runs_that_check_a_store_at_the_same_time_do_not_disturb_each_other(tmp_path, monkeypatch):
+    """The second check takes place between the write and the deletion of the first."""
+    delete = publication._Store.delete
+
+    def checked_meanwhile(self, name):
+        monkeypatch.setattr(publication._Store, "delete", delete)
+        check_writable(f"file://{tmp_path}/store")
+        delete(self, name)
+
+    monkeypatch.setattr(publication._Store, "delete", checked_meanwhile)
+    check_writable(f"file://{tmp_path}/store")
+    assert content(tmp_path / "store") == {}
+
+
+def test_a_second_workspace_does_not_replace_what_the_first_one_serves(base, store, tmp_path):
+    push(model(tmp_path, 1), base, store=store)
+    publish(base, time.time())
+    before, other = stored(store), tmp_path / "other" / "serving" / "demo"
+    push(model(tmp_path, 2), other, store=store)
+    with pytest.raises(NotPublished, match=r"\(another workspace publishes there: set another serving\.store, or delete the folder if"):
+        publish(other, time.time())
+    assert stored(store) == before
+    publish(base, time.time())
+
+    folder = named_path(store)
+    folder.fs.rm(folder.path, recursive=True)
+    publish(other, time.time())
+    assert_published(other, store)
+    with pytest.raises(NotPublished, match="another workspace publishes there"):
+        publish(base, time.time())
+
+
 @pytest.fixture
 def no_wait(monkeypatch):
     """Whoever would wait for a lock ends with an error at once, so that one thread can play two processes."""
