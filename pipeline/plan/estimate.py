@@ -13,6 +13,8 @@ _HOUR = 3600
 _WEIGHT = 4  # bytes of a number of a table in a SavedModel
 _TRAINED = 12  # bytes of it in a checkpoint and in the Keras model: the number and the two moments of Adam
 _IN_TRAINING = 13  # bytes of it in memory, as `python -m benchmarks.speed.table_size` measured it at 5·10⁷ rows
+_AT_THE_END = 34  # while din.keras is written: the weights of the best epoch have been read beside those that were trained
+_BEST_READ, _TOGETHER = 26, 19  # as `split_table_size`: of a worker's own rows; and of whole tables where they are put together and written
 _ID = 10  # bytes of an id in the file of a vocabulary
 _DISTINCT = 100  # bytes of memory of an id while vocabularies are counted
 _EVALUATED, _BOOTSTRAPPED = 172, 448  # bytes of an impression of eval/, as `din bench evaluation --impressions 2000000` measured them
@@ -119,14 +121,16 @@ def _disk(work: Workload, rates: Rates) -> dict[str, tuple[float, float]]:
 
 
 def _memory(work: Workload, rates: Rates) -> dict[str, float]:
-    """Peak bytes of the process, by the stages whose memory grows."""
+    """Peak bytes of the process, by the stages whose memory grows; in Trainer those of the first worker, which writes the model."""
     process = cost(rates.memory, {"values": work.values})
     tables, judged, rows = work.table_floats, EVAL * work.impressions, sum(work.rows.values())
-    training = min(work.packed_mb, work.config.training.memory_mb) * 1e6 + _IN_TRAINING * tables
+    workers, split = work.config.training.workers, work.split_floats
+    read = min(work.packed_mb, work.config.training.memory_mb) * 1e6 / workers
     return {
         "any stage: the process with its blocks of impressions": process,
         "Transform: each distinct id": process + _DISTINCT * rows,
-        "Trainer: impressions in memory, tables": process + training,
+        "Trainer: impressions in memory, tables": process + read + _IN_TRAINING * (tables - split + split / workers),
+        "Trainer: tables while the model is written": process + _AT_THE_END * (tables - split) + (_BEST_READ / workers + _TOGETHER) * split,
         "Evaluator: eval/": process + _EVALUATED * judged + _WEIGHT * tables,
         "UserBootstrap: eval/": process + _BOOTSTRAPPED * judged + _WEIGHT * tables,
     }

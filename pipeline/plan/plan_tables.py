@@ -73,6 +73,7 @@ def sentences(plan: Plan, rates: Rates, given: dict[str, int]) -> Iterator[str]:
     if training.workers > 1:
         count = training.workers
         yield f"{EPOCHS} are those of one process: {count} workers on as many machines take at best 1/{count} of its hours."
+        yield f"The memory of Trainer is that of the first worker, which writes the model. On one machine all {count} take theirs."
     if work.config.model.kind not in _MEASURED_KINDS:
         yield f"model.kind {work.config.model.kind!r} was not measured: its training is estimated by the products of its last layers alone."
     if training.optimizer == "adam":

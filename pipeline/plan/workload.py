@@ -74,6 +74,13 @@ class Workload(NamedTuple):
         return sum(self.rows[name] * table.dim for name, table in self.config.features.tables.items())
 
     @property
+    def split_floats(self) -> int:
+        """Those of them that `training.split_rows` splits over the workers."""
+        least = self.config.training.split_rows
+        tables = self.config.features.tables.items()
+        return sum(self.rows[name] * table.dim for name, table in tables if least is not None and self.rows[name] >= least)
+
+    @property
     def drawn(self) -> float:
         """The impressions that FeatureImportance scores again and again."""
         most = _SCORES / (1 + len(self.config.features.columns))

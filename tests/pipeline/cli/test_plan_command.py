@@ -72,6 +72,10 @@ def test_the_engine_of_the_configuration_is_planned(capsys: pytest.CaptureFixtur
     ("setting", "sentence"),
     [
         ("training.workers=2", "Trainer: epochs are those of one process: 2 workers on as many machines take at best 1/2 of its hours."),
+        (
+            "training.workers=2",
+            "The memory of Trainer is that of the first worker, which writes the model. On one machine all 2 take theirs.",
+        ),
         ("training.optimizer=adam", "changes every row of the tables in each step: that is not counted."),
         ("model.kind=bst", "model.kind 'bst' was not measured"),
         ("training.memory_mb=10", "do not fit into training.memory_mb, and are read anew in each epoch."),
