@@ -21,7 +21,14 @@ from pipeline.terminal import say
 
 _STEPS, _WARM_UP = 256, 64
 _ITEMS = 5  # rows of the other table
-_STAGES = {"part": "its part", "steps": "steps", "checkpoint": "checkpoint", "whole": "put together"}
+_STAGES = {
+    "part": "its part",
+    "steps": "steps",
+    "checkpoint": "checkpoint",
+    "best": "best weights read",
+    "whole": "put together",
+    "keras": "din.keras",
+}
 
 
 def measure_worker(rows: int, dim: int, workers: int, worker: int, folder: Path) -> dict[str, float]:
@@ -35,6 +42,7 @@ def measure_worker(rows: int, dim: int, workers: int, worker: int, folder: Path)
     from din_trainer.config import DINConfig
     from din_trainer.exchange.collectives import together
     from din_trainer.exchange.mesh import Mesh
+    from din_trainer.keras_pins import saved_by_disk
     from din_trainer.models.make_model import make_model
     from din_trainer.training.checkpoints import Checkpoints
     from din_trainer.training.compile_model import compile_model
@@ -63,10 +71,18 @@ def measure_worker(rows: int, dim: int, workers: int, worker: int, folder: Path)
             keras.Model.fit(model, data, callbacks=[EndOfEpoch()], verbose=0)
             measured["step"] = (cpu_seconds() - begin) / steps
         stage("steps")
-        Checkpoints(model, folder / "checkpoints").save(1)
+        checkpoints = Checkpoints(model, folder / "checkpoints")
+        checkpoints.save(1)
         stage("checkpoint")
-        whole_model(model, connected, wanted=worker == 0)
+        checkpoints.end_epoch(0.5)
+        checkpoints.restore_best()
+        stage("best")
+        whole = whole_model(model, connected, wanted=worker == 0)
         stage("whole")
+        if worker == 0:
+            with saved_by_disk():
+                whole.save(folder / "din.keras")
+        stage("keras")
     return measured
 
 
