@@ -78,6 +78,13 @@ def test_a_killed_worker_costs_nothing_but_time(data, undisturbed, log, tmp_path
     assert not children(os.getpid()) and not list((tmp_path / "here").iterdir())
 
 
+def test_workers_find_relative_paths_where_the_run_was_started(data, tmp_path, monkeypatch):
+    """Such as those of embedding files, which are checked there before the run."""
+    monkeypatch.chdir(data)
+    trained = fit_in(Path(), Path(os.path.relpath(tmp_path)) / "checkpoints", workers=2, epochs=1)
+    assert len(trained.epochs) == 1
+
+
 def test_what_a_worker_raises_ends_all_workers(data, tmp_path):
     """Regularisation needs the counts of the vocabularies, which this Transform graph does not have."""
     with pytest.raises(ValueError, match="Could not read vocabulary: item_counts, does not exist"):
