@@ -4,9 +4,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
+from pathlib import Path
+
+from din_trainer.training_errors import NoCluster
 
 Address = str | tuple[str, int]  # the path of a UNIX socket, or host and port
 Bytes = bytes | memoryview
@@ -39,7 +43,7 @@ class Mesh:
 
     Raises:
         WorkerLost: Not all workers are connected in time.
-        OSError: This worker cannot listen at its address.
+        NoCluster: This worker cannot listen at its address, or another one has another key.
     """
 
     def __init__(self, index: int, addresses: Sequence[Address], key: bytes, patience: float = PATIENCE):
@@ -47,12 +51,12 @@ class Mesh:
         self.lost: WorkerLost | None = None
         self._patience = patience
         self._peers: dict[int, Connection] = {}
-        with Listener(addresses[index], backlog=self.count, authkey=key) as listener:
-            others = threading.Thread(target=self._accept, args=[listener], daemon=True)
-            others.start()
+        end = time.monotonic() + patience
+        with _listening(index, addresses[index], self.count) as server:
             for other in range(index):
-                self._peers[other] = self._connect(other, addresses[other], key)
-            others.join(patience)
+                self._peers[other] = self._connect(other, addresses[other], key, end)
+            while len(self._peers) < self.count - 1 and time.monotonic() < end:
+                self._accept(server, key)
         if len(self._peers) < self.count - 1:
             raise WorkerLost(f"{self.count - 1 - len(self._peers)} of the other workers did not start within {patience:.0f} s")
         for peer in self._peers.values():
@@ -87,27 +91,67 @@ class Mesh:
             raise self.lost
         return self._peers[other].recv_bytes()
 
-    def _accept(self, listener: Listener) -> None:
-        while len([peer for peer in self._peers if peer > self.index]) < self.count - 1 - self.index:
-            try:
-                peer = listener.accept()
-                self._peers[int.from_bytes(peer.recv_bytes())] = peer
-            except (AuthenticationError, EOFError, ConnectionError):
-                continue  # not one of the workers
-            except OSError:
-                return  # the time is over
+    def _accept(self, server: socket.socket, key: bytes) -> None:
+        """Waits a moment for a connection. It is checked in a thread of its own, since a stranger may say nothing."""
+        try:
+            connection, _ = server.accept()
+        except TimeoutError:
+            return
+        connection.setblocking(True)
+        threading.Thread(target=self._check, args=[Connection(connection.detach()), key], daemon=True).start()
 
-    def _connect(self, other: int, address: Address, key: bytes) -> Connection:
-        end = time.monotonic() + self._patience
+    def _check(self, peer: Connection, key: bytes) -> None:
+        """Makes a connection that has the key one of the peers."""
+        try:
+            deliver_challenge(peer, key)
+            answer_challenge(peer, key)
+            self._peers[int.from_bytes(peer.recv_bytes())] = peer
+        except (AuthenticationError, EOFError, OSError):
+            peer.close()
+
+    def _connect(self, other: int, address: Address, key: bytes, end: float) -> Connection:
         while True:
             try:
-                peer = Client(address, authkey=key)
+                peer = Client(address)
+                if not peer.poll(max(end - time.monotonic(), 0)):
+                    raise TimeoutError
+                answer_challenge(peer, key)
+                deliver_challenge(peer, key)
                 peer.send_bytes(self.index.to_bytes(4))
                 return peer
+            except AuthenticationError as error:
+                raise NoCluster(
+                    f"Worker {other} of the training has another key than worker {self.index}: give all workers the same DIN_WORKERS_KEY."
+                ) from error
             except (OSError, EOFError) as error:
                 if time.monotonic() > end:
                     raise WorkerLost(f"worker {other} did not start within {self._patience:.0f} s") from error
                 time.sleep(_RETRY)
+
+
+@contextmanager
+def _listening(worker: int, address: Address, backlog: int) -> Iterator[socket.socket]:
+    """A socket that accepts connections; an attempt to accept one takes a moment at most.
+
+    Raises:
+        NoCluster: The address cannot be used.
+    """
+    try:
+        if isinstance(address, str):
+            server = socket.socket(socket.AF_UNIX)
+            server.bind(address)
+            server.listen(backlog)
+        else:
+            server = socket.create_server(address, backlog=backlog)
+    except OSError as error:
+        raise NoCluster(f"Worker {worker} of the training cannot listen at {address}: {error.strerror}.") from error
+    server.settimeout(_RETRY)
+    try:
+        with server:
+            yield server
+    finally:
+        if isinstance(address, str):
+            Path(address).unlink()
 
 
 def _answer_quickly(peer: Connection) -> None:

@@ -2,12 +2,12 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 
 import pytest
 
 from din_trainer.exchange.mesh import Mesh, WorkerLost
+from din_trainer.training_errors import NoCluster
 
 
 def meshes(addresses, patience=60.0):
@@ -56,22 +56,45 @@ def test_a_worker_that_does_not_start_is_not_waited_for_for_ever(tmp_path):
         Mesh(1, [str(tmp_path / "none"), str(tmp_path / "1")], b"secret", patience=0.2)
 
 
-def test_a_stranger_without_the_key_is_refused_and_the_workers_go_on(tmp_path):
+def listens(address):
+    """Connects as soon as somebody listens."""
+    while True:
+        try:
+            return Client(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            continue
+
+
+def test_strangers_are_not_waited_for_and_the_workers_go_on(tmp_path):
+    """One has another key, one says nothing, such as a health check, and one ends at once."""
     addresses = [str(tmp_path / "0"), str(tmp_path / "1")]
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(Mesh, 0, addresses, b"secret", 60.0)
-        refused = False
-        while not refused:
-            try:
-                Client(addresses[0], authkey=b"guess")
-            except AuthenticationError:
-                refused = True
-            except (FileNotFoundError, ConnectionRefusedError):
-                continue  # it does not listen yet
+        silent = listens(addresses[0])
+        listens(addresses[0]).close()
+        with pytest.raises(NoCluster, match=r"Worker 0 of the training has another key than worker 1: .* DIN_WORKERS_KEY"):
+            Mesh(1, addresses, b"guess", 60.0)
         second = pool.submit(Mesh, 1, addresses, b"secret", 60.0)
         pair = [first.result(), second.result()]
         answers = list(pool.map(lambda mesh: mesh.exchange([b"a", b"b"]), pair))
+    silent.close()
     assert answers == [[b"a", b"a"], [b"b", b"b"]]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_that_listens_but_does_not_answer_is_not_waited_for_for_ever(tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "0"))
+        silent.listen()
+        with pytest.raises(WorkerLost, match="worker 0 did not start within"):
+            Mesh(1, [str(tmp_path / "0"), str(tmp_path / "1")], b"secret", patience=0.2)
+
+
+def test_an_address_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        with pytest.raises(NoCluster, match=rf"Worker 0 of the training cannot listen at .*{address[1]}.*: Address already in use"):
+            Mesh(0, [address, ("127.0.0.1", 1)], b"secret")
 
 
 def test_workers_of_a_cluster_are_connected_by_tcp():
