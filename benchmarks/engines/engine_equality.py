@@ -1,4 +1,4 @@
-"""How far the results of a run on another engine are from those of a local run, from its examples to the weights of its model."""
+"""How far the results of two runs on the same data are apart, on two engines or after faults: from the examples to the weights."""
 
 import hashlib
 import math
@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.engines.same_artifacts import METRICS_TOLERANCE, STATISTICS_TOLERANCE, newest
 from components.base.tfrecord import read_records
 from pipeline.configuration.pipeline_config import PipelineConfig
+
+STATISTICS_TOLERANCE = 1e-11  # relative: sums are added up in another order
+METRICS_TOLERANCE = 1e-6  # absolute: a float32 score depends on its batch
 
 
 class Equality(NamedTuple):
@@ -34,17 +36,38 @@ def compare(local: Path, other: Path, config: PipelineConfig) -> list[Equality]:
         return [newest(workspace, config.name, node, output)[-1] for workspace in (local, other)]
 
     examples, graphs = outputs("ImportExampleGen", "examples"), outputs("Transform", "transform_graph")
-    statistics = outputs("StatisticsGen", "statistics")
-    assets = [{file.name: file.read_bytes() for file in (graph / "transform_fn/assets").iterdir()} for graph in graphs]
     return [
         _exact("examples", [_multiset(folder) for folder in examples]),
         _exact("sliced examples", [_multiset(folder) for folder in outputs("SliceColumns", "sliced_examples")]),
-        _exact("vocabularies", assets),
-        _near("statistics", [_statistics(folder) for folder in statistics], STATISTICS_TOLERANCE, relative=True),
+        *compare_analyses(local, other, config.name),
         _exact("batches", [_batches(*pair, config) for pair in zip(examples, graphs, strict=True)]),
         _near("weights", [_weights(run) for run in outputs("Trainer", "model_run")], 0.0),
-        _near("metrics", [_metrics(folder) for folder in outputs("Evaluator", "evaluation")], METRICS_TOLERANCE),
+        compare_metrics(*outputs("Evaluator", "evaluation")),
     ]
+
+
+def compare_analyses(one: Path, other: Path, name: str) -> list[Equality]:
+    """Compares the vocabularies and statistics of two workspaces. A node that has put out nothing counts as one without values."""
+    graphs = [newest(workspace, name, "Transform", "transform_graph")[-1:] for workspace in (one, other)]
+    statistics = [newest(workspace, name, "StatisticsGen", "statistics")[-1:] for workspace in (one, other)]
+    assets = [{file.name: file.read_bytes() for folder in last for file in (folder / "transform_fn/assets").iterdir()} for last in graphs]
+    numbers = [{key: value for folder in last for key, value in _statistics(folder).items()} for last in statistics]
+    return [_exact("vocabularies", assets), _near("statistics", numbers, STATISTICS_TOLERANCE, relative=True)]
+
+
+def compare_metrics(one: Path, other: Path) -> Equality:
+    """Compares two outputs of the Evaluator, of one model on the same examples. Their baselines may be different."""
+    return _near("metrics", [_metrics(one), _metrics(other)], METRICS_TOLERANCE)
+
+
+def differences(compared: Sequence[Equality]) -> list[str]:
+    """Returns a sentence for each result that is too far off."""
+    return [f"{what}: {found}" for what, found, same in compared if not same]
+
+
+def newest(workspace: Path, name: str, node: str, output: str) -> list[Path]:
+    """Returns the folders of an output of a node, oldest first."""
+    return sorted((workspace / "artifacts" / name / node / output).glob("[0-9]*"), key=lambda folder: int(folder.name))
 
 
 def _exact(what: str, pair: Sequence[Any]) -> Equality:
@@ -130,12 +153,12 @@ def _weights(run: Path) -> dict[str, float]:
 
 
 def _metrics(evaluation: Path) -> dict[str, float]:
-    """The metrics of each slice."""
+    """The metrics of each slice, without those against a baseline."""
     import tensorflow_model_analysis as tfma
 
     return {
         f"{slice_} {name}": float(value["doubleValue"])
         for slice_, metrics in tfma.load_eval_result(str(evaluation)).slicing_metrics
         for name, value in metrics[""][""].items()
-        if "doubleValue" in value
+        if "doubleValue" in value and not name.endswith("_diff")
     }

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.engines.engine_equality import compare_analyses, compare_metrics, differences, newest
 from benchmarks.engines.flink_cluster import FlinkCluster
-from benchmarks.engines.same_artifacts import differences, metric_differences, newest
 from benchmarks.faults.killed_command import Ended, Started
 from benchmarks.faults.kills import NAME, SETTINGS
 from benchmarks.faults.workspace_state import WorkspaceState
@@ -137,7 +137,7 @@ class FaultChain:
         yield from (f"{path} was left" for path in self._workspace.rglob("*beam-temp*"))
         yield from self._state.after_run()
         if ended.code == 0:
-            yield from differences(self._workspace, self._folder / "reference", NAME)
+            yield from differences(compare_analyses(self._workspace, self._folder / "reference", NAME))
             yield from self._wrong_metrics()
         elif not interrupted:
             yield f"exit status {ended.code}: {ended.err[-600:]}"
@@ -150,7 +150,7 @@ class FaultChain:
         evaluations = newest(self._workspace, NAME, "Evaluator", "evaluation")
         if ended.code or len(evaluations) < 2:
             return [f"the evaluation without the cluster ended with {ended.code}: {ended.err[-300:]}"]
-        return metric_differences(evaluations[-2], evaluations[-1])
+        return differences([compare_metrics(evaluations[-2], evaluations[-1])])
 
 
 def _steps(out: str) -> dict[str, float]:

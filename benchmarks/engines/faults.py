@@ -14,9 +14,9 @@ from typing import Any
 
 from rich.table import Table
 
+from benchmarks.engines.engine_equality import newest
 from benchmarks.engines.fault_chain import BREAKS, COUNT, INTERRUPTS, NODES, FaultChain, start_run
 from benchmarks.engines.flink_cluster import FlinkCluster
-from benchmarks.engines.same_artifacts import newest
 from benchmarks.faults.killed_command import Started
 from benchmarks.faults.kills import NAME, SETTINGS
 from benchmarks.measurement_log import append, read_log

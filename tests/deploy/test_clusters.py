@@ -15,7 +15,7 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.orchestration.pipeline import Pipeline
 
-from benchmarks.engines.same_artifacts import STATISTICS_TOLERANCE
+from benchmarks.engines.engine_equality import STATISTICS_TOLERANCE
 from components.base.beam_engine import engine
 from components.import_example_gen import ImportExampleGen
 from components.statistics_gen import StatisticsGen

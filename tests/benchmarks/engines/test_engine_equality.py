@@ -1,9 +1,62 @@
 """How far two runs are apart, with values worked out by hand."""
 
 import math
+from pathlib import Path
 
-from benchmarks.engines.engine_equality import _exact, _near
+import pytest
+from tensorflow_metadata.proto.v0 import statistics_pb2
+
+from benchmarks.engines.engine_equality import _exact, _near, compare_analyses, differences
 from benchmarks.engines.engine_table import _costs_of
+
+_NAME = "demo"
+
+
+def _workspace(
+    folder: Path, mean: float = 0.25, features: tuple[str, ...] = ("price", "age"), vocabulary: bytes = b"shoes\nhats\n"
+) -> Path:
+    """Statistics of some features with one mean, and one vocabulary, as TFX lays them out."""
+    statistics = statistics_pb2.DatasetFeatureStatisticsList()
+    dataset = statistics.datasets.add(num_examples=40)
+    for feature in features:
+        dataset.features.add(num_stats=statistics_pb2.NumericStatistics(mean=mean, max=3.0)).path.step.append(feature)
+    split = folder / "artifacts" / _NAME / "StatisticsGen/statistics/10/Split-eval"
+    split.mkdir(parents=True)
+    (split / "FeatureStats.pb").write_bytes(statistics.SerializeToString())
+    (split.parents[1] / "9").mkdir()  # an older one, which does not count
+    assets = folder / "artifacts" / _NAME / "Transform/transform_graph/11/transform_fn/assets"
+    assets.mkdir(parents=True)
+    (assets / "categories").write_bytes(vocabulary)
+    return folder
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> Path:
+    return _workspace(tmp_path / "expected")
+
+
+def test_rounding_and_the_order_of_features_are_no_difference(tmp_path: Path, expected: Path) -> None:
+    other = _workspace(tmp_path / "a", mean=0.25 * (1 + 1e-12), features=("age", "price"))
+    vocabularies, statistics = compare_analyses(other, expected, _NAME)
+    assert vocabularies == ("vocabularies", "equal", True)
+    assert statistics == ("statistics", "1.0e-12 relative", True)
+    assert differences([vocabularies, statistics]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"mean": 0.25 * (1 + 1e-10)}, "statistics: 1.0e-10 relative"),
+        ({"features": ("age",)}, "statistics: 3 values are in one run only"),  # name, mean and maximum of the other feature
+        ({"vocabulary": b"hats\nshoes\n"}, "vocabularies: different"),
+    ],
+)
+def test_what_is_more_than_rounding_is_a_difference(changes: dict, sentence: str, tmp_path: Path, expected: Path) -> None:
+    assert differences(compare_analyses(_workspace(tmp_path / "a", **changes), expected, _NAME)) == [sentence]
+
+
+def test_workspaces_without_an_output_are_different(tmp_path: Path) -> None:
+    assert differences(compare_analyses(tmp_path / "empty", tmp_path / "empty", _NAME)) == ["statistics: inf relative"]
 
 
 def test_the_largest_difference_counts_and_equal_nans_are_equal():
