@@ -101,13 +101,12 @@ def _measure(rows: int, dim: int, workers: int, folder: Path) -> list[dict[str, 
 
 def _show(rows: int, dim: int, workers: list[dict[str, Any]]) -> None:
     numbers = rows * dim
-    table = Table("worker", box=None, pad_edge=False)
-    for heading in _STAGES.values():
-        table.add_column(f"{heading}, GB", justify="right")
-    table.add_column("CPU ms a step", justify="right")
-    for worker, measured in enumerate(workers):
-        peaks = [f"{measured[name] / 1e9:.2f} ({measured[name] / numbers:.1f})" for name in _STAGES]
-        table.add_row(str(worker), *peaks, f"{1e3 * measured['step']:.1f}")
+    table = Table("stage", box=None, pad_edge=False)
+    for worker in range(len(workers)):
+        table.add_column(f"worker {worker}, GB", justify="right")
+    for name, stage in _STAGES.items():
+        table.add_row(stage, *(f"{measured[name] / 1e9:.2f} ({measured[name] / numbers:.1f})" for measured in workers))
+    table.add_row("CPU ms a step", *(f"{1e3 * measured['step']:.1f}" for measured in workers))
     say(f"{rows:,} rows of {dim} over {len(workers)} workers: peaks of memory, in brackets as bytes / (rows × dim of the whole table).")
     Console().print(table)
 

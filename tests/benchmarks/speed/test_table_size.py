@@ -24,8 +24,9 @@ def test_memory_is_shown_by_number_of_the_table(capsys):
 
 
 def test_the_memory_of_each_worker_is_shown(capsys):
-    one = {"part": 26_000, "steps": 26_400, "checkpoint": 28_000, "whole": 40_000, "step": 0.012}
+    one = {"part": 26_000, "steps": 26_400, "checkpoint": 28_000, "best": 36_000, "whole": 40_000, "keras": 44_000, "step": 0.012}
     split_table_size._show(1_000, 4, [one, {**one, "whole": 28_000}])
-    first, second = capsys.readouterr().out.splitlines()[2:]
-    assert first.split() == ["0", "0.00", "(6.5)", "0.00", "(6.6)", "0.00", "(7.0)", "0.00", "(10.0)", "12.0"]
-    assert second.split()[-3:] == ["0.00", "(7.0)", "12.0"]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert rows[0] == ["its", "part", "0.00", "(6.5)", "0.00", "(6.5)"]
+    assert rows[4] == ["put", "together", "0.00", "(10.0)", "0.00", "(7.0)"]
+    assert rows[-1] == ["CPU", "ms", "a", "step", "12.0", "12.0"]
