@@ -49,16 +49,16 @@ class Checkpoints:
         self._epoch, self._step = tf.Variable(0, dtype=tf.int64), tf.Variable(0, dtype=tf.int64)
         self._best_auc, self._best_epoch = tf.Variable(-1.0, dtype=tf.float64), tf.Variable(0, dtype=tf.int64)
         position = {"epoch": self._epoch, "step": self._step, "best_auc": self._best_auc, "best_epoch": self._best_epoch}
-        own = own_variables(model)
-        is_own = {id(variable) for variable in own}
+        own_weights, own_moments = own_variables(model)
+        is_own = {id(variable) for variable in (*own_weights, *own_moments)}
         variables = [weight.value for weight in (*model.variables, *model.optimizer.variables) if id(weight.value) not in is_own]
-        self._weights = tf.train.Checkpoint(variables=variables)
+        self._of_model = [weight.value for weight in model.variables if id(weight.value) not in is_own]
+        self._weights = tf.train.Checkpoint(variables=self._of_model)
         state = tf.train.Checkpoint(variables=variables, **position)
         self._manager = tf.train.CheckpointManager(state, str(folder / "last"), max_to_keep=1)
         self.resumed = self._writes and self._manager.restore_or_initialize() is not None
-        self._variables = variables
         self._send([*variables, *position.values()])
-        self._rows = OwnRows(own, folder, self._workers) if self._workers and own else None
+        self._rows = OwnRows(own_weights, own_moments, folder, self._workers) if self._workers and own_weights else None
         if self._rows and (self.epoch or self.step):
             self._rows.read(self._now)
 
@@ -93,7 +93,7 @@ class Checkpoints:
             if self._writes:
                 self._weights.write(self._best(self.epoch))
             if self._rows:
-                self._rows.write(f"best-{self.epoch}")
+                self._rows.write(f"best-{self.epoch}", moments=False)
         self._save()
         for file in self._folder.glob("best-*.*") if self._writes else ():  # only now, since no checkpoint names them any more
             if file.stem != Path(self._best(self.best_epoch)).name:
@@ -107,9 +107,9 @@ class Checkpoints:
         """Gives the model the weights of the best epoch."""
         if self._writes:
             self._weights.read(self._best(self.best_epoch)).assert_consumed()
-        self._send(self._variables)
+        self._send(self._of_model)
         if self._rows:
-            self._rows.read(f"best-{self.best_epoch}")
+            self._rows.read(f"best-{self.best_epoch}", moments=False)
 
     def forget(self) -> None:
         """Removes the folder, so that nothing continues from it."""

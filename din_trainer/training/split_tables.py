@@ -21,43 +21,42 @@ def split_tables(model: RankingModel) -> list[SplitTable]:
     return [table for table in tables if isinstance(table, SplitTable)]
 
 
-def own_variables(model: RankingModel) -> list[tf.Variable]:
-    """What only this worker has: its rows of the split tables, their counts and their moments, if the model's optimizer is built."""
-    result = []
-    for table in split_tables(model):
-        result += [weight.value for weight in table.weights]
-        if table.embeddings.trainable:
-            result += adam_moments(model.optimizer, table.embeddings)
-    return result
+def own_variables(model: RankingModel) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """What only this worker has of a model whose optimizer is built: its rows of the split tables with their counts, and their moments."""
+    tables = split_tables(model)
+    weights = [weight.value for table in tables for weight in table.weights]
+    trained = [table.embeddings for table in tables if table.embeddings.trainable]
+    return weights, [moment for embeddings in trained for moment in adam_moments(model.optimizer, embeddings)]
 
 
 class OwnRows:
     """The part of checkpoints that each worker writes by itself.
 
     Args:
-        variables: What only this worker has.
+        weights: The weights that only this worker has.
+        moments: Their moments.
         folder: The folder of the checkpoints.
         workers: The workers of the training.
     """
 
-    def __init__(self, variables: list[tf.Variable], folder: Path, workers: Workers):
-        self._checkpoint = tf.train.Checkpoint(variables=variables)
+    def __init__(self, weights: list[tf.Variable], moments: list[tf.Variable], folder: Path, workers: Workers):
+        self._checkpoints = {False: tf.train.Checkpoint(variables=weights), True: tf.train.Checkpoint(variables=[*weights, *moments])}
         self._folder, self._prefix = folder, f"rows-{workers.index}-"
         self.workers = workers
 
-    def write(self, name: str) -> None:
-        """Writes the variables under a name, and waits until all workers have written theirs."""
-        self._checkpoint.write(str(self._folder / (self._prefix + name)))
+    def write(self, name: str, moments: bool = True) -> None:
+        """Writes the weights, with or without their moments, under a name, and waits until all workers have written theirs."""
+        self._checkpoints[moments].write(str(self._folder / (self._prefix + name)))
         self.workers.gather(0)
 
-    def read(self, name: str) -> None:
-        """Sets the variables to what was written under a name.
+    def read(self, name: str, moments: bool = True) -> None:
+        """Sets the weights, with or without their moments, to what was written under a name.
 
         Raises:
             WorkersFailed: It is not there.
         """
         try:
-            self._checkpoint.read(str(self._folder / (self._prefix + name))).assert_consumed()
+            self._checkpoints[moments].read(str(self._folder / (self._prefix + name))).assert_consumed()
         except tf.errors.NotFoundError as error:
             raise WorkersFailed(
                 f"{self._folder} has no {self._prefix}{name}, this worker's rows of the split tables: the training cannot be continued, "

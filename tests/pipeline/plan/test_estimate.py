@@ -112,7 +112,7 @@ def test_memory_has_tables_with_both_moments_of_adam_and_the_impressions():
 
 def test_at_the_end_the_best_weights_and_the_file_take_more_than_the_training():
     plan = make_plan(work(MILLION, user_id=10**6, item=0, category=0), rates(), None)
-    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(1e9 + 15e6 + 10**6 * 16 * 34)
+    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(1e9 + 15e6 + 10**6 * 16 * 25)
 
 
 def test_workers_share_the_impressions_and_the_tables_with_enough_rows():
@@ -122,7 +122,7 @@ def test_workers_share_the_impressions_and_the_tables_with_enough_rows():
     split, whole = 10**6 * 16, 999_999 * 16
     assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(process + own + 13 * split / 4 + 13 * whole)
     # the first worker has its best rows twice, and puts the whole table together
-    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(process + 26 * split / 4 + 18 * split + 34 * whole)
+    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(process + 26 * split / 4 + 18 * split + 25 * whole)
 
 
 def test_impressions_that_do_not_fit_take_training_memory_mb_and_are_read_in_each_epoch():

@@ -44,12 +44,12 @@ def _kill_at(saves: int) -> None:
     write = OwnRows.write
     done = 0
 
-    def counted(self: OwnRows, name: str) -> None:
+    def counted(self: OwnRows, name: str, **settings: bool) -> None:
         nonlocal done
         done += 1
         if done == saves:  # this worker's rows are written, but nobody's are complete
             self.workers.gather = lambda x: os.kill(os.getpid(), signal.SIGKILL)
-        write(self, name)
+        write(self, name, **settings)
 
     OwnRows.write = counted
 
