@@ -1,4 +1,4 @@
-"""`fit` on a small data set with its own Transform graph. As a program it trains by two workers until it is stopped."""
+"""`fit` on a small data set with its own Transform graph. As a program it trains by two workers, and saves the model."""
 
 import logging
 import sys
@@ -19,6 +19,7 @@ FEATURES = {
     "behaviours": {"item": {"candidate": "candidate_item_id", "history": "historical_item_ids", "dim": 4}},
     "user": {"user_id": {"dim": 2}},
 }
+EPOCHS = 3
 MODEL = {"hidden": [8], "attention_hidden": [4], "dropout": 0.2}
 
 
@@ -44,7 +45,7 @@ def prepare(folder: Path) -> None:
 
 
 def fit_in(folder: Path, checkpoints: Path, **training) -> Trained:
-    settings = {"batch_size": 64, "epochs": 3, "patience": 9, "deterministic": True, **training}
+    settings = {"batch_size": 64, "epochs": EPOCHS, "patience": 9, "deterministic": True, **training}
     config = DINConfig.model_validate({"features": FEATURES, "model": MODEL, "training": settings})
     files = [[str(file) for file in sorted(folder.glob(f"{split}-*"))] for split in ("train", "validation")]
     return fit(config, tft.TFTransformOutput(str(folder / "graph")), *files, None, checkpoints)
@@ -55,4 +56,6 @@ if __name__ == "__main__":
     logger = logging.getLogger("din_trainer.progress")
     logger.setLevel("INFO")
     logger.addHandler(logging.StreamHandler(sys.stdout))
-    fit_in(Path(sys.argv[1]), Path(sys.argv[2]) / "checkpoints", workers=2, epochs=10_000)
+    fit_in(Path(sys.argv[1]), Path(sys.argv[2]) / "checkpoints", workers=2, epochs=int(sys.argv[3])).model.save(
+        Path(sys.argv[2]) / "trained.keras"
+    )

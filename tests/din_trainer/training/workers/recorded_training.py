@@ -89,6 +89,7 @@ class Recorded(NamedTuple):
 def train_recorded(setting: Setting, files: list[str], batches: tf.data.Dataset | None = None) -> Recorded:
     """Trains in this process, as one of several workers if it is one; on other batches than those of the files if they are given."""
     config = DINConfig.model_validate(setting.config)
+    keras.utils.clear_session()  # the names of weights do not depend on the models before
     seed_everything(5, deterministic=True)
     model: RankingModel = make_model(config, SIZES)
     for table in model.tables.values():

@@ -5,10 +5,13 @@ import logging
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -17,9 +20,10 @@ from din_trainer.exchange.mesh import WorkerLost
 from din_trainer.training.workers.group import CLUSTER, CLUSTER_KEY, _judge
 from din_trainer.training.workers.job import JobFolder
 from din_trainer.training_errors import NoCluster, TrainingDiverged, WorkersFailed
-from tests.din_trainer.training.workers.fitting import fit_in, prepare
+from tests.din_trainer.training.workers.fitting import EPOCHS, fit_in, prepare
 
 _ROOT = Path(__file__).parents[4]
+pytestmark = pytest.mark.timeout(900)  # each training starts processes that import TensorFlow; they share the cores with other tests
 
 
 def children(process: int) -> list[int]:
@@ -52,12 +56,15 @@ class KillOne(logging.Handler):
 
 @pytest.fixture(scope="module")
 def undisturbed(data, tmp_path_factory):
-    return fit_in(data, tmp_path_factory.mktemp("undisturbed") / "checkpoints", workers=2)
+    """Trained by two workers, which must find relative paths where the run was started: embedding files may have such paths."""
+    checkpoints = tmp_path_factory.mktemp("undisturbed") / "checkpoints"
+    with chdir(data):
+        return fit_in(Path(), Path(os.path.relpath(checkpoints)), workers=2)
 
 
 def test_two_processes_train_the_model_of_one(data, undisturbed, tmp_path):
     one = fit_in(data, tmp_path / "checkpoints")
-    assert len(undisturbed.epochs) == 3
+    assert len(undisturbed.epochs) == EPOCHS
     for ours, theirs in zip(undisturbed.epochs, one.epochs, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-5)
     for ours, theirs in zip(undisturbed.model.weights, one.model.weights, strict=True):
@@ -78,11 +85,22 @@ def test_a_killed_worker_costs_nothing_but_time(data, undisturbed, log, tmp_path
     assert not children(os.getpid()) and not list((tmp_path / "here").iterdir())
 
 
-def test_workers_find_relative_paths_where_the_run_was_started(data, tmp_path, monkeypatch):
-    """Such as those of embedding files, which are checked there before the run."""
-    monkeypatch.chdir(data)
-    trained = fit_in(Path(), Path(os.path.relpath(tmp_path)) / "checkpoints", workers=2, epochs=1)
-    assert len(trained.epochs) == 1
+def test_two_machines_train_over_tcp_what_one_trains(data, undisturbed, tmp_path, monkeypatch):
+    """Here both machines are this one: each has a parent with one worker."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        workers = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, other)]
+    clusters = [json.dumps({"cluster": {"worker": workers}, "task": {"index": index}}) for index in (0, 1)]
+    monkeypatch.setenv(CLUSTER_KEY, "secret")
+    monkeypatch.setenv(CLUSTER, clusters[1])
+    command = [sys.executable, "-m", "tests.din_trainer.training.workers.fitting", str(data), str(tmp_path), str(EPOCHS)]
+    second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=_ROOT)
+    monkeypatch.setenv(CLUSTER, clusters[0])
+    first = fit_in(data, tmp_path / "first" / "checkpoints", workers=2)
+    errors = second.communicate()[1]
+    assert second.returncode == 0, errors
+    for model in (first.model, keras.models.load_model(tmp_path / "trained.keras")):
+        for ours, theirs in zip(model.weights, undisturbed.model.weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
 def test_what_a_worker_raises_ends_all_workers(data, tmp_path):
@@ -128,7 +146,7 @@ def test_a_lost_worker_is_named_and_tried_again(tmp_path):
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_its_parent(by, data, tmp_path):
-    command = [sys.executable, "-m", "tests.din_trainer.training.workers.fitting", str(data), str(tmp_path)]
+    command = [sys.executable, "-m", "tests.din_trainer.training.workers.fitting", str(data), str(tmp_path), "10000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=_ROOT)
     while "epoch 1:" not in process.stdout.readline():
         assert process.poll() is None

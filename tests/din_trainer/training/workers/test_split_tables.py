@@ -17,6 +17,7 @@ from tests.din_trainer.training.workers import split_training
 from tests.din_trainer.training.workers.recorded_training import write_shards
 
 _ROOT = Path(__file__).parents[4]
+pytestmark = pytest.mark.timeout(900)  # starts processes that import TensorFlow; they share the cores with other tests
 
 
 def _run_workers(folder, kill_at):
@@ -65,7 +66,7 @@ class _First:
 
 def test_rows_that_are_not_there_are_said(tmp_path):
     with pytest.raises(WorkersFailed, match=r"has no rows-0-1-0, this worker's rows of the split tables"):
-        OwnRows([], tmp_path, _First()).read("1-0")
+        OwnRows([], [], tmp_path, _First()).read("1-0")
 
 
 @pytest.mark.parametrize(

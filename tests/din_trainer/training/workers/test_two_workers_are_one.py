@@ -14,6 +14,7 @@ from tests.din_trainer.exchange.in_threads import by_workers
 from tests.din_trainer.training.workers.recorded_training import BATCH, LABELS, Setting, read, train_recorded, write_shards
 
 _ROOT = Path(__file__).parents[4]
+pytestmark = pytest.mark.timeout(900)  # starts processes that import TensorFlow; they share the cores with other tests
 _SHARDS = (3000, 1000, 2500, 3500, 3001)  # 204 batches, the last one with 9 rows; the fifth shard is shared by record
 _MODEL = {"attention_hidden": [8, 4], "hidden": [16, 8], "dropout": 0.1}
 SETTINGS = {
