@@ -80,8 +80,9 @@ def _near(what: str, pair: Sequence[dict[str, float]], tolerance: float, relativ
     one, other = pair
     if one.keys() != other.keys():
         return Equality(what, f"{len(one.keys() ^ other.keys())} values are in one run only", False)
-    off = max((_off(one[name], other[name], relative) for name in one), default=math.inf)
-    return Equality(what, "equal" if off == 0 else f"{off:.1e} {'relative' if relative else 'absolute'}", off <= tolerance)
+    off, where = max(((_off(one[name], other[name], relative), name) for name in one), default=(math.inf, "no value"))
+    found = "equal" if off == 0 else f"{off:.1e} {'relative' if relative else 'absolute'}"
+    return Equality(what, found if off <= tolerance else f"{found}, {where}", off <= tolerance)
 
 
 def _off(one: float, other: float, relative: bool) -> float:

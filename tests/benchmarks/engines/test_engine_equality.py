@@ -46,7 +46,7 @@ def test_rounding_and_the_order_of_features_are_no_difference(tmp_path: Path, ex
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mean": 0.25 * (1 + 1e-10)}, "statistics: 1.0e-10 relative"),
+        ({"mean": 0.25 * (1 + 1e-10)}, "statistics: 1.0e-10 relative, Split-eval ['price'].num_stats.0.mean.0"),
         ({"features": ("age",)}, "statistics: 3 values are in one run only"),  # name, mean and maximum of the other feature
         ({"vocabulary": b"hats\nshoes\n"}, "vocabularies: different"),
     ],
@@ -56,19 +56,19 @@ def test_what_is_more_than_rounding_is_a_difference(changes: dict, sentence: str
 
 
 def test_workspaces_without_an_output_are_different(tmp_path: Path) -> None:
-    assert differences(compare_analyses(tmp_path / "empty", tmp_path / "empty", _NAME)) == ["statistics: inf relative"]
+    assert differences(compare_analyses(tmp_path / "empty", tmp_path / "empty", _NAME)) == ["statistics: inf relative, no value"]
 
 
 def test_the_largest_difference_counts_and_equal_nans_are_equal():
     one, other = {"mean": 2.0, "median": 3.0, "empty": math.nan}, {"mean": 2.0, "median": 3.0 + 6e-12, "empty": math.nan}
     assert _near("statistics", [one, one], 1e-11, relative=True) == ("statistics", "equal", True)
     assert _near("statistics", [one, other], 1e-11, relative=True) == ("statistics", "2.0e-12 relative", True)
-    assert _near("statistics", [one, other], 1e-12, relative=True) == ("statistics", "2.0e-12 relative", False)
+    assert _near("statistics", [one, other], 1e-12, relative=True) == ("statistics", "2.0e-12 relative, median", False)
     assert _near("metrics", [one, other], 1e-11) == ("metrics", "6.0e-12 absolute", True)
 
 
 def test_a_value_that_became_undefined_or_that_one_run_lacks_is_too_far():
-    assert _near("metrics", [{"auc": 0.7}, {"auc": math.nan}], 1e-6) == ("metrics", "inf absolute", False)
+    assert _near("metrics", [{"auc": 0.7}, {"auc": math.nan}], 1e-6) == ("metrics", "inf absolute, auc", False)
     assert _near("metrics", [{"auc": 0.7}, {"auc": 0.7, "gauc": 0.6}], 1e-6) == ("metrics", "1 values are in one run only", False)
     assert _near("metrics", [{}, {}], 1e-6).same is False  # nothing was compared
 
