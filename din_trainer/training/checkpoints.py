@@ -115,6 +115,7 @@ class Checkpoints:
         """Removes the folder, so that nothing continues from it."""
         if self._rows:
             self._rows.keep([])
+            self._rows.workers.gather(0)  # all have removed their files: `rmtree` fails if one of them vanishes meanwhile
         if self._writes:
             shutil.rmtree(self._folder)
 
