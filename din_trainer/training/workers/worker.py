@@ -1,10 +1,10 @@
 """A worker of a training, as a process of its own: `python -m din_trainer.training.workers.worker FOLDER NUMBER`."""
 
 import hashlib
+import logging
 import os
 import sys
 import threading
-import traceback
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,6 @@ if __name__ == "__main__":
         main(_folder, _worker)
     except Exception as error:
         if not isinstance(error, WorkerLost):
-            traceback.print_exc()
+            logging.exception("worker %d of a training failed", _worker)
         _folder.write_error(_worker, error)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The requests that README and docs/serving.md show, sent to the stand-in."""
+"""The requests of docs/serving.md, and the client of README, sent to the stand-in."""
 
 import json
 import re
@@ -40,12 +40,6 @@ def test_the_examples_give_the_models_scores(answers):
         np.testing.assert_allclose(scores, [[toy.probability({**FIRST, **row}, bias) for row in CANDIDATES]], rtol=1e-6)
     assert [version["state"] for version in status["model_version_status"]] == ["AVAILABLE", "AVAILABLE"]
     assert "rank" in metadata["metadata"]["signature_def"]["signature_def"]
-
-
-def test_the_readme_s_request_is_one_of_them():
-    (readme,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (serving,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "serving.md").read_text(), re.DOTALL)
-    assert readme.removesuffix("]}'\n") in serving
 
 
 def test_the_readme_s_client_gives_the_models_scores(stand_in):
