@@ -101,9 +101,9 @@ def whole_model(model: RankingModel, workers: Workers, wanted: bool) -> RankingM
     if wanted:
         with alone():
             whole = type(model).from_config(model.get_config())
-        for table in (table for name in model.din_config.features.tables for table in whole.tables_of(name)):
-            table.start = "zeros"  # random numbers would take three times the memory for a moment
-        whole.build()
+            for table in (table for name in model.din_config.features.tables for table in whole.tables_of(name)):
+                table.start = "zeros"  # random numbers would take three times the memory for a moment
+            whole.build()
         split = {id(weight) for table in parts for weight in table.weights}
         for weight, own in zip(whole.weights, model.weights, strict=True):
             if id(own) not in split:

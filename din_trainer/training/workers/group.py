@@ -58,11 +58,11 @@ def train_by_workers(
             str(Path(transform_output.transform_savedmodel_dir).parent),
             list(train_files),
             list(validation_files),
-            log_dir,
-            checkpoint_dir or Path(name) / "checkpoints",
-            start,
+            str(log_dir) if log_dir else None,
+            str(checkpoint_dir or Path(name) / "checkpoints"),
+            tuple(map(str, start)) if start else None,
             addresses=[],
-            key=secrets.token_bytes(32),
+            key=secrets.token_hex(32),
             first=0,
         )
         for restarts in range(_RESTARTS + 1):
@@ -120,7 +120,7 @@ def _in_cluster(job: Job, workers: int) -> tuple[Job, Sequence[int]]:
         raise NoCluster(f"{CLUSTER} names {len(addresses)} workers, but training.workers is {workers}: set both to one number.")
     if not os.environ.get(CLUSTER_KEY):
         raise NoCluster(f"{CLUSTER_KEY} is not set: give all workers of the cluster the same secret in this variable.")
-    return job._replace(addresses=addresses, key=os.environ[CLUSTER_KEY].encode(), first=worker), [worker]
+    return job._replace(addresses=addresses, key=os.environ[CLUSTER_KEY], first=worker), [worker]
 
 
 @contextmanager

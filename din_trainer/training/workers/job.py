@@ -2,14 +2,12 @@
 
 import json
 import logging
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from din_trainer.exchange.mesh import Address
-from din_trainer.training.warm_start.warm_start import StartModel
 
-_JOB, _PROGRESS, _RESULT, _ERROR = "job.pickle", "progress.jsonl", "result.json", "error-{}.json"
+_JOB, _PROGRESS, _RESULT, _ERROR = "job.json", "progress.jsonl", "result.json", "error-{}.json"
 
 
 class Job(NamedTuple):
@@ -22,7 +20,7 @@ class Job(NamedTuple):
         validation_files: As for `fit`.
         log_dir: As for `fit`.
         checkpoint_dir: As for `fit`.
-        start: As for `fit`.
+        start: The paths of a `StartModel`, as for `fit`.
         addresses: Where each worker listens.
         key: The secret of their connections.
         first: The first worker of this machine, which hands over the model and reports progress.
@@ -32,11 +30,11 @@ class Job(NamedTuple):
     transform_output: str
     train_files: list[str]
     validation_files: list[str]
-    log_dir: Path | None
-    checkpoint_dir: Path
-    start: StartModel | None
+    log_dir: str | None
+    checkpoint_dir: str
+    start: tuple[str, ...] | None
     addresses: list[Address]
-    key: bytes
+    key: str
     first: int
 
 
@@ -57,11 +55,11 @@ class JobFolder:
         self._shown = 0  # bytes of the progress that were read
 
     def write_job(self, job: Job) -> None:
-        (self.path / _JOB).write_bytes(pickle.dumps(job))
+        (self.path / _JOB).write_text(json.dumps(job))
 
     def read_job(self) -> Job:
-        job: Job = pickle.loads((self.path / _JOB).read_bytes())
-        return job
+        job = Job(*json.loads((self.path / _JOB).read_text()))
+        return job._replace(addresses=[place if isinstance(place, str) else (place[0], place[1]) for place in job.addresses])
 
     def write_result(self, epochs: list[dict[str, float]], warm_start: dict[str, Any] | None) -> None:
         (self.path / _RESULT).write_text(json.dumps({"epochs": epochs, "warm_start": warm_start}))

@@ -17,6 +17,7 @@ from din_trainer.keras_pins import saved_by_disk
 from din_trainer.training.fit import fit
 from din_trainer.training.progress_log import progress
 from din_trainer.training.split_tables import whole_model
+from din_trainer.training.warm_start.warm_start import StartModel
 from din_trainer.training.workers.job import Job, JobFolder
 from din_trainer.training_errors import NoCluster
 
@@ -28,9 +29,11 @@ def main(folder: JobFolder, worker: int) -> None:
     if worker == job.first:
         progress.setLevel("INFO")
         progress.addHandler(folder.progress_handler())
-    with together(Mesh(worker, job.addresses, job.key)) as workers:
+    log_dir = Path(job.log_dir) if job.log_dir else None
+    start = StartModel(*map(Path, job.start)) if job.start else None
+    with together(Mesh(worker, job.addresses, job.key.encode())) as workers:
         _check_same(workers, job, config, transform_output)
-        trained = fit(config, transform_output, job.train_files, job.validation_files, job.log_dir, job.checkpoint_dir, job.start)
+        trained = fit(config, transform_output, job.train_files, job.validation_files, log_dir, Path(job.checkpoint_dir), start)
         model = whole_model(trained.model, workers, wanted=worker == job.first)
         if worker == job.first:
             with saved_by_disk():

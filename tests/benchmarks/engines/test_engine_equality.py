@@ -13,13 +13,17 @@ _NAME = "demo"
 
 
 def _workspace(
-    folder: Path, mean: float = 0.25, features: tuple[str, ...] = ("price", "age"), vocabulary: bytes = b"shoes\nhats\n"
+    folder: Path,
+    mean: float = 0.25,
+    median: float = 2.0,
+    features: tuple[str, ...] = ("price", "age"),
+    vocabulary: bytes = b"shoes\nhats\n",
 ) -> Path:
     """Statistics of some features with one mean, and one vocabulary, as TFX lays them out."""
     statistics = statistics_pb2.DatasetFeatureStatisticsList()
     dataset = statistics.datasets.add(num_examples=40)
     for feature in features:
-        dataset.features.add(num_stats=statistics_pb2.NumericStatistics(mean=mean, max=3.0)).path.step.append(feature)
+        dataset.features.add(num_stats=statistics_pb2.NumericStatistics(mean=mean, median=median, max=3.0)).path.step.append(feature)
     split = folder / "artifacts" / _NAME / "StatisticsGen/statistics/10/Split-eval"
     split.mkdir(parents=True)
     (split / "FeatureStats.pb").write_bytes(statistics.SerializeToString())
@@ -37,7 +41,7 @@ def expected(tmp_path: Path) -> Path:
 
 def test_rounding_and_the_order_of_features_are_no_difference(tmp_path: Path, expected: Path) -> None:
     other = _workspace(tmp_path / "a", mean=0.25 * (1 + 1e-12), features=("age", "price"))
-    vocabularies, statistics = compare_analyses(other, expected, _NAME)
+    vocabularies, statistics, _ = compare_analyses(other, expected, _NAME)
     assert vocabularies == ("vocabularies", "equal", True)
     assert statistics == ("statistics", "1.0e-12 relative", True)
     assert differences([vocabularies, statistics]) == []
@@ -47,7 +51,7 @@ def test_rounding_and_the_order_of_features_are_no_difference(tmp_path: Path, ex
     ("changes", "sentence"),
     [
         ({"mean": 0.25 * (1 + 1e-10)}, "statistics: 1.0e-10 relative, Split-eval ['price'].num_stats.0.mean.0"),
-        ({"features": ("age",)}, "statistics: 3 values are in one run only"),  # name, mean and maximum of the other feature
+        ({"median": 2.05}, "their quantiles: 2.4e-02 relative, Split-eval ['price'].num_stats.0.median.0"),
         ({"vocabulary": b"hats\nshoes\n"}, "vocabularies: different"),
     ],
 )
@@ -55,8 +59,24 @@ def test_what_is_more_than_rounding_is_a_difference(changes: dict, sentence: str
     assert differences(compare_analyses(_workspace(tmp_path / "a", **changes), expected, _NAME)) == [sentence]
 
 
+def test_a_feature_that_one_run_lacks_is_a_difference(tmp_path: Path, expected: Path) -> None:
+    assert differences(compare_analyses(_workspace(tmp_path / "a", features=("age",)), expected, _NAME)) == [
+        "statistics: 3 values are in one run only",  # name, mean and maximum of the other feature
+        "their quantiles: 1 values are in one run only",
+    ]
+
+
+def test_quantiles_may_differ_by_the_error_of_their_sketch(tmp_path: Path, expected: Path) -> None:
+    _, statistics, quantiles = compare_analyses(_workspace(tmp_path / "a", median=2.01), expected, _NAME)
+    assert statistics == ("statistics", "equal", True)
+    assert quantiles == ("their quantiles", "5.0e-03 relative", True)
+
+
 def test_workspaces_without_an_output_are_different(tmp_path: Path) -> None:
-    assert differences(compare_analyses(tmp_path / "empty", tmp_path / "empty", _NAME)) == ["statistics: inf relative, no value"]
+    assert differences(compare_analyses(tmp_path / "empty", tmp_path / "empty", _NAME)) == [
+        "statistics: inf relative, no value",
+        "their quantiles: inf relative, no value",
+    ]
 
 
 def test_the_largest_difference_counts_and_equal_nans_are_equal():
