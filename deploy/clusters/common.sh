@@ -31,7 +31,8 @@ first_port() {
 
 need_environment() { [ -x "$PYTHON" ] || die "$PYTHON is missing; make it with: make setup"; }
 
-start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# The start time of a process; nothing if it has ended, even if its parent has not asked for its exit status (state Z), as in many containers.
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 !~ /[ZX]/ { print $20 }'; }
 
 # alive NAME: whether that process runs.
 alive() {
@@ -77,14 +78,17 @@ need_ports() {
   done
 }
 
+# group_runs GROUP: whether a process of that group has not ended.
+group_runs() { cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | awk -v group="$1" '$3 == group && $1 !~ /[ZX]/ { runs = 1 } END { exit !runs }'; }
+
 # stop_process NAME: SIGTERM, and after 20 seconds SIGKILL to it and to what it has started.
 stop_process() {
   local pid until=$((SECONDS + 20))
   if alive "$1"; then
     pid=$(cut -d' ' -f1 "$STATE/pids/$1")
     kill "$pid" 2>/dev/null || true
-    while alive "$1" && [ $SECONDS -lt $until ]; do sleep 0.1; done
-    ! alive "$1" || kill -KILL -- "-$pid" 2>/dev/null || true
+    while group_runs "$pid" && [ $SECONDS -lt $until ]; do sleep 0.1; done
+    ! group_runs "$pid" || kill -KILL -- "-$pid" 2>/dev/null || true
   fi
   rm -f "$STATE/pids/$1"
 }
