@@ -24,7 +24,7 @@ def add_commands(commands: Commands) -> None:
     _add_engines(add_command(benchmarks, "engines", "run the same pipeline locally, on Flink and on Spark, and compare results and costs"))
     for name, purpose, call in (
         ("import", "measure how fast an import is and whether its memory grows, beside the simple way of writing", _import),
-        ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch and torch-rechub", _train),
+        ("train", "compare the speed of training and inference with DeepCTR, DeepCTR-Torch, torch-rechub and FuxiCTR", _train),
         ("serve", "compare the latency of a request with plain Keras, DeepCTR and ONNX Runtime", _serve),
         ("plan", "compare what din plan says with whole runs: ten times larger than its rates, and with other histories", _plan),
     ):

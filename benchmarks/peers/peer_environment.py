@@ -1,6 +1,6 @@
 """Makes the virtual environment of the peers, whose libraries do not belong in ours, and fetches the files of packages.
 
-PyPI's torch installs the CUDA libraries as well: 7 GB in all. If PyTorch's own index can be reached, UV_TORCH_BACKEND=cpu avoids them.
+PyPI's torch installs the CUDA libraries as well: 8 GB in all. If PyTorch's own index can be reached, UV_TORCH_BACKEND=cpu avoids them.
 """
 
 import fcntl
@@ -22,6 +22,7 @@ REQUIREMENTS = (
     "deepctr==0.9.4",
     "deepctr-torch==0.3.0",
     "torch-rechub==0.9.0",
+    "fuxictr==2.3.10",
     "onnx==1.23.2",
     "onnxruntime==1.32.0",
     "tf2onnx==1.17.0",

@@ -30,7 +30,12 @@ from pipeline.console import Console
 from pipeline.terminal import say
 
 OURS, OURS_TFRECORDS, KERAS_PEER = "ours", "ours, from TFRecords", "DeepCTR"
-PEERS = {KERAS_PEER: "deepctr_din.py", "DeepCTR-Torch": "deepctr_torch_din.py", "torch-rechub": "torch_rechub_din.py"}
+PEERS = {
+    KERAS_PEER: "deepctr_din.py",
+    "DeepCTR-Torch": "deepctr_torch_din.py",
+    "torch-rechub": "torch_rechub_din.py",
+    "FuxiCTR": "fuxictr_din.py",
+}
 ROWS, HELD_OUT = 50_000, 0.2
 CLUSTERS, BIAS, INTEREST = 5, -1.5, 1.2  # the logit of a click is BIAS + INTEREST · 10 · the share of events in the candidate's cluster
 
