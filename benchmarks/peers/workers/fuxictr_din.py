@@ -1,4 +1,4 @@
-"""FuxiCTR's DIN, composed of its layers as its model zoo composes them. Histories are masked by the id 0; Dice's statistics include padding."""
+"""FuxiCTR's DIN, made of its layers as in its model zoo. Histories are masked by the id 0. The statistics of Dice include the padding."""
 
 from importlib.metadata import version
 from typing import Any
