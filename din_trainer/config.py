@@ -1,5 +1,6 @@
 """The configuration of the model and its training. Every default is written here and nowhere else."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -41,6 +42,9 @@ class ModelConfig(Frozen):
     history: bool = Field(True, description="False: the same model without behaviour sequences.")
     attention_hidden: LayerSizes = Field((80, 40), min_length=1, max_length=100)
     attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
+    interactions: Literal["none", "sum", "inner", "elementwise"] = Field(
+        "none", description="What the MLP of `din` reads beside the paper's inputs: the summed history, and products with the candidate."
+    )
     cross_layers: int = Field(3, ge=1, le=100, description="Cross layers of `dcn`.")
     hidden: LayerSizes = Field((128, 64, 32), max_length=100)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
@@ -53,6 +57,20 @@ class ModelConfig(Frozen):
     experts: int = Field(4, ge=1, le=1000, description="Experts of `mmoe`.")
     expert_hidden: LayerSizes = Field((64,), min_length=1, max_length=100, description="Layers of each expert of `mmoe`.")
     esmm: bool = Field(False, description="The probability of each further label is the first label's times that of its tower.")
+
+    @property
+    def interactions_read(self) -> str:
+        """The interactions of this kind of model: other kinds than `din`, and models without histories, have none."""
+        return self.interactions if self.kind == "din" and self.history else "none"
+
+    @model_validator(mode="after")
+    def _check_interactions(self) -> "ModelConfig":
+        if self.interactions not in (type(self).model_fields["interactions"].default, self.interactions_read):
+            model = f"kind = {self.kind!r}" if self.kind != "din" else "history = false"
+            raise ValueError(
+                f"interactions = {self.interactions!r} is for kind = 'din' with histories, and {model} ignores it: leave it out"
+            )
+        return self
 
 
 class ScheduleConfig(Frozen):
@@ -125,6 +143,17 @@ class TrainingConfig(Frozen):
             raise ValueError("no worker has all gradients of a split table, which clip_norm needs: set one of split_rows and clip_norm")
         if self.warm_start != "none":
             raise ValueError("a warm start reads whole tables, which split_rows avoids: set split_rows or warm_start, not both")
+
+
+def of_earlier_release(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a saved configuration, with what a release meant that did not write it yet.
+
+    A model that was saved before `model.interactions` existed has none, whatever the default is today.
+
+    Args:
+        config: A `DINConfig` as JSON, or a configuration with the same sections.
+    """
+    return {**config, "model": {"interactions": "none", **config.get("model", {})}}
 
 
 class DINConfig(Frozen):

@@ -15,7 +15,7 @@ class Base(RankingModel):
 
     def score(self, inputs: ModelInputs, training: bool = False) -> Any:
         embedded = self.look_up(inputs, training)
-        fields = self.embedder.one_row_a_candidate(inputs, {name: embedded[name] for name, *_ in self.mlp_inputs})  # (B, D) each
+        fields = self.embedder.one_row_a_candidate(inputs, {x.name: embedded[x.name] for x in self.mlp_inputs})  # (B, D) each
         x = ops.concatenate([*fields.values(), *self.cross(fields)], axis=-1)
         logits = self.mlp(x, training=training) + self.shallow(inputs, fields, x, training)  # (B,)
         return self.with_positions(logits, embedded)
@@ -37,7 +37,7 @@ class Base(RankingModel):
 
     def embedded_inputs(self) -> dict[str, int]:
         """The sizes of the inputs that are embeddings, by name."""
-        return {name: width for name, width, is_embedded in self.mlp_inputs if is_embedded}
+        return {x.name: x.width for x in self.mlp_inputs if x.is_embedded}
 
     def stacked(self, fields: dict[str, Any]) -> list[Any]:
         """The fields that are embeddings."""

@@ -21,7 +21,7 @@ class BST(RankingModel):
     def score(self, inputs: ModelInputs, training: bool = False) -> Any:
         """The forward pass to the logits (B,)."""
         fields = self.look_up(inputs, training)
-        interests = {s: self.transformers[s](*history, training=training) for s, history in self.histories(inputs, fields).items()}
+        interests = {s: [self.transformers[s](*history, training=training)] for s, history in self.histories(inputs, fields).items()}
         x = ops.concatenate(one_row_a_candidate(self.in_order(fields, interests)), axis=-1)
         return self.with_positions(self.mlp(x, training=training), fields)
 

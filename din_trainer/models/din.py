@@ -7,8 +7,9 @@ from keras import ops
 
 from din_trainer.layers.attention_unit import AttentionUnit
 from din_trainer.layers.dense_chain import DenseChain
+from din_trainer.layers.interactions import interactions_of
 from din_trainer.models.embedder import one_row_a_candidate
-from din_trainer.models.model_inputs import ModelInputs
+from din_trainer.models.model_inputs import History, ModelInputs
 from din_trainer.models.ranking_model import RankingModel
 
 
@@ -25,9 +26,10 @@ class DIN(RankingModel):
         fields = self.look_up(inputs, training)  # by feature: (B, D), or (E, D) for events
 
         interests = {}
-        for sequence, (query, keys, rows, event_fields) in self.histories(inputs, fields).items():
+        for sequence, history in self.histories(inputs, fields).items():
             attention = self.attention[sequence]  # local activation: query (B, D), keys (E, D)
-            interests[sequence] = attention(query, keys, rows, event_fields, training=training)  # equation 3: (B, D)
+            interest = attention(*history, training=training)  # equation 3: (B, D)
+            interests[sequence] = [interest, *self.interactions(sequence, history, interest)]
 
         x = ops.concatenate(one_row_a_candidate(self.in_order(fields, interests)), axis=-1)  # (B, sum of all D)
         logits = self.mlp(x, training=training)  # hidden layers with Dice (equation 9), then one linear unit: (B,)
@@ -45,6 +47,14 @@ class DIN(RankingModel):
         super().build()
         for sequence, (d, x) in self.history_sizes().items():
             self.attention[sequence].build((None, d), (None, d), (None,), (None, x) if x else None)
+
+    def interactions(self, sequence: str, history: History, interest: Any) -> list[Any]:
+        """What the MLP reads beside the paper's inputs: the sum of the history and products with the candidate, as configured."""
+        kind = self.din_config.model.interactions
+        if kind == "none":
+            return []
+        sizes = [self.din_config.features.vocabulary_of(name).dim for name in self.sequences[sequence]]
+        return interactions_of(kind, history.query, history.events(), history.rows, interest, sizes)
 
     def attention_weights(self, inputs: ModelInputs) -> dict[str, Any]:
         """Returns by sequence what each event's embedding is multiplied by at inference: (E,)."""

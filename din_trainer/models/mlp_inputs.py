@@ -14,22 +14,25 @@ class MlpInput(NamedTuple):
         name: Of the feature, after Transform. Events are summed up under the names of their history and of its further fields.
         width: Its size.
         is_embedded: Whether it is an embedding, which can be multiplied with others; otherwise it is numbers.
+        sequence: The behaviour sequence that it is made of; empty if it is made of no events.
     """
 
     name: str
     width: int
     is_embedded: bool
+    sequence: str = ""
 
 
-def mlp_inputs(features: FeatureConfig, history: bool) -> list[MlpInput]:
+def mlp_inputs(features: FeatureConfig, history: bool, interactions: str = "none") -> list[MlpInput]:
     """Returns the inputs in their order.
 
-    First come the candidate's embeddings, then the sums of the events, sequence by sequence, then the embeddings of the user and the
-    context. Last come the numbers and vectors of the candidate, then those of the user and the context.
+    First come the candidate's embeddings, then the sums of the events, sequence by sequence, each with its interactions, then the
+    embeddings of the user and the context. Last come the numbers and vectors of the candidate, then those of the user and the context.
 
     Args:
         features: The feature definition.
         history: Whether the model reads histories.
+        interactions: As `din_trainer.layers.interactions` has them.
     """
     candidates = {b.candidate: features.vocabulary_of(name).dim for name, b in features.behaviours.items()}
     result = [MlpInput(name, dim, True) for name, dim in candidates.items()]
@@ -38,10 +41,24 @@ def mlp_inputs(features: FeatureConfig, history: bool) -> list[MlpInput]:
     result += [MlpInput(name, position.dim, True) for name, position in features.position.items() if position.tower == "mlp"]
     fields = event_fields(features)
     for sequence, behaviours in features.sequences.items() if history else ():
-        result += [MlpInput(b.history, features.vocabulary_of(name).dim, True) for name, b in behaviours.items()]
-        result += _inputs(fields[sequence])
+        keys = [MlpInput(b.history, features.vocabulary_of(name).dim, True) for name, b in behaviours.items()]
+        events = keys + _inputs(fields[sequence])
+        pairs = list(zip([b.candidate for b in behaviours.values()], keys, strict=True))
+        result += [x._replace(sequence=sequence) for x in events + _interactions(interactions, events, pairs)]
     result += [x for x in side if x.is_embedded]
     return result + [x for x in (*own, *side) if not x.is_embedded]
+
+
+def _interactions(kind: str, events: list[MlpInput], pairs: list[tuple[str, MlpInput]]) -> list[MlpInput]:
+    """What `din_trainer.layers.interactions` makes of a sequence, in its order: sums of the events, products of candidate and history."""
+    if kind == "none":
+        return []
+    inputs = [x._replace(name=f"sum of {x.name}") for x in events]
+    if kind == "elementwise":
+        inputs += [MlpInput(f"{candidate} * sum of {x.name}", x.width, True) for candidate, x in pairs]
+    elif kind == "inner":
+        inputs += [MlpInput(f"<{candidate}, {of}{x.name}>", 1, False) for of in ("sum of ", "") for candidate, x in pairs]
+    return inputs
 
 
 def event_fields(features: FeatureConfig) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,8 @@ B impressions a batch, E events in all of their histories, N candidates an impre
 
 from typing import Any, NamedTuple
 
+from keras import ops
+
 
 class Bag(NamedTuple):
     """The tags of a feature, one after the other, without padding. V tags in all.
@@ -51,3 +53,7 @@ class History(NamedTuple):
     keys: Any
     rows: Any
     fields: Any
+
+    def events(self) -> Any:
+        """All that is known of the events, (E, D + X)."""
+        return self.keys if self.fields is None else ops.concatenate([self.keys, self.fields], axis=1)

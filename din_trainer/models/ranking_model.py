@@ -6,6 +6,7 @@ B impressions a batch, E events in all of their histories, N candidates an impre
 import operator
 import warnings
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 import keras
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from din_trainer.config import DINConfig
+from din_trainer.config import DINConfig, of_earlier_release
 from din_trainer.feature_parts import Behaviour
 from din_trainer.features import PADDING_ID
 from din_trainer.layers.dense_chain import DenseChain
@@ -60,7 +61,7 @@ class RankingModel(LogitsModel):
         self.vocabulary_sizes = {name: _table_rows(name, size) for name, size in vocabulary_sizes.items()}
         self.vocabularies = vocabularies
         self.sequences: dict[str, dict[str, Behaviour]] = config.features.sequences if config.model.history else {}
-        self.mlp_inputs = mlp_inputs(config.features, config.model.history)
+        self.mlp_inputs = mlp_inputs(config.features, config.model.history, config.model.interactions_read)
         self.embedder = Embedder(config.features, config.model.history)
         self.table_sizes = {name: table.rows or self.vocabulary_sizes[name] for name, table in config.features.tables.items()}
         self.position_biases = [name for name, position in config.features.position.items() if position.tower == "shallow"]
@@ -102,7 +103,7 @@ class RankingModel(LogitsModel):
 
     def mlp_width(self) -> int:
         """The size of the MLP's input."""
-        return sum(width for _, width, _ in self.mlp_inputs)
+        return sum(x.width for x in self.mlp_inputs)
 
     def columns_read(self) -> list[Input]:
         features, history = self.din_config.features, bool(self.sequences)
@@ -216,24 +217,21 @@ class RankingModel(LogitsModel):
             result[sequence] = History(query, keys, rows, ops.concatenate(fields, axis=-1) if fields else None)
         return result
 
-    def in_order(self, fields: dict[str, Any], interests: dict[str, Any]) -> list[Any]:
+    def in_order(self, fields: dict[str, Any], interests: dict[str, list[Any]]) -> list[Any]:
         """The inputs of the MLP.
 
         Args:
             fields: All fields by name.
-            interests: By sequence, what stands for the fields of its events.
+            interests: By sequence, what the MLP reads of its events.
         """
-        events = {
-            s: [*(b.history for b in behaviours.values()), *self.embedder.event_fields[s]] for s, behaviours in self.sequences.items()
-        }
-        sequence_by_first = {names[0]: sequence for sequence, names in events.items()}
-        others = {name for names in events.values() for name in names[1:]}
-        names = [name for name, *_ in self.mlp_inputs if name not in others]
-        return [interests[sequence_by_first[name]] if name in sequence_by_first else fields[name] for name in names]
+        result = []
+        for sequence, inputs in groupby(self.mlp_inputs, lambda x: x.sequence):
+            result += interests[sequence] if sequence else [fields[x.name] for x in inputs]
+        return result
 
     def history_sizes(self) -> dict[str, tuple[int, int]]:
         """The size of the keys of each sequence, and that of the further fields of its events."""
-        features, widths = self.din_config.features, {name: width for name, width, _ in self.mlp_inputs}
+        features, widths = self.din_config.features, {x.name: x.width for x in self.mlp_inputs}
         return {
             sequence: (
                 sum(features.vocabulary_of(name).dim for name in behaviours),
@@ -273,7 +271,7 @@ class RankingModel(LogitsModel):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RankingModel":
         vocabularies = keras.saving.deserialize_keras_object(config["vocabularies"]) if config.get("vocabularies") else None
-        return cls(**{**config, "config": DINConfig.model_validate(config["config"]), "vocabularies": vocabularies})
+        return cls(**{**config, "config": DINConfig.model_validate(of_earlier_release(config["config"])), "vocabularies": vocabularies})
 
 
 def _table_rows(name: str, size: Any) -> int:

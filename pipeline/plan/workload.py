@@ -106,9 +106,10 @@ def _arithmetic(config: PipelineConfig, history: float) -> tuple[float, float]:
     """
     features, model = config.features, config.model
     inputs = mlp_inputs(features, model.history)
+    read = mlp_inputs(features, model.history, model.interactions_read)
     of_events = {column.name for columns in features.aligned_columns.values() for column in columns}
     floats = sum(x.width * (history if x.name in of_events else 1) for x in inputs)
-    sizes = [sum(x.width for x in inputs), *model.hidden, 1]
+    sizes = [sum(x.width for x in read), *model.hidden, 1]
     products: float = _chain(sizes)
     if model.history and model.kind == "din":
         for behaviours in features.sequences.values():

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from components.base.errors import InputError
 from components.base.scratch_folder import scratch_folder
 from components.base.stores import check_store, named_path
+from din_trainer.config import of_earlier_release
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.records.run_list import read_summaries
 from pipeline.records.summaries_by_label import by_label
@@ -78,7 +79,7 @@ def _read(workspace: Path, run_id: str) -> tuple[Summary, PipelineConfig, Origin
         raise InputError(f"Run {run_id} was not evaluated, so there is nothing to compare: name a run of `din runs` that has metrics.")
     folder = workspace / "runs" / run_id
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        values = of_earlier_release(json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")))
         config = PipelineConfig.model_validate(_alone(values, summary))
         origin = Origin.model_validate_json((folder / ORIGIN_FILE).read_bytes())
     except FileNotFoundError as error:

@@ -47,7 +47,15 @@ def check_scores(serving, expected):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"history": False}, {"esmm": True, "towers": "mmoe"}, {"kind": "lr"}, {"kind": "deepfm"}], ids=str
+    "settings",
+    [
+        *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise")),
+        {"history": False},
+        {"esmm": True, "towers": "mmoe"},
+        {"kind": "lr"},
+        {"kind": "deepfm"},
+    ],
+    ids=str,
 )
 def test_every_signature_gives_the_model_s_scores(every_kind_output, every_kind_reader, settings):
     model = make(every_kind_output, **settings)

@@ -15,11 +15,15 @@ from tests.din_trainer import textbook
 from tests.din_trainer.all_kinds import FEATURES, FIXED_SIZES, SIZES, make_batch, ranked
 from tests.transforming import with_large_weights
 
+KINDS = [*(kind for kind in MODELS if kind != "din"), *(f"din {interactions}" for interactions in ("none", "sum", "inner", "elementwise"))]
 SMALL = {"hidden": [5], "attention_hidden": [6], "cross_layers": 2, "dropout": 0.0}
 
 
 def make(kind, labels=("label",), regularization=0.0, **settings):
+    """A model by its kind; that of DIN says which interactions it has."""
     keras.utils.set_random_seed(1)
+    kind, _, interactions = kind.partition(" ")
+    settings |= {"interactions": interactions} if interactions else {}
     config = {"features": FEATURES | {"labels": labels}, "model": SMALL | {"kind": kind} | settings}
     config["training"] = {"regularization": regularization}
     return with_large_weights(make_model(DINConfig.model_validate(config), SIZES))
@@ -86,6 +90,22 @@ def activated(model, sequence, query, keys, fields):
     return sum((w * np.r_[k, f] for w, k, f in zip(weights, keys, fields, strict=True)), np.zeros(keys.shape[1] + fields.shape[1]))
 
 
+def with_sum(model, sequence, query, keys, fields):
+    """DIN's interest, then the sum of the history."""
+    return np.r_[activated(model, sequence, query, keys, fields), summed(model, sequence, query, keys, fields)]
+
+
+def with_elementwise(model, sequence, query, keys, fields):
+    return np.r_[with_sum(model, sequence, query, keys, fields), query * keys.sum(axis=0)]
+
+
+def with_inner(model, sequence, query, keys, fields):
+    """The items have 4 numbers and the categories of clicks 2; those in the cart have no categories."""
+    parts, interest = [slice(0, 4), slice(4, 6)][: len(model.sequences[sequence])], activated(model, sequence, query, keys, fields)
+    of_sum, of_interest = ([query[part] @ x[part] for part in parts] for x in (keys.sum(axis=0), interest))
+    return np.r_[with_sum(model, sequence, query, keys, fields), of_sum, of_interest]
+
+
 def transformed(model, sequence, query, keys, fields):
     """BST's interest."""
     return textbook.transformer(model.transformers[sequence], query, np.concatenate([keys, fields], axis=1))
@@ -107,7 +127,17 @@ def inputs_by_numpy(model, batch, b, interest):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind, interest", [("base", summed), ("din", activated), ("bst", transformed)])
+@pytest.mark.parametrize(
+    "kind, interest",
+    [
+        ("base", summed),
+        ("din none", activated),
+        ("din sum", with_sum),
+        ("din inner", with_inner),
+        ("din elementwise", with_elementwise),
+        ("bst", transformed),
+    ],
+)
 def test_the_mlp_reads_what_numpy_makes_of_each_kind(kind, interest, monkeypatch):
     model, batch = shared(kind), make_batch(6)
     read = []
@@ -117,12 +147,12 @@ def test_the_mlp_reads_what_numpy_makes_of_each_kind(kind, interest, monkeypatch
     expected = np.stack([inputs_by_numpy(model, batch, b, interest) for b in range(6)])
     np.testing.assert_allclose(x, expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(scores - x[:, 0], np.full(6, table(model, "slot")[2, 0]), rtol=1e-4, atol=1e-5)  # the bias of position 1
-    assert sum(width for _, width, _ in model.mlp_inputs) == x.shape[1]
+    assert sum(one.width for one in model.mlp_inputs) == x.shape[1]
 
 
 def split(model, x):
     """The inputs of the MLP that are embeddings, as vectors of the size of the first: (D,) each."""
-    ends = np.cumsum([width for _, width, _ in model.mlp_inputs])
+    ends = np.cumsum([one.width for one in model.mlp_inputs])
     parts = [part for part, one in zip(np.split(x, ends[:-1]), model.mlp_inputs, strict=True) if one.is_embedded]
     assert len(parts) == 18
     return [part if m is None else part @ np.array(m.kernel) for part, m in zip(parts, model.projection.matrices, strict=True)]
@@ -182,9 +212,9 @@ def test_lr_has_a_weight_for_each_value():
 
 @pytest.mark.parametrize("history", [True, False], ids=["history", "no_history"])
 @pytest.mark.parametrize("labels", [("label",), ("click", "purchase")], ids=["one_label", "two_labels"])
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_n_candidates_score_as_n_impressions(kind, labels, history):
-    model = shared(kind, labels, history=history)
+    model = shared(kind if history else kind.partition(" ")[0], labels, history=history)
     repeated, inputs = ranked(model, make_batch(12), 3)
     expected = logits(model, repeated)
     assert expected.shape == ((12,) if len(labels) == 1 else (12, 2))
@@ -192,21 +222,21 @@ def test_n_candidates_score_as_n_impressions(kind, labels, history):
     np.testing.assert_allclose(model.score(inputs), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_score_depends_on_its_own_example_alone(kind):
     model, batch = shared(kind), make_batch(8)
     alone = [logits(model, {name: values[b : b + 1] for name, values in batch.items()})[0] for b in range(8)]
     np.testing.assert_allclose(logits(model, batch), alone, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_saves_and_reloads(kind, tmp_path):
     model, batch = shared(kind), make_batch(5)
     model.save(tmp_path / "m.keras")
     np.testing.assert_array_equal(logits(keras.models.load_model(tmp_path / "m.keras"), batch), logits(model, batch))
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_step_changes_the_rows_of_the_batch_alone(kind):
     """In every table, those of kinds without a vocabulary as well; and every other weight moves."""
     model, batch = make(kind), make_batch(8)  # its own model, which it changes

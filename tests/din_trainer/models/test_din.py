@@ -1,6 +1,8 @@
 """DIN as a whole: numbers of parameters, what a score depends on, saving."""
 
+import json
 from functools import cache
+from zipfile import ZipFile
 
 import keras
 import numpy as np
@@ -10,9 +12,12 @@ from din_trainer.config import DINConfig
 from din_trainer.layers.mlp import MLP
 from din_trainer.models.din import DIN
 from din_trainer.models.make_model import make_model
+from din_trainer.training.compile_model import compile_model
 from tests.din_trainer import textbook
-from tests.din_trainer.batches import SIZES, make_batch
+from tests.din_trainer.batches import SIZES, make_batch, make_dataset
 from tests.transforming import with_large_weights
+
+PAPER = {"interactions": "none"}
 
 
 def take(batch, rows):
@@ -36,14 +41,43 @@ def model():
 
 
 def test_parameters_are_those_of_the_paper_s_figure_2():
-    model = DIN(DINConfig(), SIZES)
-    model.build()
+    model = make_model(DINConfig.model_validate({"model": PAPER}), SIZES)
     d = 32  # item and category embeddings side by side
     embeddings = (30 + 9 + 12) * 16
     attention = (4 * d * 80 + 80 + 80) + (80 * 40 + 40 + 40) + (40 + 1)  # kernel, bias and Dice's alpha
     width = d + d + 16  # candidate, interest, user
     mlp = (width * 128 + 128 + 128) + (128 * 64 + 64 + 64) + (64 * 32 + 32 + 32) + (32 + 1)
     assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == embeddings + attention + mlp
+
+
+def test_the_paper_s_model_is_the_one_of_earlier_releases():
+    """Against what commit a7ab8fb, which had no interactions, made of the same seed: at the start and after eight steps."""
+    keras.utils.set_random_seed(0)
+    model = make_model(DINConfig.model_validate({"model": PAPER}), SIZES)
+    batch = make_batch(4, seed=5)
+    start = [0.0040846820920705795, 0.009442191570997238, 0.0035052017774432898, -0.0037402291782200336]
+    np.testing.assert_allclose(model(batch), start, atol=1e-7)
+    compile_model(model)
+    model.fit(make_dataset(256, seed=1), epochs=2, verbose=0)
+    trained = [-0.032511524856090546, -0.025486348196864128, -0.007511632051318884, -0.018246343359351158]
+    np.testing.assert_allclose(model(batch), trained, atol=1e-5)
+
+
+def test_a_model_saved_by_an_earlier_release_has_no_interactions(tmp_path):
+    """Its file does not name them, whatever the default is today; its weights are those of the paper's model."""
+    saved, batch = make_trained(**PAPER), make_batch(20)
+    saved.save(tmp_path / "now.keras")
+    with ZipFile(tmp_path / "now.keras") as now, ZipFile(tmp_path / "then.keras", "w") as then:
+        for name in now.namelist():
+            config = now.read(name)
+            if name == "config.json":
+                written = json.loads(config)
+                del written["config"]["config"]["model"]["interactions"]
+                config = json.dumps(written).encode()
+            then.writestr(name, config)
+    loaded = keras.models.load_model(tmp_path / "then.keras")
+    assert loaded.din_config.model.interactions == "none"
+    np.testing.assert_array_equal(loaded(batch), saved(batch))
 
 
 @pytest.mark.parametrize("settings", [{}, {"attention_softmax": True}, {"kind": "base"}, {"history": False}], ids=str)
@@ -97,7 +131,8 @@ def test_each_sequence_has_an_attention_unit_and_padding_of_its_own(monkeypatch)
     """Categories form a sequence of their own here: an event of one sequence does not change the interest of the other."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     category = {"candidate": "candidate_category_id", "history": "historical_category_ids", "sequence": "categories"}
-    model = make_model(DINConfig.model_validate({"features": {"behaviours": {"item": item, "category": category}}}), SIZES)
+    features = {"behaviours": {"item": item, "category": category}}
+    model = make_model(DINConfig.model_validate({"features": features, "model": PAPER}), SIZES)
     batch = make_batch(20)
     batch["historical_category_ids"] = np.roll(batch["historical_category_ids"], 1, axis=0)  # other lengths than those of the items
 

@@ -29,6 +29,15 @@ def workspace(tmp_path):
     return tmp_path
 
 
+def test_a_run_of_an_earlier_release_is_repeated_without_interactions(workspace):
+    """Its configuration does not name them, whatever the default is today."""
+    file = workspace / "runs" / RUN / "config.json"
+    config = json.loads(file.read_text())
+    del config["model"]["interactions"]
+    file.write_text(json.dumps(config))
+    assert _read(workspace, RUN)[1].model.interactions == "none"
+
+
 def test_the_same_is_the_same():
     assert differences(ORIGIN, ORIGIN) == []
     assert differences(ORIGIN, ORIGIN.model_copy(update={"machine": "another"})) == []  # it may give the same bits

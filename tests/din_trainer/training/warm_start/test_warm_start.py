@@ -130,9 +130,13 @@ def test_numbers_keep_the_scale_of_the_start_model(days):
     assert first == second
 
 
-@pytest.mark.parametrize("kind", MODELS)
-def test_scores_of_known_ids_are_equal_to_the_last_bit_before_the_first_step(days, tmp_path, kind):
-    config = configure({"kind": kind})
+@pytest.mark.parametrize(
+    "model_settings",
+    [*({"kind": kind} for kind in MODELS), *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise"))],
+    ids=lambda settings: next(iter(settings.values())),
+)
+def test_scores_of_known_ids_are_equal_to_the_last_bit_before_the_first_step(days, tmp_path, model_settings):
+    config = configure(model_settings)
     start = with_large_weights(made(config, days[0]))
     model, warm = taken_over(config, days, start_from(start, days[0], tmp_path))
     before = scores(start, days[0], OLD_IDS)
@@ -253,6 +257,31 @@ def test_a_new_feature_starts_with_weight_0_and_the_rest_is_kept(days, tmp_path)
         "embedding_user_id": "the start model does not have it",
         "mlp/dense_0/kernel": "its inputs have changed (price, user_id/2 start with weight 0); the others are kept",
     }
+
+
+@pytest.mark.parametrize(
+    "kind, new",
+    [
+        ("sum", ""),
+        (
+            "inner",
+            "<candidate_category_id, historical_category_ids>, <candidate_category_id, sum of historical_category_ids>, "
+            "<candidate_item_id, historical_item_ids>, <candidate_item_id, sum of historical_item_ids>, ",
+        ),
+        ("elementwise", "candidate_category_id * sum of historical_category_ids/2, candidate_item_id * sum of historical_item_ids/4, "),
+    ],
+)
+def test_new_interactions_start_with_weight_0_and_old_ones_are_dropped(days, tmp_path, kind, new):
+    """The start model has other interactions: the model scores as it did, until it learns what the new ones mean."""
+    start = with_large_weights(made(configure({"interactions": "none"}), days[0]))
+    model, warm = taken_over(configure({"interactions": kind}), days, start_from(start, days[0], tmp_path))
+    np.testing.assert_allclose(scores(model, days[1], OLD_IDS), scores(start, days[0], OLD_IDS), rtol=1e-5)
+    sums = "sum of historical_category_ids/2, sum of historical_item_ids/4, sum of historical_time_gaps"
+    change = f"its inputs have changed ({new}{sums} start with weight 0); the others are kept"
+    assert warm.report["not_kept"] == [{"what": "mlp/dense_0/kernel", "why": change}]
+    back, warm = taken_over(configure({"interactions": "none"}), days, start_from(model, days[1], tmp_path))
+    assert warm.report["not_kept"] == [{"what": "mlp/dense_0/kernel", "why": change.replace("start with weight 0", "are gone")}]
+    np.testing.assert_array_equal(back.mlp.dense[0].kernel, start.mlp.dense[0].kernel)
 
 
 def test_a_cross_network_starts_new_inputs_with_weight_0(days, tmp_path):
