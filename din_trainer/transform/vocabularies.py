@@ -163,4 +163,5 @@ def vocabulary(values: tf.Tensor, name: str, min_count: int, counts_name: str | 
     """
     write = _WriteFiles(name, counts_name, min_count, start)
     stages = Stages(_MakeCounts(), _MergeCounts(), write, _CountsCoder())
-    return analyse_to_files(tf.reshape(values, [-1]), stages, write.files, f"vocabulary_{name}")[0]
+    analyzer = f"vocabulary_{name}_{values.dtype.name}"  # TensorFlow has one look-up table of a name in a process, of one type
+    return analyse_to_files(tf.reshape(values, [-1]), stages, write.files, analyzer)[0]

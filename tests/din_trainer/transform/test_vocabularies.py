@@ -45,6 +45,17 @@ def test_files_are_those_of_tft(tmp_path, values, dtype):
     assert output.vocabulary_size_by_name("ours_1") == assets["ours_1"].count(b"\n")
 
 
+def test_one_process_makes_vocabularies_of_one_name_and_two_types(tmp_path):
+    """As `din bench quality --suite default` does: categories are numbers in one data set and text in the next."""
+    for folder, values, dtype in (("numbers", [7, 7, 10], tf.int64), ("texts", [b"b", b"a", b"b"], tf.string)):
+
+        def applied(inputs):
+            return {"y": tft.apply_vocabulary(inputs["x"], vocabulary(inputs["x"].values, "category", 1))}
+
+        assets, _ = analysed(tmp_path / folder, applied, [values], dtype)
+        assert assets["category"] == (b"7\n10\n" if folder == "numbers" else b"b\na\n")
+
+
 def test_an_empty_vocabulary_is_refused(tmp_path):
     def alone(inputs):
         return {"y": tft.apply_vocabulary(inputs["x"], vocabulary(inputs["x"].values, "clicks", 3))}
