@@ -11,6 +11,7 @@ SAMPLE_FILE = "sample.json"
 SAMENESS_FILE = "sameness.json"
 LOADING_FILE = "loading.json"
 IMPORTANCE_FILE = "importance.json"
+TRIALS_FILE = "trials.json"  # in the TunerResults of TFX: the values of each trial and how it ended
 
 
 class ConfidenceIntervals(Artifact):

@@ -15,17 +15,24 @@ from din_trainer.keras_pins import saved_by_disk
 from din_trainer.training.checkpoints import only_folder
 from din_trainer.training.fit import fit
 from din_trainer.training.warm_start.warm_start import StartModel
+from din_trainer.tuning.search_space import with_values
 
 WARM_START_FILE = "warm_start.json"  # in the model run: what a warm start took over, as `Summary.warm_start` has it
 KERAS_FILE = "din.keras"  # in the model run, beside the logs of TensorBoard
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains on `fn_args.train_files`, selects on `fn_args.eval_files` (the validation split), exports to `fn_args.serving_model_dir`."""
-    config = DINConfig.model_validate_json(fn_args.custom_config[CONFIG_KEY])
+    """Trains on `fn_args.train_files`, selects on `fn_args.eval_files` (the validation split), exports to `fn_args.serving_model_dir`.
+
+    `fn_args.hyperparameters`, which a Tuner found, replace values of the configuration.
+    """
+    config, found = DINConfig.model_validate_json(fn_args.custom_config[CONFIG_KEY]), fn_args.hyperparameters
+    if found:
+        config = with_values(config, found["values"])
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train_files, validation_files = (sorted(tf.io.gfile.glob(patterns)) for patterns in (fn_args.train_files, fn_args.eval_files))
-    fingerprint = hashlib.sha256(json.dumps([fn_args.custom_config, fn_args.transform_output, train_files], sort_keys=True).encode())
+    made_from = [fn_args.custom_config, found, fn_args.transform_output, train_files]
+    fingerprint = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode())
     checkpoints = only_folder(Path(fn_args.custom_config[CHECKPOINTS_KEY]), fingerprint.hexdigest()[:16])
 
     run_dir = Path(fn_args.model_run_dir)

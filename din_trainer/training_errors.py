@@ -19,3 +19,7 @@ class NoCluster(Exception):
 
 class WorkersFailed(Exception):
     """A training by several workers cannot go on. The message is one sentence."""
+
+
+class TrialFailed(Exception):
+    """A search for better settings cannot go on. The message is one sentence."""

@@ -27,6 +27,7 @@ from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
 from components.transform import Transform
+from components.tuner import Tuner
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from pipeline.configuration import node_settings as settings
@@ -58,14 +59,20 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     # Scores the newest span with the model that is served now, before the training, because this shows how it does on new data.
     served = _score_new_data(config, data, places.served) if places.served else []
 
+    # Tries settings on train/ and validation/, because the best ones differ from data set to data set. Its best one is what Trainer takes.
+    tuner = _tuner(config, places, data, transform_graph)
+    tuned = {"hyperparameters": tuner[0].outputs["best_hyperparameters"]} if tuner else {}
+
     # Trains the model and exports the epoch that is best on validation/, because eval/ must stay unseen until the model is judged.
     trainer = Trainer(
         examples=examples,
         transform_graph=transform_graph,
         schema=schema,
+        **tuned,
         **settings.trainer_settings(config, places.checkpoints, places.start),
     )
-    trainer.add_upstream_nodes(served)
+    for node in (*tuner, trainer):
+        node.add_upstream_nodes(served)
     model = trainer.outputs["model"]
 
     # Adds a history's length, a user's activity and an item's popularity, because slices by them show which users a model fails.
@@ -127,7 +134,7 @@ def create_pipeline(config: PipelineConfig, places: Places, run_id: str) -> Pipe
     )
 
     judges = [evaluator, user_bootstrap, *importance, sameness, loading_gate, verdict]
-    return _pipeline(config, places, [*data.nodes, transform, *served, trainer, slice_columns, *baseline, *judges, pusher])
+    return _pipeline(config, places, [*data.nodes, transform, *served, *tuner, trainer, slice_columns, *baseline, *judges, pusher])
 
 
 def create_data_pipeline(config: PipelineConfig, places: Places) -> Pipeline:
@@ -143,6 +150,14 @@ def _transform(config: PipelineConfig, places: Places, data: Data) -> Transform:
     transform = Transform(examples=data.counted, schema=data.schema, **counting)
     transform.add_upstream_nodes(data.gates)
     return transform
+
+
+def _tuner(config: PipelineConfig, places: Places, data: Data, transform_graph: Channel) -> list[Tuner]:
+    """Returns the node that searches for better settings, if the configuration asks for trials."""
+    if not config.tuner.trials:
+        return []
+    search = settings.tuner_settings(config, places.finished_trials)
+    return [Tuner(examples=data.examples, schema=data.schema, transform_graph=transform_graph, **search)]
 
 
 def _pipeline(config: PipelineConfig, places: Places, nodes: Sequence[BaseNode]) -> Pipeline:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from pipeline.configuration.start_model import Start
 from pipeline.datasets.spans import Span
 
+TRIALS_SUFFIX = ".tuner"  # no name of a configuration has a dot
+
 
 class PreviousData(NamedTuple):
     """Earlier training data.
@@ -67,3 +69,8 @@ class Places(NamedTuple):
     previous: PreviousData | None = None
     logged: RequestLog | None = None
     start: Start | None = None
+
+    @property
+    def finished_trials(self) -> Path:
+        """Folder for the outcomes of a search that was interrupted: beside `checkpoints`, whose other folders Trainer removes."""
+        return self.checkpoints.with_name(f"{self.checkpoints.name}{TRIALS_SUFFIX}")

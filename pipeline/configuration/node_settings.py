@@ -6,6 +6,7 @@ fingerprint of that code, so that TFX does not reuse a cached result of other co
 
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from components.new_data_score import NewDataScore
 from components.sameness import Sameness
 from components.slice_columns import SliceColumns
 from components.transform import Transform
+from components.tuner import Tuner
 from components.user_bootstrap import UserBootstrap
 from components.verdict import Verdict
 from components.window import Window
@@ -39,6 +41,7 @@ from din_trainer.config import (
     START_KEY,
 )
 from din_trainer.features import REQUEST_ID, USER_ID
+from din_trainer.tuning.tuner_config import TUNER_KEY
 from pipeline.configuration.eval_config import bootstrap_request, make_eval_config, rules
 from pipeline.configuration.pipeline_config import PipelineConfig
 from pipeline.configuration.start_model import Start
@@ -46,6 +49,7 @@ from pipeline.datasets.layout import SPLITS
 from pipeline.datasets.spans import Span
 
 PREPROCESSING_FN = "din_trainer.transform.preprocessing.preprocessing_fn"
+TUNER_FN = "din_trainer.tuner.tuner_fn"
 RUN_FN = "din_trainer.trainer.run_fn"
 EXTRACTORS_MODULE = "components.evaluation.tfma.extractors"
 NEW_DATA_METRICS = ("auc", "gauc", "calibration", "log_loss")  # of the model that is served, on new data
@@ -103,7 +107,7 @@ def transform_settings(config: PipelineConfig, split: str, cache: Path | None, s
     """
     custom = {
         FEATURES_KEY: config.features.model_dump_json(),
-        COUNTS_KEY: config.training.regularization > 0,
+        COUNTS_KEY: config.counts_read,
         SOURCE_KEY: source_fingerprint(PREPROCESSING_FN, Transform),
         **({ANALYZER_CACHE_KEY: str(cache)} if cache else {}),
         **({START_KEY: start.for_transform(config.training.forget_after)} if start else {}),
@@ -125,6 +129,23 @@ def join_settings(config: PipelineConfig) -> dict[str, Any]:
         "features": config.features.model_dump_json(),
         "tables": json.dumps(tables),
         "source_fingerprint": source_fingerprint(JoinLookups),
+    }
+
+
+def tuner_settings(config: PipelineConfig, finished: Path) -> dict[str, Any]:
+    """Trials learn from train/ and are compared on validation/, as a training. Those that have finished are in a folder."""
+    custom = {
+        CONFIG_KEY: config.din.model_dump_json(),
+        TUNER_KEY: config.tuner.model_dump_json(),
+        FILES_KEY: {name: file_fingerprint(file) for name, file in config.features.files.items()},
+        CHECKPOINTS_KEY: str(finished),
+        SOURCE_KEY: f"{source_fingerprint(TUNER_FN, Tuner)} keras-tuner {version('keras-tuner')}",
+    }
+    return {
+        "tuner_fn": TUNER_FN,
+        "custom_config": custom,
+        "train_args": trainer_pb2.TrainArgs(splits=["train"]),
+        "eval_args": trainer_pb2.EvalArgs(splits=["validation"]),
     }
 
 

@@ -14,6 +14,8 @@ from components.serving.store.models_config import POLL_SECONDS, WAIT_SECONDS
 from din_trainer.config import DINConfig, NumberOrText
 from din_trainer.features import USER_ID
 from din_trainer.frozen import Frozen
+from din_trainer.tuning.search_space import searches_regularization
+from din_trainer.tuning.tuner_config import TunerConfig, check_tuner
 from pipeline.configuration.beam_config import BeamConfig
 from pipeline.configuration.drift_config import DistanceConfig, PresenceConfig, check_bounds
 from pipeline.configuration.kubeflow_config import KubeflowConfig
@@ -241,6 +243,7 @@ class PipelineConfig(DINConfig):
     skew: dict[str, DistanceConfig] = Field(default_factory=dict, description="How far features may be from requests that were served.")
     presence: PresenceConfig = Field(default_factory=PresenceConfig)
     requests: str = Field("", description="A folder of logged requests, which the training data is compared with.")
+    tuner: TunerConfig = Field(default_factory=TunerConfig)
     evaluation: EvaluationConfig
     serving: ServingConfig = Field(default_factory=ServingConfig)
     metadata: MetadataConfig = Field(default_factory=MetadataConfig)
@@ -254,6 +257,7 @@ class PipelineConfig(DINConfig):
         check_bounds("drift", self.drift, self.features)
         check_bounds("skew", self.skew, self.features)
         check_slice_names([name for features in self.evaluation.slice_features for name in features], self.features)
+        check_tuner(self.tuner, self.din)
         first = self.features.labels[0]
         for label in (*self.evaluation.label_thresholds, *(threshold.label for threshold in self.evaluation.slice_thresholds)):
             if label not in ("", *self.features.labels):
@@ -274,6 +278,11 @@ class PipelineConfig(DINConfig):
                     f"give it a threshold on {', '.join(sorted(self.user_level)) or 'the whole eval split'}"
                 )
         return self
+
+    @property
+    def counts_read(self) -> bool:
+        """Whether the training, or a trial of the tuner, reads how often ids occur: the regularisation needs it."""
+        return self.training.regularization > 0 or (self.tuner.trials > 0 and searches_regularization(self.tuner.space, self.din))
 
     @property
     def thresholds(self) -> dict[str, dict[str, Threshold]]:

@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,13 +16,13 @@ import tensorflow_transform as tft
 
 from din_trainer.config import DINConfig
 from din_trainer.exchange.mesh import Address, WorkerLost
+from din_trainer.training.child_process import start_child, stop_child
 from din_trainer.training.loop import Trained
 from din_trainer.training.progress_log import progress
 from din_trainer.training.warm_start.warm_start import StartModel
 from din_trainer.training.workers.job import Job, JobFolder
 from din_trainer.training_errors import NoCluster, NoStart, TrainingDiverged, WorkersFailed
 
-_SOURCES = str(Path(__file__).parents[3])
 CLUSTER = "TF_CONFIG"  # names the workers of a cluster, and which of them this machine is
 CLUSTER_KEY = "DIN_WORKERS_KEY"  # the secret of their connections
 _RESTARTS = 3
@@ -126,21 +125,14 @@ def _in_cluster(job: Job, workers: int) -> tuple[Job, Sequence[int]]:
 @contextmanager
 def _processes(folder: JobFolder, own: Sequence[int], workers: int) -> Iterator[dict[int, subprocess.Popen[bytes]]]:
     """Starts workers, and ends them. They do not get the signals of the terminal, and end by themselves if this process is killed."""
-    cores = max(int(os.environ.get("TF_NUM_INTRAOP_THREADS", "1")) // len(own), 1)
-    command = [sys.executable, "-P", "-m", "din_trainer.training.workers.worker", str(folder.path)]  # -P: no modules of the working folder
-    path = os.pathsep.join([_SOURCES, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": str(cores), "PYTHONPATH": path}
     processes: dict[int, subprocess.Popen[bytes]] = {}
     try:
         for worker in own:
-            processes[worker] = subprocess.Popen([*command, str(worker)], stdin=subprocess.PIPE, start_new_session=True, env=environment)
+            processes[worker] = start_child("din_trainer.training.workers.worker", str(folder.path), str(worker), of=len(own))
         yield processes
     finally:
         for process in processes.values():
-            process.kill()
-            process.wait()
-            assert process.stdin is not None
-            process.stdin.close()
+            stop_child(process)
 
 
 def _wait(processes: Iterable[subprocess.Popen[bytes]]) -> None:

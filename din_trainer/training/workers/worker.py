@@ -2,9 +2,7 @@
 
 import hashlib
 import logging
-import os
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from din_trainer.config import DINConfig
 from din_trainer.exchange.collectives import Workers, together
 from din_trainer.exchange.mesh import Mesh, WorkerLost
 from din_trainer.keras_pins import saved_by_disk
+from din_trainer.training.child_process import end_with_parent
 from din_trainer.training.fit import fit
 from din_trainer.training.progress_log import progress
 from din_trainer.training.split_tables import whole_model
@@ -58,13 +57,8 @@ def _check_same(workers: Workers, job: Job, config: DINConfig, transform_output:
         raise NoCluster(f"Worker {different[0]} has another configuration, other shards or other vocabularies than worker 0.")
 
 
-def _end_with_parent() -> None:
-    os.read(0, 1)  # nothing is written there: this ends when the parent ends, however it ends
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _folder, _worker = JobFolder(Path(sys.argv[1])), int(sys.argv[2])
     try:
         main(_folder, _worker)
