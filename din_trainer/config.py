@@ -10,11 +10,11 @@ from din_trainer.frozen import Frozen
 
 # Keys of TFX's custom_config, under which the pipeline passes JSON.
 FEATURES_KEY = "features"  # to Transform: a FeatureConfig alone, so that other settings do not change its cache key
-CONFIG_KEY = "din"  # to Trainer: a DINConfig
-SOURCE_KEY = "source_fingerprint"  # to both: changes with the code, so that edited code is not answered from the cache
+CONFIG_KEY = "din"  # to Tuner and Trainer: a DINConfig
+SOURCE_KEY = "source_fingerprint"  # to all: changes with the code, so that edited code is not answered from the cache
 COUNTS_KEY = "counts"  # to Transform: whether to write the counts of the vocabularies
-FILES_KEY = "files"  # to Trainer: changes with the files of initial embeddings and the tables of attributes
-CHECKPOINTS_KEY = "checkpoints"  # to Trainer: the folder from which a killed training continues
+FILES_KEY = "files"  # to Tuner and Trainer: changes with the files of initial embeddings and the tables of attributes
+CHECKPOINTS_KEY = "checkpoints"  # to Tuner and Trainer: the folder from which a killed search or training continues
 ANALYZER_CACHE_KEY = "analyzer_cache"  # to Transform: the folder with what was counted in earlier runs; none counts all anew
 START_KEY = "start"  # to both, for a warm start: where the start model is, its fingerprint, and to Transform what it keeps
 
@@ -33,6 +33,27 @@ _WARM_START = r"^(none|served|[1-9][0-9]*|[0-9]{8}-[0-9]{6}-[a-z0-9][a-z0-9_-]*)
 LayerSizes = tuple[Annotated[int, Field(ge=1, le=65_536)], ...]
 
 
+class LongHistoryConfig(Frozen):
+    """Which events of a long history the model reads, beside the most recent ones: `features.long_history_length` is its length."""
+
+    search: Literal["none", "hard", "hash"] = Field(
+        "none", description="hard: the most recent events of the candidate's category; hash: those whose SimHash is nearest to its own."
+    )
+    events: int = Field(20, ge=1, le=1_000, description="K, how many events are chosen for a candidate.")
+    category: str = Field("category", min_length=1, max_length=100, description="The behaviour of the categories, for hard search.")
+    bits: int = Field(16, ge=1, le=32, description="Bits of the hash of each behaviour, for hash search.")
+
+    @model_validator(mode="after")
+    def _check(self) -> "LongHistoryConfig":
+        given = {"events": "none", "category": "hard", "bits": "hash"}
+        for name, search in given.items():
+            is_used = self.search == search or (name == "events" and self.search != "none")
+            if not is_used and getattr(self, name) != type(self).model_fields[name].default:
+                needed = "a search" if name == "events" else f"search = {search!r}"
+                raise ValueError(f"{name} is for {needed}, and search is {self.search!r}: leave it out")
+        return self
+
+
 class ModelConfig(Frozen):
     """The network. The default sizes are those of the notebook that this project started from."""
 
@@ -45,6 +66,7 @@ class ModelConfig(Frozen):
     interactions: Literal["none", "sum", "inner", "elementwise"] = Field(
         "none", description="What the MLP of `din` reads beside the paper's inputs: the summed history, and products with the candidate."
     )
+    long_history: LongHistoryConfig = Field(default_factory=LongHistoryConfig)
     cross_layers: int = Field(3, ge=1, le=100, description="Cross layers of `dcn`.")
     hidden: LayerSizes = Field((128, 64, 32), max_length=100)
     activation: Literal["dice", "prelu", "relu", "sigmoid"] = "dice"
@@ -162,6 +184,35 @@ class DINConfig(Frozen):
     features: FeatureConfig = Field(default_factory=FeatureConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+
+    @model_validator(mode="after")
+    def _check_long_history(self) -> "DINConfig":
+        features, model, search = self.features, self.model, self.model.long_history.search
+        length = features.long_history_length
+        if search == "none":
+            if length is not None:
+                raise ValueError(
+                    f"features.long_history_length = {length} is for model.long_history.search, which is 'none': set one of both"
+                )
+            return self
+        if model.kind != "din" or not model.history:
+            name = f"model.kind = {model.kind!r}" if model.kind != "din" else "model.history = false"
+            raise ValueError(f"model.long_history.search = {search!r} is for model.kind = 'din' with histories, but {name}")
+        if length is None:
+            raise ValueError(f"model.long_history.search = {search!r} needs features.long_history_length: how many events it searches")
+        if model.long_history.events > length:
+            raise ValueError(
+                f"model.long_history.events ({model.long_history.events}) cannot outnumber the {length} events that are searched"
+            )
+        of_sequence = features.sequences[features.searched]
+        if search == "hard" and model.long_history.category not in of_sequence:
+            raise ValueError(
+                f"model.long_history.category names {model.long_history.category!r}, which is no behaviour of the sequence "
+                f"{features.searched!r}: it has {', '.join(of_sequence)}"
+            )
+        if search == "hash" and self.training.split_rows:
+            raise ValueError("model.long_history.search = 'hash' reads whole tables, which training.split_rows avoids: set one of both")
+        return self
 
     @model_validator(mode="after")
     def _check_labels(self) -> "DINConfig":

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from din_trainer.kinds import Bucketized, Categorical, Cross, Hashed, Numeric, Tags, TimeGap, Vector
 
+LONG_HISTORY = "long_history"  # stands for the events that are chosen from a long history, where sequences have names
+
 if TYPE_CHECKING:
     from din_trainer.features import FeatureConfig
 
@@ -20,6 +22,7 @@ def check_features(features: "FeatureConfig") -> None:
     Raises:
         ValueError: Two parts contradict each other; the sentence says which.
     """
+    _check_lengths(features)
     _check_behaviours(features)
     _check_user(features)
     _check_events(features)
@@ -27,6 +30,16 @@ def check_features(features: "FeatureConfig") -> None:
     _check_lookups(features)
     _check_labels(features)
     _check_names(features)
+
+
+def _check_lengths(features: "FeatureConfig") -> None:
+    long = features.long_history_length
+    if long is not None and long <= features.history_length:
+        raise ValueError(
+            f"long_history_length ({long}) must be larger than history_length ({features.history_length}), which has the most recent events"
+        )
+    if long is not None and LONG_HISTORY in features.sequences:
+        raise ValueError(f"a sequence is called {LONG_HISTORY!r}, which is the name of the events chosen from a long history: rename it")
 
 
 def _check_behaviours(features: "FeatureConfig") -> None:

@@ -27,6 +27,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from din_trainer.feature_checks import LONG_HISTORY as LONG_HISTORY
 from din_trainer.feature_checks import check_features
 from din_trainer.feature_parts import Behaviour, Lookup, Position
 from din_trainer.frozen import Frozen
@@ -37,6 +38,7 @@ USER_ID = "user_id"
 TIMESTAMP = "timestamp"
 REQUEST_ID = "request_id"
 HISTORICAL_TIMESTAMPS = "historical_timestamps"
+EVENT_COUNTS = "events of the long history"  # after Transform: how many events each impression has, if they are not padded
 TIME_GAPS = "historical_time_gaps"  # after Transform: the time from each event of the first sequence to the impression
 SAMPLE_WEIGHT = "sample_weight"  # after Transform: the weight of the impression in the loss
 
@@ -115,6 +117,7 @@ class FeatureConfig(Frozen):
 
     Attributes:
         history_length: L, the number of most recent events that are kept of each sequence.
+        long_history_length: How many most recent events of the first sequence `model.long_history` searches; None if it is off.
         time_gap: Short for a field `historical_timestamps` of kind `time_gap` in the first sequence.
         weight: Raw feature with the weight of each impression in the loss; by default there is none. Only training reads it.
         labels: What the model predicts. The first is in the column `label`, whatever its name here; others are columns of 0 and 1.
@@ -128,6 +131,9 @@ class FeatureConfig(Frozen):
     """
 
     history_length: int = Field(10, ge=1, le=LONGEST_HISTORY)
+    long_history_length: int | None = Field(
+        None, ge=2, le=LONGEST_HISTORY, description="Most recent events of the first sequence that `model.long_history` searches."
+    )
     time_gap: bool = False
     weight: str = ""
     labels: tuple[str, ...] = Field((LABEL,), min_length=1, max_length=20)
@@ -226,6 +232,20 @@ class FeatureConfig(Frozen):
         for name, behaviour in self.behaviours.items():
             result.setdefault(behaviour.sequence, {})[name] = behaviour
         return result
+
+    @property
+    def searched(self) -> str:
+        """The sequence with a long history: the first one; empty if there is none."""
+        return next(iter(self.sequences)) if self.long_history_length else ""
+
+    def length_of(self, sequence: str) -> int:
+        """How many most recent events of a sequence are read."""
+        return self.long_history_length if self.long_history_length and sequence == self.searched else self.history_length
+
+    @property
+    def longest_history(self) -> int:
+        """How many most recent events are read of the sequence of which most are read."""
+        return self.long_history_length or self.history_length
 
     @property
     def aligned_columns(self) -> dict[str, list[Column]]:

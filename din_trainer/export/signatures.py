@@ -13,6 +13,7 @@
 `rank` looks up and embeds the history of each user once for all N candidates. `explain` gives `contribution_FEATURE` (B,) for each raw
 feature and each cross: what it adds to the first label's logit. For each sequence of a DIN it gives `SEQUENCE_attention`: what the
 embedding of each event is multiplied by, (B, L) float32: the most recent L events from the left, oldest first, then padding, which is 0.
+With a long history, `long_history_attention` (B, `features.long_history_length`) is the same for it: 0 for events that were not chosen.
 
 No signature reads labels or columns that only training uses. −1 or "" in a history is padding, in raw tensors and in tf.Examples. An event
 is padding if the first behaviour of its sequence is padding. −1 and "" also stand for a missing categorical value, and for no tag. Numbers
@@ -33,7 +34,7 @@ import tensorflow_transform as tft
 from din_trainer.export.contributions import contributions
 from din_trainer.export.dimension_names import name_dimensions
 from din_trainer.export.fold_dice import fold
-from din_trainer.features import EXAMPLES
+from din_trainer.features import EXAMPLES, LONG_HISTORY
 from din_trainer.models.din import DIN
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.models.ranking_model import RankingModel
@@ -111,19 +112,22 @@ class ServingModel:
         return self.reader.transformed(tf.io.parse_example(examples, example_spec(self._features)))
 
     def explain(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs, places = self.reader.of_examples(examples)
+        inputs, _ = self.reader.of_examples(examples)
         with self._frozen():
             added = contributions(examples, self.reader, self._features, bool(self._model.sequences), self._first_logit)
-            return {**self._probabilities(inputs), **self._attention(inputs, places, tf.shape(examples, tf.int64)[0]), **added}
+            return {**self._probabilities(inputs), **self._attention(inputs, tf.shape(examples, tf.int64)[0]), **added}
 
     def _first_logit(self, inputs: ModelInputs) -> tf.Tensor:
         logits = self._model.logits(inputs)
         return logits if len(self._features.labels) == 1 else logits[:, 0]
 
-    def _attention(self, inputs: ModelInputs, places: dict[str, tf.Tensor], count: tf.Tensor) -> dict[str, tf.Tensor]:
-        weights = self._model.attention_weights(inputs) if isinstance(self._model, DIN) else {}
-        length = self._features.history_length
-        return {f"{sequence}_attention": padded_events(x, places[sequence], count, length) for sequence, x in weights.items()}
+    def _attention(self, inputs: ModelInputs, count: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = self._model.attention_weights(inputs) if isinstance(self._model, DIN) else {}
+        lengths = {LONG_HISTORY: self._features.longest_history}
+        return {
+            f"{sequence}_attention": padded_events(x, places, count, lengths.get(sequence, self._features.history_length))
+            for sequence, (x, places) in found.items()
+        }
 
     def resources(self) -> tf.Module:
         """The variables and lookup tables that the graphs use, which are saved with them."""

@@ -38,6 +38,18 @@ def rows_of(x: Any) -> Any:
     return tf.unstack(tf.shape(x), len(x.shape))[0]
 
 
+def splits_of(rows: Any, count: Any) -> Any:
+    """Where the events of each row begin: (E,) ascending -> (count + 1,) int64, the last of them E."""
+    return tf.searchsorted(rows, tf.range(tf.cast(count, rows.dtype) + 1), out_type=tf.int64)
+
+
+def places_of(rows: Any) -> Any:
+    """Row and column of each event, the events of a row side by side from column 0: (E,) ascending -> (E, 2) int64."""
+    rows = tf.cast(rows, tf.int64)
+    firsts = tf.searchsorted(rows, rows, out_type=tf.int64)
+    return tf.stack([rows, tf.range(tf.size(rows, tf.int64)) - firsts], axis=1)
+
+
 @tf.custom_gradient
 def repeat_by_row(x: tf.Tensor, rows: tf.Tensor) -> Any:
     """The row of each event: (B, D), (E,) ascending -> (E, D). As `tf.gather`, but the gradient is `sum_by_row`, which is faster."""

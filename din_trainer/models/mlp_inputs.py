@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from din_trainer.features import FeatureConfig, gap_name
+from din_trainer.features import LONG_HISTORY, FeatureConfig, gap_name
 from din_trainer.kinds import Numeric, TimeGap, Vector
 
 
@@ -26,8 +26,9 @@ class MlpInput(NamedTuple):
 def mlp_inputs(features: FeatureConfig, history: bool, interactions: str = "none") -> list[MlpInput]:
     """Returns the inputs in their order.
 
-    First come the candidate's embeddings, then the sums of the events, sequence by sequence, each with its interactions, then the
-    embeddings of the user and the context. Last come the numbers and vectors of the candidate, then those of the user and the context.
+    First come the candidate's embeddings, then the sums of the events, sequence by sequence, each with its interactions. Behind those of
+    the searched sequence come the same of the events that are chosen from its long history. The embeddings of the user and the context
+    follow. Last come the numbers and vectors of the candidate, then those of the user and the context.
 
     Args:
         features: The feature definition.
@@ -44,7 +45,10 @@ def mlp_inputs(features: FeatureConfig, history: bool, interactions: str = "none
         keys = [MlpInput(b.history, features.vocabulary_of(name).dim, True) for name, b in behaviours.items()]
         events = keys + _inputs(fields[sequence])
         pairs = list(zip([b.candidate for b in behaviours.values()], keys, strict=True))
-        result += [x._replace(sequence=sequence) for x in events + _interactions(interactions, events, pairs)]
+        of_sequence = events + _interactions(interactions, events, pairs)
+        result += [x._replace(sequence=sequence) for x in of_sequence]
+        if sequence == features.searched:
+            result += [x._replace(name=f"long {x.name}", sequence=LONG_HISTORY) for x in of_sequence]
     result += [x for x in side if x.is_embedded]
     return result + [x for x in (*own, *side) if not x.is_embedded]
 

@@ -1,11 +1,12 @@
 """Takes the padding out of transformed features: the form of the training data becomes that of the model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from keras import ops
 
-from din_trainer.features import FeatureConfig
+from din_trainer.features import EVENT_COUNTS, FeatureConfig
 from din_trainer.kinds import Tags
 from din_trainer.layers.events import flatten_events
 from din_trainer.models.mlp_inputs import event_fields, is_dense
@@ -18,23 +19,32 @@ def without_padding(features: FeatureConfig, transformed: dict[str, Any], histor
     Args:
         features: The feature definition.
         transformed: Features by name after Transform: ids (B,), numbers (B,) or (B, width), tags (B, most), and those of events with L
-            behind B. Positions may be absent.
+            behind B. Positions may be absent. With `EVENT_COUNTS`, (B,), the events of a long history have no padding: E for B, L.
         history: Whether the model reads histories.
     """
     inputs = ModelInputs({}, {}, {}, {})
     inputs.ids.update({b.candidate: transformed[b.candidate] for b in features.behaviours.values()})
     fields = event_fields(features)
     for sequence, behaviours in features.sequences.items() if history else ():
-        positions = flatten_events(transformed[next(iter(behaviours.values())).history])  # (E, 2)
         events = {b.history: b for b in behaviours.values()} | fields[sequence]
-        inputs.rows.update(dict.fromkeys(events, positions[:, 0]))
+        flat, rows = _flat_events(transformed, next(iter(behaviours.values())).history, sequence == features.searched)
+        inputs.rows.update(dict.fromkeys(events, rows))
         for name, feature in events.items():
-            weights = tf.gather_nd(transformed[feature.weights], positions) if _is_weighted(feature) else None
-            _put(inputs, name, feature, tf.gather_nd(transformed[name], positions), weights)  # (B, L, …) -> (E, …)
+            weights = flat(transformed[feature.weights]) if _is_weighted(feature) else None
+            _put(inputs, name, feature, flat(transformed[name]), weights)  # (B, L, …) -> (E, …)
     for name, feature in {**features.own, **features.side}.items():
         _put(inputs, name, feature, transformed[name], transformed[feature.weights] if _is_weighted(feature) else None)
     inputs.ids.update({name: transformed[name] for name in features.position if name in transformed})
     return inputs
+
+
+def _flat_events(transformed: dict[str, Any], history: str, is_long: bool) -> tuple[Callable[[Any], Any], Any]:
+    """A function that takes the padding out of the features of events, and the impression of each event, (E,)."""
+    if is_long and EVENT_COUNTS in transformed:
+        counts = transformed[EVENT_COUNTS]
+        return lambda x: x, tf.repeat(tf.range(tf.shape(counts, tf.int64)[0]), counts)
+    positions = flatten_events(transformed[history])  # (E, 2)
+    return lambda x: tf.gather_nd(x, positions), positions[:, 0]
 
 
 def _is_weighted(feature: Any) -> bool:

@@ -3,24 +3,30 @@
 B impressions, E events, L the most that are kept of one history.
 """
 
+from typing import Any
+
 import tensorflow as tf
 
 from din_trainer.features import FeatureConfig, gap_name
 from din_trainer.kinds import Cross, Numeric, Tags, TimeGap
+from din_trainer.layers.events import splits_of
 from din_trainer.models.model_inputs import ModelInputs
 from din_trainer.reading.values_read import values_read
 
 
-def padded_features(features: FeatureConfig, inputs: ModelInputs, places: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def padded_features(
+    features: FeatureConfig, inputs: ModelInputs, places: dict[str, tf.Tensor], ragged: bool = False
+) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     """Returns the features by name: (B, …), those of events (B, L, …).
 
     Args:
         features: The feature definition.
         inputs: Of tf.Examples (B,).
         places: By sequence: row and column of each event in (B, L), (E, 2).
+        ragged: Whether the sequence with a long history has no padding: ragged (B, events, …).
     """
     count = tf.shape(next(ids for name, ids in inputs.ids.items() if name not in inputs.rows), tf.int64)[0]
-    result = {placed.name: inputs.ids[placed.name] for placed in features.placed if isinstance(placed.feature, Cross)}
+    result: dict[str, Any] = {placed.name: inputs.ids[placed.name] for placed in features.placed if isinstance(placed.feature, Cross)}
     for name, _, sequence, feature in values_read(features):
         slots = tf.shape(inputs.rows[name], tf.int64)[0] if name in inputs.rows else count
         found: dict[str, tf.Tensor] = {}
@@ -34,7 +40,13 @@ def padded_features(features: FeatureConfig, inputs: ModelInputs, places: dict[s
             found[name] = inputs.dense[name][:, 0]
         elif name in inputs.ids or name in inputs.dense:
             found[name] = inputs.ids[name] if name in inputs.ids else inputs.dense[name]
-        result |= {each: padded_events(x, places[sequence], count, features.history_length) if sequence else x for each, x in found.items()}
+        for each, x in found.items():
+            if sequence and sequence == features.searched and ragged:
+                result[each] = tf.RaggedTensor.from_row_splits(
+                    x, splits_of(inputs.rows[each if each in inputs.rows else name], count), validate=False
+                )
+            else:
+                result[each] = padded_events(x, places[sequence], count, features.length_of(sequence)) if sequence else x
     return result
 
 

@@ -56,7 +56,7 @@ def read_examples(parsed: Parsed, features: FeatureConfig) -> ParsedExamples:
     """
     missing = {column.name: MISSING[column.dtype] for column in features.columns}
     firsts = {sequence: columns[0].name for sequence, columns in features.aligned_columns.items()}
-    events = {s: RecentEvents(parsed[name], missing[name], features.history_length) for s, name in firsts.items()}
+    events = {s: RecentEvents(parsed[name], missing[name], features.length_of(s)) for s, name in firsts.items()}
     raw = RawValues({}, {}, {sequence: kept.rows for sequence, kept in events.items()})
     for placed in values_requested(features):
         kept = events[placed.sequence] if placed.sequence else None

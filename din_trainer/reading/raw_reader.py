@@ -114,9 +114,12 @@ class Reader(tf.Module):
         buckets = self._crosses[name].buckets
         return hashes.cross_ids(texts, buckets) if buckets else self.lookups.ids(name, texts)
 
-    def transformed(self, parsed: Raw) -> dict[str, tf.Tensor]:
-        """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B, …), those of events (B, L, …)."""
-        return padded_features(self._features, *self.of_parsed(parsed))
+    def transformed(self, parsed: Raw, ragged: bool = False) -> dict[str, tf.Tensor | tf.RaggedTensor]:
+        """Reads parsed tf.Examples, and returns the features that Transform's graph gives, by name: (B, …), those of events (B, L, …).
+
+        With `ragged`, those of a sequence with a long history are ragged, (B, events, …).
+        """
+        return padded_features(self._features, *self.of_parsed(parsed), ragged=ragged)
 
 
 def _of_one_shape(parts: list[tf.Tensor]) -> list[tf.Tensor]:

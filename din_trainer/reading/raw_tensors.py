@@ -38,7 +38,7 @@ def read_tensors(tensors: Mapping[str, tf.Tensor], features: FeatureConfig) -> R
     """Reads raw tensors in the shapes of `raw_tensor_spec`; candidate features may be (B, N). A missing event of a history is padding."""
     missing = {column.name: MISSING[column.dtype] for column in features.columns}
     firsts = {sequence: columns[0].name for sequence, columns in features.aligned_columns.items()}
-    positions = {s: _recent_events(tensors[name], missing[name], features.history_length) for s, name in firsts.items()}
+    positions = {s: _recent_events(tensors[name], missing[name], features.length_of(s)) for s, name in firsts.items()}
     raw = RawValues({}, {}, {sequence: tf.unstack(places, 2, axis=1)[0] for sequence, places in positions.items()})
     with tf.control_dependencies(_shape_checks(tensors, features, firsts)):
         for name, _, sequence, feature in values_requested(features):

@@ -17,7 +17,8 @@ def raw_example_reader(features: FeatureConfig, transform_output: tft.TFTransfor
     """Returns a function that reads serialised raw tf.Examples (N,).
 
     The function returns what Transform's graph gives, int64 or float32: ids, labels, positions and numbers (N,), numbers with an indicator
-    (N, 2), vectors (N, size), tags and their weights (N, most), the same of events behind (N, L), and sample weights (N,).
+    (N, 2), vectors (N, size), tags and their weights (N, most), the same of events behind (N, L), and sample weights (N,). Features of a
+    sequence with a long history are ragged, (N, events, …), so that a long history pads no other one.
 
     Args:
         features: The features of the model.
@@ -32,7 +33,7 @@ def raw_example_reader(features: FeatureConfig, transform_output: tft.TFTransfor
 
     def read(serialized: tf.Tensor) -> Features:
         raw = tf.io.parse_example(serialized, spec)
-        result = {**reader.transformed(raw), **{name: raw[name] for name in labels}}
+        result = {**reader.transformed(raw, ragged=True), **{name: raw[name] for name in labels}}
         result |= {name: position_ids(raw[name], position) for name, position in features.position.items()}
         if features.weight:
             result[SAMPLE_WEIGHT] = raw[features.weight]

@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from din_trainer.features import LABEL, SAMPLE_WEIGHT
-from din_trainer.training.packed_rows import Features, PackedRows
+from din_trainer.training.packed_rows import Features, Packed, PackedRows
 from din_trainer.training.progress_log import progress
 
 _PARSED = 8192  # tf.Examples that are parsed at once
+_LONG_PARSED = 256  # those with long histories
 _INTERLEAVED = 128  # shards that are read at the same time, if a split does not fit into memory; each takes about 0.5 MB
 _AHEAD = 8  # batches that are made in advance
 
@@ -20,7 +21,7 @@ _AHEAD = 8  # batches that are made in advance
 class Split:
     """A split in shards: gzipped TFRecords of tf.Examples.
 
-    A split that takes at most `memory_mb` is read once and kept as one int32 matrix; each epoch then has an exact permutation of its own.
+    A split that takes at most `memory_mb` is read once and kept as int32 matrices; each epoch then has an exact permutation of its own.
     A larger split is read anew in each epoch: in another order of the shards, several at a time, and the rows are shuffled within blocks
     that take a quarter of `memory_mb`. All orders follow from the seed and the number of the epoch.
 
@@ -51,25 +52,27 @@ class Split:
         self._seed = shuffle_seed
         self._labels = [LABEL, *labels[1:]]
         self._negative_rate = negative_rate
-        most = int(memory_mb * 1e6) // (4 * self._rows.width)  # rows
-        self._block = max(most // 4, _PARSED)
-        self._matrix = self._load(most)
-        if self._matrix is None:
+        self._at_once = _LONG_PARSED if self._rows.has_events else _PARSED
+        most = int(memory_mb * 1e6)
+        self._block = max(most // (4 * self._rows.width) // 4, self._at_once)
+        self._packed = self._load(most)
+        if self._packed is None:
             split = Path(self._files[0]).parent.name.removeprefix("Split-")
             progress.warning("%s/ takes more than training.memory_mb (%g MB): each epoch reads it anew, block by block", split, memory_mb)
 
     @property
     def in_memory(self) -> bool:
         """Whether the split is kept in memory."""
-        return self._matrix is not None
+        return self._packed is not None
 
     def epoch(self, number: int = 0) -> tf.data.Dataset:
         """Returns the batches (features, label[, weight]) of an epoch; several labels are (B, labels).
 
         The same number always gives the same batches.
         """
-        batches = self._stream(number).rebatch(self._batch_size) if self._matrix is None else self._from_memory(self._matrix, number)
-        return self._prepared(batches)
+        if self._packed is None:
+            return self._prepared(self._rebatched(self._stream(number), self._batch_size))
+        return self._prepared(self._from_memory(self._packed, number))
 
     def own_rows(self) -> tf.data.Dataset:
         """Returns the batches of all rows that this process trains on, in the order of the files."""
@@ -89,7 +92,7 @@ class Split:
         options.autotune.enabled = False  # its thread takes half a second to end after each epoch
         return batches.prefetch(_AHEAD).with_options(options)
 
-    def _unpack(self, rows: tf.Tensor) -> tuple[Features | tf.Tensor, ...]:
+    def _unpack(self, rows: Packed) -> tuple[Features | tf.Tensor, ...]:
         """Returns (features, label), or (features, label, weight) if the rows have weights. Several labels are (B, labels)."""
         features = self._rows.unpack(rows)
         labels = [features.pop(name) for name in self._labels]
@@ -97,37 +100,43 @@ class Split:
         return (features, label, features.pop(SAMPLE_WEIGHT)) if SAMPLE_WEIGHT in features else (features, label)
 
     def _parsed(self, records: tf.data.Dataset, pack: Callable[..., Any] | None = None) -> tf.data.Dataset:
-        return records.batch(_PARSED).map(pack or self._rows.pack, num_parallel_calls=2)
+        return records.batch(self._at_once).map(pack or self._rows.pack, num_parallel_calls=2)
 
-    def _load(self, most: int) -> tf.Tensor | None:
-        """Returns all rows (N, K), None if there are more than `most`."""
-        return self._collect(self._parsed(self._open(self._files)).as_numpy_iterator(), most)
+    def _rebatched(self, blocks: tf.data.Dataset, size: int) -> tf.data.Dataset:
+        """Cuts and joins blocks of rows to others of `size` rows."""
+        if not self._rows.has_events:
+            return blocks.rebatch(size)
+        by_row = blocks.map(lambda rows: (rows.fixed, rows.ragged())).rebatch(size)
+        return by_row.map(lambda fixed, events: Packed(fixed, events.values, events.row_lengths()))
+
+    def _load(self, most: int) -> Packed | None:
+        """Returns all rows, None if they take more than `most` bytes."""
+        return self._collect(iter(self._parsed(self._open(self._files))), most)
 
     def _open(self, shards: Any) -> tf.data.Dataset:
         """The records of some shards, one after the other."""
         return tf.data.TFRecordDataset(shards, compression_type="GZIP")
 
-    def _collect(self, read: Iterable[np.ndarray], most: int) -> tf.Tensor | None:
-        """Puts blocks of rows into one matrix (N, K); None if there are more than `most` rows."""
-        blocks: list[np.ndarray] = []
-        count = 0
+    def _collect(self, read: Iterable[Packed], most: int) -> Packed | None:
+        """Joins blocks of rows; None if they take more than `most` bytes."""
+        blocks: list[Packed] = []
+        size = 0
         for block in read:
-            count += len(block)
-            if count > most:
+            size += block.size
+            if size > most:
                 return None
             blocks.append(block)
-        matrix = np.empty((count, self._rows.width), np.int32)
-        while blocks:  # each block is freed once it is copied, so that the peak stays near the size of the matrix
-            block = blocks.pop()
-            matrix[count - len(block) : count] = block
-            count -= len(block)
-        return tf.constant(matrix)
+        if not blocks:
+            return self._rows.none()
+        columns = [list(parts) for parts in zip(*blocks, strict=True)]
+        blocks.clear()
+        return Packed(*map(_joined, columns))
 
-    def _from_memory(self, matrix: tf.Tensor, epoch: int) -> tf.data.Dataset:
-        order = self._order(len(matrix), lambda: self._rows.column(matrix, LABEL).numpy(), epoch)
+    def _from_memory(self, packed: Packed, epoch: int) -> tf.data.Dataset:
+        order = self._order(len(packed), lambda: self._rows.column(packed, LABEL).numpy(), epoch)
         numbers, size = tf.constant(order), self._batch_size
         return tf.data.Dataset.range(-(-len(order) // size)).map(
-            lambda batch: tf.gather(matrix, numbers[batch * size : (batch + 1) * size]), num_parallel_calls=2
+            lambda batch: packed.take(numbers[batch * size : (batch + 1) * size]), num_parallel_calls=2
         )
 
     def _order(self, count: int, labels: Callable[[], np.ndarray], epoch: int) -> np.ndarray:
@@ -139,7 +148,7 @@ class Split:
         return rows if self._seed is None else rng.permutation(rows)
 
     def _stream(self, epoch: int) -> tf.data.Dataset:
-        """Blocks of rows, (N, K) each."""
+        """Blocks of rows."""
         if self._seed is None:
             blocks = self._parsed(self._open(self._files))
         else:
@@ -147,13 +156,27 @@ class Split:
             records = tf.data.Dataset.from_tensor_slices(shards.astype(str).tolist()).interleave(
                 self._open, cycle_length=_INTERLEAVED, block_length=8
             )
-            blocks = self._parsed(records).rebatch(self._block)
+            blocks = self._rebatched(self._parsed(records), self._block)
         return blocks.enumerate().map(lambda number, rows: self._drawn(rows, epoch, number))
 
-    def _drawn(self, rows: tf.Tensor, epoch: int, block: tf.Tensor) -> tf.Tensor:
+    def _drawn(self, rows: Packed, epoch: int, block: tf.Tensor) -> Packed:
         """Takes the negatives that are not kept out of a block, and shuffles it."""
         seed = tf.stack([tf.cast((self._seed or 0) + (epoch << 32), tf.int64), block])
+        numbers = tf.range(tf.shape(rows.fixed)[0])
         if self._negative_rate < 1:
-            kept = tf.random.stateless_uniform(tf.shape(rows)[:1], seed) < self._negative_rate
-            rows = tf.boolean_mask(rows, (self._rows.column(rows, LABEL) == 1) | kept)
-        return rows if self._seed is None else tf.random.experimental.stateless_shuffle(rows, seed)
+            kept = tf.random.stateless_uniform(tf.shape(numbers), seed) < self._negative_rate
+            numbers = tf.boolean_mask(numbers, (self._rows.column(rows, LABEL) == 1) | kept)
+        return rows.take(numbers if self._seed is None else tf.random.experimental.stateless_shuffle(numbers, seed))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Tensors one after the other; None stays None. Each is freed once it is copied, so that the peak stays near the size of the whole."""
+    if parts[0] is None:
+        return None
+    whole = np.empty((sum(len(part) for part in parts), *parts[0].shape[1:]), parts[0].dtype.as_numpy_dtype)
+    end = len(whole)
+    while parts:
+        part = parts.pop()
+        whole[end - len(part) : end] = part
+        end -= len(part)
+    return tf.constant(whole)

@@ -41,11 +41,11 @@ def _behaviours(inputs: Mapping[str, Any], name: str, features: FeatureConfig, l
     """The candidate fields (B,) and histories (B, L) that use a vocabulary."""
     vocabulary = features.behaviours[name]
     missing = MISSING[vocabulary.dtype]
-    histories = {behaviour.history for behaviour in features.behaviours.values()}
+    histories = {behaviour.history: behaviour.sequence for behaviour in features.behaviours.values()}
     used_by = [raw for raw, own in features.vocabulary_by_feature.items() if own == name and raw in inputs]
     found = {raw: slots.single_values(inputs[raw], missing, raw in histories) for raw in used_by}
     known = learnt.vocabulary(tf.concat([own.values for own in found.values()], axis=0), name, vocabulary, missing)
-    return {raw: own.padded(known.ids(own.values), features.history_length) for raw, own in found.items()}
+    return {raw: own.padded(known.ids(own.values), features.length_of(histories.get(raw, ""))) for raw, own in found.items()}
 
 
 def _feature(inputs: Mapping[str, Any], placed: Placed, length: int, learnt: Learnt) -> dict[str, tf.Tensor]:
@@ -150,7 +150,7 @@ def transformed(inputs: Mapping[str, Any], features: FeatureConfig, learnt: Lear
     read = [placed for placed in features.placed if is_read(placed.feature)]
     for placed in read:
         if not isinstance(placed.feature, Cross) and placed.name in inputs:
-            outputs |= _feature(inputs, placed, features.history_length, learnt)
+            outputs |= _feature(inputs, placed, features.length_of(placed.sequence), learnt)
     bucket_ids = {placed.name: outputs[placed.name] for placed in read if isinstance(placed.feature, Bucketized) and not placed.sequence}
     outputs |= {placed.name: _cross(inputs, bucket_ids, placed, learnt) for placed in read if isinstance(placed.feature, Cross)}
     return outputs | {name: position_ids(inputs[name], position) for name, position in features.position.items() if name in inputs}

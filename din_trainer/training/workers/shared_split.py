@@ -9,7 +9,7 @@ import tensorflow as tf
 from din_trainer.exchange.collectives import Workers
 from din_trainer.features import LABEL
 from din_trainer.training.input_pipeline import Split
-from din_trainer.training.packed_rows import Features
+from din_trainer.training.packed_rows import Features, Packed
 from din_trainer.training.workers.shares import places_of, share_of
 
 PLACES = "places in the batch"  # a feature of in-memory batches: (n,) int64, where the rows of this worker stand in the batch
@@ -38,11 +38,11 @@ class SharedSplit(Split):
 
     def epoch(self, number: int = 0) -> tf.data.Dataset:
         """Returns this worker's parts of the batches of an epoch. In memory, a feature has the places of its rows in the batch."""
-        if self._matrix is not None:
-            return self._parts(self._matrix, number)
+        if self._packed is not None:
+            return self._parts(self._packed, number)
         index, count = self._workers.index, self._workers.count
-        own = self._stream(number).rebatch(self._batch_size * (index + 1) // count - self._batch_size * index // count)
-        no_rows = tf.data.Dataset.from_tensors(tf.zeros([0, self._rows.width], tf.int32)).repeat(_FOREVER)
+        own = self._rebatched(self._stream(number), self._batch_size * (index + 1) // count - self._batch_size * index // count)
+        no_rows = tf.data.Dataset.from_tensors(self._rows.none()).repeat(_FOREVER)
         return self._prepared(own.concatenate(no_rows))
 
     def own_rows(self) -> tf.data.Dataset:
@@ -51,7 +51,7 @@ class SharedSplit(Split):
 
     def unsampled(self) -> tf.data.Dataset:
         """Returns the batches of all rows of all workers, in the order of the files. Each iteration reads the files."""
-        return self._prepared(self._parsed(super()._open(self._all_files)).rebatch(self._batch_size))
+        return self._prepared(self._rebatched(self._parsed(super()._open(self._all_files)), self._batch_size))
 
     def _open(self, shards: Any) -> tf.data.Dataset:
         """This worker's records of its shards, one after the other."""
@@ -61,37 +61,39 @@ class SharedSplit(Split):
         step, first = (tf.where(is_split, value, alone) for value, alone in ((self._workers.count, 1), (self._workers.index, 0)))
         return super()._open(shards).shard(tf.cast(step, tf.int64), tf.cast(first, tf.int64))
 
-    def _load(self, most: int) -> tf.Tensor | None:
-        counts = np.zeros(len(self._all_files), np.int64)
-        matrix = self._collect(self._counted(counts), most)
-        of_workers = self._workers.gather(tf.constant(counts)).numpy()  # (workers, shards)
-        self._count = int(of_workers.sum())  # or less, if a worker stopped because it alone has more than `most` rows
-        if self._count > most:
+    def _load(self, most: int) -> Packed | None:
+        counts = np.zeros(len(self._all_files) + 1, np.int64)
+        packed = self._collect(self._counted(counts), most)
+        *of_workers, sizes = self._workers.gather(tf.constant(counts)).numpy().T
+        if sizes.sum() > most:  # or less, if a worker stopped because it alone has more than `most` bytes
             return None
+        of_workers = np.stack(of_workers, axis=1)  # (workers, shards)
+        self._count = int(of_workers.sum())
         self._places = places_of(self._share, of_workers)
         if self._negative_rate < 1:
-            self._labels_of_all = self._gather_labels(matrix)
-        return matrix
+            self._labels_of_all = self._gather_labels(packed)
+        return packed
 
-    def _counted(self, counts: np.ndarray) -> Iterator[np.ndarray]:
-        """Yields blocks of this worker's rows, and adds the number of rows of each shard to `counts`."""
+    def _counted(self, counts: np.ndarray) -> Iterator[Packed]:
+        """Yields blocks of this worker's rows, and adds to `counts`: the number of rows of each shard, and last the bytes of all rows."""
         numbers, files = tf.constant(self._share.shards, tf.int64), tf.constant(self._files)
         records = tf.data.Dataset.from_tensor_slices((numbers, files)).flat_map(
             lambda number, file: tf.data.Dataset.zip((tf.data.Dataset.from_tensors(number).repeat(), self._open(file)))
         )
         blocks = self._parsed(records, lambda numbers, serialized: (numbers, self._rows.pack(serialized)))
-        for shards, rows in blocks.as_numpy_iterator():
-            counts += np.bincount(shards, minlength=len(counts))
+        for shards, rows in blocks:
+            counts += np.bincount(shards.numpy(), minlength=len(counts))
+            counts[-1] += rows.size
             yield rows
 
-    def _gather_labels(self, matrix: tf.Tensor) -> np.ndarray:
+    def _gather_labels(self, packed: Packed | None) -> np.ndarray:
         """The labels of all rows of all workers."""
-        places, labels = self._workers.concatenate([self._places, self._rows.column(matrix, LABEL)])
+        places, labels = self._workers.concatenate([self._places, self._rows.column(packed or self._rows.none(), LABEL)])
         result = np.empty(self._count, np.float32)
         result[places.numpy()] = labels.numpy()
         return result
 
-    def _parts(self, matrix: tf.Tensor, epoch: int) -> tf.data.Dataset:
+    def _parts(self, packed: Packed, epoch: int) -> tf.data.Dataset:
         """This worker's rows of each batch of all rows."""
         own = np.full(self._count, -1, np.int32)
         own[self._places] = np.arange(len(self._places))
@@ -101,7 +103,7 @@ class SharedSplit(Split):
         def batch(number: tf.Tensor) -> tuple[tf.Tensor, ...]:
             part = numbers[number * size : (number + 1) * size]
             places = tf.where(part >= 0)[:, 0]
-            features, *judged = self._unpack(tf.gather(matrix, tf.gather(part, places)))
+            features, *judged = self._unpack(packed.take(tf.gather(part, places)))
             return ({**features, PLACES: places}, *judged)
 
         return self._ahead(tf.data.Dataset.range(-(-len(order) // size)).map(batch, num_parallel_calls=2))

@@ -172,7 +172,9 @@ def test_attention_weights_are_those_of_each_sequence_with_its_time_gaps():
             event_numbers = gaps[b, t : t + 1] if sequence == "clicks" else ()
             expected[b, t] = np.exp(textbook.attention_weight(model.attention[sequence], query, key, event_numbers))
         expected /= np.maximum(expected.sum(1, keepdims=True), 1e-9)
-        np.testing.assert_allclose(weights[sequence], expected[history != 0], rtol=1e-4, atol=1e-6)
+        of_events, places = weights[sequence]
+        np.testing.assert_array_equal(places, [(b, t) for b, row in enumerate(history) for t in range(np.count_nonzero(row))])
+        np.testing.assert_allclose(of_events, expected[history != 0], rtol=1e-4, atol=1e-6)
 
 
 def test_a_shared_vocabulary_is_one_table():
