@@ -21,6 +21,7 @@ class Executor(executor.Executor):
         trials = [{"values": values, **outcome._asdict()} for values, outcome in tuner.outcomes]
         file = Path(artifact_utils.get_single_uri(output_dict[TUNER_RESULTS_KEY])) / TRIALS_FILE
         file.write_text(json.dumps(trials) + "\n")
+        tuner.finished.forget()
 
 
 class Tuner(component.Tuner):

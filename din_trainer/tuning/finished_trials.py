@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 from din_trainer.tuning.trial import Outcome, Trial
@@ -30,6 +31,10 @@ class FinishedTrials:
         part = self._file(trial).with_suffix(".part")
         part.write_text(json.dumps(outcome))
         os.replace(part, self._file(trial))
+
+    def forget(self) -> None:
+        """Removes the folder, when the result of the whole search is kept elsewhere."""
+        shutil.rmtree(self._folder)
 
     def _file(self, trial: Trial) -> Path:
         return self._folder / f"{trial.fingerprint}.json"

@@ -15,7 +15,7 @@ from din_trainer.training.progress_log import progress
 from din_trainer.training_errors import TrialFailed
 from din_trainer.tuning.finished_trials import FinishedTrials
 from din_trainer.tuning.oracles import OBJECTIVE, make_oracle
-from din_trainer.tuning.search_space import Values, plain, with_values
+from din_trainer.tuning.search_space import Values, plain, values_text, with_values
 from din_trainer.tuning.trial import Outcome, Trial
 from din_trainer.tuning.trial_process import run_trials
 from din_trainer.tuning.tuner_config import TunerConfig
@@ -48,7 +48,7 @@ class Search(BaseTuner):
         self._settings = settings
         self._config = config
         self._data = data
-        self._finished = finished
+        self.finished = finished
         self._run = run
         self.outcomes: list[tuple[dict[str, Any], Outcome]] = []
 
@@ -77,14 +77,14 @@ class Search(BaseTuner):
         missing: dict[int, Trial] = {}
         for number, values in enumerate(settings, first):
             trial = self._trial(values)
-            if outcome := trial if isinstance(trial, Outcome) else self._finished.get(trial):
+            if outcome := trial if isinstance(trial, Outcome) else self.finished.get(trial):
                 outcomes[number] = outcome
             elif isinstance(trial, Trial):
                 missing[number] = trial
         if missing:
             with self._shown(list(missing)):
                 for (number, trial), outcome in zip(missing.items(), self._run(list(missing.values())), strict=True):
-                    self._finished.put(trial, outcome)
+                    self.finished.put(trial, outcome)
                     outcomes[number] = outcome
         return [outcomes[number] for number in sorted(outcomes)]
 
@@ -134,14 +134,9 @@ class Search(BaseTuner):
             raise TrialFailed(f"None of {count} trials has a validation AUC. The first one: {self.outcomes[0][1].failed}")
         for number, (values, outcome) in enumerate(self.outcomes, 1):
             if outcome.failed:
-                progress.warning("trial %d (%s) failed: %s", number, describe(values), outcome.failed.removesuffix("."))
+                progress.warning("trial %d (%s) failed: %s", number, values_text(values), outcome.failed.removesuffix("."))
         if count < asked:
             progress.warning("the search ended after %d of %d trials, because it found no other setting in tuner.space", count, asked)
         best = max(aucs, key=lambda number: aucs[number])
         own = f"{aucs[1]:.4f}" if 1 in aucs else "none"
         progress.info("%d trials, best validation AUC %.4f in trial %d, own setting %s", count, aucs[best], best, own)
-
-
-def describe(values: dict[str, Any]) -> str:
-    """The values of a setting in one line."""
-    return ", ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())

@@ -220,6 +220,16 @@ def put_values(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     return result
 
 
+def values_text(values: Mapping[str, Any]) -> str:
+    """Formats plain values of a setting in one line."""
+    return ", ".join(f"{key} {value_text(value)}" for key, value in values.items())
+
+
+def value_text(value: Any) -> str:
+    """Formats a value of a setting; a number has four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _first_message(error: ValidationError) -> str:
     problem = error.errors()[0]
     message = problem["msg"].removeprefix("Value error, ")

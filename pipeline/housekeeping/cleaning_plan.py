@@ -11,6 +11,7 @@ from components.base.errors import InputError
 from components.base.scratch_folder import dead_scratch
 from components.serving.store.versions import leftovers, served_versions
 from pipeline.housekeeping.kept_runs import kept_runs, named_paths, started_at
+from pipeline.places import TRIALS_SUFFIX
 from pipeline.records.metadata_cleaning import Stored, read_stored
 from pipeline.records.run_list import METADATA_FILE, read_summaries
 from pipeline.records.store_place import has_store
@@ -135,10 +136,11 @@ def _synthetic(workspace: Path, runs: Collection[Summary]) -> list[Path]:
 
 
 def _checkpoints(workspace: Path, runs: Collection[Summary]) -> list[Path]:
-    """Returns the state of trainings that nothing continues: a run of the same name was evaluated since."""
+    """Returns the state of trainings and searches that nothing continues: a run of the same name was evaluated since."""
     last = {run.name: run for run in runs}
     unfinished = {name for name, run in last.items() if run.metrics is None}
-    return [folder for folder in workspace.glob("checkpoints/*/*/") if folder.parent.name not in unfinished]
+    folders = workspace.glob("checkpoints/*/*/")
+    return [folder for folder in folders if folder.parent.name.removesuffix(TRIALS_SUFFIX) not in unfinished]
 
 
 def _schemas(workspace: Path, runs: Collection[Summary]) -> list[Path]:

@@ -10,7 +10,7 @@ from pipeline.console import Console
 from pipeline.plan.engine_costs import ENGINES, shards
 from pipeline.plan.estimate import Plan, StageCost
 from pipeline.plan.rates import COMMAND, Rates
-from pipeline.plan.stages import EPOCHS
+from pipeline.plan.stages import EPOCHS, READ
 from pipeline.report.text_format import size
 
 _MEASURED_KINDS = ("din",)  # of models
@@ -68,6 +68,9 @@ def sentences(plan: Plan, rates: Rates, given: dict[str, int]) -> Iterator[str]:
     yield "80 % of the impressions are train/, 10 % validation/, 10 % eval/. Ids are integers as din synth makes them; texts take more."
     yield f"Rows of the tables: {', '.join(_rows(plan, given))}."
     yield f"All {training.epochs} epochs are trained; training.patience may end them earlier."
+    if trials := work.config.tuner.trials:
+        once = sum(found.hours for found in plan.stages if found.stage.name in (READ, EPOCHS))
+        yield f"The {trials} trials of the tuner are not counted above: they take up to {_hours(once * trials)} hours more, one after another."
     where = "are kept in memory" if work.in_memory else "do not fit into training.memory_mb, and are read anew in each epoch"
     yield f"The impressions that are trained on take {size(round(work.packed_mb * 1e6))} and {where}."
     if training.workers > 1:

@@ -51,6 +51,7 @@ class Summary(BaseModel):
     oracle_by_label: dict[str, dict[str, float | None]] | None = None
     stable_at_start: int | None = None
     warm_start: dict[str, Any] | None = None
+    tuner: dict[str, Any] | None = None
     baseline: dict[str, Any] | None = None
     thresholds: list[dict[str, Any]] | None = None
     sameness: dict[str, Any] | None = None

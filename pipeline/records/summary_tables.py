@@ -11,6 +11,7 @@ from pipeline.console import Console
 from pipeline.records.predictions_table import predictions_table
 from pipeline.records.summaries_by_label import by_label
 from pipeline.records.summary import ERROR_STATUSES, Summary
+from pipeline.records.tuner_summary import tuner_lines
 from pipeline.records.warm_start_text import warm_start_lines
 
 
@@ -162,7 +163,7 @@ def _span_lines(summary: Summary) -> list[str]:
 
 
 def _print_metrics(summary: Summary, console: Console) -> None:
-    for line in [*_span_lines(summary), *warm_start_lines(summary.warm_start)]:
+    for line in [*_span_lines(summary), *warm_start_lines(summary.warm_start), *tuner_lines(summary.tuner)]:
         console.print(f"  {line}", soft_wrap=True)
     if not summary.metrics:
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base.errors import InputError
+from din_trainer.tuning.search_space import put_values
 from pipeline.records.run_list import read_summaries
 from pipeline.records.summary import Summary
 
@@ -31,8 +32,8 @@ class Content:
     Attributes:
         summary: The content of `summary.json`.
         evaluation: The slices with their intervals, and the curves.
-        config: The resolved configuration.
-        details: `attention`, `importance`, `training`, `data` and `card`.
+        config: The resolved configuration, with the values that a search has found.
+        details: `attention`, `importance`, `training`, `tuning`, `data` and `card`.
         history: The runs with the same name, this one included, oldest first.
     """
 
@@ -63,7 +64,7 @@ def read_content(run_folder: Path, workspace: Path) -> Content:
     return Content(
         summary=summary.as_json(),
         evaluation=_read(run_folder / EVALUATION_FILE),
-        config=_read(run_folder / CONFIG_FILE),
+        config=_trained_with(_read(run_folder / CONFIG_FILE), summary.tuner),
         details=_read(run_folder / DETAILS_FILE) or {},
         history=[_past(run) for run in summaries if run.name == summary.name],
     )
@@ -79,6 +80,10 @@ def latest_evaluated(workspace: Path) -> str:
     if not evaluated:
         raise InputError(f"{workspace} has no run that was evaluated: start one with `din run`, or name a run of `din runs` with --run.")
     return evaluated[-1]
+
+
+def _trained_with(config: dict[str, Any] | None, tuner: dict[str, Any] | None) -> dict[str, Any] | None:
+    return put_values(config, tuner["values"]) if config and tuner else config
 
 
 def _past(summary: Summary) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pipeline.report.charts.day_charts import day_charts
 from pipeline.report.charts.history_charts import MOST_RUNS, history_charts
 from pipeline.report.charts.importance_chart import importance_chart
 from pipeline.report.charts.training_charts import training_charts
+from pipeline.report.charts.tuning_chart import tuning_chart
 from pipeline.report.content import REPORT_FILE, Content, read_content
 from pipeline.report.content_by_label import content_by_label
 from pipeline.report.render_html import Section, render_page
@@ -23,6 +24,7 @@ from pipeline.report.sections.drift_section import drift_tables
 from pipeline.report.sections.metric_rows import metric_rows
 from pipeline.report.sections.model_card import card_rows
 from pipeline.report.sections.slice_table import slice_table
+from pipeline.report.sections.trial_table import trial_rows
 from pipeline.report.shared_script import share_script
 from pipeline.report.text_format import VERDICTS, verdict_reasons
 
@@ -84,6 +86,7 @@ def _render(content: Content, script: str | None) -> str:
         slice_gates=slice_gates[:_MOST_GATES],
         slice_gates_total=len(slice_gates),
         importance=details.get("importance"),
+        trials=trial_rows(details.get("tuning") or []),
         attention=attention_view(details.get("attention") or [], content.config),
         data_details=data,
         data_features=features_by_split(data) if data else [],
@@ -110,13 +113,14 @@ def _label_view(label: str, content: Content) -> dict[str, Any]:
 
 def _charts(content: Content, labels: dict[str, Content], baseline: str) -> dict[str, list[Chart]]:
     activity = [activity_chart((part.evaluation or {}).get("slices") or [], label) for label, part in labels.items()]
-    training, importance = content.details.get("training"), content.details.get("importance")
+    training, importance, tuning = (content.details.get(part) for part in ("training", "importance", "tuning"))
     important = importance_chart(importance) if importance else None
     return {
         "curves": [chart for label, part in labels.items() for chart in _curves(part, baseline, label)],
         "activity": [chart for chart in activity if chart],
         "importance": [important] if important else [],
         "training": training_charts(training) if training else [],
+        "tuning": [tuning_chart(tuning, (content.config or {}).get("tuner", {}).get("space", {}))] if tuning else [],
         "days": day_charts(content.history),
         "history": history_charts(content.history, content.summary["run_id"]),
     }

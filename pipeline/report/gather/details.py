@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.artifact_types import IMPORTANCE_FILE
+from components.artifact_types import IMPORTANCE_FILE, TRIALS_FILE
 from components.base.fingerprint import LIBRARIES
 from components.base.shards import SPAN_SPLIT
 from din_trainer.config import ORIGIN_FILE
@@ -29,18 +29,20 @@ def gather_details(metadata: Path, run_id: str, model: Path | None, files: Itera
         spans: The names of spans whose statistics are shown if the run read no splits.
 
     Returns:
-        `attention`, `importance`, `training`, `data` and `card`. A part is None if its artifacts are gone or cannot be read. `failed`: why
-        a part could not be made, by its name. The log has the traces.
+        `attention`, `importance`, `training`, `tuning`, `data` and `card`. A part is None if its artifacts are gone or cannot be read.
+        `failed`: why a part could not be made, by its name. The log has the traces.
     """
     outputs = RunOutputs(metadata, run_id)
     schema, parts = _there(outputs.uri("ImportSchemaGen", "schema")), _data_parts(outputs, spans)
     figures = _there(outputs.uri("DriftValidator", "figures"))
     importance = _there(outputs.uri("FeatureImportance", "importance"))
+    tuned = _there(outputs.uri("Tuner", "tuner_results"))
     model_run, model = _there(outputs.uri("Trainer", "model_run")), _there(model)
     makers: dict[str, Callable[[], Any] | None] = {
         "attention": (lambda: sample_attention(model, files)) if model else None,
         "importance": (lambda: json.loads((importance / IMPORTANCE_FILE).read_text())) if importance else None,
         "training": (lambda: read_training_curves(model_run)) if model_run else None,
+        "tuning": (lambda: json.loads((tuned / TRIALS_FILE).read_text())) if tuned else None,
         "data": (lambda: describe_data(parts, schema, figures)) if parts and schema else None,
         "card": (lambda: describe_model(model)) if model else None,
     }

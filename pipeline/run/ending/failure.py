@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from components.base.errors import DataError, InputError, causes, explain_place
-from din_trainer.training_errors import EmptyVocabulary, NoCluster, NoStart, TrainingDiverged, WorkersFailed
+from din_trainer.training_errors import EmptyVocabulary, NoCluster, NoStart, TrainingDiverged, TrialFailed, WorkersFailed
 from pipeline.records.summary import Status
 
 BAD_INPUT = 2  # the exit code of what the user can correct
@@ -38,7 +38,7 @@ def explain_failure(error: BaseException) -> Ending:
             return Ending("failed", str(cause))
     if sentence := explain_place(error):
         return Ending("failed", sentence, BAD_INPUT)
-    if failed := next((cause for cause in causes(error) if isinstance(cause, WorkersFailed)), None):
+    if failed := next((cause for cause in causes(error) if isinstance(cause, WorkersFailed | TrialFailed)), None):
         return Ending("failed", str(failed))
     if missing := next((sentence for cause in causes(error) if (sentence := _explain_missing(cause))), None):
         return Ending("failed", missing)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfx.utils import path_utils
 
-from components.artifact_types import SCORE_FILE
+from components.artifact_types import SCORE_FILE, TRIALS_FILE
 from components.atomic_pusher import NOT_CHECKED_KEY, NOT_PUBLISHED_KEY, REFUSED_KEY, UNCHANGED_KEY
 from components.base.atomic_files import write_whole
 from components.base.errors import InputError
@@ -19,6 +19,7 @@ from din_trainer.trainer import WARM_START_FILE
 from pipeline.places import Places
 from pipeline.records.metadata_store import RunOutputs
 from pipeline.records.summary import Summary
+from pipeline.records.tuner_summary import tuner_summary
 from pipeline.report.content import EVALUATION_FILE
 
 _NOT_PUBLISHED = 1  # the exit code of a push that the store does not have
@@ -40,6 +41,8 @@ def read_outcome(summary: Summary, places: Places, folder: Path) -> None:
     model_run = outputs.uri("Trainer", "model_run")
     if model_run and (model_run / WARM_START_FILE).exists():
         summary.warm_start = json.loads((model_run / WARM_START_FILE).read_text())
+    if tuned := outputs.uri("Tuner", "tuner_results"):
+        summary.tuner = tuner_summary(json.loads((tuned / TRIALS_FILE).read_text()))
     read_drift(summary, outputs)
     for node in ("JoinLookups", *(f"JoinLookups.{span}" for span in summary.span_examples or ())):
         if sentences := outputs.property(node, "joined", UNMATCHED_KEY):
