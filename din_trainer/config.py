@@ -45,12 +45,10 @@ class LongHistoryConfig(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> "LongHistoryConfig":
-        given = {"events": "none", "category": "hard", "bits": "hash"}
-        for name, search in given.items():
-            is_used = self.search == search or (name == "events" and self.search != "none")
-            if not is_used and getattr(self, name) != type(self).model_fields[name].default:
-                needed = "a search" if name == "events" else f"search = {search!r}"
-                raise ValueError(f"{name} is for {needed}, and search is {self.search!r}: leave it out")
+        searches = {"events": ("hard", "hash"), "category": ("hard",), "bits": ("hash",)}
+        for name, used_by in searches.items():
+            if self.search not in used_by and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is for search = {' or '.join(map(repr, used_by))}, and search is {self.search!r}: leave it out")
         return self
 
 
@@ -64,7 +62,7 @@ class ModelConfig(Frozen):
     attention_hidden: LayerSizes = Field((80, 40), min_length=1, max_length=100)
     attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
     interactions: Literal["none", "sum", "inner", "elementwise"] = Field(
-        "none", description="What the MLP of `din` reads beside the paper's inputs: the summed history, and products with the candidate."
+        "inner", description="What the MLP of `din` reads beside the paper's inputs: the summed history, and products with the candidate."
     )
     long_history: LongHistoryConfig = Field(default_factory=LongHistoryConfig)
     cross_layers: int = Field(3, ge=1, le=100, description="Cross layers of `dcn`.")

@@ -91,7 +91,7 @@ class PackedRows:
         self._event_fields: dict[str, _Field] = {}
         specs = tf.function(read, autograph=False).get_concrete_function(tf.TensorSpec([None], tf.string)).structured_outputs
         for name, spec in sorted(specs.items()):
-            of_events = isinstance(spec, tf.RaggedTensorSpec)
+            of_events = isinstance(spec, tf.RaggedTensor)
             shape = spec.shape[2:] if of_events else spec.shape[1:]
             if not shape.is_fully_defined() or spec.dtype not in (tf.int64, tf.float32):
                 raise ValueError(f"feature {name!r} must be int64 or float32 and of a fixed length; received {spec}")
