@@ -95,9 +95,10 @@ def check_space(space: Space, config: DINConfig) -> None:
         annotation = _annotation(key)
         if isinstance(entry, Range):
             _check_range(key, entry, annotation, own_value(config, key))
-        for value in (entry.min, entry.max) if isinstance(entry, Range) else entry:
+        ends = [_number(annotation, end) for end in (entry.min, entry.max)] if isinstance(entry, Range) else entry
+        for value in ends:
             try:
-                with_values(config, {key: _number(annotation, value) if isinstance(entry, Range) else json.dumps(value)})
+                with_values(config, {key: value if isinstance(entry, Range) else json.dumps(value)})
             except ValidationError as error:
                 raise ValueError(f"tuner.space: {key} = {_short(value)} is refused: {_first_message(error)}") from error
 

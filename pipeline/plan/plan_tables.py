@@ -70,7 +70,7 @@ def sentences(plan: Plan, rates: Rates, given: dict[str, int]) -> Iterator[str]:
     yield f"All {training.epochs} epochs are trained; training.patience may end them earlier."
     if trials := work.config.tuner.trials:
         once = sum(found.hours for found in plan.stages if found.stage.name in (READ, EPOCHS))
-        yield f"The {trials} trials of the tuner are not counted above: they take up to {_hours(once * trials)} hours more, one after another."
+        yield f"The {trials} trials of the tuner are not counted above: they take up to {_hours(once * trials)} hours more."
     where = "are kept in memory" if work.in_memory else "do not fit into training.memory_mb, and are read anew in each epoch"
     yield f"The impressions that are trained on take {size(round(work.packed_mb * 1e6))} and {where}."
     if training.workers > 1:
