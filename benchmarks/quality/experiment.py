@@ -32,11 +32,15 @@ _BATCH = 4096
 
 
 class Measurement(NamedTuple):
-    """The metrics of a trained model on eval/, and the duration of its training. GAUC is None if the data has no user ids."""
+    """The metrics of a trained model on eval/, the best epoch's AUC on validation/, and the duration of the training.
+
+    GAUC is None if the data has no user ids.
+    """
 
     auc: float
     gauc: float | None
     log_loss: float
+    validation_auc: float
     seconds: float
 
 
@@ -87,7 +91,7 @@ class Experiment:
     def measure(self, config: DINConfig) -> Measurement:
         """Trains a model and judges it on eval/."""
         trial = self.train(config)
-        return Measurement(*self._judge.judge(trial.logits), trial.seconds)
+        return Measurement(*self._judge.judge(trial.logits), max(trial.validation_aucs), trial.seconds)
 
     def write_arrays(self, file: Path) -> None:
         """Writes the transformed impressions as NumPy arrays, `<split>/<feature>`, for the peers, in their order."""

@@ -30,7 +30,7 @@ from pipeline.terminal import Progress, output_to, say
 if TYPE_CHECKING:  # at run time TensorFlow is imported after the check of the data
     from benchmarks.quality.experiment import Experiment, Measurement
 
-WIDTH = 120  # of the table, on narrow terminals as well: a wrapped figure cannot be read
+WIDTH = 144  # of the table, on narrow terminals as well: a wrapped figure cannot be read
 
 
 Oracle = dict[str, float | None] | None
@@ -70,6 +70,7 @@ def to_rows(measured: "dict[str, list[Measurement]]", oracle: Oracle) -> list[di
             "auc": spread([m.auc for m in measurements]),
             "gauc": spread([m.gauc for m in measurements]),
             "log_loss": spread([m.log_loss for m in measurements]),
+            "validation_auc": spread([m.validation_auc for m in measurements]),
             "rela_impr": relative_improvement(auc[name], auc.get("base")),
             "share_of_oracle": share_of_oracle(auc[name], (oracle or {}).get("auc")),
             "seconds": statistics.mean(m.seconds for m in measurements),
@@ -90,15 +91,15 @@ def to_table(rows: list[dict[str, Any]], oracle: Oracle, seeds: list[int]) -> Ta
     title = f"eval split, trained with seed {', '.join(map(str, seeds))}: mean ± standard deviation"
     table = Table(title=title, title_justify="left")
     table.add_column("model")
-    for name in ("AUC", "GAUC", "log loss", "RelaImpr", "lift / oracle's", "training"):
+    for name in ("AUC", "GAUC", "log loss", "AUC, validation", "RelaImpr", "lift / oracle's", "training"):
         table.add_column(name, justify="right")
     for row in rows:
         improvement = "–" if row["rela_impr"] is None else f"{row['rela_impr']:+.2%}"
         share = "–" if row["share_of_oracle"] is None else f"{row['share_of_oracle']:.1%}"
-        figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
+        figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss", "validation_auc")]
         table.add_row(MODELS[row["name"]].title, *figures, improvement, share, f"{row['seconds']:.1f} s")
     if oracle:
-        table.add_row("oracle", *(number(oracle[metric]) for metric in ("auc", "gauc", "log_loss")), "", "100.0%", "")
+        table.add_row("oracle", *(number(oracle[metric]) for metric in ("auc", "gauc", "log_loss")), "", "", "100.0%", "")
     return table
 
 

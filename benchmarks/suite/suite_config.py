@@ -23,6 +23,7 @@ SET_BY_ROWS = (
     "model.history",
     "model.attention_softmax",
     "model.activation",
+    "model.interactions",
 )
 
 

@@ -37,11 +37,14 @@ class Claim(NamedTuple):
 
 CLAIMS = (
     Claim("LR < Base", "base", "lr"),
-    Claim("Base < DIN", "din", "base"),
-    Claim("Dice ≥ PReLU", "din", "prelu", strictly=False),
-    Claim("regularisation helps", "mba", "din"),
-    Claim("history adds", "din", "no_history"),
-    Claim("DIN ≥ DeepCTR's DIN", "din", "deepctr", strictly=False),
+    Claim("Base < the paper's DIN", "paper", "base"),
+    Claim("Dice ≥ PReLU", "paper", "prelu", strictly=False),
+    Claim("regularisation helps", "mba", "paper"),
+    Claim("softmax does not help", "paper", "softmax", strictly=False),
+    Claim("history adds", "paper", "no_history"),
+    Claim("the paper's DIN ≥ DeepCTR's DIN", "paper", "deepctr", strictly=False),
+    Claim("the paper's DIN < DIN", "din", "paper"),
+    Claim("PNN < DIN", "din", "pnn"),
 )
 
 
@@ -97,6 +100,7 @@ def _figures(name: str, settings: tuple[str, ...], rows: dict[str, list[Row]], d
         "title": ROWS[name].title,
         "settings": list(settings),
         **own,
+        "validation_auc": spread([max(row.figures["validation_aucs"]) for row in rows[name]]),
         "rela_impr": {metric: _improvement(own[metric], base[metric]) for metric in METRICS},
         "less_din": {metric: _less(name, REFERENCE, metric, rows, drawn) if REFERENCE in rows else None for metric in METRICS},
         "best_epochs": _values(rows[name], "best_epoch"),

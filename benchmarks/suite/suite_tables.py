@@ -12,8 +12,11 @@ from benchmarks.quality.paired_intervals import CONFIDENCE, REPLICATES
 from benchmarks.suite.provenance import differing_versions
 from pipeline.console import Console
 
-HEADER = ("model", "AUC", "GAUC", "log loss", "RelaImpr, AUC", "RelaImpr, GAUC", "AUC − DIN's", "GAUC − DIN's", "training")
-WIDTH = 190
+HEADER = (
+    *("model", "AUC", "GAUC", "log loss", "AUC, validation"),
+    *("RelaImpr, AUC", "RelaImpr, GAUC", "AUC − DIN's", "GAUC − DIN's", "training"),
+)
+WIDTH = 214
 _PROTOCOL = (
     "Models are selected on validation/ (AUC, early stopping, the best epoch's weights) and judged once on eval/. ± is the standard "
     "deviation over the seeds; RelaImpr is the paper's equation 11, over Base."
@@ -33,7 +36,7 @@ _IMPROVING = "* Still improving at the last epoch allowed, with at least one see
 
 def model_cells(row: dict[str, Any]) -> list[str]:
     """Returns the cells of a model's row, in the order of `HEADER`."""
-    figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss")]
+    figures = [figure(row[metric]) for metric in ("auc", "gauc", "log_loss", "validation_auc")]
     improvements = ["–" if value is None else f"{value:+.2%}" for value in row["rela_impr"].values()]
     return [_title(row), *figures, *improvements, *map(difference_text, row["less_din"].values()), f"{row['seconds']:.1f} s"]
 

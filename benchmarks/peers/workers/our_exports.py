@@ -27,14 +27,14 @@ def impressions_of_all_ids(sizes: dict[str, int]) -> list[dict[str, Any]]:
 def main(folder: Path, lengths: list[int], sizes: dict[str, int]) -> None:
     """Writes an export for each length of history."""
     from benchmarks.exports.transform_analysis import analyse, randomise
-    from din_trainer.config import DINConfig
+    from din_trainer.config import DINConfig, ModelConfig
     from din_trainer.export.signatures import export
     from din_trainer.features import FeatureConfig
     from din_trainer.models.make_model import make_model
     from din_trainer.training.initial_tables import vocabulary_sizes
 
     for length in lengths:
-        config = DINConfig(features=FeatureConfig(history_length=length))
+        config = DINConfig(features=FeatureConfig(history_length=length), model=ModelConfig(interactions="none"))  # the peers' model
         with tempfile.TemporaryDirectory(prefix="din-bench-") as transform_graph:
             transform_output = analyse(impressions_of_all_ids(sizes), config.features, Path(transform_graph))
             model = make_model(config, vocabulary_sizes(config.features.vocabularies, transform_output))
