@@ -19,10 +19,10 @@ COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
 
 
 def _settings(data: Data) -> dict[str, Any]:
-    """Returns the configuration: one behaviour, the user, and no dropout, like the peers."""
+    """Returns the configuration: one behaviour, the user, the paper's inputs and no dropout, like the peers."""
     item = {"candidate": "candidate_item_id", "history": "historical_item_ids"}
     features = {"behaviours": {"item": item}, "history_length": data.historical_item_ids.shape[1]}
-    return {"features": features, "model": {"dropout": 0.0}}
+    return {"features": features, "model": {"dropout": 0.0, "interactions": "none"}}
 
 
 def _write_tfrecords(data: Data, file: Path) -> dict[str, Any]:
