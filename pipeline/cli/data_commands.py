@@ -9,6 +9,7 @@ from typing import Any
 
 from components.base.errors import InputError
 from pipeline.cli.arguments import Commands, add_command, add_json, command_line, local_path
+from pipeline.datasets.synthetic_past import LONG
 from pipeline.terminal import say
 
 _SYNTHETIC_SIZES = {
@@ -16,7 +17,7 @@ _SYNTHETIC_SIZES = {
     "users": "number of users",
     "items": "number of items",
     "categories": "number of categories",
-    "history": "number of a user's most recent clicks that a history holds",
+    "history": f"number of a user's most recent clicks that a history holds; above {LONG}, users come with a past of so many clicks",
     "seed": "seed of all random numbers",
     "days": "a folder for each of so many days from 2026-01-01 on, instead of splits",
 }

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from din_trainer.features import LONGEST_HISTORY
 from din_trainer.frozen import Frozen
+from pipeline.datasets.synthetic_past import LONG
 
 PAGE = 5  # candidates in a request
 DEFAULT_CATEGORIES = 50
@@ -19,7 +20,9 @@ class SyntheticConfig(Frozen):
     users: int = Field(1_000, ge=1, le=10**8)
     items: int = Field(500, ge=PAGE, le=10**8)
     categories: int | None = Field(None, ge=1, le=10**8, description=f"None: {DEFAULT_CATEGORIES}, or one for each item if fewer.")
-    history: int = Field(10, ge=1, le=LONGEST_HISTORY, description="How many of the most recent clicks are kept.")
+    history: int = Field(
+        10, ge=1, le=LONGEST_HISTORY, description=f"Most recent clicks that are kept; above {LONG}, users come with a past."
+    )
     labels: Literal["interest", "random"] = Field("interest", description="random: coin flips, so nothing can be learnt.")
     ads: bool = Field(False, description="Candidates have a price and a brand, on which clicks depend.")
     conversions: bool = Field(False, description="A second label, purchase.")
@@ -36,6 +39,11 @@ class SyntheticConfig(Frozen):
         if self.days and self.examples < LEAST_OF_A_DAY * self.days:
             raise ValueError(f"examples ({self.examples}) are fewer than {LEAST_OF_A_DAY} for each of {self.days} days")
         return self
+
+    @property
+    def has_past(self) -> bool:
+        """Whether users come with a full history (`synthetic_past`)."""
+        return self.history > LONG
 
     @property
     def category_count(self) -> int:

@@ -103,7 +103,8 @@ def simulate_days(config: SyntheticConfig) -> Iterator[Day]:
     """Yields the days in order. The chunks of a day must be taken before the next day."""
     assert config.days is not None
     rng = np.random.default_rng(config.seed)
-    world, memory = make_world(config, rng), new_memory(config, rng)
+    world = make_world(config, rng)
+    memory = new_memory(config, world, rng)
     borders = [pages(config.examples * day / config.days) for day in range(config.days + 1)]
     for day, (begin, end) in enumerate(pairwise(borders)):
         born = 0

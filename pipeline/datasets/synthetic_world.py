@@ -22,7 +22,8 @@ Where each gap comes from:
   cause, hardly the division), and with INTERESTS = 1, where little is blended, the mean has 0.93.
 * DIN is a little below the oracle. It has to learn vectors, appeals and tastes from a finite number of draws.
 
-`synthetic_ads` and `synthetic_conversions` say what more there is with `synthetic.ads` and `synthetic.conversions`.
+`synthetic_ads` and `synthetic_conversions` say what more there is with `synthetic.ads` and `synthetic.conversions`, `synthetic_past` what
+else there is if histories are long.
 """
 
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ import numpy as np
 
 from pipeline.datasets.synthetic_ads import Ads, ads_logit, draw_prices, make_ads
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
+from pipeline.datasets.synthetic_past import PAST_INTEREST, draw_liked, past_times, phases
 
 INTERESTS = 4  # favourite categories of a user at one time
 TURNOVER = 0.1  # chance that an interest is replaced by another one before the user's next request
@@ -44,6 +46,7 @@ INTEREST = 2.5  # logits for each unit of log(1 + relevance)
 START, DURATION = 1_767_225_600, 30 * 86_400  # seconds: a month from 2026-01-01
 ACTIVITY_SPREAD = 1.0  # standard deviation of the logarithm: some users come often, some rarely
 CHUNK = 2_000  # most requests that are generated at once
+_EVENTS = 1_000_000  # of these requests together, with a past
 
 
 class World(NamedTuple):
@@ -60,6 +63,7 @@ class World(NamedTuple):
     bounds: np.ndarray  # (categories + 1,) where each category begins on the shelf
     activity: np.ndarray  # (users,) cumulative shares of the requests
     ads: Ads | None = None  # with synthetic.ads
+    interest: float = INTEREST  # with a past PAST_INTEREST
 
 
 class Requests(NamedTuple):
@@ -104,6 +108,7 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
         bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
         activity=activity,
         ads=make_ads(VECTOR_SIZE, rng) if config.ads else None,
+        interest=PAST_INTEREST if config.has_past else INTEREST,
     )
 
 
@@ -151,7 +156,7 @@ def click_probability(
     """
     relevant = relevance(world, item, event_item)
     interest = np.log1p(relevant.sum(-1, dtype=np.float64))
-    logit = BIAS + world.taste[user][:, None] + world.appeal[item] + INTEREST * interest
+    logit = BIAS + world.taste[user][:, None] + world.appeal[item] + world.interest * interest
     if world.ads and price is not None and event_price is not None:
         logit += ads_logit(world.ads, item, world.centre[world.category[item]], price, relevant, event_price)
     return 1 / (1 + np.exp(-logit))
@@ -160,14 +165,16 @@ def click_probability(
 class Memory(NamedTuple):
     """What changes from request to request: the interests of the users and their most recent clicks; H is the length of the history."""
 
-    wanted: np.ndarray  # (users, INTERESTS) categories
+    wanted: np.ndarray  # (users, INTERESTS) categories; with a past (users, LIKED)
     event_item: np.ndarray  # (users, H) clicked, oldest first; -1 pads on the left
     event_time: np.ndarray  # (users, H)
     event_price: np.ndarray | None  # (users, H) with synthetic.ads
 
 
-def new_memory(config: SyntheticConfig, rng: np.random.Generator) -> Memory:
-    """Draws the first interests. Nobody has clicked yet."""
+def new_memory(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Memory:
+    """Draws the first interests. Nobody has clicked yet, unless users come with a past."""
+    if config.has_past:
+        return _past(config, world, rng)
     return Memory(
         wanted=rng.integers(config.category_count, size=(config.users, INTERESTS)),
         event_item=np.full((config.users, config.history), -1),
@@ -176,9 +183,19 @@ def new_memory(config: SyntheticConfig, rng: np.random.Generator) -> Memory:
     )
 
 
+def _past(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Memory:
+    """Draws the favourites of the users, and what they clicked before the first request."""
+    liked = draw_liked(config.users, config.category_count, rng)
+    category = phases(liked, config.history, rng)
+    low, high = world.share[world.bounds[category]], world.share[world.bounds[category + 1]]
+    event_item = world.shelf[_places(world, low + rng.random(category.shape) * (high - low))]
+    price = np.stack([draw_prices(world.ads, world.vector[items], rng) for items in event_item]) if world.ads else None
+    return Memory(liked, event_item, past_times(config.users, config.history, START), price)
+
+
 def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) -> Iterator[Requests]:
     """Yields all requests in time order, at most CHUNK at once. A chunk has each user once, so its histories are known at its start."""
-    memory = new_memory(config, rng)
+    memory = new_memory(config, world, rng)
     done, end, clock = 0, pages(config.examples), START
     gap = DURATION / end  # seconds between two requests, on average
     while done < end:
@@ -190,8 +207,9 @@ def simulate(config: SyntheticConfig, world: World, rng: np.random.Generator) ->
 
 
 def draw_users(config: SyntheticConfig, world: World, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws at most CHUNK different users by their activity, and not more than `most`, (R,)."""
-    user = np.unique(np.searchsorted(world.activity, rng.random(min(CHUNK, config.users))))
+    """Draws at most CHUNK different users by their activity, and not more than `most`, (R,). With a past, fewer fit into memory."""
+    chunk = min(CHUNK, max(_EVENTS // config.history, 1)) if config.has_past else CHUNK
+    user = np.unique(np.searchsorted(world.activity, rng.random(min(chunk, config.users))))
     return rng.permutation(user)[:most]
 
 
@@ -215,9 +233,13 @@ def serve(
         timestamp: (R,) unix seconds.
         rng: For interests, candidates and clicks.
     """
-    turned = rng.random((len(user), INTERESTS)) < TURNOVER
-    memory.wanted[user] = np.where(turned, rng.integers(config.category_count, size=turned.shape), memory.wanted[user])
-    item = _candidates(world, memory.wanted[user], rng)
+    if config.has_past:
+        wanted = rng.permuted(memory.wanted[user], axis=1)[:, :INTERESTS]
+    else:
+        turned = rng.random((len(user), INTERESTS)) < TURNOVER
+        wanted = np.where(turned, rng.integers(config.category_count, size=turned.shape), memory.wanted[user])
+        memory.wanted[user] = wanted
+    item = _candidates(world, wanted, rng)
     event_item, event_time = memory.event_item[user], memory.event_time[user]
     price = draw_prices(world.ads, world.vector[item], rng) if world.ads else None
     event_price = None if memory.event_price is None else memory.event_price[user]
@@ -240,15 +262,20 @@ def _candidates(world: World, wanted: np.ndarray, rng: np.random.Generator) -> n
     Where an item is drawn twice for a page, another item takes the second place; all items are equally likely.
     """
     shape = (len(wanted), PAGE)
-    category = np.take_along_axis(wanted, rng.integers(INTERESTS, size=shape), axis=1)
+    category = np.take_along_axis(wanted, rng.integers(wanted.shape[1], size=shape), axis=1)
     on_interest = rng.random(shape) < ON_INTEREST
     low = np.where(on_interest, world.share[world.bounds[category]], 0)
     high = np.where(on_interest, world.share[world.bounds[category + 1]], 1)
-    place = np.searchsorted(world.share, low + rng.random(shape) * (high - low), side="right") - 1
-    item = world.shelf[np.minimum(place, len(world.shelf) - 1)]  # rounding may reach the end
+    item = world.shelf[_places(world, low + rng.random(shape) * (high - low))]
     while (again := _repeats(item)).any():
         item[again] = world.alive[rng.integers(len(world.alive), size=again.sum())]
     return item
+
+
+def _places(world: World, share: np.ndarray) -> np.ndarray:
+    """The places on the shelf with some cumulative popularity."""
+    place = np.searchsorted(world.share, share, side="right") - 1
+    return np.minimum(place, len(world.shelf) - 1)  # rounding may reach the end
 
 
 def _repeats(item: np.ndarray) -> np.ndarray:

@@ -108,7 +108,8 @@ def test_items_are_born_and_die(days: dict[str, list[Row]], data: Path) -> None:
 def test_tastes_appeals_and_interests_move_by_the_drift_and_keep_their_spread() -> None:
     """Of 20,000 draws with drift 0.2: correlation 0.8 of tastes and appeals, equal standard deviation; 0.2 · 49/50 of interests moved."""
     rng = np.random.default_rng(0)
-    world, memory = make_world(LARGE, rng), new_memory(LARGE, rng)
+    world = make_world(LARGE, rng)
+    memory = new_memory(LARGE, world, rng)
     wanted = memory.wanted.copy()
     after, born = change(LARGE, world, memory, rng)
     survivors = np.intersect1d(world.shelf, after.shelf)
