@@ -4,7 +4,7 @@ Every implementation runs in a process of its own, on the same arrays.
 
 * The sizes of the notebook: 1,000 users, 500 items, histories of 1 to 10 events, embeddings of 16, an attention unit of (80, 40), an MLP of
   (128, 64, 32), Dice, Adam.
-* 10⁶ users and 10⁶ items compared with 10³ and 10³: our step time, and that of the Keras peer with the large vocabularies.
+* 10⁶ users and 10⁶ items compared with 10³ and 10³: our rate, and that of the Keras peer with the large vocabularies.
 * Histories of 1 to 100 events compared with those of 1 to 10: the growth of our step time and that of the number of events.
 * The rate of a training step's matrix products compared with the peak of the machine.
 """
@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.peers import peer_environment
 from benchmarks.peers.worker_process import WORKERS, Worker
 from benchmarks.speed.matrix_products import peak_flops, training_flops
-from benchmarks.speed.rounds import measure_in_rounds
+from benchmarks.speed.rounds import RatioOfRounds, measure_in_rounds, ratio_of_rounds
 from benchmarks.speed.speed_tables import labelled_table
 from pipeline.console import Console
 from pipeline.terminal import say
@@ -47,7 +47,7 @@ LONG_HISTORY = {"users": 1_000, "items": 500, "history": 100}
 SMALL, LARGE, KERAS_LARGE = "ours, 10³ ids", "ours, 10⁶ ids", f"{KERAS_PEER}, 10⁶ ids"  # labels in the tables
 SHORT, LONG = "ours, 1-10 events", "ours, 1-100 events"
 
-Rates = dict[str, dict[str, float]]  # rows a second, by worker and measurement
+Rates = dict[str, dict[str, list[float]]]  # rows a second in each round, by worker and measurement
 
 
 class Measurement(NamedTuple):
@@ -103,10 +103,15 @@ def _command(name: str, peers_python: Path, data: Path) -> list[str]:
 
 
 def measure_rates(workers: dict[str, Worker], measurements: list[Measurement], console: Console) -> Rates:
-    """Returns the best rate over the rounds, in rows a second, by worker and measurement."""
+    """Returns the rows a second of each round, by worker and measurement."""
     calls = {(name, m.name): partial(worker.ask, **m._asdict()) for m in measurements for name, worker in workers.items()}
     rounds = measure_in_rounds(calls, console)
-    return {name: {m.name: max(answer["rows_per_s"] for answer in rounds[name, m.name]) for m in measurements} for name in workers}
+    return {name: {m.name: [answer["rows_per_s"] for answer in rounds[name, m.name]] for m in measurements} for name in workers}
+
+
+def best(rates: Rates) -> dict[str, dict[str, float]]:
+    """Returns the best rate over the rounds, by worker and measurement."""
+    return {name: {measurement: max(rounds) for measurement, rounds in row.items()} for name, row in rates.items()}
 
 
 class TrainingBenchmark:
@@ -143,16 +148,17 @@ class TrainingBenchmark:
         """Measures ours and the peers with the sizes of the notebook.
 
         Returns:
-            `rows`: for each implementation its rates, `auc` and `version`. `profile`: the shares of our step's time by kind of op.
+            `rates`. `rows`: for each implementation its best rates, `auc` and `version`. `profile`: the shares of our step's time by op.
         """
         self._console.print("notebook shapes", highlight=False)
         names = {name: name for name in (OURS, OURS_TFRECORDS, *PEERS)}
         with self._workers(names, dict.fromkeys(names, NOTEBOOK)) as workers:
             rates = measure_rates(workers, [TRAIN_256, TRAIN_1024, INFER_1024], self._console)
             rows = {
-                name: {**rates[name], "auc": worker.ask(do="auc")["auc"], "version": worker.version} for name, worker in workers.items()
+                name: {**row, "auc": workers[name].ask(do="auc")["auc"], "version": workers[name].version}
+                for name, row in best(rates).items()
             }
-            return {"rows": rows, "profile": workers[OURS].ask(do="profile", batch=1024)["shares"]}
+            return {"rates": rates, "rows": rows, "profile": workers[OURS].ask(do="profile", batch=1024)["shares"]}
 
     def training(self, title: str, names: dict[str, str], shapes: dict[str, dict[str, int]]) -> Rates:
         """Measures the training of several implementations on data of several sizes.
@@ -163,7 +169,7 @@ class TrainingBenchmark:
             shapes: The sizes of the data by label.
 
         Returns:
-            The rows a second by label and measurement.
+            The rows a second of each round, by label and measurement.
         """
         self._console.print(title, highlight=False)
         with self._workers(names, shapes) as workers:
@@ -187,29 +193,28 @@ def measure(console: Console) -> dict[str, Any]:
         "ours": rows[OURS],
         "ours_from_tfrecords": rows[OURS_TFRECORDS],
         "peers": {peer: rows[peer] for peer in PEERS},
-        "vocabulary": vocabulary,
-        "history": history,
-        "ratios": ratios(rows, vocabulary, history),
+        "vocabulary": best(vocabulary),
+        "history": best(history),
+        "ratios": {name: ratio._asdict() for name, ratio in ratios(notebook["rates"], vocabulary, history).items()},
+        "events_100_vs_10": _mean_events(LONG_HISTORY) / _mean_events(NOTEBOOK),
         "peak_gflops": peak / 1e9,
         "share_of_peak": {name: rows[OURS][name] * flops / peak for name in ("train_256", "train_1024")},
         "profile_1024": notebook["profile"],
     }
 
 
-def ratios(
-    rows: dict[str, dict[str, Any]], vocabulary: dict[str, dict[str, float]], history: dict[str, dict[str, float]]
-) -> dict[str, float]:
-    """Returns our rates divided by those of the fastest peer, and how our step time grows with the vocabulary and the history."""
-    fastest = {name: max(rows[peer][name] for peer in PEERS) for name in ("train_256", "train_1024", "infer_1024")}
-    return {
-        **{name: rows[OURS][name] / rate for name, rate in fastest.items()},
-        **{f"tfrecords_{name}": rows[OURS_TFRECORDS][name] / fastest[name] for name in ("train_256", "train_1024")},
-        "vocab_1e6_vs_1e3": vocabulary[SMALL]["train_256"] / vocabulary[LARGE]["train_256"],
-        "vocab_1e6_vs_1e3_at_1024": vocabulary[SMALL]["train_1024"] / vocabulary[LARGE]["train_1024"],
-        "vocab_1e6_vs_keras_peer": vocabulary[LARGE]["train_256"] / vocabulary[KERAS_LARGE]["train_256"],
-        "history_100_vs_10": history[SHORT]["train_1024"] / history[LONG]["train_1024"],
-        "events_100_vs_10": _mean_events(LONG_HISTORY) / _mean_events(NOTEBOOK),
-    }
+def ratios(notebook: Rates, vocabulary: Rates, history: Rates) -> dict[str, RatioOfRounds]:
+    """Returns our rates divided by those of the fastest peer, by those with fewer ids, and how our step time grows with the history."""
+    result = {}
+    for ours, prefix in ((OURS, ""), (OURS_TFRECORDS, "tfrecords_")):
+        for name in ("train_256", "train_1024", *(["infer_1024"] if ours == OURS else [])):
+            fastest = max(PEERS, key=lambda peer: max(notebook[peer][name]))
+            result[prefix + name] = ratio_of_rounds(notebook[ours][name], notebook[fastest][name])
+    for name in ("train_256", "train_1024"):
+        result[f"{name}_1e6_ids_vs_1e3"] = ratio_of_rounds(vocabulary[LARGE][name], vocabulary[SMALL][name])
+    result["train_256_1e6_ids_vs_keras_peer"] = ratio_of_rounds(vocabulary[LARGE]["train_256"], vocabulary[KERAS_LARGE]["train_256"])
+    result["step_time_100_events_vs_10"] = ratio_of_rounds(history[SHORT]["train_1024"], history[LONG]["train_1024"])
+    return result
 
 
 def _mean_events(shape: dict[str, int]) -> float:
@@ -232,10 +237,11 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
         ("length of the histories", training, result["history"]),
     ):
         console.print(labelled_table(title, list(columns.values()), _cells(rates, list(columns))))
-    ratio_table = Table("ratio", "")
+    ratio_table = Table("ratio", "median", "95 % interval", title="ratios of the rounds")
     for name, ratio in result["ratios"].items():
-        ratio_table.add_row(name, f"{ratio:.2f}")
+        ratio_table.add_row(name, f"{ratio['median']:.2f}", f"{ratio['low']:.2f} to {ratio['high']:.2f}")
     console.print(ratio_table)
+    console.print(f"events of 1 to 100, compared with those of 1 to 10: {result['events_100_vs_10']:.2f} times as many", highlight=False)
     shares = ", ".join(f"{name.removeprefix('train_')}: {share:.1%}" for name, share in result["share_of_peak"].items())
     console.print(f"matrix products, share of the peak ({result['peak_gflops']:,.0f} GFLOP/s) by batch size: {shares}", highlight=False)
     profile = ", ".join(f"{kind} {share:.0%}" for kind, share in result["profile_1024"].items())

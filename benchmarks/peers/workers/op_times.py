@@ -7,9 +7,24 @@ from pathlib import Path
 
 KINDS = {
     "matrix products": {"MatMul"},
-    "elementwise": {"Mul", "Sub", "AddV2", "AddN", "Sigmoid", "SigmoidGrad", "Square", "RealDiv", "Select", "Neg", "Cast", "Log1p", "Exp"},
+    "elementwise": {
+        *("Mul", "Sub", "AddV2", "AddN", "Sigmoid", "SigmoidGrad", "Tanh", "TanhGrad", "Square", "SquaredDifference", "RealDiv"),
+        *("Select", "SelectV2", "Neg", "Cast", "Log", "Log1p", "Exp"),
+    },
     "sums": {"Sum", "SegmentSum", "UnsortedSegmentSum", "BiasAddGrad", "Mean"},
-    "lookups and copies": {"GatherV2", "GatherNd", "ResourceGather", "ConcatV2", "Slice", "Split", "Pad", "Unique", "Where", "Reshape"},
+    "lookups and copies": {
+        "GatherV2",
+        "GatherNd",
+        "ResourceGather",
+        "ConcatV2",
+        "Slice",
+        "Split",
+        "Pad",
+        "Unique",
+        "Where",
+        "Reshape",
+        "StridedSliceGrad",
+    },
     "optimizer": {"ResourceApplyAdam", "ResourceScatterSub", "ResourceScatterUpdate"},
 }
 

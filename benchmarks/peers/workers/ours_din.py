@@ -83,9 +83,13 @@ def build(data: Data) -> Model:
     def gather(rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         return {name: tf.gather(values, rows) for name, values in tensors.items()}, tf.gather(labels, rows)
 
+    shuffled = np.random.default_rng(0)
+
     def from_memory(batch: int, rows: int) -> tf.data.Dataset:
-        numbers = tf.data.Dataset.range(data.n_train).shuffle(data.n_train).repeat().take(rows).batch(batch)
-        return numbers.map(gather, num_parallel_calls=2).prefetch(8).with_options(options)
+        epochs = [shuffled.permutation(data.n_train) for _ in range(-(-rows // data.n_train))]
+        numbers = tf.constant(np.concatenate(epochs))
+        batches = tf.data.Dataset.range(rows // batch).map(lambda i: gather(numbers[i * batch : (i + 1) * batch]), num_parallel_calls=2)
+        return batches.prefetch(8).with_options(options)
 
     batches = _from_tfrecords(data) if "--tfrecords" in sys.argv else from_memory
 
