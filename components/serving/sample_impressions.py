@@ -50,7 +50,7 @@ def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
     histories = [read.column.name for read in inputs if read.column.presence == "sequence"]
     longest = max(rows, key=lambda row: sum(len(row.get(name) or []) for name in histories))
     short = {**rows[0], **{name: [] for name in histories}, **dict.fromkeys(optional)}
-    long = {**longest, **{name: (longest.get(name) or []) * (features.history_length + 1) for name in histories}}
+    long = {**longest, **{name: (longest.get(name) or []) * (features.longest_history + 1) for name in histories}}
     odd = {**longest, **_odd(longest, [read for read in inputs if read.column.role != "candidate"])}
     strange = _odd({}, of_candidate)
     missing = {name: value for name, value in strange.items() if name not in optional}

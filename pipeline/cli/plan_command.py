@@ -67,9 +67,11 @@ def _plan(args: argparse.Namespace) -> int:
     name = args.engine or configured
     if name and not args.cores:
         raise InputError(f"the engine {name} needs --cores: say how many cores it has.")
-    history = config.features.history_length if args.history is None else args.history
-    if history > config.features.history_length:
-        config = load_config(args.config, [*args.settings, f"features.history_length={math.ceil(history)}"])
+    features = config.features
+    history = features.longest_history if args.history is None else args.history
+    if history > features.longest_history:
+        longest = "long_history_length" if features.long_history_length else "history_length"
+        config = load_config(args.config, [*args.settings, f"features.{longest}={math.ceil(history)}"])
     given = _given_rows(args.ids, list(config.features.tables))
     work = Workload(config, args.impressions, history, table_rows(config, args.impressions, given))
     rates = read_rates()

@@ -59,8 +59,12 @@ class Workload(NamedTuple):
 
     @property
     def packed_mb(self) -> float:
-        """The training and validation impressions in memory: an int32 for each value, with histories at their full length."""
-        full = self._replace(history=self.config.features.history_length)
+        """The training and validation impressions in memory: an int32 for each value, with histories at their full length.
+
+        A long history is not padded.
+        """
+        features = self.config.features
+        full = self if features.long_history_length else self._replace(history=features.history_length)
         return full.values * 4 * (TRAIN + VALIDATION) * self.impressions / 1e6
 
     @property
@@ -102,9 +106,12 @@ def table_rows(config: PipelineConfig, impressions: int, given: dict[str, int]) 
 def _arithmetic(config: PipelineConfig, history: float) -> tuple[float, float]:
     """The embedded floats, and the products of dense layers, of an impression: 2 · history of the first where a history has 2 fields.
 
-    The attention of DIN multiplies [k, q ⊙ k] of each event, and q once (`AttentionUnit.first_layer`).
+    The attention of DIN multiplies [k, q ⊙ k] of each event, and q once (`AttentionUnit.first_layer`). Of a long history, it reads the
+    recent events and the chosen ones; the search itself is not counted.
     """
     features, model = config.features, config.model
+    if features.long_history_length:
+        history = min(history, features.history_length) + model.long_history.events
     inputs = mlp_inputs(features, model.history)
     read = mlp_inputs(features, model.history, model.interactions_read)
     of_events = {column.name for columns in features.aligned_columns.values() for column in columns}

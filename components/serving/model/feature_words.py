@@ -16,6 +16,9 @@ def describe_features(features: FeatureConfig) -> Iterator[str]:
     for read in inputs:
         yield f"| `{read.column.name}` | {read.column.role} | {read.column.dtype}, {_in_example(read)} | {_in_tensors(read)} |"
     length = f"In a history the most recent {features.history_length} events count."
+    if features.long_history_length:
+        long, *_ = (column.name for column in features.aligned_columns[features.searched])
+        length = f"In a history the most recent {features.history_length} events count, of `{long}` {features.long_history_length}."
     yield from ["", f"{length} Values that training never saw are allowed."]
     for behaviours in features.sequences.values():
         first, *others = (behaviour.history for behaviour in behaviours.values() if not behaviour.lookup)

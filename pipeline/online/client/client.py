@@ -79,7 +79,7 @@ class Client:
         self._features: Features | None = None if features is None else inputs_of(features)
         self._outputs = [label.output for label in labels_of(features)] if isinstance(features, FeatureConfig) else [PROBABILITY]
         self._signature, self._batch_size, self._pad_to = signature, batch_size, pad_to
-        self._history_length = features.history_length if isinstance(features, FeatureConfig) else None
+        self._history_length = features.longest_history if isinstance(features, FeatureConfig) else None
         self._connection = _connect(model, timeout, retries)
 
     def __reduce__(self) -> tuple[Any, ...]:

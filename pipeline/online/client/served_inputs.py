@@ -58,8 +58,8 @@ def _usual(column: Column) -> Use:
 
 
 def served_history_length(signatures: dict[str, Signature], inputs: list[Input]) -> int | None:
-    """Returns the most events of a history that the model reads, which the outputs of `transform_features` show; None if they do not."""
+    """Returns the most events of any history that the model reads, which the outputs of `transform_features` show; None if they do not."""
     transformed = signatures["transform_features"].outputs if "transform_features" in signatures else {}
     histories = {read.column.name for read in inputs if read.column.presence == "sequence"}
     lengths = {tensor.shape[1] for name, tensor in transformed.items() if name in histories and len(tensor.shape) > 1}
-    return lengths.pop() if len(lengths) == 1 and 0 < min(lengths) <= LONGEST_HISTORY else None
+    return max(lengths) if lengths and 0 < min(lengths) and max(lengths) <= LONGEST_HISTORY else None

@@ -85,8 +85,11 @@ def _thresholds(thresholds: list[dict[str, Any]]) -> list[str]:
 def _limits(content: Content, config: dict[str, Any]) -> Iterator[str]:
     summary = content.summary
     yield "Ids that train/ does not have share the embeddings of unknown ids."
-    if length := config.get("features", {}).get("history_length"):
+    features = config.get("features", {})
+    if length := features.get("history_length"):
         yield f"Of each history the last {length} events are read."
+    if length := features.get("long_history_length"):
+        yield f"Of the last {length} events of the first sequence, a search chooses some for each candidate."
     if skipped := (summary["metrics"] or {}).get("one_class_users"):
         yield f"GAUC says nothing about {share(skipped)} of the users: all their impressions are clicked, or none."
     if unjudged := sum(not row.get("judged", True) for row in summary["thresholds"] or []):

@@ -61,6 +61,7 @@ TEXTS = {  # keys of text: values that make no sense there
     "features.lookups.items.table": ("", "true", "1", "[]"),
     "features.lookups.items.key": ("", "true", "1", "[]"),
     "features.lookups.items.of": ("", "nope", "true", "1", "historical_item_ids"),
+    "model.long_history.category": ("", "brand", "true", "1"),
     "training.warm_start": ("", "true", "0", "-1", "1.5", "inf", "[]", "Served", "../runs/1", '"served\\n"'),
     "evaluation.importance.slices": ("true", "1", "[1]", '["nope"]'),
     "evaluation.baseline": ("true", "inf", "[]"),
@@ -192,6 +193,8 @@ def around(key: str) -> list[str]:
         return [f"{place}.{other}={value}" for other, value in LOOKUP.items()]
     if place.startswith("evaluation.label_thresholds."):
         return ['features.labels=["click", "purchase"]']
+    if place == "model.long_history":
+        return ["features.long_history_length=20", f"model.long_history.search={'hash' if name == 'bits' else 'hard'}"]
     if place == "beam":
         return ["beam.engine=flink"] if name in ("master", "job_server") else []
     kind = next((kind for kind in KINDS if place_of(kind) == place), None)
