@@ -61,8 +61,9 @@ class ModelConfig(Frozen):
     history: bool = Field(True, description="False: the same model without behaviour sequences.")
     attention_hidden: LayerSizes = Field((80, 40), min_length=1, max_length=100)
     attention_softmax: bool = Field(False, description="Normalises the attention weights, which the paper advises against.")
-    interactions: Literal["none", "sum", "inner", "elementwise"] = Field(
-        "inner", description="What the MLP of `din` reads beside the paper's inputs: the summed history, and products with the candidate."
+    interactions: Literal["none", "sum", "inner", "elementwise", "mean_inner"] = Field(
+        "mean_inner",
+        description="What the MLP of `din` reads beside the paper's inputs: the pooled history, and products with it.",
     )
     long_history: LongHistoryConfig = Field(default_factory=LongHistoryConfig)
     cross_layers: int = Field(3, ge=1, le=100, description="Cross layers of `dcn`.")

@@ -54,14 +54,15 @@ def mlp_inputs(features: FeatureConfig, history: bool, interactions: str = "none
 
 
 def _interactions(kind: str, events: list[MlpInput], pairs: list[tuple[str, MlpInput]]) -> list[MlpInput]:
-    """What `din_trainer.layers.interactions` makes of a sequence, in its order: sums of the events, products of candidate and history."""
+    """What `din_trainer.layers.interactions` makes of a sequence, in its order: the pooled events, then the products."""
     if kind == "none":
         return []
-    inputs = [x._replace(name=f"sum of {x.name}") for x in events]
+    pooled = "mean of " if kind == "mean_inner" else "sum of "
+    inputs = [x._replace(name=f"{pooled}{x.name}") for x in events]
     if kind == "elementwise":
         inputs += [MlpInput(f"{candidate} * sum of {x.name}", x.width, True) for candidate, x in pairs]
-    elif kind == "inner":
-        inputs += [MlpInput(f"<{candidate}, {of}{x.name}>", 1, False) for of in ("sum of ", "") for candidate, x in pairs]
+    elif kind in ("inner", "mean_inner"):
+        inputs += [MlpInput(f"<{candidate}, {of}{x.name}>", 1, False) for of in (pooled, "") for candidate, x in pairs]
     return inputs
 
 

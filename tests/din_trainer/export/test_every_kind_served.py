@@ -49,7 +49,7 @@ def check_scores(serving, expected):
 @pytest.mark.parametrize(
     "settings",
     [
-        *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise")),
+        *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise", "mean_inner")),
         {"history": False},
         {"esmm": True, "towers": "mmoe"},
         {"kind": "lr"},

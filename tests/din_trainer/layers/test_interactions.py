@@ -37,15 +37,23 @@ def test_inner_products_are_one_number_for_each_behaviour():
     np.testing.assert_array_equal(with_interest, [[1 * 0.5 + 2 * 1, 3 * -1], [0, 0]])
 
 
-@pytest.mark.parametrize("kind", ["sum", "inner", "elementwise"])
+def test_the_mean_divides_by_the_events_and_is_0_without_any():
+    mean, with_mean, with_interest = made("mean_inner")
+    np.testing.assert_array_equal(mean, [[2, -0.5, 1.5, 15], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(with_mean, [[1 * 2 + 2 * -0.5, 3 * 1.5], [0, 0]])
+    np.testing.assert_array_equal(with_interest, made("inner")[2])
+
+
+@pytest.mark.parametrize("kind", ["sum", "inner", "elementwise", "mean_inner"])
 def test_n_candidates_share_one_sum(kind):
-    """The sum has no candidates in it, (B, D + X), so it is made once an impression; the products are those of each candidate alone."""
+    """Sum and mean have no candidates in them, (B, D + X), so they are made once an impression. The products are of each candidate."""
     queries, interests = (tf.stack([x, 2 * x, -x], axis=1) for x in (QUERY, INTEREST))
-    summed, *products = made(kind, queries, interests)
-    np.testing.assert_array_equal(summed, SUM)
+    pooled, *products = made(kind, queries, interests)
+    assert pooled.shape == (2, 4)
     for number in range(3):
-        alone = made(kind, queries[:, number], interests[:, number])
-        for product, expected in zip(products, alone[1:], strict=True):
+        pooled_alone, *alone = made(kind, queries[:, number], interests[:, number])
+        np.testing.assert_array_equal(pooled, pooled_alone)
+        for product, expected in zip(products, alone, strict=True):
             np.testing.assert_array_equal(product[:, number], expected)
 
 

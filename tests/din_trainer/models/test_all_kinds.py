@@ -15,7 +15,10 @@ from tests.din_trainer import textbook
 from tests.din_trainer.all_kinds import FEATURES, FIXED_SIZES, SIZES, make_batch, ranked
 from tests.transforming import with_large_weights
 
-KINDS = [*(kind for kind in MODELS if kind != "din"), *(f"din {interactions}" for interactions in ("none", "sum", "inner", "elementwise"))]
+KINDS = [
+    *(kind for kind in MODELS if kind != "din"),
+    *(f"din {interactions}" for interactions in ("none", "sum", "inner", "elementwise", "mean_inner")),
+]
 SMALL = {"hidden": [5], "attention_hidden": [6], "cross_layers": 2, "dropout": 0.0}
 
 
@@ -106,6 +109,14 @@ def with_inner(model, sequence, query, keys, fields):
     return np.r_[with_sum(model, sequence, query, keys, fields), of_sum, of_interest]
 
 
+def with_mean(model, sequence, query, keys, fields):
+    """The interest is as it was; after it, all that is made of the sum is divided by the number of events."""
+    x, width, events = with_inner(model, sequence, query, keys, fields), keys.shape[1] + fields.shape[1], max(len(keys), 1)
+    behaviours = len(model.sequences[sequence])
+    x[width : 2 * width + behaviours] /= events
+    return x
+
+
 def transformed(model, sequence, query, keys, fields):
     """BST's interest."""
     return textbook.transformer(model.transformers[sequence], query, np.concatenate([keys, fields], axis=1))
@@ -135,6 +146,7 @@ def inputs_by_numpy(model, batch, b, interest):
         ("din sum", with_sum),
         ("din inner", with_inner),
         ("din elementwise", with_elementwise),
+        ("din mean_inner", with_mean),
         ("bst", transformed),
     ],
 )

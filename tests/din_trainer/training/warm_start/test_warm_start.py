@@ -132,7 +132,7 @@ def test_numbers_keep_the_scale_of_the_start_model(days):
 
 @pytest.mark.parametrize(
     "model_settings",
-    [*({"kind": kind} for kind in MODELS), *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise"))],
+    [*({"kind": kind} for kind in MODELS), *({"interactions": kind} for kind in ("none", "sum", "inner", "elementwise", "mean_inner"))],
     ids=lambda settings: next(iter(settings.values())),
 )
 def test_scores_of_known_ids_are_equal_to_the_last_bit_before_the_first_step(days, tmp_path, model_settings):
