@@ -64,7 +64,7 @@ def parse_space(raw: Any) -> Space:
 def _entries(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """The entries of a table and of the tables in it, which are those that have no key of a range."""
     for name, entry in table.items():
-        if isinstance(entry, Mapping) and not entry.keys() & Range.model_fields.keys():
+        if isinstance(entry, Mapping) and entry and not entry.keys() & Range.model_fields.keys():
             yield from _entries(entry, f"{path}{name}.")
         else:
             yield f"{path}{name}", entry

@@ -23,6 +23,7 @@ IMAGE, CLAIM, WORKSPACE = "registry.example/din-tfx:18", "din-workspace", "/din/
 SETTINGS = (
     *(setting for setting in TINY if not setting.startswith("notify")),
     "training.epochs=1",
+    "tuner.trials=2",
     "evaluation.bootstrap.replicates=20",
     "evaluation.importance.impressions=200",
     f"kubeflow.image={IMAGE}",
@@ -155,7 +156,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory, data: Path, compiled: P
 
 
 def test_every_container_runs_to_a_pushed_model(containers):
-    assert len(containers.first) == 19
+    assert len(containers.first) == 20
     (version,) = [folder for folder in (containers.workspace / "serving" / "ranking").iterdir() if folder.name.isdecimal()]
     assert (version / "saved_model.pb").is_file()
     labels = (containers.workspace / "serving" / "ranking" / "models.config").read_text()

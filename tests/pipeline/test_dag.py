@@ -275,3 +275,33 @@ def test_the_process_that_loads_a_model_is_followed():
 def test_a_name_without_a_module_is_refused():
     with pytest.raises(ValueError, match="'din_trainers' names no module"):
         fingerprint.import_closure("din_trainers")
+
+
+def test_without_trials_there_is_no_tuner_and_no_other_key_of_it_matters():
+    """The cache keys are those of a pipeline that knows no tuner."""
+    nodes, _ = compiled()
+    assert "Tuner" not in nodes and "hyperparameters" not in nodes["Trainer"].inputs.inputs
+    settings = ["tuner.trials=0", "tuner.seed=5", "tuner.parallel=2", "tuner.space.training.regularization=[0, 0.01]"]
+    others, _ = compiled(config=load_config(None, settings))
+    assert {name: node.parameters for name, node in others.items()} == {name: node.parameters for name, node in nodes.items()}
+
+
+def test_a_search_reads_train_and_validation_alone_and_feeds_the_training():
+    nodes, _ = compiled()
+    tuned, _ = compiled(config=load_config(None, ["tuner.trials=3"]))
+    assert tuned.keys() - nodes.keys() == {"Tuner"}
+    assert inputs(tuned["Trainer"], "hyperparameters") == ["Tuner"]
+    for name in nodes:  # Trainer has another key by its input alone
+        assert tuned[name].parameters == nodes[name].parameters
+    parameters = {name: value.field_value.string_value for name, value in tuned["Tuner"].parameters.parameters.items()}
+    assert [json.loads(parameters[name])["splits"] for name in ("train_args", "eval_args")] == [["train"], ["validation"]]
+    custom = json.loads(parameters["custom_config"])
+    assert json.loads(custom["tuner"])["trials"] == 3 and custom["checkpoints"] == "/checkpoints.tuner"
+    another, _ = compiled(config=load_config(None, ["tuner.trials=3", "tuner.seed=1"]))
+    assert another["Tuner"].parameters != tuned["Tuner"].parameters
+
+
+def test_a_search_over_the_regularisation_lets_transform_count_the_ids():
+    nodes, _ = compiled(config=load_config(None, ["tuner.trials=3", "tuner.space.training.regularization=[0, 0.01]"]))
+    counted = json.loads(nodes["Transform"].parameters.parameters["custom_config"].field_value.string_value)
+    assert counted["counts"] is True

@@ -107,7 +107,7 @@ def test_what_cannot_be_searched_is_one_sentence_when_the_configuration_is_read(
 
 
 def test_a_wrong_space_is_refused_without_trials_too_but_a_search_that_is_not_asked_for_refuses_nothing():
-    with pytest.raises(InputError, match="no key 'model.nope'"):
+    with pytest.raises(InputError, match=r"no key 'model\.nope'"):
         load_config(None, ["tuner.trials=0", "tuner.space.model.nope=[1]"])
     load_config(None, ["training.workers=2"])
     load_config(None, ["training.warm_start=served"])

@@ -23,6 +23,7 @@ TABLES = {
     "evaluation.label_thresholds": "purchase",
     "evaluation.label_thresholds.purchase": "log_loss",
     "beam.options": "project",
+    "tuner.space": "training.learning_rate",
     "drift": "user_id",
     "skew": "user_id",
     "kubeflow.components": "Trainer",
@@ -83,6 +84,7 @@ TEXTS = {  # keys of text: values that make no sense there
     "kubeflow.image": ("true", "1", "[]", '"a b"', "-x", '"a\\n"', '"' + 600 * "a" + '"'),
     "kubeflow.components.Trainer.image": ("true", "1", "[]", '"a b"'),
     "kubeflow.volume": ("true", "1", "[]", "a_b", "/din", '"a\\n"', '"' + 300 * "a" + '"'),
+    "tuner.space.training.learning_rate": (*NUMBERS, "[0]", "[nan]", "[true]", "{min = 0, max = 1}", "{min = 0.1, max = 2}", "{min = 0.1}"),
     "beam.job_server": ("localhost", "localhost:0", "localhost:99999", "http://localhost:8099", "a b:1", "true", "1", "[]", '"a:1\\n"'),
     "beam.workers": ("localhost", ":1", "localhost:x", "true", "1", "[]"),
     "beam.master": ("localhost", "spark://a:7077", "ftp://a:1", "true", "1", "[]"),  # of Flink

@@ -168,9 +168,10 @@ def test_synthetic_data_schemas_and_facts_of_old_runs_go(workspace):
     assert tidy(workspace) == {}
 
 
+@pytest.mark.parametrize("name", ["demo", "demo.tuner"])
 @pytest.mark.parametrize("evaluated", [True, False])
-def test_the_state_of_a_training_stays_until_a_later_run_was_evaluated(workspace, evaluated):
-    state = workspace.folder / "checkpoints" / "demo" / "0123456789abcdef" / "last"
+def test_the_state_of_a_training_or_a_search_stays_until_a_later_run_was_evaluated(workspace, evaluated, name):
+    state = workspace.folder / "checkpoints" / name / "0123456789abcdef" / "last"
     state.mkdir(parents=True)
     (state / "ckpt").touch()
     workspace.run()

@@ -6,7 +6,8 @@ from components.base.errors import InputError
 from pipeline.configuration.load_config import load_config
 from pipeline.plan.engine_costs import ENGINES, EngineCost, pays_from, spread
 from pipeline.plan.estimate import Engine, Plan, make_plan
-from pipeline.plan.stages import BY_NAME, EPOCHS, SYNTH
+from pipeline.plan.plan_tables import sentences
+from pipeline.plan.stages import BY_NAME, EPOCHS, READ, SYNTH
 from pipeline.plan.workload import Workload, table_rows
 from tests.pipeline.plan.rates_of_a_machine import rates
 
@@ -29,7 +30,7 @@ def test_cpu_seconds_are_the_fixed_part_and_the_units_of_work():
     assert found["StatisticsGen"] == pytest.approx(2 + 4)
     assert found["Transform"] == pytest.approx(4 + 5 * 0.8)  # it reads train/
     assert found["Evaluator"] == pytest.approx(1 + 10 * 0.1)  # it reads eval/
-    products = 16 * 5 * 8 + 8 + 32 * 4 + 3 * (64 * 4 + 4)
+    products = (16 * 7 + 4) * 8 + 8 + 32 * 4 + 3 * (64 * 4 + 4)
     assert found[EPOCHS] == pytest.approx(4 * (0.5 + 800 * 1e-3 + 800_000 * products * 1e-9))
 
 
@@ -136,3 +137,12 @@ def test_rates_that_lack_a_stage_are_refused():
     old = rates().model_copy(update={"stages": {}})
     with pytest.raises(InputError, match=r"lack the stage 'check data'.*din bench data --rates"):
         make_plan(work(), old, None)
+
+
+def test_the_trials_of_a_search_are_named_with_their_hours():
+    plan = make_plan(work(MILLION, "tuner.trials=10"), rates(), None)
+    once = sum(found.hours for found in plan.stages if found.stage.name in (READ, EPOCHS))
+    named = [text for text in sentences(plan, rates(), {}) if "trials of the tuner" in text]
+    hours = f"{10 * once:.1f}" if 10 * once >= 1 else f"{10 * once:.3f}"
+    assert named == [f"The 10 trials of the tuner are not counted above: they take up to {hours} hours more."]
+    assert not [text for text in sentences(make_plan(work(), rates(), None), rates(), {}) if "tuner" in text]

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from components.base.errors import InputError
+from pipeline.records.tuner_summary import tuner_summary
 from pipeline.report.page import write_report
 from tests.pipeline.report.html_pages import HTMLPage
 from tests.pipeline.report.workspaces import HOSTILE, SCRIPT, bare_workspace, details, full_workspace, summary, two_label_workspace
@@ -253,3 +254,20 @@ def test_a_warm_start_shows_what_was_kept(tmp_path):
     assert "Warm start The training started from the model of run 20261101-101500-demo." in text
     assert "item 4,801 12 5" in text
     assert "mlp/dense_0/kernel: its shape was (5, 3) and is (5, 4)" in text
+
+
+def test_a_search_shows_its_trials_and_the_values_that_were_trained(tmp_path):
+    folder = full_workspace(tmp_path)
+    content = json.loads((folder / "summary.json").read_text())
+    trials = [
+        {"values": {"model.hidden": [64, 32]}, "auc": 0.71, "epoch": 2, "seconds": 3.0, "failed": ""},
+        {"values": {"model.hidden": [16]}, "auc": 0.7225, "epoch": 1, "seconds": 2.04, "failed": ""},
+        {"values": {"model.hidden": [8]}, "auc": None, "epoch": 0, "seconds": 1.0, "failed": "It diverged."},
+    ]
+    (folder / "summary.json").write_text(json.dumps({**content, "tuner": tuner_summary(trials)}))
+    (folder / "details.json").write_text(json.dumps({**details(), "tuning": trials}))
+    page = HTMLPage(write_report(folder, tmp_path, tmp_path / "report.html"))
+    assert "Search for the best settings 3 trials were trained" in page.text
+    assert "2 chosen [16] 0.7225 1 2.0 1 own setting [64, 32] 0.7100 2 3.0 3 [8] It diverged." in page.text
+    assert "din, layers 16, dice" in page.text  # the card shows what was trained
+    assert "model.hidden [16]" in page.text  # so does the list of the configuration

@@ -12,6 +12,7 @@ from pipeline.report.gather.details import describe_model, gather_details
 PLACES = {
     *(("StatisticsGen", "statistics"), ("ImportSchemaGen", "schema"), ("ExampleValidator", "anomalies")),
     *(("DriftValidator", "figures"), ("Trainer", "model_run"), ("FeatureImportance", "importance")),
+    ("Tuner", "tuner_results"),
 }
 
 
@@ -37,6 +38,7 @@ def parts(monkeypatch, tmp_path):
     for _, key in PLACES:
         (tmp_path / "whole" / key).mkdir(parents=True)
     (tmp_path / "whole" / "importance" / "importance.json").write_text('{"examples": 3}')
+    (tmp_path / "whole" / "tuner_results" / "trials.json").write_text('[{"auc": 0.7}]')
     (tmp_path / "model").mkdir()
     monkeypatch.setattr(details, "RunOutputs", Outputs)
     monkeypatch.setattr(details, "sample_attention", lambda model, files: [{"model": model.name, "files": files}])
@@ -53,6 +55,7 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
         "attention": [{"model": "model", "files": ["a"]}],
         "importance": {"examples": 3},
         "training": {"from": "model_run", "auc": [0.5, None, None]},
+        "tuning": [{"auc": 0.7}],
         "data": {
             "from": [str(here / "statistics"), str(here / "anomalies"), str(here / "schema"), str(here / "figures")],
             "top": [["\\xff", 1]],
@@ -64,7 +67,7 @@ def test_parts_come_from_the_run_s_artifacts_as_plain_json(parts, tmp_path):
 
 @pytest.mark.parametrize("run, model", [("refused", None), ("deleted", "deleted")])
 def test_a_run_that_left_nothing(parts, tmp_path, run, model, caplog):
-    nothing = {"attention": None, "importance": None, "training": None, "data": None, "card": None, "failed": {}}
+    nothing = {**dict.fromkeys(["attention", "importance", "training", "tuning", "data", "card"]), "failed": {}}
     assert gather_details(tmp_path, run, model and tmp_path / model, []) == nothing
     assert not caplog.records
 

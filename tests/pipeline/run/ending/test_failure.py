@@ -6,7 +6,7 @@ import pytest
 
 from components.base.errors import DataError, InputError
 from components.data_gate import DataRefused
-from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged
+from din_trainer.training_errors import EmptyVocabulary, TrainingDiverged, TrialFailed
 from pipeline.records.summary import Summary
 from pipeline.run.ending.failure import explain_failure
 
@@ -24,6 +24,7 @@ ENDINGS = [
         "/w/artifacts/a is gone: leave the workspace as it is during a run, and start the run again.",
         1,
     ),
+    (TrialFailed("None of 3 trials has a validation AUC."), "failed", "None of 3 trials has a validation AUC.", 1),
     (EmptyVocabulary("no value"), "data_refused", "no value", 2),
 ]
 

@@ -178,3 +178,13 @@ def test_the_served_model_s_metrics_are_read_by_label(tmp_path):
     by_label = {"click": {"auc": 0.7}, "purchase": {"auc": 0.8}}
     summary = read_days(tmp_path, {"7": 10}, {}, by_label)
     assert summary.served_on_new_data == {"version": 17, "auc": 0.7} and summary.served_on_new_data_by_label == by_label
+
+
+def test_what_a_search_has_found(summary_of, tmp_path):
+    assert summary_of().tuner is None
+    results = tmp_path / "Tuner" / "tuner_results"
+    results.mkdir(parents=True)
+    trial = {"values": {"model.dropout": 0.1}, "auc": 0.7, "epoch": 1, "seconds": 1.0, "failed": ""}
+    (results / "trials.json").write_text(json.dumps([trial, {**trial, "values": {"model.dropout": 0.3}, "auc": 0.8}]))
+    found = summary_of(outputs=("Tuner",)).tuner  # the training has failed
+    assert (found["values"], found["validation_auc"], found["own_validation_auc"]) == ({"model.dropout": 0.3}, 0.8, 0.7)

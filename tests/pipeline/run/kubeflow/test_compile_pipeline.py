@@ -85,5 +85,14 @@ def test_nodes_follow_the_configuration_and_files_that_it_names_are_said(tmp_pat
     )
     tasks = json.loads(out.read_text())["pipelineSpec"]["root"]["dag"]["tasks"]
     assert {"RequestExamples", "RequestStatistics", "Prepare"} <= tasks.keys()
-    assert not {"FeatureImportance", "Baseline"} & tasks.keys()
+    assert not {"FeatureImportance", "Baseline", "Tuner"} & tasks.keys()
     assert notes == ["Every container must find these at the same paths, on its volume or in its image: /gcs/bucket/log."]
+
+
+def test_a_search_is_a_container_before_the_training(tmp_path):
+    out = tmp_path / "job.json"
+    compiled(out, IMAGE, "tuner.trials=3", workspace="/gcs/bucket")
+    spec = json.loads(out.read_text())["pipelineSpec"]
+    found = spec["root"]["dag"]["tasks"]["Trainer"]["inputs"]["artifacts"]["hyperparameters"]["taskOutputArtifact"]
+    assert found == {"producerTask": "Tuner", "outputArtifactKey": "best_hyperparameters"}
+    assert {"Transform", "Prepare"} <= set(spec["root"]["dag"]["tasks"]["Tuner"]["dependentTasks"])
