@@ -27,7 +27,10 @@ from pipeline.console import Console
 from pipeline.records.run_list import LOG_FILE
 from pipeline.terminal import Progress, complain, output_to, say
 
-_HEADER = ("trial", "validation AUC", "best epochs", "eval AUC", "eval GAUC", "eval log loss", "eval AUC − the first one's", "training")
+_HEADER = (
+    *("trial", "validation AUC", "at the last epoch", "best epochs", "eval AUC", "eval GAUC", "eval log loss"),
+    *("eval AUC − the first one's", "training"),
+)
 
 
 def variants(varied: Sequence[str]) -> list[tuple[str, ...]]:
@@ -88,9 +91,10 @@ def table_lines(title: str, finished: Finished) -> list[str]:
         values, others = ([row.figures["auc"] for row in rows_of] for rows_of in (rows, finished.rows[first]))
         less = "–" if name == first else difference_text(difference(values, others, drawn[name], drawn[first]))
         metrics = [figure(spread([row.figures[metric] for row in rows])) for metric in ("auc", "gauc", "log_loss")]
+        last = figure(spread([row.figures["validation_aucs"][-1] for row in rows]))
         epochs = ", ".join(f"{row.figures['best_epoch']}{'*' if row.figures['still_improving'] else ''}" for row in rows)
         seconds = f"{statistics.mean(row.figures['seconds'] for row in rows):.0f} s"
-        lines.append(f"| {' | '.join([name, figure(spread(_validation(rows))), epochs, *metrics, less, seconds])} |")
+        lines.append(f"| {' | '.join([name, figure(spread(_validation(rows))), last, epochs, *metrics, less, seconds])} |")
     return [*lines, ""]
 
 

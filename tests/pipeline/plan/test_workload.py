@@ -26,13 +26,14 @@ def test_tags_and_vectors_have_as_many_values_as_they_are_long():
 
 def test_an_epoch_counts_steps_floats_and_products():
     epoch = work().epoch  # 8,000 train impressions of 10,000
-    mlp = 16 * 5 * 8 + 8  # user, item, category, and the sums of both histories, 16 numbers each; 8 units; 1
+    inputs = 16 * 5 + 16 * 2 + 4  # user, item, category, both histories, 16 numbers each; their means; two inner products for each
+    mlp = inputs * 8 + 8  # 8 units; 1
     attention = 32 * 4 + 3 * (64 * 4 + 4)  # the candidate once; each event with its product with the candidate; 4 units; 1
     assert epoch == {
         "epochs": 1,
         "steps": 80,
         "impressions": 8_000,
-        "floats": 8_000 * (3 * 16 + 3 * 2 * 16),
+        "floats": 8_000 * (3 * 16 + 3 * 2 * 16),  # of tables: interactions look nothing up
         "products": 8_000 * (mlp + attention),
         "saved": 16 * (100 + 10 + 10),
     }
