@@ -5,8 +5,11 @@ them, PHASE clicks on items of one category. A user has LIKED favourite categori
 in a new order each time. So the last 50 events show one or two of them, and all others are to be found only before.
 
 A request shows candidates of INTERESTS of the favourites, whenever their last phase was, beside others (`synthetic_world`). The
-probability of a click depends on the whole history, with PAST_INTEREST for INTEREST, since hundreds of events may be relevant. The clicks
-on what is shown are added to the history, as in other worlds. A user with few requests shows little by them.
+probability of a click depends on the whole history, where hundreds of events may be relevant:
+
+    logit = BIAS + taste(user) + appeal(item) + INTEREST · log(1 + Σ relevance(item, event) / PHASE)
+
+The clicks on what is shown are added to the history, as in other worlds. A user with few requests shows little by them.
 """
 
 import numpy as np
@@ -14,7 +17,6 @@ import numpy as np
 LONG = 200  # events; histories up to this length hold nothing but the clicks of the data set itself
 PHASE = 40  # clicks
 LIKED = 10  # favourite categories of a user
-PAST_INTEREST = 0.6  # logits for each unit of log(1 + relevance)
 YEAR = 365 * 86_400  # seconds: the past begins so long before the first request
 
 

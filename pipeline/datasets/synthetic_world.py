@@ -33,7 +33,7 @@ import numpy as np
 
 from pipeline.datasets.synthetic_ads import Ads, ads_logit, draw_prices, make_ads
 from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
-from pipeline.datasets.synthetic_past import PAST_INTEREST, draw_liked, past_times, phases
+from pipeline.datasets.synthetic_past import PHASE, draw_liked, past_times, phases
 
 INTERESTS = 4  # favourite categories of a user at one time
 TURNOVER = 0.1  # chance that an interest is replaced by another one before the user's next request
@@ -63,7 +63,7 @@ class World(NamedTuple):
     bounds: np.ndarray  # (categories + 1,) where each category begins on the shelf
     activity: np.ndarray  # (users,) cumulative shares of the requests
     ads: Ads | None = None  # with synthetic.ads
-    interest: float = INTEREST  # with a past PAST_INTEREST
+    unit: float = 1.0  # the relevance that counts as one event; with a past that of a phase
 
 
 class Requests(NamedTuple):
@@ -108,7 +108,7 @@ def make_world(config: SyntheticConfig, rng: np.random.Generator) -> World:
         bounds=np.searchsorted(category[shelf], np.arange(config.category_count + 1)),
         activity=activity,
         ads=make_ads(VECTOR_SIZE, rng) if config.ads else None,
-        interest=PAST_INTEREST if config.has_past else INTEREST,
+        unit=PHASE if config.has_past else 1.0,
     )
 
 
@@ -155,8 +155,8 @@ def click_probability(
         (R, PAGE).
     """
     relevant = relevance(world, item, event_item)
-    interest = np.log1p(relevant.sum(-1, dtype=np.float64))
-    logit = BIAS + world.taste[user][:, None] + world.appeal[item] + world.interest * interest
+    interest = np.log1p(relevant.sum(-1, dtype=np.float64) / world.unit)
+    logit = BIAS + world.taste[user][:, None] + world.appeal[item] + INTEREST * interest
     if world.ads and price is not None and event_price is not None:
         logit += ads_logit(world.ads, item, world.centre[world.category[item]], price, relevant, event_price)
     return 1 / (1 + np.exp(-logit))

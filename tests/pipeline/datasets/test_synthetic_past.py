@@ -38,10 +38,10 @@ def test_clicks_follow_the_whole_history_and_join_it():
     chunks = list(simulate(CONFIG, world, rng))
     first = {}
     for chunk in chunks:
-        interest = np.log1p(relevance(world, chunk.item, chunk.event_item).sum(-1, dtype=np.float64))
+        interest = np.log1p(relevance(world, chunk.item, chunk.event_item).sum(-1, dtype=np.float64) / PHASE)
         logit = np.log(chunk.probability / (1 - chunk.probability))
         rest = logit - world.taste[chunk.user][:, None] - world.appeal[chunk.item]
-        np.testing.assert_allclose(rest, -2.2 + 0.6 * interest, atol=1e-6)
+        np.testing.assert_allclose(rest, -2.2 + 2.5 * interest, atol=1e-6)
         for user, events, items, labels in zip(chunk.user, chunk.event_item, chunk.item, chunk.label, strict=True):
             if user in first:
                 before, clicked = first[user]
