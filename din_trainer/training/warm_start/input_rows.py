@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from din_trainer.features import LONG_HISTORY
 from din_trainer.models.base_models import PNN
 from din_trainer.models.linear import numbers_read
 from din_trainer.models.ranking_model import RankingModel
@@ -55,6 +56,7 @@ def _named_rows(model: RankingModel) -> dict[str, list[str]]:
     for sequence, key in keys.items():
         parts = [f"{part} {row}" for part in ("query", "key", "difference", "product") for row in key]
         rows[f"attention_{sequence}/kernel"] = parts + _blocks(_widths(model, model.embedder.event_fields[sequence]))
+    rows[f"attention_{LONG_HISTORY}/kernel"] = rows.get(f"attention_{model.din_config.features.searched}/kernel", [])
     return rows
 
 
