@@ -5,7 +5,8 @@ is timed. All runtimes get one thread a pool and the same core.
 
 * Requests of 1 to 2,048 impressions: our signatures, the same network exported from plain Keras, DeepCTR's network, and the network behind
   plain Keras' lookups (the core) in ONNX Runtime. Our parsing and lookups, which come before the core, are timed alone as well.
-* One user with 500 candidates: `rank` compared with 500 impressions in `serving_default`.
+* One user with 500 candidates: `rank` compared with 500 impressions in `predict`, and with the time of its matrix products alone.
+* The same while 32 callers ask at once: `rank` compared with plain Keras (see `serving_load`).
 
 The vocabularies have the sizes of the notebook's. The network has embeddings of 16, an attention unit of (80, 40), an MLP of (128, 64, 32)
 and Dice, with random weights. Every history is full: padding then costs the others nothing.
@@ -26,9 +27,9 @@ from benchmarks.speed.matrix_products import peak_flops, ranking_flops
 from benchmarks.speed.rounds import measure_in_rounds
 from benchmarks.speed.serving_contestants import THREADS, Contestants, TimedCalls, loader_calls
 from benchmarks.speed.serving_exports import HISTORY, RANKED_HISTORIES, make_exports
-from benchmarks.speed.serving_requests import as_examples, make_impressions, make_requests
+from benchmarks.speed.serving_load import CALLERS, CORES, measure_load, ranking_requests
+from benchmarks.speed.serving_requests import make_impressions, make_requests
 from benchmarks.speed.speed_tables import labelled_table
-from components.serving.model.impression_tensors import as_impressions, rank_tensors
 from components.serving.model.loaded_model import LoadedModel
 from din_trainer.features import FeatureConfig
 from pipeline.console import Console
@@ -92,15 +93,9 @@ def best_figures(rounds: list[np.ndarray], rows: int) -> Figures:
 
 
 def rank_cases(model: LoadedModel, history: int) -> dict[str, Case]:
-    """Returns the cases of one user with all candidates, in `rank` and as impressions in `serving_default`. Checks that scores agree."""
-    features = FeatureConfig(history_length=history)
-    user = make_impressions(1, history)[0]
-    names = ("candidate_item_id", "candidate_category_id")
-    candidates = [[{name: row[name] for name in names} for row in make_impressions(CANDIDATES, history)]]
-    inputs = {
-        "rank": rank_tensors([user], candidates, features),
-        "serving_default": as_examples(as_impressions([user], candidates), features),
-    }
+    """Returns the cases of one user with all candidates, in `rank` and as impressions in `predict`. Checks that scores agree."""
+    requests = ranking_requests(CANDIDATES, history)
+    inputs = {"rank": requests["rank"], "predict": requests["impressions"]}
     ranked, scored = (model.run(signature, tensors)["probability"].ravel() for signature, tensors in inputs.items())
     assert np.allclose(ranked, scored, rtol=0, atol=1e-6)
     return {name: Case(CANDIDATES, RANK_REPEATS, loader_calls(model, name, tensors)) for name, tensors in inputs.items()}
@@ -108,9 +103,7 @@ def rank_cases(model: LoadedModel, history: int) -> dict[str, Case]:
 
 def ratios(ours: dict[str, dict[str, Figures]], peers: dict[str, dict[str, Figures]], rank: dict[str, dict[str, Figures]]) -> Figures:
     """Returns the ratios of the median times of a request, ours divided by the other one's: smaller is better."""
-    result = {
-        f"rank_{CANDIDATES}_{history}": found["rank"]["p50_ms"] / found["serving_default"]["p50_ms"] for history, found in rank.items()
-    }
+    result = {f"rank_{CANDIDATES}_{history}": found["rank"]["p50_ms"] / found["predict"]["p50_ms"] for history, found in rank.items()}
     for rows in ours["predict"]:
         p50 = {name: by_rows[rows]["p50_ms"] for name, by_rows in {**ours, **peers}.items()}
         result |= {
@@ -123,23 +116,31 @@ def ratios(ours: dict[str, dict[str, Figures]], peers: dict[str, dict[str, Figur
 
 
 def rank_floors(rank: dict[str, dict[str, Figures]], peak: float) -> Figures:
-    """Returns what the ratio of `rank` would be if its matrix products ran at the peak and all other work took no time.
+    """Returns how far `rank` is from its matrix products alone, if they ran at the peak and all other work took no time.
 
     Args:
         rank: The figures by history and signature.
         peak: The floating-point operations a second of the machine.
+
+    Returns:
+        For each history what the ratio of `rank` would then be (`_floor`), and how many times that time `rank` takes (`_vs_products`).
     """
-    return {
-        f"rank_{CANDIDATES}_{history}_floor": ranking_flops(int(history.removeprefix("history_")), CANDIDATES)
-        / peak
-        / (found["serving_default"]["p50_ms"] / 1e3)
-        for history, found in rank.items()
-    }
+    result: Figures = {}
+    for history, found in rank.items():
+        products = ranking_flops(int(history.removeprefix("history_")), CANDIDATES) / peak * 1e3  # ms
+        result[f"rank_{CANDIDATES}_{history}_floor"] = products / found["predict"]["p50_ms"]
+        result[f"rank_{CANDIDATES}_{history}_vs_products"] = found["rank"]["p50_ms"] / products
+    return result
+
+
+def load_ratios(load: dict[str, Figures]) -> Figures:
+    """Returns the ratio of the 99th percentiles under load."""
+    return {f"rank_{CANDIDATES}_p99_under_load_vs_keras": load["rank"]["p99_ms"] / load["plain_keras"]["p99_ms"]}
 
 
 def measure(console: Console) -> dict[str, Any]:
     """Makes all measurements. Returns what `--json` prints."""
-    best, versions = _measure_requests(console)
+    best, load, versions = _measure_requests(console)
     with threadpool_limits(THREADS):
         peak = peak_flops()
     found: dict[str, dict[str, Figures]] = {}
@@ -151,15 +152,16 @@ def measure(console: Console) -> dict[str, Any]:
         "ours": ours,
         "peers": peers,
         "rank": rank,
-        "ratios": {**ratios(ours, peers, rank), **rank_floors(rank, peak)},
+        "load": load,
+        "ratios": {**ratios(ours, peers, rank), **rank_floors(rank, peak), **load_ratios(load)},
         "peak_gflops": peak / 1e9,
         "threads": THREADS,
         "versions": versions,
     }
 
 
-def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, str]]:
-    """Returns the figures of all cases, and the versions of the runtimes."""
+def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, Figures], dict[str, str]]:
+    """Returns the figures of all cases, those under load, and the versions of the runtimes."""
     console.print("the peers' environment (made once, 1 to 3 minutes)", highlight=False)
     python = peer_environment.prepare(peer_environment.cache_folder())
     features = FeatureConfig(history_length=HISTORY)
@@ -167,7 +169,8 @@ def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, 
     with tempfile.TemporaryDirectory(prefix="din-bench-") as name:
         folder = Path(name)
         console.print("exports", highlight=False)
-        with Contestants(make_exports(folder, python), requests, python, folder) as contestants:
+        exports = make_exports(folder, python)
+        with Contestants(exports, requests, python, folder) as contestants:
             cases = {
                 (subject, str(rows)): Case(rows, repeat, calls)
                 for rows, repeat in REPEATS.items()
@@ -176,7 +179,9 @@ def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, 
             for history, model in contestants.ours.items():
                 cases |= {(f"history_{history}", signature): case for signature, case in rank_cases(model, history).items()}
             console.print("requests", highlight=False)
-            return time_cases(cases, console), contestants.versions
+            best, versions = time_cases(cases, console), contestants.versions
+        console.print(f"{CALLERS} callers at once", highlight=False)
+        return best, measure_load(exports, CANDIDATES, console), versions
 
 
 def print_tables(result: dict[str, Any], console: Console) -> None:
@@ -190,7 +195,7 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     rates = {name: [f"{by_count[str(count)]['rows_per_s']:,.0f}" for count in REPEATS] for name, by_count in rows.items()}
     console.print(labelled_table("rows a second by the rows of a request", columns, rates))
     console.print(*NOTES, sep="\n", highlight=False)
-    signatures = {"rank": "rank", "serving_default": f"serving_default, {CANDIDATES} rows"}
+    signatures = {"rank": "rank", "predict": f"predict, {CANDIDATES} rows"}
     ranked = {
         text: [f"{found[signature]['p50_ms']:.3f} / {found[signature]['p99_ms']:.3f}" for found in result["rank"].values()]
         for signature, text in signatures.items()
@@ -198,6 +203,12 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     lengths = [history.removeprefix("history_") for history in result["rank"]]
     title = f"ms for a user's {CANDIDATES} candidates by the events of the history, median / 99th percentile"
     console.print(labelled_table(title, lengths, ranked))
+    title = f"ms for a user's {CANDIDATES} candidates with {CALLERS} callers at once on {CORES} cores, median / 99th percentile"
+    loaded = {
+        text: [f"{result['load'][name]['p50_ms']:.1f} / {result['load'][name]['p99_ms']:.1f}"]
+        for name, text in {"rank": "ours, rank", "plain_keras": "plain Keras"}.items()
+    }
+    console.print(labelled_table(title, [str(HISTORY)], loaded))
     console.print(labelled_table("", ["ratio of medians"], {name: [f"{ratio:.2f}"] for name, ratio in result["ratios"].items()}))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     console.print(

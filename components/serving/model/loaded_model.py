@@ -93,14 +93,21 @@ class LoadedModel:
         _, arrays = self._exchange(["run", names, [tensor.name for tensor in outputs.values()]], timeout, feeds)
         return dict(zip(outputs, arrays, strict=True))
 
-    def time(self, signature: str, inputs: Arrays, repeat: int, timeout: float = 600.0) -> np.ndarray:
-        """Returns the seconds that each of `repeat` runs took in TensorFlow's call alone: (repeat,) float64.
+    def time(self, signature: str, inputs: Arrays, repeat: int, timeout: float = 600.0, callers: int = 1) -> np.ndarray:
+        """Returns the seconds that each of `repeat` runs took in TensorFlow's call alone: (callers · repeat,) float64.
+
+        Args:
+            signature: The name of the signature.
+            inputs: As for `run`.
+            repeat: The runs of each caller, one after the other.
+            timeout: Seconds.
+            callers: How many threads of the process call at the same time.
 
         Raises:
             RunError, Crashed: As for `run`.
         """
         names, feeds, outputs = self._resolve(signature, inputs)
-        _, (seconds,) = self._exchange(["time", names, [tensor.name for tensor in outputs.values()], repeat], timeout, feeds)
+        _, (seconds,) = self._exchange(["time", names, [tensor.name for tensor in outputs.values()], repeat, callers], timeout, feeds)
         return seconds
 
     def modules(self) -> list[str]:

@@ -9,7 +9,8 @@ answer without a request: its resident bytes.
 |----------------------------------|-------------------|-------------------------------------------------------------|
 | `["load", folder, config]`       |                   | none; config is a serialised ConfigProto in hexadecimal     |
 | `["run", feeds, fetches]`        | one for each feed | arrays in the order of fetches; both are names of tensors   |
-| `["time", feeds, fetches, n]`    | one for each feed | an array: seconds of each of n TF_SessionRuns, (n,) float64 |
+| `["time", feeds, fetches, n, c]` | one for each feed | an array: seconds of each of n TF_SessionRuns of each of c  |
+|                                  |                   | callers, (c · n,) float64                                   |
 | `["modules"]`                    |                   | names of the Python modules that are imported               |
 """
 
@@ -47,8 +48,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     def run(arrays: Arrays, names: list[str], fetches: list[str]) -> Result:
         return None, session.run(list(zip(names, arrays, strict=True)), fetches)
 
-    def time(arrays: Arrays, names: list[str], fetches: list[str], repeat: int) -> Result:
-        return None, [session.time(list(zip(names, arrays, strict=True)), fetches, repeat)]
+    def time(arrays: Arrays, names: list[str], fetches: list[str], repeat: int, callers: int) -> Result:
+        return None, [session.time(list(zip(names, arrays, strict=True)), fetches, repeat, callers)]
 
     def modules(_: Arrays) -> Result:
         return sorted(sys.modules), []

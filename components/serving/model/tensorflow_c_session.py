@@ -8,8 +8,10 @@ import importlib.util
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, Structure, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ class _Output(Structure):
 
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "TF_NewStatus": (c_void_p, []),
+    "TF_DeleteStatus": (None, [c_void_p]),
     "TF_GetCode": (c_int, [c_void_p]),
     "TF_Message": (c_char_p, [c_void_p]),
     "TF_NewSessionOptions": (c_void_p, []),
@@ -90,19 +93,19 @@ class Session:
         self._graph: int | None = None
         self._session: int | None = None
 
-    def _check(self) -> None:
-        code = self._tf.TF_GetCode(self._status)
+    def _check(self, status: int) -> None:
+        code = self._tf.TF_GetCode(status)
         if code:
-            raise Failed(code, self._tf.TF_Message(self._status).decode(errors="replace"))
+            raise Failed(code, self._tf.TF_Message(status).decode(errors="replace"))
 
     def load(self, folder: str, config: bytes) -> None:
         """Loads the graph tagged `serve`, its variables and assets, and runs its initialisers."""
         options, self._graph = self._tf.TF_NewSessionOptions(), self._tf.TF_NewGraph()
         self._tf.TF_SetConfig(options, config, len(config), self._status)
-        self._check()
+        self._check(self._status)
         tags = (c_char_p * 1)(b"serve")
         self._session = self._tf.TF_LoadSessionFromSavedModel(options, None, os.fsencode(folder), tags, 1, self._graph, None, self._status)
-        self._check()
+        self._check(self._status)
 
     def run(self, feeds: Feeds, fetches: Sequence[str]) -> list[np.ndarray]:
         """Returns the fetched tensors."""
@@ -110,14 +113,26 @@ class Session:
             call.run()
             return call.results()
 
-    def time(self, feeds: Feeds, fetches: Sequence[str], repeat: int) -> np.ndarray:
-        """Returns the seconds that each of `repeat` runs took, without the copies from and to Python."""
-        seconds = np.empty(repeat)
-        with _Call(self, feeds, fetches) as call:
-            for i in range(repeat):
-                seconds[i] = call.run()
-                call.free_results()
-        return seconds
+    def time(self, feeds: Feeds, fetches: Sequence[str], repeat: int, callers: int = 1) -> np.ndarray:
+        """Returns the seconds that each of `repeat` runs of each caller took, without the copies from and to Python: (callers · repeat,).
+
+        All callers call at the same time, each in a thread of its own, and each again as soon as it has its answer.
+        """
+        start = Barrier(callers)
+
+        def call_again_and_again(_: int) -> np.ndarray:
+            seconds = np.empty(repeat)
+            with _Call(self, feeds, fetches) as call:
+                start.wait()
+                for i in range(repeat):
+                    seconds[i] = call.run()
+                    call.free_results()
+            return seconds
+
+        if callers == 1:
+            return call_again_and_again(0)
+        with ThreadPoolExecutor(callers) as pool:
+            return np.concatenate(list(pool.map(call_again_and_again, range(callers))))
 
     def outputs(self, names: Sequence[str]) -> Any:
         """Converts names of tensors, such as `operation:0`, to the form that TF_SessionRun takes."""
@@ -130,13 +145,17 @@ class Session:
         return found
 
     def session_run(self, inputs: Any, tensors: Any, outputs: Any, results: Any) -> float:
-        """Calls TF_SessionRun and returns the seconds that it took."""
-        start = time.perf_counter()
-        self._tf.TF_SessionRun(
-            self._session, None, inputs, tensors, len(tensors), outputs, results, len(results), None, 0, None, self._status
-        )
-        seconds = time.perf_counter() - start
-        self._check()
+        """Calls TF_SessionRun and returns the seconds that it took. Several threads may call it at once."""
+        status = self._tf.TF_NewStatus()
+        try:
+            start = time.perf_counter()
+            self._tf.TF_SessionRun(
+                self._session, None, inputs, tensors, len(tensors), outputs, results, len(results), None, 0, None, status
+            )
+            seconds = time.perf_counter() - start
+            self._check(status)
+        finally:
+            self._tf.TF_DeleteStatus(status)
         return seconds
 
     def to_tensor(self, array: np.ndarray) -> int:

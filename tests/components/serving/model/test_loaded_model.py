@@ -119,6 +119,12 @@ def test_times_are_those_of_each_run(model):
     assert seconds.shape == (7,) and (seconds > 0).all()
 
 
+def test_several_callers_are_timed_at_once(model):
+    """Each of them makes all its calls."""
+    seconds = model.time("triple", {"x": np.zeros(3, np.float32)}, repeat=7, callers=4)
+    assert seconds.shape == (28,) and (seconds > 0).all()
+
+
 def test_memory(model):
     assert 0 < model.idle_bytes <= model.resident_bytes() <= model.peak_bytes()
     assert model.memory_bytes() == model.peak_bytes() - model.idle_bytes
