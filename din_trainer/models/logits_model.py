@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras import ops
 
 from din_trainer.features import LABEL
+from din_trainer.models.binned_auc import BinnedAUC
 from din_trainer.models.checked_batches import CheckedDataset, check_batch
 from din_trainer.models.checked_data import Input, check_features
 
@@ -33,7 +34,7 @@ class LogitsModel(keras.Model):
     def __init__(self, labels: tuple[str, ...] = (LABEL,), **kwargs: Any):
         super().__init__(**kwargs)
         self.labels = tuple(labels)
-        self.further_aucs = [keras.metrics.AUC(name=f"auc_{label}") for label in labels[1:]]
+        self.further_aucs = [BinnedAUC(name=f"auc_{label}") for label in labels[1:]]
         self.supports_jit = False  # XLA is several times slower than the plain graph on CPU, and has no look-ups of text
 
     def columns_read(self) -> list[Input]:

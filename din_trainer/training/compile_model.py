@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from din_trainer.config import TrainingConfig
+from din_trainer.models.binned_auc import BinnedAUC
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.lazy_adam import LazyAdam
 
@@ -30,7 +31,7 @@ def compile_model(model: RankingModel) -> None:
     model.compile(
         optimizer=make_optimizer(model.din_config.training),
         loss=model.log_loss(),
-        metrics=[keras.metrics.AUC(name="auc")],
+        metrics=[BinnedAUC()],
         jit_compile=False,  # XLA is several times slower than the plain graph on CPU
         steps_per_execution=_STEPS_A_CALL,
     )
