@@ -14,6 +14,6 @@ def make_activation(name: str, layer_name: str) -> keras.layers.Layer:
     return keras.layers.PReLU(name=layer_name) if name == "prelu" else keras.layers.Activation(name, name=layer_name)
 
 
-def activate(layer: keras.layers.Layer, x: Any, training: bool) -> Any:
-    """Applies an activation layer. Only Dice behaves differently in training."""
-    return layer(x, training=training) if isinstance(layer, Dice) else layer(x)
+def activate(layer: keras.layers.Layer, parts: list[Any], training: bool) -> list[Any]:
+    """Applies an activation layer to the parts of a batch. Only Dice, whose statistics are of all parts, is different in training."""
+    return layer(parts, training=training) if isinstance(layer, Dice) else [layer(x) for x in parts]

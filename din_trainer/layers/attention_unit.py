@@ -8,8 +8,10 @@ import tensorflow as tf
 from keras import ops
 
 from din_trainer.layers.activations import activate, make_activation
+from din_trainer.layers.candidate_attention import scores_of_pairs, weighted_sums
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.events import repeat_by_row, rows_of, sum_by_row
+from din_trainer.layers.parts import Histories, histories_in_parts
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -74,63 +76,83 @@ class AttentionUnit(keras.layers.Layer):
             activation.build((None, units))
 
     def call(self, query: Any, keys: Any, rows: Any, event_fields: Any = None, training: bool = False) -> Any:
-        weights = self.weights_of(query, keys, rows, event_fields, training)  # a(e_j, v_A) of each event j: (E, 1) or (E, N)
-        events = keys if event_fields is None else ops.concatenate([keys, event_fields], axis=1)  # (E, D + X)
-        weighted = weights * events if len(query.shape) == 2 else weights[:, :, None] * events[:, None]  # (E, D + X) or (E, N, D + X)
-        return sum_by_row(weighted, rows, rows_of(query))  # equation 3, Σ_j a(e_j, v_A) e_j: (B, D + X) or (B, N, D + X)
+        histories = Histories(query, keys, rows, event_fields)
+        if len(query.shape) == 3:
+            return weighted_sums(self.weights_of(*histories), _events(histories), rows, rows_of(query))  # (B, N, D + X)
+        parts = histories_in_parts(histories) if training else [histories]
+        weights = self._weights_of_parts(parts, training)  # a(e_j, v_A) of each event j: (E, 1)
+        # equation 3, Σ_j a(e_j, v_A) e_j: (B, D + X)
+        interests = [sum_by_row(w * _events(part), part.rows, rows_of(part.query)) for w, part in zip(weights, parts, strict=True)]
+        return tf.concat(interests, 0) if training else interests[0]
 
-    def weights_of(self, query: Any, keys: Any, rows: Any, event_fields: Any = None, training: bool = False) -> Any:
-        """The weight of each event: (E, 1), or (E, N) for N candidates."""
-        of_candidates = len(query.shape) == 3
-        first = self.first_layer_of_candidates if of_candidates else self.first_layer
-        x = activate(self.activations[0], first(query, keys, rows, event_fields), training)
-        for dense, activation in zip(self.dense, self.activations[1:], strict=True):
-            x = activate(activation, dense(x), training)  # (E, units), or (E · N, units)
-        scores = self.score(x) + self.score_bias
-        if of_candidates:
-            scores = ops.reshape(scores, (ops.shape(keys)[0], ops.shape(query)[1]))
+    def weights_of(self, query: Any, keys: Any, rows: Any, event_fields: Any = None) -> Any:
+        """The weight of each event at inference: (E, 1), or (E, N) for N candidates."""
+        if len(query.shape) == 2:
+            return self._weights_of_parts([Histories(query, keys, rows, event_fields)], training=False)[0]
+        with_one = ops.concatenate([query, ops.ones_like(query[..., :1])], axis=-1)  # (B, N, D + 1): the product adds the bias
+        scores = scores_of_pairs(with_one, rows, self.kernels_of_events(keys, event_fields), lambda x: self._scores([x], training=False)[0])
         return _softmax_by_row(scores, rows, ops.shape(query)[0]) if self.softmax else scores
 
-    def first_layer(self, query: Any, keys: Any, rows: Any, event_fields: Any = None) -> Any:
-        """[q, k, q − k, q ⊙ k, event_fields] · kernel + bias, in its split form: (E, hidden[0])."""
-        d = self._size
-        kernel = ops.convert_to_tensor(self.kernel)
-        of_query, of_key, of_difference, of_product = (kernel[i * d : (i + 1) * d] for i in range(4))  # (D, hidden[0])
-        once = ops.matmul(query, of_query + of_difference) + self.bias  # (B, hidden[0])
-        inputs, blocks = [keys, keys * repeat_by_row(query, rows)], [of_key - of_difference, of_product]
-        if event_fields is not None:
-            inputs.append(event_fields)
-            blocks.append(kernel[4 * d :])
-        each = ops.matmul(ops.concatenate(inputs, axis=1), ops.concatenate(blocks, axis=0))  # (E, 2D + X) × (2D + X, hidden[0])
-        return each + repeat_by_row(once, rows)
+    def _weights_of_parts(self, parts: list[Histories], training: bool) -> list[Any]:
+        scores = self._scores(self.first_layer(parts), training)
+        if not self.softmax:
+            return scores
+        return [_softmax_by_row(x, part.rows, rows_of(part.query)) for x, part in zip(scores, parts, strict=True)]
 
-    def first_layer_of_candidates(self, query: Any, keys: Any, rows: Any, event_fields: Any = None) -> Any:
-        """The same for N candidates a history: (B, N, D), … -> (E · N, hidden[0]), candidate by candidate.
+    def _scores(self, parts: list[Any], training: bool) -> list[Any]:
+        """From the first layer, before its activation, to the scores: (pairs, hidden[0]) -> (pairs, 1) each."""
+        parts = activate(self.activations[0], parts, training)
+        for dense, activation in zip(self.dense, self.activations[1:], strict=True):
+            parts = activate(activation, [dense(x) for x in parts], training)  # (pairs, units) each
+        return [self.score(x) + self.score_bias for x in parts]
 
-        The part that is linear in the candidate, (W_q + W_d) + diag(k) W_p, becomes one kernel an event, so that no pair of candidate and
-        event is written out.
+    def first_layer(self, parts: list[Histories]) -> list[Any]:
+        """[q, k, q − k, q ⊙ k, event_fields] · kernel + bias, in its split form: (E, hidden[0]) each."""
+        of_query, of_key, of_difference, of_product, of_fields = self._kernel_blocks()
+        once = of_query + of_difference  # (D, hidden[0])
+        each = ops.concatenate([of_key - of_difference, of_product, of_fields], axis=0)  # (2D + X, hidden[0])
+        result = []
+        for query, keys, rows, fields in parts:
+            inputs = [keys, keys * repeat_by_row(query, rows), *([] if fields is None else [fields])]  # (E, 2D + X) in all
+            # a sum of product and bias would become one operation, which takes longer than both for a request of one impression
+            of_row = ops.matmul(query, once) - (-self.bias)  # (B, hidden[0])
+            result.append(ops.matmul(ops.concatenate(inputs, axis=1), each) + repeat_by_row(of_row, rows))
+        return result
+
+    def _kernel_blocks(self) -> list[Any]:
+        """The rows of the first layer's kernel for q, k, q − k, q ⊙ k, (D, hidden[0]) each, and the event fields, (X, hidden[0])."""
+        return tf.split(self.kernel.value, [*[self._size] * 4, self.kernel.shape[0] - 4 * self._size])
+
+    def kernels_of_events(self, keys: Any, event_fields: Any = None) -> Any:
+        """The first layer as a function of the candidate, for each event: (E, D), … -> (E, D + 1, hidden[0]), whose last row is the bias.
+
+        [q, 1] times such a kernel is what `first_layer` gives. The part that is linear in the candidate, (W_q + W_d) + diag(k) W_p, is one
+        kernel an event, so that no pair of candidate and event is written out.
         """
-        d = self._size
-        kernel = ops.convert_to_tensor(self.kernel)
-        of_query, of_key, of_difference, of_product = (kernel[i * d : (i + 1) * d] for i in range(4))  # (D, hidden[0])
-        kernels = (of_query + of_difference) + keys[:, :, None] * of_product  # (E, D, hidden[0])
-        once = ops.matmul(keys, of_key - of_difference) + self.bias  # (E, hidden[0])
+        of_query, of_key, of_difference, of_product, of_fields = self._kernel_blocks()
+        once = ops.matmul(keys, of_key - of_difference)  # (E, hidden[0])
         if event_fields is not None:
-            once += ops.matmul(event_fields, kernel[4 * d :])
-        each = ops.matmul(tf.gather(query, rows), kernels) + once[:, None]  # (E, N, D) × (E, D, hidden[0])
-        return ops.reshape(each, (-1, self.hidden[0]))
+            once += ops.matmul(event_fields, of_fields)
+        of_event = ops.concatenate([keys[:, :, None] * of_product, once[:, None]], axis=1)  # (E, D + 1, hidden[0])
+        return of_event + ops.concatenate([of_query + of_difference, self.bias[None]], axis=0)
 
     def dense_chain(self) -> DenseChain:
         """Its linear layers and activations, for `din_trainer.export.fold_dice`."""
         kernels = [self.kernel, *(dense.kernel for dense in self.dense)]
         biases = [self.bias, *(dense.bias for dense in self.dense)]
-        return DenseChain(list(zip(kernels, biases, self.activations, strict=True)), self.score.kernel)
+        return DenseChain(list(zip(kernels, biases, self.activations, strict=True)), self.score.kernel, adds_once=True)
 
     def compute_output_shape(self, query_shape: Any, keys_shape: Any = None, rows_shape: Any = None, event_fields_shape: Any = None) -> Any:
         return (*query_shape[:-1], query_shape[-1] + (event_fields_shape[-1] if event_fields_shape else 0))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "hidden": self.hidden, "activation": self.activation, "softmax": self.softmax}
+
+
+def _events(histories: Histories) -> Any:
+    """The events' embeddings and further fields: (E, D + X)."""
+    _, keys, _, fields = histories
+    return keys if fields is None else ops.concatenate([keys, fields], axis=1)
 
 
 def _without_fields(fields: int) -> Callable[..., Any]:

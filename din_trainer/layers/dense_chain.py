@@ -11,7 +11,9 @@ class DenseChain(NamedTuple):
     Attributes:
         hidden: Kernel, bias and activation layer of each hidden layer.
         last: Kernel of the linear layer behind them.
+        adds_once: Whether the first layer adds its bias to fewer rows than it has outputs, so that the bias costs next to nothing.
     """
 
     hidden: list[tuple[Any, Any, keras.layers.Layer]]
     last: Any
+    adds_once: bool = False

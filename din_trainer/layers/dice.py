@@ -1,73 +1,109 @@
 """Dice: the activation that adapts to its data (equation 9 of the paper)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from din_trainer.exchange.collectives import Workers, current
+from din_trainer.exchange.collectives import current
+from din_trainer.layers.events import rows_of
 
 
-@tf.custom_gradient
-def _dice_of_batch(x: tf.Tensor, alpha: tf.Tensor, epsilon: float) -> Any:
-    """Equation 9 with the statistics of the batch, and its gradient, in few passes over (N, D).
+def _dice_of_events(parts: Sequence[tf.Tensor], alpha: tf.Tensor, epsilon: float) -> tuple[list[tf.Tensor], Any, Any, Any]:
+    """Equation 9 with the statistics of all events, and its gradient, in few passes over them.
+
+    The gate σ(z) is computed as ½ tanh(z / 2) + ½, which is faster. So y = x · slope, with slope = ½ (1 − α) tanh(z / 2) + ½ (1 + α).
 
     Args:
-        x: (N, D).
+        parts: The events in parts, (N, D) each.
         alpha: (D,).
         epsilon: ε.
 
     Returns:
-        y (N, D), and what the moving averages need, without a gradient: mean (D,), variance (D,), and the number of events. With several
-        workers these are of the events of all workers.
+        y, in the same parts, and what the moving averages need, without a gradient: mean (D,), variance (D,), and the number of events.
+        With several workers these are of the events of all workers.
     """
-    events, workers = tf.shape(x)[0], current()
-    count = tf.maximum(tf.cast(events, x.dtype), 1.0)
-    mean = tf.reduce_sum(x, 0) / count
-    centred = x - mean
-    variance = tf.reduce_sum(tf.square(centred), 0) / count
-    if workers:
-        events, mean, variance = _of_all_workers(workers, events, mean, variance)
-        count = tf.maximum(events, 1.0)
-        centred = x - mean
-    scale = tf.math.rsqrt(variance + epsilon)
-    normalised = centred * scale
-    gate = tf.sigmoid(normalised)
-    slope = (1.0 - alpha) * gate + alpha  # y = x · slope
 
-    def gradient(dy: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
-        through = dy * x
-        d_alpha = tf.reduce_sum(through, 0) - tf.reduce_sum(through * gate, 0)
-        d_normalised = tf.raw_ops.SigmoidGrad(y=gate, dy=through)  # without the factor 1 − α
-        # as in batch normalisation: mean and variance depend on x too
-        factor = (1.0 - alpha) * scale
-        sums = [tf.reduce_sum(d_normalised, 0), tf.reduce_sum(d_normalised * normalised, 0)]
+    @tf.custom_gradient
+    def dice(alpha: tf.Tensor, *parts: tf.Tensor) -> Any:
+        workers = current()
+        moments = tf.stack([_moments(x) for x in parts])  # (parts, 3, D)
         if workers:
-            sums = tf.unstack(workers.sum(tf.stack(sums)))
-        shift = factor / count * sums[0]
-        stretch = factor / count * sums[1]
-        return dy * slope + factor * d_normalised - (stretch * normalised + shift), d_alpha, None
+            (moments,) = workers.concatenate([moments])
+        events, mean, variance = _of_all_parts(moments)
+        half_scale = 0.5 * tf.math.rsqrt(variance + epsilon)
+        halves = [_affine(x, half_scale, -mean * half_scale) for x in parts]  # z / 2
+        gates = [tf.tanh(half) for half in halves]
+        slopes = [_affine(gate, 0.5 * (1.0 - alpha), 0.5 * (1.0 + alpha)) for gate in gates]
 
-    return (x * slope, mean, variance, events), gradient
+        def gradient(*dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            through = [d * x for d, x in zip(dy[: len(parts)], parts, strict=True)]
+            d_alpha = 0.5 * tf.add_n([tf.reduce_sum(t, 0) - tf.reduce_sum(t * gate, 0) for t, gate in zip(through, gates, strict=True)])
+            d_halves = [tf.raw_ops.TanhGrad(y=gate, dy=t) for t, gate in zip(through, gates, strict=True)]  # without the factor ½ (1 − α)
+            # as in batch normalisation: mean and variance depend on x too
+            sums = tf.stack([
+                tf.add_n([tf.reduce_sum(d, 0) for d in d_halves]),
+                tf.add_n([tf.reduce_sum(d * half, 0) for d, half in zip(d_halves, halves, strict=True)]),
+            ])  # fmt: skip
+            total, along = tf.unstack(workers.sum(sums) if workers else sums)
+            factor = 0.5 * (1.0 - alpha) * half_scale
+            shift = factor / tf.maximum(events, 1.0) * total
+            stretch = 4.0 * factor / tf.maximum(events, 1.0) * along
+            d_parts = [
+                d * slope + factor * d_half - _affine(half, stretch, shift)
+                for d, slope, d_half, half in zip(dy[: len(parts)], slopes, d_halves, halves, strict=True)
+            ]
+            return d_alpha, *d_parts
+
+        return (*(x * slope for x, slope in zip(parts, slopes, strict=True)), mean, variance, events), gradient
+
+    *y, mean, variance, events = dice(alpha, *parts)
+    return y, mean, variance, events
 
 
-def _of_all_workers(workers: Workers, events: Any, mean: Any, variance: Any) -> tuple[Any, Any, Any]:
-    """The number of events of all workers, their mean and variance, from those of this worker (Chan et al., 1979)."""
-    own = tf.concat([tf.fill([1, mean.shape[0]], tf.cast(events, mean.dtype)), mean[None], variance[None]], axis=0)
-    counts, means, variances = tf.unstack(workers.gather(own), axis=1)  # (workers, D) each
+def _affine(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """x · scale + offset in one pass, which takes half the time of two: (N, D), (D,), (D,) -> (N, D).
+
+    The operation is batch normalisation with given statistics, here 0 and 1.
+    """
+    y = tf.raw_ops.FusedBatchNormV3(
+        x=x[None, None], scale=scale, offset=offset, mean=tf.zeros_like(scale), variance=tf.ones_like(scale), epsilon=0.0, is_training=False
+    )[0]
+    return tf.reshape(y, tf.shape(x))
+
+
+def _moments(x: tf.Tensor) -> tf.Tensor:
+    """The number of events, their mean and variance: (N, D) -> (3, D)."""
+    events = tf.cast(rows_of(x), x.dtype)
+    count = tf.maximum(events, 1.0)
+    mean = tf.reduce_sum(x, 0) / count
+    return tf.stack([tf.fill([x.shape[1]], events), mean, tf.reduce_sum(tf.math.squared_difference(x, mean), 0) / count])
+
+
+def _of_all_parts(moments: tf.Tensor) -> tuple[Any, Any, Any]:
+    """The number of all events, their mean and variance, from those of each part, (parts, 3, D) (Chan et al., 1979)."""
+    counts, means, variances = tf.unstack(moments, axis=1)  # (parts, D) each
     count = tf.reduce_sum(counts, 0)
-    whole = tf.math.divide_no_nan(tf.reduce_sum(counts * means, 0), count)
-    squares = tf.reduce_sum(counts * (variances + tf.square(means - whole)), 0)
-    return count[0], whole, tf.math.divide_no_nan(squares, count)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(counts * means, 0), count)
+    squares = tf.reduce_sum(counts * (variances + tf.square(means - mean)), 0)
+    return count[0], mean, tf.math.divide_no_nan(squares, count)
 
 
 class FoldedDice(NamedTuple):
-    """The form of Dice that `din_trainer.export.fold_dice` leaves: (x + bias) · (σ(x + shift) + offset), each term (D,)."""
+    """The form of Dice that `din_trainer.export.fold_dice` leaves: (x + bias) · (tanh(x + shift) + offset), each term (D,).
+
+    Without a shift it is (x + bias) · (tanh(x) + offset).
+    """
 
     bias: Any
     shift: Any
     offset: Any
+
+    def of(self, x: Any) -> Any:
+        """Computes it: (N, D) -> (N, D)."""
+        return (x + self.bias) * (ops.tanh(x if self.shift is None else x + self.shift) + self.offset)
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -82,7 +118,8 @@ class Dice(keras.layers.Layer):
         momentum: Share of the moving averages that a step keeps.
         epsilon: ε.
 
-    Input shape: (N, D), without padding: see `flatten_events`. Output shape: the same.
+    Input shape: (N, D), without padding: see `flatten_events`. Or a list of them, the parts of a batch: see `din_trainer.layers.parts`.
+        Output shape: the same.
 
     Example:
         y = Dice()(x, training=True)  # x (N, D)
@@ -109,11 +146,15 @@ class Dice(keras.layers.Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         if training:
-            y, mean, variance, events = _dice_of_batch(x, tf.identity(self.alpha.value), self.epsilon)
+            parts = x if isinstance(x, list) else [x]
+            y, mean, variance, events = _dice_of_events(parts, tf.identity(self.alpha.value), self.epsilon)
             self._update(mean, variance, events)
-            return y
+            return y if isinstance(x, list) else y[0]
+        return [self._at_inference(part) for part in x] if isinstance(x, list) else self._at_inference(x)
+
+    def _at_inference(self, x: Any) -> Any:
         if self.folded is not None:
-            return (x + self.folded.bias) * (ops.sigmoid(x + self.folded.shift) + self.folded.offset)
+            return self.folded.of(x)
         mean, variance = self.statistics()
         gate = ops.sigmoid((x - mean) * ops.rsqrt(variance + self.epsilon))
         return x * ((1.0 - self.alpha) * gate + self.alpha)

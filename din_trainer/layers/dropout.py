@@ -6,16 +6,23 @@ import keras
 import tensorflow as tf
 
 from din_trainer.exchange.collectives import current
+from din_trainer.layers.events import rows_of
 
 
 @keras.saving.register_keras_serializable("din_trainer")
 class Dropout(keras.layers.Dropout):
-    """Keras' dropout. With several workers, each one draws the numbers of the whole batch and takes those of its own rows, (n, D)."""
+    """Keras' dropout, on impressions in parts, (N, D) each.
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        workers = current()
-        if not training or workers is None or workers.part is None:
-            return super().call(inputs, training=training)
-        places, batch = workers.part
-        whole = super().call(tf.ones([batch, *inputs.shape[1:]], inputs.dtype), training=True)
-        return inputs * tf.gather(whole, places)
+    With several workers, each one draws the numbers of the whole batch and takes those of its own rows.
+    """
+
+    def call(self, parts: list[Any], training: bool = False) -> list[Any]:
+        if not training or not self.rate:
+            return parts
+        sizes, workers = [rows_of(x) for x in parts], current()
+        of_workers = workers.part if workers else None
+        rows = of_workers.batch if of_workers else tf.add_n(sizes)
+        kept = super().call(tf.ones([rows, parts[0].shape[1]], parts[0].dtype), training=True)
+        if of_workers:
+            kept = tf.gather(kept, of_workers.places)
+        return [x * of_part for x, of_part in zip(parts, tf.split(kept, sizes), strict=True)]

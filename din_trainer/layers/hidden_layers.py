@@ -3,9 +3,11 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from din_trainer.layers.activations import activate, make_activation
 from din_trainer.layers.dropout import Dropout
+from din_trainer.layers.parts import impressions_in_parts
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -27,9 +29,10 @@ class HiddenLayers(keras.layers.Layer):
             activation.build((None, width))
 
     def call(self, x: Any, training: bool = False) -> Any:
+        parts = impressions_in_parts(x) if training else [x]
         for dense, activation, dropout in zip(self.dense, self.activations, self.dropouts, strict=True):
-            x = dropout(activate(activation, dense(x), training), training=training)  # (B, units)
-        return x
+            parts = dropout(activate(activation, [dense(part) for part in parts], training), training=training)  # (B / parts, units) each
+        return tf.concat(parts, 0) if training else parts[0]
 
     def width_behind(self, input_shape: Any) -> int:
         """The size of the output."""

@@ -10,10 +10,19 @@ from din_trainer.keras_pins import adam_moments
 
 def with_unique_rows(gradient: Any) -> Any:
     """Adds up the gradients of each row, so that every row occurs once. A dense gradient stays as it is."""
-    if not isinstance(gradient, tf.IndexedSlices):
+    if not isinstance(gradient, tf.IndexedSlices) or _are_unique(gradient.indices):
         return gradient
     rows, index = tf.unique(gradient.indices)
     return tf.IndexedSlices(tf.math.unsorted_segment_sum(gradient.values, index, tf.shape(rows)[0]), rows, gradient.dense_shape)
+
+
+def _are_unique(rows: tf.Tensor) -> bool:
+    """Whether rows of a gradient are known to differ: in a graph, those that `EmbeddingTable` has read are what `tf.unique` gave."""
+    if not tf.is_symbolic_tensor(rows):
+        return False
+    while rows.op.type in ("Reshape", "Identity"):
+        rows = rows.op.inputs[0]
+    return rows.op.type == "Unique" and rows.value_index == 0
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -38,6 +47,8 @@ class LazyAdam(keras.optimizers.Adam):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self._decays = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)  # once for all variables
         super().apply([with_unique_rows(gradient) for gradient in grads], trainable_variables)
 
     def _clip_gradients(self, grads: Any) -> Any:
@@ -47,8 +58,7 @@ class LazyAdam(keras.optimizers.Adam):
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         first, second = adam_moments(self, variable)
         learning_rate = tf.cast(learning_rate, variable.dtype)
-        step = tf.cast(self.iterations + 1, variable.dtype)
-        decay_1, decay_2 = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        decay_1, decay_2 = (tf.cast(decay, variable.dtype) for decay in self._decays)
         if isinstance(gradient, tf.IndexedSlices):
             rate = learning_rate * tf.sqrt(1.0 - decay_2) / (1.0 - decay_1)
             self._update_rows(gradient, variable, first, second, rate)

@@ -49,6 +49,34 @@ def test_agrees_with_the_textbook_forward_and_gradients():
         np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("sizes", [(20, 30), (50, 0), (1, 2, 3, 44)])
+def test_parts_of_a_batch_give_what_the_whole_gives(sizes):
+    """Also where the parts differ much, so that the means of the parts do, and where one is empty."""
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(2, 3, (50, 7)) + np.arange(50)[:, None], tf.float32)
+    dy = tf.constant(rng.normal(size=(50, 7)), tf.float32)
+    whole, in_parts = Dice(), Dice()
+    for layer in (whole, in_parts):
+        layer.build((None, 7))
+        layer.alpha.assign(np.linspace(-1, 1, 7))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        expected = whole(x, training=True)
+        y = tf.concat(in_parts(tf.split(x, sizes), training=True), 0)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(in_parts.moving, whole.moving, rtol=1e-5)
+    for got, sources in ((y, [x, in_parts.alpha.value]), (expected, [x, whole.alpha.value])):
+        alpha = sources[1]
+        plain = tape.gradient(got, [x, alpha], dy)
+        with tf.GradientTape() as textbook_tape:
+            textbook_tape.watch([x, alpha])
+            reference = textbook.dice(x, alpha)
+        for gradient, correct in zip(plain, textbook_tape.gradient(reference, [x, alpha], dy), strict=True):
+            np.testing.assert_allclose(gradient, correct, atol=1e-5 * np.abs(correct).max())
+    inferred = in_parts(tf.split(x, sizes))
+    np.testing.assert_allclose(tf.concat(inferred, 0), whole(x), rtol=1e-4, atol=1e-5)
+
+
 def test_averages_are_bias_corrected():
     layer = Dice(momentum=0.9)
     batches = [np.array([[0.0], [2.0]], np.float32), np.array([[10.0], [16.0]], np.float32)]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.training.lazy_adam import LazyAdam
 
 
@@ -60,6 +61,33 @@ def test_parts_of_a_row_s_gradient_are_added_up():
     LazyAdam(0.1).apply([slices([[1.0, 0.0], [5.0, 5.0], [2.0, -1.0]], [2, 0, 2])], [parts])
     LazyAdam(0.1).apply([slices([[3.0, -1.0], [5.0, 5.0]], [2, 0])], [whole])
     np.testing.assert_array_equal(parts, whole)
+
+
+def test_rows_that_a_table_has_read_once_are_not_sorted_out_again():
+    """The step looks for equal ids once, in the table; and it gives what a gradient with repeated rows gives."""
+    tables = [EmbeddingTable(5, 2), EmbeddingTable(5, 2)]
+    for table in tables:
+        table.build()
+        table.embeddings.assign(np.arange(10.0).reshape(5, 2))
+    once, repeated = tables
+    optimizers = [LazyAdam(0.1), LazyAdam(0.1)]
+    ids, weights = tf.constant([3, 1, 3, 4]), tf.constant([[1.0], [2.0], [5.0], [-1.0]])
+    for table, optimizer in zip(tables, optimizers, strict=True):
+        optimizer.build([table.embeddings])
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(weights * once([ids], training=True)[0] ** 2)
+        optimizers[0].apply(tape.gradient(loss, [once.embeddings.value]), [once.embeddings])
+
+    step()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(weights * repeated([ids])[0] ** 2)
+    optimizers[1].apply(tape.gradient(loss, [repeated.embeddings.value]), [repeated.embeddings])
+    np.testing.assert_allclose(once.embeddings, repeated.embeddings, rtol=1e-6)
+    operations = [op.type for op in step.get_concrete_function().graph.get_operations()]
+    assert operations.count("Unique") == 1
 
 
 def test_clipping_goes_by_the_norm_of_all_gradients():
