@@ -1,6 +1,7 @@
 """Our DIN, trained and scored by the functions of `din run`: the compiled model's `fit`, `Split` for TFRecords, and `logits_of`.
 
-With `--tfrecords` it trains from gzipped TFRecords of transformed examples, else from memory like the peers.
+With `--tfrecords` it trains from gzipped TFRecords of transformed examples, else from memory like the peers. With `--parts=N` a batch is
+cut into N parts (`din_trainer.layers.parts`).
 """
 
 import os
@@ -69,10 +70,14 @@ def build(data: Data) -> Model:
     from op_times import shares_of_work
 
     from din_trainer.config import DINConfig
+    from din_trainer.layers import parts
     from din_trainer.models.make_model import make_model
     from din_trainer.training.compile_model import compile_model
     from din_trainer.training.validation import logits_of
 
+    for option in sys.argv:
+        if option.startswith("--parts="):
+            parts.PARTS = int(option.removeprefix("--parts="))
     model = make_model(DINConfig.model_validate(_settings(data)), {"item": data.n_items + 1, "user_id": data.n_users + 1})
     compile_model(model)
     tensors = {name: tf.constant(getattr(data, name), tf.int64) for name in COLUMNS}
