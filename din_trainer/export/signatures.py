@@ -26,7 +26,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -34,6 +33,7 @@ import tensorflow_transform as tft
 from din_trainer.export.contributions import contributions
 from din_trainer.export.dimension_names import name_dimensions
 from din_trainer.export.fold_dice import fold
+from din_trainer.export.stored_weights import StoredWeights
 from din_trainer.features import EXAMPLES, LONG_HISTORY
 from din_trainer.models.din import DIN
 from din_trainer.models.model_inputs import ModelInputs
@@ -56,6 +56,8 @@ def _graph(function: Callable[..., Any]) -> Any:
 class ServingModel:
     """The graphs that are saved. The embedding tables are variables in them. All other weights are constants, which a server can fold.
 
+    They are stored once, in a function that the graphs of all signatures call.
+
     Args:
         model: A model with its weights made.
         transform_output: The Transform graph that made its training data.
@@ -68,14 +70,14 @@ class ServingModel:
         tables = {id(table.embeddings) for name in self._features.tables for table in model.tables_of(name)}
         self.tables = [weight.value for weight in model.weights if id(weight) in tables]
         self._folded = fold(model.dense_chains())
-        others = [weight for weight in model.weights if id(weight) not in tables]
-        self._constants = [(weight, self._folded.weights.get(id(weight), np.array(weight))) for weight in others]
+        of_folded = {id(weight) for layer, _ in self._folded.dice for weight in layer.weights}  # their folded terms take their place
+        others = [weight for weight in model.weights if id(weight) not in tables | of_folded]
+        self._weights = StoredWeights([(weight, self._folded.weights.get(id(weight), np.array(weight))) for weight in others])
 
     @contextmanager
     def _frozen(self) -> Iterator[None]:
         """While this is open, all weights of the model except the tables are constants, folded where that saves operations."""
-        constants = [(weight, tf.constant(value)) for weight, value in self._constants]
-        with keras.StatelessScope(state_mapping=constants), self._folded.activations():
+        with self._weights.in_graphs(), self._folded.activations():
             yield
 
     def _probabilities(self, inputs: ModelInputs) -> dict[str, tf.Tensor]:
