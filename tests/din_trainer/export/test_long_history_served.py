@@ -8,6 +8,7 @@ from din_trainer.config import DINConfig
 from din_trainer.export.signatures import ServingModel
 from din_trainer.features import FeatureConfig
 from din_trainer.models.make_model import make_model
+from din_trainer.reading.parsed_examples import example_spec
 from din_trainer.reading.raw_reader import Reader
 from din_trainer.training.initial_tables import vocabulary_sizes
 from din_trainer.training.packed_rows import PackedRows
@@ -44,16 +45,12 @@ def test_every_signature_gives_the_model_s_scores(every_kind_output, search):
 def test_training_reads_the_same_without_padding(every_kind_output, search):
     model = make(every_kind_output, search)
     reader = Reader(model.din_config.features, every_kind_output)
-    rows = PackedRows(lambda serialized: reader.transformed(tf.io.parse_example(serialized, reader_spec(reader)), ragged=True))
+    spec = example_spec(model.din_config.features)
+    rows = PackedRows(lambda serialized: reader.transformed(tf.io.parse_example(serialized, spec), ragged=True))
     features = rows.unpack(rows.pack(examples(PAIRS)))
     assert features["historical_item_ids"].shape.rank == 1 and features["cart_item_ids"].shape[1:] == [2]
-    np.testing.assert_allclose(model.logits(model.without_padding(features)), model(reader.transformed(parsed(PAIRS))), rtol=1e-5, atol=1e-6)
-
-
-def reader_spec(reader):
-    from din_trainer.reading.parsed_examples import example_spec
-
-    return example_spec(reader._features)
+    expected = model(reader.transformed(parsed(PAIRS)))
+    np.testing.assert_allclose(model.logits(model.without_padding(features)), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("search", SEARCHES)
