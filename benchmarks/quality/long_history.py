@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,7 +135,7 @@ def measure(sizes: SyntheticConfig, data: Path, out: Path, seed: int, console: C
     lift = (read_oracle(data) or {}).get("auc") or 0.5
     calls: dict[tuple[str, str], Callable[[], float]] = {}
     for name, each in trained.items():
-        calls |= {(name, "step"): lambda each=each: step_ms(each), (name, "rank"): lambda each=each: rank_ms(each, sizes)}
+        calls |= {(name, "step"): partial(step_ms, each), (name, "rank"): partial(rank_ms, each, sizes)}
     found = {key: statistics.median(values) for key, values in measure_in_rounds(calls, console).items()}
     return {
         name: Measured(each.auc, (each.auc - 0.5) / (lift - 0.5), found[name, "step"], found[name, "rank"])
