@@ -12,6 +12,7 @@ from din_trainer.features import LABEL, FeatureConfig
 from din_trainer.models.make_model import MODELS, make_model
 from din_trainer.training.initial_tables import vocabulary_sizes
 from tests.din_trainer import textbook
+from tests.din_trainer.export.test_stored_weights import constants
 from tests.transforming import as_tensors, parse, to_example, with_large_weights
 
 FEATURES = FeatureConfig.model_validate(
@@ -93,9 +94,14 @@ def model(transform_output):
 
 
 @pytest.fixture(scope="module")
-def exported(model, transform_output, tmp_path_factory):
+def folder(model, transform_output, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "1"
     export(model, transform_output, str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(folder):
     return tf.saved_model.load(str(folder))
 
 
@@ -182,6 +188,16 @@ def test_rank_of_fewer_candidates_is_padded(exported):
 
 def test_rank_of_no_users_gives_no_scores(exported):
     assert rank(exported, [], []).shape == (0, 1)
+
+
+def test_each_weight_is_stored_once(model, folder):
+    """Tables are variables. The kernels are constants, of which all signatures share one copy."""
+    tables = [tuple(model.tables[name].embeddings.shape) for name in FEATURES.tables]
+    stored = {name: shape for name, shape in tf.train.list_variables(str(folder / "variables" / "variables")) if name.startswith("tables")}
+    assert sorted(map(tuple, stored.values())) == sorted(tables)
+    kernels = [tuple(weight.shape) for weight in model.weights if weight.name == "kernel" and np.prod(weight.shape) > 100]
+    found = [x.shape for x in constants(folder) if x.ndim == 2]
+    assert len(kernels) >= 4 and sorted(found) == sorted(kernels)
 
 
 def test_an_empty_batch_gives_no_scores(exported):
