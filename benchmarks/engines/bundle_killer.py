@@ -47,9 +47,7 @@ class Orders:
             after: How many seconds after its first records have arrived.
         """
         self.withdraw()
-        part = self._order.with_suffix(".part")
-        part.write_text(json.dumps({"bundle": bundle, "after": after}))
-        part.rename(self._order)
+        _replace(self._order, json.dumps({"bundle": bundle, "after": after}))
 
     def withdraw(self) -> tuple[int, bool]:
         """Ends an order. Returns how many bundles have begun since it was given, and whether one was killed."""
@@ -69,7 +67,7 @@ class Orders:
             if not self._order.exists():
                 return None
             count = 1 + (int(self._count.read_text()) if self._count.exists() else 0)
-            self._count.write_text(str(count))
+            _replace(self._count, str(count))
             order = json.loads(self._order.read_text())
             if count != order["bundle"] or self._killed.exists():
                 return None
@@ -81,6 +79,13 @@ class Orders:
         with open(self._folder / "lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes a file that is whole even if this process is killed meanwhile."""
+    part = file.with_suffix(".part")
+    part.write_text(text)
+    part.rename(file)
 
 
 def obey() -> None:
