@@ -58,14 +58,13 @@ class FaultChain:
         self._random = random.Random(name)
         self._left = dict(plan)
 
-    def runs(self, options: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def runs(self) -> Iterator[dict[str, Any]]:
         """Yields an entry for the log after each run.
 
-        Args:
-            options: The options of `din run` for the cluster.
+        Before a run the cluster is made whole: a TaskManager ends itself if its task waits for a worker and cannot be cancelled.
         """
         for number in range(_MOST_RUNS):
-            entry = {"run": number, **self._one_run(options)}
+            entry = {"run": number, **self._one_run(self._cluster.start())}
             yield entry
             if entry["code"] == 0:
                 return

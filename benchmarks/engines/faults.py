@@ -78,7 +78,7 @@ def run_chains(chains: dict[str, dict[str, str]], log: Path, entries: list[dict[
     try:
         for name, plan in chains.items():
             usual = next((entry for entry in entries if entry["chain"] == COUNT), {})
-            for entry in FaultChain(name, plan, folder, cluster, usual).runs(cluster.start()):
+            for entry in FaultChain(name, plan, folder, cluster, usual).runs():
                 entries.append({"chain": name, **entry})
                 append(log, entries[-1])
                 _show(entries[-1])
