@@ -106,7 +106,7 @@ class EnginePipeline(beam.Pipeline):
             except Exception as error:
                 self._may_go_on("Dataflow", str(error))
             return False
-        self._tell(f"The job {self._name} is cancelled on the cluster, which takes up to two minutes.")
+        self._tell(f"The job {self._name} is cancelled on the cluster if it still runs, which takes up to two minutes.")
         patience, refusal = _GRACE_SECONDS, ""
         try:
             if cancel_by_job_server(self._job_server, self._name):

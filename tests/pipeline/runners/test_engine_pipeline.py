@@ -191,7 +191,7 @@ def test_an_interrupt_or_a_failure_cancels_the_job(serve, flink, ending, error):
     told: list[str] = []
     with pytest.raises(type(error)), pipeline(serve(jobs), rest.url, told=told):
         pass
-    assert told == ["The job din-a-1-1 is cancelled on the cluster, which takes up to two minutes."]
+    assert told == ["The job din-a-1-1 is cancelled on the cluster if it still runs, which takes up to two minutes."]
     assert jobs.cancelled == ["id of din-a-1-1"] and rest.states == {"din-a-1-1": "CANCELED"}
     assert len(calls) == 1
 
