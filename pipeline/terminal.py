@@ -154,6 +154,10 @@ class Progress:
         if self._live:
             self._live.update(Spinner("dots", self._console.render_str(text)))
 
+    def line(self, text: str) -> None:
+        """Prints a line of its own, above the line of the running step."""
+        self._console.print(f"  {text}", soft_wrap=True)
+
     def mark_cached(self) -> None:
         """Notes that the running step takes its result from the cache."""
         self.cached.add(self._current)

@@ -4,11 +4,13 @@ The worker pool of the test has `hook()` on the PYTHONPATH of its workers. An or
 how many seconds after the bundle's first records. A bundle that is shorter is killed after these records, before it has ended.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 _ENVIRONMENT = "DIN_BUNDLE_KILLER"
@@ -45,34 +47,45 @@ class Orders:
             after: How many seconds after its first records have arrived.
         """
         self.withdraw()
-        part = self._order.with_suffix(".part")
-        part.write_text(json.dumps({"bundle": bundle, "after": after}))
-        part.rename(self._order)
+        _replace(self._order, json.dumps({"bundle": bundle, "after": after}))
 
     def withdraw(self) -> tuple[int, bool]:
         """Ends an order. Returns how many bundles have begun since it was given, and whether one was killed."""
-        self._order.unlink(missing_ok=True)
-        bundles = int(self._count.read_text()) if self._count.exists() else 0
-        killed = self._killed.exists()
-        for file in (self._count, self._killed):
-            file.unlink(missing_ok=True)
+        with self._lock():
+            self._order.unlink(missing_ok=True)
+            bundles = int(self._count.read_text()) if self._count.exists() else 0
+            killed = self._killed.exists()
+            for file in (self._count, self._killed):
+                file.unlink(missing_ok=True)
         return bundles, killed
 
     def next_bundle(self) -> float | None:
         """Counts a bundle. Returns the seconds until its worker must be killed; None if it goes on."""
         if not self._order.exists():
             return None
-        with open(self._folder / "lock", "a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._lock():
             if not self._order.exists():
                 return None
             count = 1 + (int(self._count.read_text()) if self._count.exists() else 0)
-            self._count.write_text(str(count))
+            _replace(self._count, str(count))
             order = json.loads(self._order.read_text())
             if count != order["bundle"] or self._killed.exists():
                 return None
             self._killed.touch()
             return float(order["after"])
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with open(self._folder / "lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes a file that is whole even if this process is killed meanwhile."""
+    part = file.with_suffix(".part")
+    part.write_text(text)
+    part.rename(file)
 
 
 def obey() -> None:

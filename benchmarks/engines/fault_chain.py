@@ -24,6 +24,7 @@ _LONGEST_AFTER = 1.0  # seconds that a worker lives in the bundle in which it di
 _BACK = 5.0  # seconds until a killed part of the cluster is started again
 _ARRIVING = 20.0  # seconds in which a job that the job server has begun to hand over reaches Flink
 _CANCELLING = 60.0  # seconds that Flink may take to cancel a job: it waits for its tasks
+_LOOK_SECONDS = 0.2
 _MOST_RUNS = 5
 _SENTENCE = re.compile(r"din: [^\n]+\n")
 _INTERRUPTED = "Interrupted: the next run goes on"
@@ -57,14 +58,13 @@ class FaultChain:
         self._random = random.Random(name)
         self._left = dict(plan)
 
-    def runs(self, options: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def runs(self) -> Iterator[dict[str, Any]]:
         """Yields an entry for the log after each run.
 
-        Args:
-            options: The options of `din run` for the cluster.
+        Before a run the cluster is made whole: a TaskManager ends itself if its task waits for a worker and cannot be cancelled.
         """
         for number in range(_MOST_RUNS):
-            entry = {"run": number, **self._one_run(options)}
+            entry = {"run": number, **self._one_run(self._cluster.start())}
             yield entry
             if entry["code"] == 0:
                 return
@@ -96,22 +96,24 @@ class FaultChain:
             moment = self._moment(node, fault)
             met.append({"node": node, "fault": fault, **moment})
             if fault in INTERRUPTS:
-                met[-1]["hit"] = self._wait_for_moment(moment["seconds"])
+                met[-1]["hit"] = self._wait_for_moment(moment["seconds"], run)
                 return met, run.end(0, signal.Signals[fault])
             met[-1] |= self._break(node, fault, moment, run)
         return met, run.end()
 
     def _moment(self, node: str, fault: str) -> dict[str, Any]:
-        """When a fault happens: in a bundle, or seconds after the node has begun; uniform in what the node took without a fault."""
+        """When a fault happens: in a bundle, or seconds after its job has begun; uniform in half of what the node took without a fault."""
         if fault == COUNT:
             return _COUNT_ONLY
         if fault == "worker":
             bundles = next(met["bundles"] for met in self._usual["met"] if met["node"] == node)
             return {"bundle": self._random.randint(1, bundles), "after": round(self._random.uniform(0, _LONGEST_AFTER), 2)}
-        return {"seconds": round(self._random.uniform(0, self._usual["steps"][node]), 1)}
+        return {"seconds": round(self._random.uniform(0, self._usual["steps"][node] / 2), 1)}
 
-    def _wait_for_moment(self, seconds: float) -> bool:
-        """Waits. Returns whether a job then goes on."""
+    def _wait_for_moment(self, seconds: float, run: Started) -> bool:
+        """Waits for a job, and then for some seconds. Returns whether a job then goes on."""
+        while run.goes_on() and not self._cluster.unfinished_jobs():
+            time.sleep(_LOOK_SECONDS)
         time.sleep(seconds)
         return bool(self._cluster.unfinished_jobs())
 
@@ -122,7 +124,7 @@ class FaultChain:
             run.wait_for(f"  {node} ")
             bundles, killed = self._cluster.orders.withdraw()
             return {"bundles": bundles, "hit": killed}
-        hit = self._wait_for_moment(moment["seconds"])
+        hit = self._wait_for_moment(moment["seconds"], run)
         self._cluster.kill(self._random.choice(("taskmanager1", "taskmanager2")) if fault == "taskmanager" else fault)
         time.sleep(_BACK)
         self._cluster.start()

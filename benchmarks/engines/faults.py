@@ -8,6 +8,7 @@ those of a run without a cluster and without a fault.
 import argparse
 import gzip
 import shutil
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def run_chains(chains: dict[str, dict[str, str]], log: Path, entries: list[dict[
     try:
         for name, plan in chains.items():
             usual = next((entry for entry in entries if entry["chain"] == COUNT), {})
-            for entry in FaultChain(name, plan, folder, cluster, usual).runs(cluster.start()):
+            for entry in FaultChain(name, plan, folder, cluster, usual).runs():
                 entries.append({"chain": name, **entry})
                 append(log, entries[-1])
                 _show(entries[-1])
@@ -120,6 +121,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="JSON lines; a further call goes on from there")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="how often each node meets a fault of each kind (default: 3)")
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it, and so would its runs
     interrupt_on_sigterm()  # so that the cluster is stopped, too
     prepare(_files(args.log))
     entries = read_log(args.log)

@@ -78,7 +78,7 @@ def _predict_folder(args: argparse.Namespace) -> int:
         with output_to(Path(os.devnull)) as terminal:
             from pipeline.predict.score_folder import predict_folder
 
-            count = predict_folder(args.model, args.input, args.out, notes, engine)
+            count = predict_folder(args.model, args.input, args.out, notes, engine, lambda line: say(f"din: {line}", terminal))
             say(f"{args.out}: {count:,} impressions scored", terminal)
     finally:
         for note in notes:

@@ -21,12 +21,13 @@ class EngineCost(NamedTuple):
     source: str = ""
 
 
-_FLINK = "a job of 20,000 impressions took 40 to 60 s on two workers; the factor is a guess"
+_SOURCE = "python -m benchmarks.plan.engine_figures, on runs of 200,000 and 2,000,000 impressions with two workers on one machine"
+_FLINK = EngineCost(20, 1.9, _SOURCE)
 ENGINES = {
-    "flink": EngineCost(50, 1.5, _FLINK),
-    "spark": EngineCost(50, 1.5, _FLINK),
-    "dataflow": EngineCost(50, 1.5, "never run: the figures of flink"),
-    "portable": EngineCost(50, 1.5, "not measured: the figures of flink"),
+    "flink": _FLINK,
+    "spark": EngineCost(28, 2.0, _SOURCE),
+    "dataflow": _FLINK._replace(source="never run: the figures of flink"),
+    "portable": _FLINK._replace(source="not measured: the figures of flink"),
 }
 
 

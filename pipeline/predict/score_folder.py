@@ -24,7 +24,7 @@ from pipeline.configuration.beam_config import BeamConfig
 from pipeline.predict.score_json import Scorer
 from pipeline.runners.beam_options import local_options
 from pipeline.runners.engines import running_engine
-from pipeline.terminal import raise_if_interrupted
+from pipeline.terminal import complain, raise_if_interrupted
 
 
 def _to_lines(log: prediction_log_pb2.PredictionLog, lists: Set[str]) -> Iterator[str]:
@@ -65,7 +65,9 @@ def _check_folder(model: Path, folder: Path) -> tuple[list[Path], int]:
     return files, count
 
 
-def predict_folder(model: Path, folder: Path, out: Path, notes: list[str], engine: BeamConfig | None = None) -> int:
+def predict_folder(
+    model: Path, folder: Path, out: Path, notes: list[str], engine: BeamConfig | None = None, tell: Callable[[str], None] = complain
+) -> int:
     """Scores every `*.tfrecord.gz` below a folder, and writes one JSON object for each impression, in no particular order.
 
     Args:
@@ -74,6 +76,7 @@ def predict_folder(model: Path, folder: Path, out: Path, notes: list[str], engin
         out: The file of JSON lines to write.
         notes: Gets a sentence for a job that could not be cancelled.
         engine: Where it runs, by default in this process. The workers of a cluster must see the model, the folder and the folder of `out`.
+        tell: Shows the user a line, when a job is cancelled.
 
     Returns:
         The number of impressions.
@@ -93,7 +96,7 @@ def predict_folder(model: Path, folder: Path, out: Path, notes: list[str], engin
     with aside:
         lines = (Path(aside.name) / "scores").absolute()
         try:
-            with running_engine(engine or BeamConfig(), "predict", notes) as pipelines, _pipeline(pipelines) as pipeline:
+            with running_engine(engine or BeamConfig(), "predict", notes, tell) as pipelines, _pipeline(pipelines) as pipeline:
                 (
                     pipeline
                     | beam.Create([str(file.absolute()) for file in files])

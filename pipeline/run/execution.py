@@ -229,7 +229,7 @@ class Run:
         from pipeline.runners.engines import running_engine
         from pipeline.runners.local import run_locally
 
-        engine = running_engine(self._config.beam, self.summary.run_id, self.summary.notes)
+        engine = running_engine(self._config.beam, self.summary.run_id, self.summary.notes, self._progress.line)
         try:
             with training_progress(self._progress, self.summary.notes), engine as pipelines, beam_engine.engine(pipelines):
                 run_locally(dag, self.summary.run_id, self._progress)

@@ -52,11 +52,12 @@ class EnginePipeline(beam.Pipeline):
         name: What the names of its jobs on the cluster begin with, and those of no other pipeline.
         cluster: Where it runs.
         notes: Gets a sentence for each job that could not be cancelled.
+        tell: Shows the user a line when it begins to cancel a job, which takes a while.
     """
 
-    def __init__(self, options: PipelineOptions, name: str, cluster: Cluster, notes: list[str]):
+    def __init__(self, options: PipelineOptions, name: str, cluster: Cluster, notes: list[str], tell: Callable[[str], None]):
         super().__init__(options=options)
-        self._prefix, self._name, self._notes = name, "", notes
+        self._prefix, self._name, self._notes, self._tell = name, "", notes, tell
         self._job_server, self._flink, self._may_return = cluster
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -105,6 +106,7 @@ class EnginePipeline(beam.Pipeline):
             except Exception as error:
                 self._may_go_on("Dataflow", str(error))
             return False
+        self._tell(f"The job {self._name} is cancelled on the cluster if it still runs, which takes up to two minutes.")
         patience, refusal = _GRACE_SECONDS, ""
         try:
             if cancel_by_job_server(self._job_server, self._name):

@@ -36,7 +36,9 @@ def engine_options(config: BeamConfig, job_server: str = "") -> list[str]:
 
 
 @contextlib.contextmanager
-def running_engine(config: BeamConfig, run: str, notes: list[str]) -> "Iterator[Callable[[], beam.Pipeline] | None]":
+def running_engine(
+    config: BeamConfig, run: str, notes: list[str], tell: Callable[[str], None]
+) -> "Iterator[Callable[[], beam.Pipeline] | None]":
     """Yields a function that makes an empty pipeline of the engine; None if the engine is this process.
 
     If an error or an interrupt ends the wait for a job, the job is cancelled.
@@ -45,6 +47,7 @@ def running_engine(config: BeamConfig, run: str, notes: list[str]) -> "Iterator[
         config: The engine.
         run: The name of the run. Names of jobs begin with it, and no two runs have jobs of one name: jobs are cancelled by their name.
         notes: Gets a sentence for each job that could not be cancelled.
+        tell: Shows the user a line, when a job is cancelled.
 
     Raises:
         InputError: The job server cannot be started.
@@ -62,7 +65,7 @@ def running_engine(config: BeamConfig, run: str, notes: list[str]) -> "Iterator[
         def make_pipeline() -> "beam.Pipeline":
             options = PipelineOptions(engine_options(config, address))
             cluster = Cluster(address, config.flink_rest, may_return=not config.starts_job_server)
-            return EnginePipeline(options, f"{name}-{next(numbers)}", cluster, notes)
+            return EnginePipeline(options, f"{name}-{next(numbers)}", cluster, notes, tell)
 
         yield make_pipeline
 

@@ -27,7 +27,7 @@ from pipeline.console import Console
 from pipeline.datasets.synthetic import generate
 from pipeline.runners.engines import running_engine
 from pipeline.runners.local import run_locally
-from pipeline.terminal import Progress
+from pipeline.terminal import Progress, complain
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "deploy" / "clusters" / "flink.sh"
@@ -90,7 +90,7 @@ def statistics(settings, data, folder):
         components=[examples, imported, computed],
         metadata_connection_config=sqlite_metadata_connection_config(str(folder / "metadata.sqlite")),
     )
-    with running_engine(config.beam, folder.name, []) as pipelines, engine(pipelines):
+    with running_engine(config.beam, folder.name, [], complain) as pipelines, engine(pipelines):
         run_locally(pipeline, "run", Progress(Console(stderr=True)))
     (artifact,) = (path for path in (folder / "StatisticsGen" / "statistics").iterdir())
     return {split.name: _numbers(tfdv.load_stats_binary(str(split / "FeatureStats.pb"))) for split in sorted(artifact.iterdir())}

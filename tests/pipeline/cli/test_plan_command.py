@@ -49,7 +49,8 @@ def test_the_table_shows_where_each_stage_runs_and_each_assumption(capsys: pytes
     assert main([*BILLION, "--cores", "200", "--ids", "user_id=1e8", "--make", "import"]) == 0
     out = capsys.readouterr().out
     line = next(line for line in out.splitlines() if line.strip().startswith("StatisticsGen")).split()
-    assert line == ["StatisticsGen", "flink", "2.0", "4.00", "1.1", "1.1", f"{(2 + 50 + ENGINES['flink'].factor * 20) / 3600:.3f}"]
+    flink = ENGINES["flink"]
+    assert line == ["StatisticsGen", "flink", "2.0", "4.00", "1.1", "1.1", f"{(2 + flink.job_seconds + flink.factor * 20) / 3600:.3f}"]
     assert "din import" in out
     for sentence in (
         "* Rates of 2 cores, a processor, 24 GB, measured on 2026-11-28 by din-tfx 0.1.0; they were fitted to 10 impressions.",

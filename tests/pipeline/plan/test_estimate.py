@@ -122,8 +122,8 @@ def test_workers_share_the_impressions_and_the_tables_with_enough_rows():
     process, own = 1e9 + 15e6, 36 * 4 * 900_000 / 4
     split, whole = 10**6 * 16, 999_999 * 16
     assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(process + own + 13 * split / 4 + 13 * whole)
-    # the first worker has its best rows twice, and puts the whole table together
-    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(process + 26 * split / 4 + 18 * split + 25 * whole)
+    # the first worker reads its best rows back, and puts the whole table together
+    assert plan.memory["Trainer: tables while the model is written"] == pytest.approx(process + 18 * split / 4 + 18 * split + 25 * whole)
 
 
 def test_impressions_that_do_not_fit_take_training_memory_mb_and_are_read_in_each_epoch():

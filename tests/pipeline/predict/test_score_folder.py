@@ -58,7 +58,7 @@ def test_a_folder_is_scored_by_the_pipeline_of_the_engine(model, tmp_path, monke
     made = []
 
     @contextlib.contextmanager
-    def running_engine(config, name, notes):
+    def running_engine(config, name, notes, tell):
         made.append(config.engine)
         yield lambda: beam.Pipeline(argv=local_options())
 
@@ -70,7 +70,7 @@ def test_a_folder_is_scored_by_the_pipeline_of_the_engine(model, tmp_path, monke
 
 def test_a_job_that_goes_on_is_said_on_the_terminal(model, tmp_path, monkeypatch, capsys):
     @contextlib.contextmanager
-    def running_engine(config, name, notes):
+    def running_engine(config, name, notes, tell):
         notes.append("The job din-predict-1 may still run on Flink.")
         raise InputError("The job server was lost.")
         yield

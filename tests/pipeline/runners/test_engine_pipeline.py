@@ -174,9 +174,11 @@ def ending(monkeypatch):
     return fail_with
 
 
-def pipeline(job_server, flink="", notes=None, may_return=True):
+def pipeline(job_server, flink="", notes=None, may_return=True, told=None):
     options = PipelineOptions(["--runner=PortableRunner", f"--job_endpoint={job_server}"])
-    return EnginePipeline(options, "din-a-1", Cluster(job_server, flink, may_return), [] if notes is None else notes)
+    return EnginePipeline(
+        options, "din-a-1", Cluster(job_server, flink, may_return), [] if notes is None else notes, ([] if told is None else told).append
+    )
 
 
 LOST = RuntimeError("Pipeline failed in state RUNNING: unknown error")  # how a stream of states ends that nobody writes any more
@@ -186,8 +188,10 @@ LOST = RuntimeError("Pipeline failed in state RUNNING: unknown error")  # how a 
 def test_an_interrupt_or_a_failure_cancels_the_job(serve, flink, ending, error):
     jobs, rest = Jobs(("din-a-1-1", job_api.JobState.RUNNING)), flink(**{"din-a-1-1": "RUNNING"})
     calls = ending(error)
-    with pytest.raises(type(error)), pipeline(serve(jobs), rest.url):
+    told: list[str] = []
+    with pytest.raises(type(error)), pipeline(serve(jobs), rest.url, told=told):
         pass
+    assert told == ["The job din-a-1-1 is cancelled on the cluster if it still runs, which takes up to two minutes."]
     assert jobs.cancelled == ["id of din-a-1-1"] and rest.states == {"din-a-1-1": "CANCELED"}
     assert len(calls) == 1
 

@@ -13,6 +13,7 @@ from pipeline.configuration.beam_config import BeamConfig
 from pipeline.runners import job_server
 from pipeline.runners.engines import engine_options, running_engine
 from pipeline.runners.job_server import default_jar, running_job_server
+from pipeline.terminal import complain
 
 ALWAYS = ["--no_pipeline_type_check", "--experiments=disable_logging_submission_environment"]
 
@@ -41,12 +42,12 @@ def test_the_options_of_dataflow_have_no_job_server():
 
 
 def test_this_process_needs_no_pipeline_of_an_engine():
-    with running_engine(BeamConfig(), "demo", []) as make_pipeline:
+    with running_engine(BeamConfig(), "demo", [], complain) as make_pipeline:
         assert make_pipeline is None
 
 
 def test_beam_reads_the_options_and_each_job_has_a_name_of_its_own():
-    with running_engine(BeamConfig(engine="flink"), "20261128T004200-Demo_a", []) as make_pipeline:
+    with running_engine(BeamConfig(engine="flink"), "20261128T004200-Demo_a", [], complain) as make_pipeline:
         first, second = make_pipeline(), make_pipeline()
     options = first.options.get_all_options()
     assert (options["job_endpoint"], options["environment_config"]) == ("localhost:18100", "localhost:18102")
@@ -59,7 +60,7 @@ def test_no_two_runs_have_jobs_of_one_name():
     """Jobs are cancelled by name: an interrupted `din predict` must not cancel that of somebody else on the same cluster."""
     prefixes = set()
     for _ in range(2):
-        with running_engine(BeamConfig(engine="flink"), "predict", []) as make_pipeline:
+        with running_engine(BeamConfig(engine="flink"), "predict", [], complain) as make_pipeline:
             prefixes.add(make_pipeline()._prefix)
     assert len(prefixes) == 2
 

@@ -1,114 +1,25 @@
 """What a workspace serves comes into a store so that a server that follows it there never sees a version that it cannot load."""
 
-import fcntl
 import json
 import time
 from itertools import product
-from pathlib import Path
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from moto.s3.models import s3_backends
 
-import components.serving.store.push as pushing
 from components.base.errors import InputError
-from components.base.stores import named_path
 from components.serving.servers.asked_server import AVAILABLE, VersionState
 from components.serving.servers.status import serving_status
 from components.serving.servers.waiting import NotServed, Servers
-from components.serving.store import publication, versions
 from components.serving.store.models_config import link_folder, read_models_config
 from components.serving.store.publication import NotPublished, check_writable, publish, unpublished
 from components.serving.store.push import push
 from components.serving.store.rollback_and_promote import promote, rollback
 from components.serving.store.versions import read_store
-from tests.components.serving import killing
-from tests.components.serving.saved_models import content
+from tests.components.serving.store.published import assert_published, model, named, stored, versions_in, whole
 
-
-@pytest.fixture(autouse=True)
-def without_tensorflow(monkeypatch):
-    monkeypatch.setattr(pushing, "model_digest", killing.weights)
-    monkeypatch.setattr(pushing, "describe_signatures", lambda model, name: f"signatures of {name}\n")
-
-
-@pytest.fixture(params=["s3", "file"])
-def store(request, tmp_path):
-    """The URL of an empty folder in a store that cannot rename, and in one that can."""
-    return f"file://{tmp_path}/store/demo" if request.param == "file" else f"{request.getfixturevalue('bucket')}serving/demo"
-
-
-@pytest.fixture(params=["memory", "file"])
-def quick_store(request, tmp_path):
-    """The same, but the objects are in this process, since there are hundreds of writes."""
-    if request.param == "file":
-        return f"file://{tmp_path}/store/demo"
-    MemoryFileSystem.store.clear()
-    return "memory://store/demo"
-
-
-@pytest.fixture
-def base(tmp_path):
-    return tmp_path / "serving" / "demo"
-
-
-def model(folder: Path, weights: int) -> Path:
-    place = folder / f"model{weights}"
-    for name, text in {"variables/weights": f"weights {weights}", "saved_model.pb": "graph"}.items():
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text(text)
-    return place
-
-
-def stored(url: str) -> dict[str, bytes]:
-    """Everything in a store, by its path in the folder."""
-    place = named_path(url)
-    if url.startswith("memory:"):
-        files = {name.removeprefix(f"{place.path}/"): file.getvalue() for name, file in MemoryFileSystem.store.items()}
-        return {name: data for name, data in files.items() if not name.startswith("/")}
-    if url.startswith("file:"):
-        return content(Path(place.path)) if Path(place.path).exists() else {}
-    bucket, _, folder = place.path.partition("/")
-    backend = next(backend for account in s3_backends.values() for backend in account.values() if bucket in backend.buckets)
-    keys = dict(backend.buckets[bucket].keys)  # moto keeps the versions of each object
-    return {name.removeprefix(f"{folder}/"): found[-1].value for name, found in keys.items() if name.startswith(f"{folder}/") and found}
-
-
-def versions_in(found: dict[str, bytes], number: int) -> dict[int, dict[str, bytes]]:
-    """The files of each version in a folder of the store."""
-    versions: dict[int, dict[str, bytes]] = {}
-    for name, data in found.items():
-        if name.startswith(f"served/{number}/"):
-            _, _, version, rest = name.split("/", 3)
-            versions.setdefault(int(version), {})[rest] = data
-    return versions
-
-
-def named(config: bytes) -> tuple[int, set[int]]:
-    """The folder and the labelled versions of a `models.config`."""
-    from google.protobuf import text_format
-    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
-
-    (found,) = text_format.Parse(config, ModelServerConfig()).model_config_list.config
-    return int(found.base_path.rpartition("/")[2]), set(found.version_labels.values())
-
-
-def whole(base: Path, version: int) -> dict[str, bytes]:
-    return {name: data for name, data in content(base / str(version)).items() if name != "not_loaded"}
-
-
-def assert_published(base, url, now=None, cleared=True):
-    """The store has what the workspace links to, whole, and nothing that is half there."""
-    found, served = stored(url), read_models_config(base)
-    assert found["models.config"] == (base / "models.config").read_bytes()
-    newest = versions_in(found, link_folder(base))
-    assert set(served.labels.values()) <= set(newest)
-    for number in {int(name.split("/")[1]) for name in found if name.startswith("served/")}:
-        for version, files in versions_in(found, number).items():
-            assert files == whole(base, version)
-    assert not cleared or not [name for name in found if name.startswith(".publishing")]
-    assert unpublished(base, now or time.time()) == []
+pytestmark = pytest.mark.usefixtures("without_tensorflow")
 
 
 def test_a_push_a_promotion_and_a_rollback_are_published(base, store, tmp_path):
@@ -322,112 +233,3 @@ def test_a_store_that_cannot_be_written_is_found_before_a_run(bucket, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
     with pytest.raises(InputError, match=r"^gs://b/serving cannot be opened \(.*\): gs:// needs pip install gcsfs\.$"):
         check_writable("gs://b/serving")
-
-
-def test_runs_that_check_a_store_at_the_same_time_do_not_disturb_each_other(tmp_path, monkeypatch):
-    """The second check takes place between the write and the deletion of the first."""
-    delete = publication._Store.delete
-
-    def checked_meanwhile(self, name):
-        monkeypatch.setattr(publication._Store, "delete", delete)
-        check_writable(f"file://{tmp_path}/store")
-        delete(self, name)
-
-    monkeypatch.setattr(publication._Store, "delete", checked_meanwhile)
-    check_writable(f"file://{tmp_path}/store")
-    assert content(tmp_path / "store") == {}
-
-
-def test_a_second_workspace_does_not_replace_what_the_first_one_serves(base, store, tmp_path):
-    push(model(tmp_path, 1), base, store=store)
-    publish(base, time.time())
-    before, other = stored(store), tmp_path / "other" / "serving" / "demo"
-    push(model(tmp_path, 2), other, store=store)
-    with pytest.raises(NotPublished, match=r"\(another workspace publishes there: set another serving\.store, or delete the folder if"):
-        publish(other, time.time())
-    assert stored(store) == before
-    publish(base, time.time())
-
-    folder = named_path(store)
-    folder.fs.rm(folder.path, recursive=True)
-    publish(other, time.time())
-    assert_published(other, store)
-    with pytest.raises(NotPublished, match="another workspace publishes there"):
-        publish(base, time.time())
-
-
-@pytest.fixture
-def no_wait(monkeypatch):
-    """Whoever would wait for a lock ends with an error at once, so that one thread can play two processes."""
-    flock = fcntl.flock
-    monkeypatch.setattr(versions.fcntl, "flock", lambda lock, how: flock(lock, how | fcntl.LOCK_NB))
-
-
-def test_a_rollback_does_not_wait_for_the_upload_of_another_version(base, store, tmp_path, monkeypatch, no_wait):
-    """While a push uploads a version, somebody rolls back: the store gets that at once, and the push publishes the newest state."""
-    first = push(model(tmp_path, 1), base, store=store).version
-    publish(base, time.time())
-    push(model(tmp_path, 2), base, store=store)
-    publish(base, time.time())
-    third = push(model(tmp_path, 3), base, store=store).version
-    upload = publication._Store.upload
-
-    def rolled_back_meanwhile(self, source):
-        monkeypatch.setattr(publication._Store, "upload", upload)
-        rollback(base, first)
-        publish(base, time.time())
-        assert_published(base, store)
-        assert named(stored(store)["models.config"])[1] == {first}
-        upload(self, source)
-
-    monkeypatch.setattr(publication._Store, "upload", rolled_back_meanwhile)
-    publish(base, time.time())
-    assert publication._Store.upload is upload  # there was one
-    assert named(stored(store)["models.config"])[1] == {first}
-    assert third not in versions_in(stored(store), link_folder(base))
-    assert_published(base, store)
-
-
-def test_an_upload_deletes_nothing_that_another_process_writes(base, tmp_path, monkeypatch, no_wait):
-    """While a rollback replaces models.config in a store that renames, a push uploads a version."""
-    url = f"file://{tmp_path}/store/demo"
-    first = push(model(tmp_path, 1), base, store=url).version
-    publish(base, time.time())
-    push(model(tmp_path, 2), base, store=url)
-    publish(base, time.time())
-    rollback(base, first)
-    third, mv, config_before = [], LocalFileSystem.mv, stored(url)["models.config"]
-
-    def uploaded_meanwhile(self, source, target, **named):
-        if target.endswith("/models.config"):
-            monkeypatch.setattr(LocalFileSystem, "mv", mv)
-            third.append(push(model(tmp_path, 3), base, store=url).version)
-            with pytest.raises(NotPublished, match="temporarily unavailable"):  # it waits for the rollback only after its upload
-                publish(base, time.time())
-            assert [name for name in stored(url) if name.startswith(f".publishing/upload/{third[0]}/")]
-            assert stored(url)["models.config"] == config_before
-        mv(self, source, target, **named)
-
-    monkeypatch.setattr(LocalFileSystem, "mv", uploaded_meanwhile)
-    publish(base, time.time())
-    assert named(stored(url)["models.config"])[1] == {first}
-    publish(base, time.time())
-    assert named(stored(url)["models.config"])[1] == set(third)
-    assert_published(base, url)
-
-
-def test_a_version_that_another_process_deleted_from_the_store_is_uploaded_again(base, store, tmp_path, monkeypatch):
-    """It was there when the publication looked what to upload."""
-    push(model(tmp_path, 1), base, store=store)
-    publish(base, time.time())
-    absent = publication._Store.absent
-
-    def nothing(self, wanted):
-        monkeypatch.setattr(publication._Store, "absent", absent)
-        return []
-
-    monkeypatch.setattr(publication._Store, "absent", nothing)
-    second = push(model(tmp_path, 2), base, store=store).version
-    publish(base, time.time())
-    assert named(stored(store)["models.config"])[1] == {second}
-    assert_published(base, store)
