@@ -63,8 +63,8 @@ class Measurement(NamedTuple):
 
 
 TRAIN_256, TRAIN_1024, INFER_1024 = (
-    Measurement("train", 256, 40_000),
-    Measurement("train", 1024, 40_000),
+    Measurement("train", 256, 100_000),
+    Measurement("train", 1024, 100_000),
     Measurement("infer", 1024, 200_000),
 )
 

@@ -12,9 +12,10 @@ from din_trainer.layers.events import rows_of
 
 
 def _dice_of_events(parts: Sequence[tf.Tensor], alpha: tf.Tensor, epsilon: float) -> tuple[list[tf.Tensor], Any, Any, Any]:
-    """Equation 9 with the statistics of all events, and its gradient, in few passes over them.
+    """Equation 9 with the statistics of all events, and its gradient.
 
-    The gate σ(z) is computed as ½ tanh(z / 2) + ½, which is faster. So y = x · slope, with slope = ½ (1 − α) tanh(z / 2) + ½ (1 + α).
+    Plain products and sums in their order here are the fastest of what was tried: sigmoid by tanh, and scale and offset in one operation of
+    batch normalisation, make a training step up to 1.6 times longer.
 
     Args:
         parts: The events in parts, (N, D) each.
@@ -33,27 +34,29 @@ def _dice_of_events(parts: Sequence[tf.Tensor], alpha: tf.Tensor, epsilon: float
         if workers:
             (moments,) = workers.concatenate([moments])
         events, mean, variance = _of_all_parts(moments)
-        half_scale = 0.5 * tf.math.rsqrt(variance + epsilon)
-        halves = [_affine(x, half_scale, -mean * half_scale) for x in parts]  # z / 2
-        gates = [tf.tanh(half) for half in halves]
-        slopes = [_affine(gate, 0.5 * (1.0 - alpha), 0.5 * (1.0 + alpha)) for gate in gates]
+        scale = tf.math.rsqrt(variance + epsilon)
+        normalised = [(x - mean) * scale for x in parts]
+        gates = [tf.sigmoid(z) for z in normalised]
+        slopes = [(1.0 - alpha) * gate + alpha for gate in gates]
 
         def gradient(*dy: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            through = [d * x for d, x in zip(dy[: len(parts)], parts, strict=True)]
-            d_alpha = 0.5 * tf.add_n([tf.reduce_sum(t, 0) - tf.reduce_sum(t * gate, 0) for t, gate in zip(through, gates, strict=True)])
-            d_halves = [tf.raw_ops.TanhGrad(y=gate, dy=t) for t, gate in zip(through, gates, strict=True)]  # without the factor ½ (1 − α)
+            of_parts = dy[: len(parts)]
+            through = [d * x for d, x in zip(of_parts, parts, strict=True)]
+            d_alpha = tf.add_n([tf.reduce_sum(t, 0) - tf.reduce_sum(t * gate, 0) for t, gate in zip(through, gates, strict=True)])
+            d_normalised = [
+                tf.raw_ops.SigmoidGrad(y=gate, dy=t) for t, gate in zip(through, gates, strict=True)
+            ]  # without the factor 1 − α
             # as in batch normalisation: mean and variance depend on x too
             sums = tf.stack([
-                tf.add_n([tf.reduce_sum(d, 0) for d in d_halves]),
-                tf.add_n([tf.reduce_sum(d * half, 0) for d, half in zip(d_halves, halves, strict=True)]),
+                tf.add_n([tf.reduce_sum(d, 0) for d in d_normalised]),
+                tf.add_n([tf.reduce_sum(d * z, 0) for d, z in zip(d_normalised, normalised, strict=True)]),
             ])  # fmt: skip
             total, along = tf.unstack(workers.sum(sums) if workers else sums)
-            factor = 0.5 * (1.0 - alpha) * half_scale
-            shift = factor / tf.maximum(events, 1.0) * total
-            stretch = 4.0 * factor / tf.maximum(events, 1.0) * along
+            factor = (1.0 - alpha) * scale
+            shift, stretch = (factor / tf.maximum(events, 1.0) * x for x in (total, along))
             d_parts = [
-                d * slope + factor * d_half - _affine(half, stretch, shift)
-                for d, slope, d_half, half in zip(dy[: len(parts)], slopes, d_halves, halves, strict=True)
+                d * slope + factor * d_z - (stretch * z + shift)
+                for d, slope, d_z, z in zip(of_parts, slopes, d_normalised, normalised, strict=True)
             ]
             return d_alpha, *d_parts
 
@@ -61,17 +64,6 @@ def _dice_of_events(parts: Sequence[tf.Tensor], alpha: tf.Tensor, epsilon: float
 
     *y, mean, variance, events = dice(alpha, *parts)
     return y, mean, variance, events
-
-
-def _affine(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """x · scale + offset in one pass, which takes half the time of two: (N, D), (D,), (D,) -> (N, D).
-
-    The operation is batch normalisation with given statistics, here 0 and 1.
-    """
-    y = tf.raw_ops.FusedBatchNormV3(
-        x=x[None, None], scale=scale, offset=offset, mean=tf.zeros_like(scale), variance=tf.ones_like(scale), epsilon=0.0, is_training=False
-    )[0]
-    return tf.reshape(y, tf.shape(x))
 
 
 def _moments(x: tf.Tensor) -> tf.Tensor:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from harness import Data, Model, serve
 
+TOGETHER = 32  # batches that are gathered together, as `Split` does
 COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
 
 
@@ -93,8 +94,11 @@ def build(data: Data) -> Model:
     def from_memory(batch: int, rows: int) -> tf.data.Dataset:
         epochs = [shuffled.permutation(data.n_train) for _ in range(-(-rows // data.n_train))]
         numbers = tf.constant(np.concatenate(epochs))
-        batches = tf.data.Dataset.range(rows // batch).map(lambda i: gather(numbers[i * batch : (i + 1) * batch]), num_parallel_calls=2)
-        return batches.prefetch(8).with_options(options)
+        block = TOGETHER * batch
+        blocks = tf.data.Dataset.range(-(-rows // block)).map(
+            lambda i: gather(numbers[i * block : tf.minimum((i + 1) * block, rows)]), num_parallel_calls=2
+        )
+        return blocks.rebatch(batch).prefetch(8).with_options(options)
 
     batches = _from_tfrecords(data) if "--tfrecords" in sys.argv else from_memory
 
