@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from din_trainer.features import FeatureConfig
 from din_trainer.frozen import Frozen
@@ -117,6 +117,9 @@ class TrainingConfig(Frozen):
     batch_size: int = Field(256, ge=1, le=10**6)
     epochs: int = Field(5, ge=1, le=10_000)
     optimizer: Literal["lazy_adam", "adam"] = Field("lazy_adam", description="adam: the textbook's; its cost grows with the tables.")
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32", description="mixed_bfloat16: training steps round the factors of matrix products to bfloat16, for cards."
+    )
     learning_rate: float = Field(1e-3, gt=0, le=1)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     clip_norm: float | None = Field(None, gt=0, le=1e6, description="Largest norm of all gradients together; larger ones are scaled down.")
@@ -146,6 +149,16 @@ class TrainingConfig(Frozen):
         description="Where ids start that the start model lacks: at its out-of-vocabulary row, the mean of their category, or random.",
     )
     forget_after: int = Field(30, ge=0, le=10**6, description="A warm start drops ids that were not seen in this many spans; 0: none.")
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _refuse_float16(cls, precision: Any) -> Any:
+        if precision == "mixed_float16":
+            raise ValueError(
+                "'mixed_float16' needs a loss scale, since small gradients are 0 in float16, and LazyAdam has none: "
+                "use 'mixed_bfloat16', which has the range of float32"
+            )
+        return precision
 
     @model_validator(mode="after")
     def _check(self) -> "TrainingConfig":

@@ -102,7 +102,7 @@ def train_by_day(
 def _judge(model: RankingModel, output: tft.TFTransformOutput, day: Day) -> tuple[float, float]:
     """AUC and calibration on a day."""
     batches = Split([str(day.whole)], raw_example_reader(model.din_config.features, output), 4096).epoch()
-    logits = np.concatenate(list(logits_of(model, batches).as_numpy_iterator())).astype(np.float64)
+    logits = logits_of(model, batches).astype(np.float64)
     labels = np.concatenate([label for _, label, *_ in batches.as_numpy_iterator()])
     return float(sklearn.metrics.roc_auc_score(labels, logits)), float(np.sum(1 / (1 + np.exp(-logits))) / labels.sum())
 

@@ -85,7 +85,7 @@ class Experiment:
         started = time.monotonic()
         trained = fit(config, self._transform_output, self._files["train"], self._files["validation"])
         seconds = time.monotonic() - started
-        logits = np.concatenate(list(logits_of(trained.model, self._batches("eval")).as_numpy_iterator())).astype(np.float64)
+        logits = logits_of(trained.model, self._batches("eval")).astype(np.float64)
         return Trial(logits, [epoch["val_auc"] for epoch in trained.epochs], seconds)
 
     def measure(self, config: DINConfig) -> Measurement:

@@ -91,7 +91,7 @@ def train(config: DINConfig, transform_output: tft.TFTransformOutput, data: Path
     model = fit(config, transform_output, files["train"], files["validation"]).model
     read = raw_example_reader(config.features, transform_output)
     batches = Split(files["eval"], read, 256).epoch()
-    logits = np.concatenate(list(logits_of(model, batches).as_numpy_iterator()))
+    logits = logits_of(model, batches)
     labels = np.concatenate([label for _, label in batches.as_numpy_iterator()])
     split = Split(files["train"], read, config.training.batch_size, shuffle_seed=0)
     serving = tf.function(ServingModel(model, transform_output).rank, autograph=False)

@@ -12,6 +12,7 @@ from din_trainer.layers.candidate_attention import scores_of_pairs, weighted_sum
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.events import repeat_by_row, rows_of, sum_by_row
 from din_trainer.layers.parts import Histories, histories_in_parts
+from din_trainer.layers.products import product, product_and_bias
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -103,7 +104,7 @@ class AttentionUnit(keras.layers.Layer):
         """From the first layer, before its activation, to the scores: (pairs, hidden[0]) -> (pairs, 1) each."""
         parts = activate(self.activations[0], parts, training)
         for dense, activation in zip(self.dense, self.activations[1:], strict=True):
-            parts = activate(activation, [dense(x) for x in parts], training)  # (pairs, units) each
+            parts = activate(activation, [product_and_bias(dense, x) for x in parts], training)  # (pairs, units) each
         return [self.score(x) + self.score_bias for x in parts]
 
     def first_layer(self, parts: list[Histories]) -> list[Any]:
@@ -115,8 +116,8 @@ class AttentionUnit(keras.layers.Layer):
         for query, keys, rows, fields in parts:
             inputs = [keys, keys * repeat_by_row(query, rows), *([] if fields is None else [fields])]  # (E, 2D + X) in all
             # a sum of product and bias would become one operation, which takes longer than both for a request of one impression
-            of_row = ops.matmul(query, once) - (-self.bias)  # (B, hidden[0])
-            result.append(ops.matmul(ops.concatenate(inputs, axis=1), each) + repeat_by_row(of_row, rows))
+            of_row = product(query, once) - (-self.bias)  # (B, hidden[0])
+            result.append(product(ops.concatenate(inputs, axis=1), each) + repeat_by_row(of_row, rows))
         return result
 
     def _kernel_blocks(self) -> list[Any]:

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from din_trainer.layers.products import product_and_bias
+
 
 @keras.saving.register_keras_serializable("din_trainer")
 class CrossNetwork(keras.layers.Layer):
@@ -32,7 +34,7 @@ class CrossNetwork(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         first = x
         for dense in self.dense:
-            x = first * dense(x) + x
+            x = first * product_and_bias(dense, x) + x
         return x
 
     def get_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from din_trainer.layers.activations import activate, make_activation
 from din_trainer.layers.dropout import Dropout
 from din_trainer.layers.parts import impressions_in_parts
+from din_trainer.layers.products import product_and_bias
 
 
 @keras.saving.register_keras_serializable("din_trainer")
@@ -31,7 +32,9 @@ class HiddenLayers(keras.layers.Layer):
     def call(self, x: Any, training: bool = False) -> Any:
         parts = impressions_in_parts(x) if training else [x]
         for dense, activation, dropout in zip(self.dense, self.activations, self.dropouts, strict=True):
-            parts = dropout(activate(activation, [dense(part) for part in parts], training), training=training)  # (B / parts, units) each
+            parts = dropout(
+                activate(activation, [product_and_bias(dense, part) for part in parts], training), training=training
+            )  # (B / parts, units) each
         return tf.concat(parts, 0) if training else parts[0]
 
     def width_behind(self, input_shape: Any) -> int:

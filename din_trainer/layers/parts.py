@@ -1,4 +1,4 @@
-"""Cuts a training batch into parts: each fits into a core's cache, and different cores compute different parts.
+"""Cuts a training batch into parts: each fits into a core's cache, and different cores compute different parts. A card gets one part.
 
 A part is some impressions with their events. Layers do with the parts what they would do with the whole; only Dice, whose statistics are of
 all events, brings them together.
@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from din_trainer.devices import cards
 from din_trainer.layers.events import rows_of
 
-PARTS = 2
+PARTS = 2  # on cores
 
 
 class Histories(NamedTuple):
@@ -24,11 +25,15 @@ class Histories(NamedTuple):
 
 def impressions_in_parts(x: Any) -> list[Any]:
     """(B, D) -> (B / parts, D) each, in their order."""
+    if cards():
+        return [x]
     return tf.split(x, _sizes(_bounds(rows_of(x))))
 
 
 def histories_in_parts(histories: Histories) -> list[Histories]:
     """Cuts between two impressions."""
+    if cards():
+        return [histories]
     query, keys, rows, fields = histories
     bounds = _bounds(rows_of(query))
     events = _sizes(tf.searchsorted(rows, tf.cast(bounds, rows.dtype)))

@@ -20,6 +20,7 @@ from din_trainer.features import PADDING_ID
 from din_trainer.layers.dense_chain import DenseChain
 from din_trainer.layers.embedding_table import EmbeddingTable
 from din_trainer.layers.esmm import product_logits
+from din_trainer.layers.products import products_in
 from din_trainer.layers.split_table import table_class
 from din_trainer.models.checked_data import Input
 from din_trainer.models.columns_read import id_columns, raw_columns
@@ -160,7 +161,8 @@ class RankingModel(LogitsModel):
     def call(self, features: dict[str, Any], training: bool = False) -> Any:
         if self.vocabularies:
             features = self.vocabularies(features)
-        logits = self.logits(self.without_padding(features), training)
+        with products_in(self.din_config.training.precision if training else "float32"):
+            logits = self.logits(self.without_padding(features), training)
         return self.shift_for_sampling(logits, training)
 
     def logits(self, inputs: ModelInputs, training: bool = False) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 import sklearn.metrics
 import tensorflow as tf
 
+from din_trainer.devices import cards
 from din_trainer.exchange.collectives import current
 from din_trainer.models.ranking_model import RankingModel
 from din_trainer.training.divergence import diverged
@@ -15,15 +16,21 @@ from din_trainer.training.progress_log import progress
 from din_trainer.training.split_tables import in_step, split_tables
 
 
-def logits_of(model: RankingModel, batches: tf.data.Dataset) -> tf.data.Dataset:
-    """The logits of each batch, in order, by the model's present weights. Each core scores a batch: faster than all cores on one batch.
+def logits_of(model: RankingModel, batches: tf.data.Dataset) -> np.ndarray:
+    """The logits of all rows, in order: (N,) or (N, labels) float32.
 
-    If tables are split, all workers score their batches one by one, each at the same time as the others.
+    Each core scores a batch: faster than all cores on one batch. A card scores one batch after the other; `Dataset.map` would compute on
+    cores even then. If tables are split, all workers score their batches one by one, each at the same time as the others.
     """
-    workers = current()
+    workers, at_once = current(), os.cpu_count()
     if workers and split_tables(model):
-        return in_step(batches, workers).map(lambda features, *_: model.infer(features))
-    return batches.map(lambda features, *_: model.infer(features), num_parallel_calls=os.cpu_count() or 1)
+        batches, at_once = in_step(batches, workers), None
+    if cards():
+        logits = [model.infer(features).numpy() for features, *_ in batches]
+    else:
+        logits = list(batches.map(lambda features, *_: model.infer(features), num_parallel_calls=at_once).as_numpy_iterator())
+    no_rows = np.zeros((0, len(model.labels)) if len(model.labels) > 1 else 0, np.float32)  # a worker may have none
+    return np.concatenate([no_rows, *logits])
 
 
 def _columns(batches: tf.data.Dataset) -> list[np.ndarray]:
@@ -48,7 +55,7 @@ class Validation(keras.callbacks.Callback):
 
     def __init__(self, model: RankingModel, data: tf.data.Dataset):
         super().__init__()
-        self._logits = logits_of(model, data)
+        self._model, self._data = model, data
         labels, *weights = _columns(data.map(lambda features, *judged: judged))  # (label,) or (label, weight)
         self._weights = weights[0] if weights else None
         self._labels = labels.reshape(len(labels), -1)  # (N, labels)
@@ -62,10 +69,11 @@ class Validation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
-        (logits,) = _columns(self._logits.map(lambda logits: (logits,)))
+        logits, workers = logits_of(self._model, self._data), current()
+        if workers:
+            logits = workers.concatenate([logits])[0].numpy()
         names = [*self._aucs.values(), "val_loss"]
         figures = dict.fromkeys(names, math.nan)  # scikit-learn refuses scores that are not finite
-        workers = current()
         if np.isfinite(logits).all() and (workers is None or workers.index == 0):
             figures = self._figures(logits.reshape(len(logits), -1).astype(np.float64))
         if workers:

@@ -1,4 +1,4 @@
-"""Trials in processes of their own, several at a time: `python -m din_trainer.tuning.trial_process FOLDER` runs one of them."""
+"""Trials in processes of their own, several at a time: `python -m din_trainer.tuning.trial_process FOLDER NUMBER` runs one."""
 
 import json
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from din_trainer.devices import take_card
 from din_trainer.training.child_process import end_with_parent, start_child, stop_child
 from din_trainer.training_errors import TrialFailed
 from din_trainer.tuning.trial import Outcome, Trial, run_trial
@@ -29,9 +30,9 @@ def run_trials(trials: Sequence[Trial]) -> Iterator[Outcome]:
     with ExitStack() as stack:
         folders = [Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trial-"))) for _ in trials]
         processes = []
-        for trial, folder in zip(trials, folders, strict=True):
+        for number, (trial, folder) in enumerate(zip(trials, folders, strict=True)):
             (folder / _TRIAL).write_text(json.dumps(trial))
-            processes.append(start_child("din_trainer.tuning.trial_process", str(folder), of=len(trials)))
+            processes.append(start_child("din_trainer.tuning.trial_process", str(folder), str(number), of=len(trials)))
             stack.callback(stop_child, processes[-1])
         for process, folder in zip(processes, folders, strict=True):
             yield _outcome(process, folder)
@@ -54,6 +55,7 @@ if __name__ == "__main__":
     end_with_parent()
     _folder = Path(sys.argv[1])
     try:
+        take_card(int(sys.argv[2]))
         _done = run_trial(Trial(*json.loads((_folder / _TRIAL).read_text())))
         (_folder / _OUTCOME).write_text(json.dumps(_done))
     except Exception as error:

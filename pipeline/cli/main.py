@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from components.base.errors import InputError, explain_place
+from din_trainer.training.card_settings import share_cards
 from pipeline.cli import (
     compile_command,
     data_commands,
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     os.umask(os.umask(0o077) | 0o007)
+    share_cards()
     args = make_parser().parse_args(argv)
     try:
         return args.call(args)

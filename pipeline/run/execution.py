@@ -202,6 +202,8 @@ class Run:
         """Imports TensorFlow and TFX, prepares what the DAG reads, and makes the DAG."""
         self._progress.start("start TensorFlow")
         with quick_imports():
+            from din_trainer.devices import in_words
+            from din_trainer.training.workers.job import workers_here
             from pipeline.dag import create_pipeline
             from pipeline.records.metadata_store import tidy_store
             from pipeline.run.inputs.data_schema import unchecked_by_run
@@ -218,6 +220,7 @@ class Run:
         self.summary.warm_start = {"from": start.start.run} if start.start else None
         places = places._replace(start=start.start)
         dag = create_pipeline(self._config, places, self.summary.run_id)
+        self._progress.detail(f"trains on {in_words(workers_here(self._config.training.workers))}")
         self._progress.width = max(self._progress.width, *(len(node.id) for node in dag.components))
         self._progress.finish()
         self._progress.examples |= examples_by_node(facts.examples) if self.summary.examples else examples_by_span(facts.examples)

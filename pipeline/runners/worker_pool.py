@@ -22,6 +22,7 @@ from typing import Any
 import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 
+from din_trainer.training.card_settings import NO_CARDS
 from pipeline.terminal import say
 
 _PATIENCE = 10  # seconds between SIGTERM and SIGKILL
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="the port on 127.0.0.1")
     parser.add_argument("--logs", type=Path, required=True, metavar="DIR", help="an existing folder for a log of each worker")
     args = parser.parse_args()
+    os.environ.update(NO_CARDS)  # before the first worker, which inherits it
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: ended.set())

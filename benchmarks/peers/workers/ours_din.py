@@ -63,14 +63,17 @@ def _from_tfrecords(data: Data) -> Callable[[int, int], Any]:
 def build(data: Data) -> Model:
     """Makes the model, compiled like in `din_trainer.training.loop.train`."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    from din_trainer.training.card_settings import share_cards
     from din_trainer.training.threads import share_cores
 
+    share_cards()
     share_cores()
     import keras
     import tensorflow as tf
     from op_times import shares_of_work
 
     from din_trainer.config import DINConfig
+    from din_trainer.devices import in_words
     from din_trainer.layers import parts
     from din_trainer.models.make_model import make_model
     from din_trainer.training.compile_model import compile_model
@@ -107,12 +110,12 @@ def build(data: Data) -> Model:
 
     def predict(batch: int, rows: np.ndarray) -> np.ndarray:
         scored = logits_of(model, tf.data.Dataset.from_tensor_slices(rows).batch(batch).map(gather).with_options(options))
-        return 1 / (1 + np.exp(-np.concatenate(list(scored.as_numpy_iterator()))))
+        return 1 / (1 + np.exp(-scored))
 
     def profile(batch: int) -> dict[str, float]:
         return shares_of_work(lambda: train(batch, 32 * batch))
 
-    return Model(version("din-tfx"), train, predict, profile)
+    return Model(f"{version('din-tfx')} on {in_words()}", train, predict, profile)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 from components.serving.model.model_errors import Crashed, LoadError, RunError, one_line
 from components.serving.model.process_messages import read_frame, write_frame
 from components.serving.model.saved_signatures import Tensor, read_signatures
+from din_trainer.training.card_settings import NO_CARDS
 
 _LOADER_COMMAND = [sys.executable, "-P", "-m", "components.serving.model.loader_process"]
 _LOAD_SECONDS = 300.0
@@ -57,7 +58,7 @@ class LoadedModel:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
+            env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ, **NO_CARDS},
             process_group=0,  # Ctrl-C reaches only the parent, which ends this process
         )
         self.pid = self._process.pid

@@ -24,6 +24,7 @@ from components.serving.model.impression_tensors import json_instances
 from components.serving.model.loaded_model import Arrays
 from components.serving.model.model_errors import Crashed, LoadError, RunError, one_line
 from components.serving.store.versions import WARM_UP_FILE
+from din_trainer.training.card_settings import NO_CARDS
 
 BINARY = "tensorflow_model_server"
 
@@ -85,7 +86,7 @@ class ModelServer:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env={"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ},
+                env={"TF_CPP_MIN_LOG_LEVEL": "1", **os.environ, **NO_CARDS},
                 process_group=0,
             )
             self.pid = self._process.pid

@@ -20,10 +20,9 @@ from din_trainer.training.child_process import start_child, stop_child
 from din_trainer.training.loop import Trained
 from din_trainer.training.progress_log import progress
 from din_trainer.training.warm_start.warm_start import StartModel
-from din_trainer.training.workers.job import Job, JobFolder
+from din_trainer.training.workers.job import CLUSTER, Job, JobFolder
 from din_trainer.training_errors import NoCluster, NoStart, TrainingDiverged, WorkersFailed
 
-CLUSTER = "TF_CONFIG"  # names the workers of a cluster, and which of them this machine is
 CLUSTER_KEY = "DIN_WORKERS_KEY"  # the secret of their connections
 _RESTARTS = 3
 _LOOK = 0.2  # seconds between two looks at the workers

@@ -2,12 +2,19 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from din_trainer.exchange.mesh import Address
 
+CLUSTER = "TF_CONFIG"  # the variable that names the workers of a cluster, and which of them this machine is
 _JOB, _PROGRESS, _RESULT, _ERROR = "job.json", "progress.jsonl", "result.json", "error-{}.json"
+
+
+def workers_here(workers: int) -> int:
+    """How many of the workers of a training run on this machine."""
+    return 1 if CLUSTER in os.environ else workers
 
 
 class Job(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow_transform as tft
 
 from din_trainer.config import DINConfig
+from din_trainer.devices import take_card
 from din_trainer.exchange.collectives import Workers, together
 from din_trainer.exchange.mesh import Mesh, WorkerLost
 from din_trainer.keras_pins import saved_by_disk
@@ -24,6 +25,7 @@ from din_trainer.training_errors import NoCluster
 def main(folder: JobFolder, worker: int) -> None:
     """Trains as one worker of the job in a folder."""
     job = folder.read_job()
+    take_card(worker - job.first)
     config, transform_output = DINConfig.model_validate_json(job.config), tft.TFTransformOutput(job.transform_output)
     if worker == job.first:
         progress.setLevel("INFO")

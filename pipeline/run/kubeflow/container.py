@@ -14,6 +14,7 @@ from components.base.atomic_files import write_whole
 from components.base.errors import InputError
 from components.base.secrets import secrets_hidden_in_logs
 from components.base.stores import named_path
+from din_trainer.training.card_settings import share_cards
 from din_trainer.training.threads import share_cores
 from pipeline.configuration.load_config import parse_section
 from pipeline.configuration.pipeline_config import PipelineConfig
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--run", help="the id of the run (Prepare only)")
     parser.add_argument("--config", type=json.loads, help="the configuration as JSON (Prepare only)")
     args = parser.parse_args(argv)
+    share_cards()
     share_cores()
     interrupt_on_sigterm()
     with secrets_hidden_in_logs():

@@ -17,8 +17,8 @@ import pytest
 
 from din_trainer.config import DINConfig
 from din_trainer.exchange.mesh import WorkerLost
-from din_trainer.training.workers.group import CLUSTER, CLUSTER_KEY, _judge
-from din_trainer.training.workers.job import JobFolder
+from din_trainer.training.workers.group import CLUSTER_KEY, _judge
+from din_trainer.training.workers.job import CLUSTER, JobFolder
 from din_trainer.training_errors import NoCluster, TrainingDiverged, WorkersFailed
 from tests.din_trainer.training.workers.fitting import EPOCHS, fit_in, prepare
 
