@@ -153,6 +153,7 @@ class TrainingBenchmark:
         self._console.print("notebook shapes", highlight=False)
         names = {name: name for name in (OURS, OURS_TFRECORDS, *PEERS)}
         with self._workers(names, dict.fromkeys(names, NOTEBOOK)) as workers:
+            self._console.print(f"ours: din-tfx {workers[OURS].version}", highlight=False)
             rates = measure_rates(workers, [TRAIN_256, TRAIN_1024, INFER_1024], self._console)
             rows = {
                 name: {**row, "auc": workers[name].ask(do="auc")["auc"], "version": workers[name].version}

@@ -32,9 +32,8 @@ class HiddenLayers(keras.layers.Layer):
     def call(self, x: Any, training: bool = False) -> Any:
         parts = impressions_in_parts(x) if training else [x]
         for dense, activation, dropout in zip(self.dense, self.activations, self.dropouts, strict=True):
-            parts = dropout(
-                activate(activation, [product_and_bias(dense, part) for part in parts], training), training=training
-            )  # (B / parts, units) each
+            parts = [product_and_bias(dense, part) for part in parts]  # (B / parts, units) each
+            parts = dropout(activate(activation, parts, training), training=training)
         return tf.concat(parts, 0) if training else parts[0]
 
     def width_behind(self, input_shape: Any) -> int:

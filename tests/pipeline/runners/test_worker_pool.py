@@ -126,7 +126,7 @@ def test_it_listens_on_loopback_only_and_a_port_in_use_is_an_error(tmp_path):
     server.stop(None)
 
 
-def test_the_program_ends_its_workers(engines, tmp_path):
+def test_the_program_hides_cards_from_its_workers_and_ends_them(engines, tmp_path):
     command = [sys.executable, "-m", "pipeline.runners.worker_pool", "--port", "0", "--logs", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         port = program.stdout.readline().strip().rpartition(":")[2]
@@ -134,6 +134,7 @@ def test_the_program_ends_its_workers(engines, tmp_path):
             beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolStub(channel).StartWorker(engines[0].request("1-1"))
         worker = int(program.stdout.readline().rpartition("process ")[2].partition(",")[0])
         engines[0].connected.get(timeout=SECONDS)
+        assert b"CUDA_VISIBLE_DEVICES=-1" in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
         program.terminate()
         assert program.wait(SECONDS) == 0
     with pytest.raises(ProcessLookupError):

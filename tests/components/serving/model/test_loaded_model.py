@@ -69,6 +69,11 @@ def test_python_tensorflow_is_not_in_the_process(model):
     assert not {"tensorflow", "keras", "tf_keras", "tfx", "google.protobuf"} & modules
 
 
+def test_the_process_sees_no_card(model):
+    """It computes on the CPU, as most servers do, and takes no memory of a card that the training needs."""
+    assert b"CUDA_VISIBLE_DEVICES=-1" in Path(f"/proc/{model.pid}/environ").read_bytes().split(b"\0")
+
+
 @pytest.mark.parametrize("shape", [(), (0,), (6,), (2, 0, 3), (3, 2)], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_arrays_come_back_as_they_went(model, dtype, shape):
