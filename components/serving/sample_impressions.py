@@ -50,13 +50,18 @@ def make_sample(rows: list[Impression], features: FeatureConfig) -> Sample:
     histories = [read.column.name for read in inputs if read.column.presence == "sequence"]
     longest = max(rows, key=lambda row: sum(len(row.get(name) or []) for name in histories))
     short = {**rows[0], **{name: [] for name in histories}, **dict.fromkeys(optional)}
-    long = {**longest, **{name: (longest.get(name) or []) * (features.longest_history + 1) for name in histories}}
+    long = {**longest, **{name: _more_than(features.longest_history, longest.get(name) or []) for name in histories}}
     odd = {**longest, **_odd(longest, [read for read in inputs if read.column.role != "candidate"])}
     strange = _odd({}, of_candidate)
     missing = {name: value for name, value in strange.items() if name not in optional}
     few = dict.fromkeys(strange.keys() - missing.keys())
     rare = [strange, {**missing, **few}] * (CANDIDATES // 2)
     return Sample([*rows, short, long, odd, rows[0]], [*candidates, candidates[0], candidates[0], candidates[0], rare])
+
+
+def _more_than(most: int, events: list[Any]) -> list[Any]:
+    """The events again and again, until there are more than `most`; none if there are none."""
+    return events * (most // max(len(events), 1) + 1)
 
 
 def _odd(row: Impression, inputs: Sequence[Input]) -> Impression:

@@ -139,7 +139,10 @@ class Split:
         rows = tf.data.Dataset.range(-(-len(order) // size)).map(
             lambda block: self._unpack(packed.take(numbers[block * size : (block + 1) * size])), num_parallel_calls=2
         )
-        return self._ahead(rows if self._rows.has_events else rows.rebatch(self._batch_size))
+        if not self._rows.has_events:
+            batches = -(-len(order) // self._batch_size)
+            rows = rows.rebatch(self._batch_size).apply(tf.data.experimental.assert_cardinality(batches))
+        return self._ahead(rows)
 
     def _order(self, count: int, labels: Callable[[], np.ndarray], epoch: int) -> np.ndarray:
         """The numbers of an epoch's rows, in its order. `labels` gives those of all `count` rows."""

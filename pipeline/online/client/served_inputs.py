@@ -62,4 +62,4 @@ def served_history_length(signatures: dict[str, Signature], inputs: list[Input])
     transformed = signatures["transform_features"].outputs if "transform_features" in signatures else {}
     histories = {read.column.name for read in inputs if read.column.presence == "sequence"}
     lengths = {tensor.shape[1] for name, tensor in transformed.items() if name in histories and len(tensor.shape) > 1}
-    return max(lengths) if lengths and 0 < min(lengths) and max(lengths) <= LONGEST_HISTORY else None
+    return max(lengths) if lengths and min(lengths) > 0 and max(lengths) <= LONGEST_HISTORY else None

@@ -41,6 +41,13 @@ def test_equal_probabilities_count_half_and_certain_ones_are_counted():
     assert float(metric.result()) == pytest.approx(3.5 / 4)
 
 
+def test_no_number_is_counted_somewhere():
+    """What diverges is found by its loss; the metric must not fail before."""
+    metric = BinnedAUC()
+    metric.update_state(np.array([1, 0, 1]), np.array([np.nan, 0.2, 0.7], np.float32))
+    assert float(np.sum(metric.counts)) == 3
+
+
 def test_it_is_saved_with_a_compiled_model():
     metric = keras.metrics.deserialize(keras.metrics.serialize(BinnedAUC(name="auc_like")))
     assert isinstance(metric, BinnedAUC) and metric.name == "auc_like"

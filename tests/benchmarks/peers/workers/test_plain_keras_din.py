@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.workers import plain_keras_din
-from din_trainer.config import DINConfig
+from din_trainer.config import DINConfig, ModelConfig
 from din_trainer.features import FeatureConfig
 from din_trainer.models.make_model import make_model
 from tests.transforming import with_large_weights
@@ -60,7 +60,8 @@ def _copy_weights(ours, core):
 
 
 def test_the_plain_keras_network_is_ours(core, ids):
-    ours = with_large_weights(make_model(DINConfig(features=FeatureConfig(history_length=HISTORY)), {**SIZES, "user_id": SIZES["user"]}))
+    config = DINConfig(features=FeatureConfig(history_length=HISTORY), model=ModelConfig(interactions="none"))
+    ours = with_large_weights(make_model(config, {**SIZES, "user_id": SIZES["user"]}))
     _copy_weights(ours, core)
     expected = keras.ops.sigmoid(ours(ids)).numpy()
     assert len(set(expected.round(3))) == 3

@@ -337,8 +337,8 @@ def test_tables_without_a_vocabulary_are_taken_over_row_by_row(days, tmp_path):
 
 
 def test_a_feature_that_is_gone_leaves_the_other_rows_in_their_places(days, tmp_path):
-    start = with_large_weights(made(configure(), days[0]))
-    model, warm = taken_over(configure(user={}), days, start_from(start, days[0], tmp_path))
+    start = with_large_weights(made(configure({"interactions": "none"}), days[0]))
+    model, warm = taken_over(configure({"interactions": "none"}, user={}), days, start_from(start, days[0], tmp_path))
     old, new = (np.array(m.mlp.dense[0].kernel) for m in (start, model))
     # 4 numbers of the candidate, 2 of its category, 4, 2 and 1 of the history, 2 of the user, the price
     np.testing.assert_array_equal(new, old[[*range(13), 15]])
