@@ -9,7 +9,7 @@ from typing import Any
 
 from components.base.errors import InputError
 from pipeline.cli.arguments import Commands, add_command, add_json, command_line, local_path
-from pipeline.datasets.synthetic_past import LONG
+from pipeline.datasets.synthetic_config import LONG
 from pipeline.terminal import say
 
 _SYNTHETIC_SIZES = {

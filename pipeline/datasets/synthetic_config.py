@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from din_trainer.features import LONGEST_HISTORY
 from din_trainer.frozen import Frozen
-from pipeline.datasets.synthetic_past import LONG
+
+LONG = 200  # events; histories up to this length hold nothing but the clicks of the data set itself
 
 PAGE = 5  # candidates in a request
 DEFAULT_CATEGORIES = 50

@@ -14,7 +14,6 @@ The clicks on what is shown are added to the history, as in other worlds. A user
 
 import numpy as np
 
-LONG = 200  # events; histories up to this length hold nothing but the clicks of the data set itself
 PHASE = 40  # clicks
 LIKED = 10  # favourite categories of a user
 YEAR = 365 * 86_400  # seconds: the past begins so long before the first request

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pipeline.datasets.synthetic_config import PAGE, SyntheticConfig
-from pipeline.datasets.synthetic_past import LIKED, LONG, PHASE, YEAR, past_times, phases
+from pipeline.datasets.synthetic_config import LONG, PAGE, SyntheticConfig
+from pipeline.datasets.synthetic_past import LIKED, PHASE, YEAR, past_times, phases
 from pipeline.datasets.synthetic_world import START, make_world, new_memory, relevance, simulate
 
 CONFIG = SyntheticConfig(examples=2_000, users=150, items=300, categories=30, history=1_000, seed=1)
