@@ -46,7 +46,7 @@ def test_the_sample_has_real_users_and_rare_ones():
     assert SAMPLE.candidates[1][0] == {"candidate_item_id": 0, "candidate_category_id": "a"}
     assert empty["historical_item_ids"] == empty["cart_item_ids"] == empty["historical_timestamps"] == []
     assert [empty[name] for name in ("age", "device", "hour", "price", "user_id")] == [None, None, None, None, "0"]
-    assert len(long["historical_item_ids"]) == len(long["historical_category_ids"]) == 25 > FEATURES.history_length
+    assert len(long["historical_item_ids"]) == len(long["historical_category_ids"]) == 5 > FEATURES.history_length
     assert (odd["hour"], odd["price"], odd["age"], odd["device"]) == (2**62, 1e30, 2**62, "never seen")
     assert unknown == IMPRESSIONS[0] and SAMPLE.candidates[-1] == [{"candidate_item_id": 2**62, "candidate_category_id": "never seen"}] * 4
 

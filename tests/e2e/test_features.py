@@ -24,6 +24,9 @@ SETTINGS = (
     'features.behaviours.cart={candidate="candidate_item_id", history="cart_item_ids", vocabulary="item", sequence="cart"}',
     "features.behaviours.item.trainable=false",
     "features.time_gap=true",
+    "features.history_length=4",
+    "features.long_history_length=10",
+    'model.long_history={search="hash", events=3}',
     "features.weight=importance",
     'evaluation.slices=["historical_item_ids_length", "age_group"]',
     "evaluation.thresholds.auc.at_least=0",
@@ -101,6 +104,12 @@ def test_they_are_in_model_and_signature(summaries):
     changes = [{}, {"age_group": ["old"]}, {"age_group": [""]}, {"hour": [20.0]}, {"cart_item_ids": [[-1]]}, {"timestamp": [90_000_000]}]
     scores = [score(**change) for change in changes]
     assert len(set(scores)) == len(changes) and np.isfinite(scores).all()
+
+
+def test_the_long_history_is_read_and_checked(summaries, models):
+    """Eight events: the last four by one attention unit, the three nearest of all eight by another one."""
+    assert {"clicks", "long_history"} <= set(models[0].attention) and models[0].hash_search.vectors
+    assert summaries[0]["sameness"]["differences"]["rank"] < 1e-6
 
 
 def test_five_impressions_are_shown_with_their_candidates(summaries):
