@@ -37,7 +37,8 @@ def test_the_rare_users_by_hand():
     )
     assert short["user_id"] == SAMPLE.users[0]["user_id"]
     kept = FEATURES.history_length
-    assert len(long["historical_item_ids"]) % (kept + 1) == 0 < kept < len(long["historical_item_ids"])
+    assert long["historical_item_ids"] in [row["historical_item_ids"] * n for row in SAMPLE.users for n in range(1, kept + 2)]
+    assert kept < len(long["historical_item_ids"])
     assert {len(long[name]) for name in long if name.startswith("historical_")} == {len(long["historical_item_ids"])}
     assert odd["interests"] == ["never seen"] * 6 and odd["interest_weights"] == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]  # 3 are read
     assert odd["spent"] == 1e30 and odd["hour"] == 2**62 and odd["face"] == [0.0] * 3 and odd["device"] == "never seen"
