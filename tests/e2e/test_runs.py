@@ -90,7 +90,8 @@ def test_second_run_meets_the_first_as_its_baseline(runs):
     assert set(second["cached"]) == DATA_NODES | {"Transform", "SliceColumns"}
     assert second["baseline"]["path"] == first["pushed_path"]
     paired = second["baseline"]["changes"]["auc"]
-    assert paired["low"] <= paired["value"] == pytest.approx(change["value"], abs=1e-6) <= paired["high"]
+    assert paired["low"] <= paired["value"] <= paired["high"]
+    assert paired["value"] == pytest.approx(change["value"], abs=1e-6)
 
 
 def test_slices_have_scikit_learn_s_metrics(runs):
