@@ -1,7 +1,11 @@
 """docs/library.md, run from top to bottom."""
 
+import pytest
+
 from tests.conftest import ROOT
 from tests.docs.pages import fenced_blocks
+
+pytestmark = pytest.mark.timeout(900)  # trains, saves and exports several models
 
 
 def test_its_blocks_run_one_after_the_other(tmp_path, monkeypatch):

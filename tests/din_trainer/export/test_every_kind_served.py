@@ -60,7 +60,7 @@ def check_scores(serving, expected):
 def test_every_signature_gives_the_model_s_scores(every_kind_output, every_kind_reader, settings):
     model = make(every_kind_output, **settings)
     expected = tf.sigmoid(model(every_kind_reader.transformed(parsed(PAIRS)))).numpy()
-    assert np.std(expected, axis=0).min() > 1e-3
+    assert np.std(expected, axis=0).min() > 1e-4  # products of large weights saturate the probabilities
     check_scores(ServingModel(model, every_kind_output), expected)
 
 
