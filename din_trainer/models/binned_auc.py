@@ -29,8 +29,8 @@ class BinnedAUC(keras.metrics.Metric):
         p = tf.reshape(y_pred, [-1])
         log_odds = tf.math.log(p / (1.0 - p))  # infinite at 0 and 1
         place = (tf.clip_by_value(log_odds, -_LARGEST, _LARGEST) + _LARGEST) * ((_BINS - 1) / (2 * _LARGEST))
-        of_nan_too = tf.clip_by_value(tf.cast(place, tf.int32), 0, _BINS - 1)
-        bins = of_nan_too + tf.where(tf.reshape(y_true, [-1]) > 0, _BINS, 0)
+        bins = tf.clip_by_value(tf.cast(place, tf.int32), 0, _BINS - 1)  # NaN becomes any number
+        bins += tf.where(tf.reshape(y_true, [-1]) > 0, _BINS, 0)
         weights = tf.ones_like(p) if sample_weight is None else tf.cast(tf.reshape(sample_weight, [-1]), p.dtype)
         self.counts.value.scatter_add(tf.IndexedSlices(weights, bins))
 

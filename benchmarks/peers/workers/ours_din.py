@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from harness import Data, Model, serve
 
-TOGETHER = 32  # batches that are gathered together, as `Split` does
+TOGETHER = 8192  # rows that are gathered together, as `Split` does
 COLUMNS = ("user_id", "candidate_item_id", "historical_item_ids")
 
 
@@ -97,7 +97,7 @@ def build(data: Data) -> Model:
     def from_memory(batch: int, rows: int) -> tf.data.Dataset:
         epochs = [shuffled.permutation(data.n_train) for _ in range(-(-rows // data.n_train))]
         numbers = tf.constant(np.concatenate(epochs))
-        block = TOGETHER * batch
+        block = max(TOGETHER // batch, 1) * batch
         blocks = tf.data.Dataset.range(-(-rows // block)).map(
             lambda i: gather(numbers[i * block : tf.minimum((i + 1) * block, rows)]), num_parallel_calls=2
         )
