@@ -95,7 +95,7 @@ class AttentionUnit(keras.layers.Layer):
         return _softmax_by_row(scores, rows, ops.shape(query)[0]) if self.softmax else scores
 
     def _weights_of_parts(self, parts: list[Histories], training: bool) -> list[Any]:
-        scores = self._scores(self.first_layer(parts), training)
+        scores = self._scores(self.first_layer(parts, training), training)
         if not self.softmax:
             return scores
         return [_softmax_by_row(x, part.rows, rows_of(part.query)) for x, part in zip(scores, parts, strict=True)]
@@ -107,17 +107,18 @@ class AttentionUnit(keras.layers.Layer):
             parts = activate(activation, [product_and_bias(dense, x) for x in parts], training)  # (pairs, units) each
         return [self.score(x) + self.score_bias for x in parts]
 
-    def first_layer(self, parts: list[Histories]) -> list[Any]:
+    def first_layer(self, parts: list[Histories], training: bool) -> list[Any]:
         """[q, k, q − k, q ⊙ k, event_fields] · kernel + bias, in its split form: (E, hidden[0]) each."""
+        repeat = repeat_by_row if training else tf.gather  # which needs fewer operations, where there are no gradients
         of_query, of_key, of_difference, of_product, of_fields = self._kernel_blocks()
         once = of_query + of_difference  # (D, hidden[0])
         each = ops.concatenate([of_key - of_difference, of_product, of_fields], axis=0)  # (2D + X, hidden[0])
         result = []
         for query, keys, rows, fields in parts:
-            inputs = [keys, keys * repeat_by_row(query, rows), *([] if fields is None else [fields])]  # (E, 2D + X) in all
+            inputs = [keys, keys * repeat(query, rows), *([] if fields is None else [fields])]  # (E, 2D + X) in all
             # a sum of product and bias would become one operation, which takes longer than both for a request of one impression
             of_row = product(query, once) - (-self.bias)  # (B, hidden[0])
-            result.append(product(ops.concatenate(inputs, axis=1), each) + repeat_by_row(of_row, rows))
+            result.append(product(ops.concatenate(inputs, axis=1), each) + repeat(of_row, rows))
         return result
 
     def _kernel_blocks(self) -> list[Any]:

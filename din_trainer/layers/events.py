@@ -1,4 +1,4 @@
-"""Flat events: the histories of a batch without padding, and sums over the events of each impression.
+"""Flat events: the histories of a batch without padding, and sums and means over the events of each impression.
 
 The E events of all histories stand one after the other, each with its row, which is the impression that it belongs to. So padding costs
 nothing, and does not change the statistics of Dice.
@@ -26,10 +26,19 @@ def flatten_events(history: Any) -> Any:
 
 def sum_by_row(x: Any, rows: Any, count: Any) -> Any:
     """Sums the events of each row: (E, …), (E,) ascending -> (count, …). A row without events is zero."""
-    sums = tf.math.segment_sum(x, rows)  # ends at the last row with an event; many times faster than unsorted_segment_sum
-    behind = tf.constant([[0, 1], *[[0, 0]] * (len(x.shape) - 1)])
-    padded = tf.pad(sums, behind * (count - rows_of(sums)))
-    padded.set_shape([None, *x.shape[1:]])
+    return _to_rows(tf.math.segment_sum(x, rows), count)  # many times faster than unsorted_segment_sum
+
+
+def mean_by_row(x: Any, rows: Any, count: Any) -> Any:
+    """The mean of the events of each row: (E, …), (E,) ascending -> (count, …). A row without events is zero."""
+    return _to_rows(tf.math.segment_mean(x, rows), count)
+
+
+def _to_rows(segments: Any, count: Any) -> Any:
+    """Adds what segments lack, which end at the last row with an event: (segments, …) -> (count, …)."""
+    behind = tf.constant([[0, 1], *[[0, 0]] * (len(segments.shape) - 1)])
+    padded = tf.pad(segments, behind * (count - rows_of(segments)))
+    padded.set_shape([None, *segments.shape[1:]])
     return padded
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from din_trainer.layers.events import rows_of, sum_by_row
+from din_trainer.layers.events import mean_by_row, rows_of, sum_by_row
 
 
 def interactions_of(kind: str, query: Any, events: Any, rows: Any, interest: Any, sizes: Sequence[int]) -> list[Any]:
@@ -46,11 +46,10 @@ def interactions_of(kind: str, query: Any, events: Any, rows: Any, interest: Any
         The authors' later code, `Model_DIN` in script/model.py of github.com/mouna99/dien: its MLP reads the candidate, the sum of the
         history, their product and the attention's output. Inner products: Qu et al., 2016, arXiv 1611.00144.
     """
-    pooled = sum_by_row(events, rows, rows_of(query))  # (B, D + X)
+    pool = mean_by_row if kind == "mean_inner" else sum_by_row
+    pooled = pool(events, rows, rows_of(query))  # (B, D + X)
     if kind == "sum":
         return [pooled]
-    if kind == "mean_inner":
-        pooled /= ops.maximum(sum_by_row(ops.ones_like(events[:, :1]), rows, rows_of(query)), 1.0)
     size = sum(sizes)
     keys = pooled[:, :size] if len(query.shape) == 2 else pooled[:, None, :size]  # (B, D) or (B, 1, D)
     products = [query * keys]

@@ -62,7 +62,9 @@ class LongHistory:
             The inputs with the recent events, and the chosen ones behind them, as if they were all the events of the sequence; and which
             they are.
         """
-        splits = splits_of(inputs.rows[self._of_events[0]], rows_of(self._any_candidate(inputs)))  # (B + 1,)
+        splits = inputs.splits
+        if splits is None:
+            splits = splits_of(inputs.rows[self._of_events[0]], rows_of(self._any_candidate(inputs)))  # (B + 1,)
         parts = Parts(recent_of_splits(splits, self._recent), self._chosen(inputs, splits, tables))
         return self._cut(inputs, parts), parts
 

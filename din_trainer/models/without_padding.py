@@ -22,7 +22,8 @@ def without_padding(features: FeatureConfig, transformed: dict[str, Any], histor
             behind B. Positions may be absent. With `EVENT_COUNTS`, (B,), the events of a long history have no padding: E for B, L.
         history: Whether the model reads histories.
     """
-    inputs = ModelInputs({}, {}, {}, {})
+    counts = transformed.get(EVENT_COUNTS) if history else None
+    inputs = ModelInputs({}, {}, {}, {}, None if counts is None else tf.pad(tf.cumsum(counts), [[1, 0]]))
     inputs.ids.update({b.candidate: transformed[b.candidate] for b in features.behaviours.values()})
     fields = event_fields(features)
     for sequence, behaviours in features.sequences.items() if history else ():

@@ -26,14 +26,21 @@ class VocabularyLookups(tf.Module):
 
     def ids(self, feature: str, values: tf.Tensor) -> tf.Tensor:
         """Returns the ids of values of a raw feature: int64 in the shape of the values."""
-        return self.tables[self._by_feature[feature]].lookup(values) + 1
+        table = self.tables[self._by_feature[feature]]
+        found = table.lookup(values)
+        return found + 1 if isinstance(table, tf.lookup.StaticVocabularyTable) else found
 
 
 def _table(name: str, vocabulary: Vocabulary, transform_output: tft.TFTransformOutput) -> Any:
-    """Line numbers by value. A single out-of-vocabulary bucket needs no hash: it is the number after the last line."""
+    """Line numbers by value. A single out-of-vocabulary bucket needs no hash: it is the number after the last line.
+
+    Without a hash the lines are numbered from 1, so that no operation has to add it.
+    """
     file = transform_output.vocabulary_file_by_name(name)
     whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
-    initializer = tf.lookup.TextFileInitializer(file, _KEY[vocabulary.dtype], whole, tf.int64, number)
-    if vocabulary.oov_buckets == 1:
-        return tf.lookup.StaticHashTable(initializer, transform_output.vocabulary_size_by_name(name))
-    return tf.lookup.StaticVocabularyTable(initializer, vocabulary.oov_buckets, lookup_key_dtype=_KEY[vocabulary.dtype])
+    needs_hash = vocabulary.oov_buckets > 1
+    first = 0 if needs_hash else 1
+    initializer = tf.lookup.TextFileInitializer(file, _KEY[vocabulary.dtype], whole, tf.int64, number, value_index_offset=first)
+    if needs_hash:
+        return tf.lookup.StaticVocabularyTable(initializer, vocabulary.oov_buckets, lookup_key_dtype=_KEY[vocabulary.dtype])
+    return tf.lookup.StaticHashTable(initializer, first + transform_output.vocabulary_size_by_name(name))

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from din_trainer.layers.events import flatten_events, repeat_by_row, sum_by_row
+from din_trainer.layers.events import flatten_events, mean_by_row, repeat_by_row, sum_by_row
 
 
 def test_events_are_what_is_not_padding_row_by_row():
@@ -17,6 +17,12 @@ def test_rows_without_events_sum_to_zero():
     x, rows = tf.constant([[1.0], [2.0], [4.0]]), tf.constant([1, 1, 3])
     np.testing.assert_array_equal(sum_by_row(x, rows, 6), [[0], [3], [0], [4], [0], [0]])
     np.testing.assert_array_equal(sum_by_row(x[:0], rows[:0], 2), [[0], [0]])
+
+
+def test_the_mean_of_a_row_is_over_its_own_events_and_zero_without_any():
+    x, rows = tf.constant([[1.0], [2.0], [4.0]]), tf.constant([1, 1, 3])
+    np.testing.assert_array_equal(mean_by_row(x, rows, 6), [[0], [1.5], [0], [4], [0], [0]])
+    np.testing.assert_array_equal(mean_by_row(x[:0], rows[:0], 2), [[0], [0]])
 
 
 def test_the_gradient_of_a_repeated_row_is_the_sum_over_its_events():
