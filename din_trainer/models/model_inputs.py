@@ -31,7 +31,7 @@ class ModelInputs(NamedTuple):
         bags: Tags.
         dense: Numbers and vectors: (B, width) float32, or (E, width) for a field of events, such as a time gap. Candidate features may be
             (B, N, width).
-        splits: Where the events of each impression begin in the long history, (B + 1,) int64, the last of them E; None if only `rows` say it.
+        splits: Where the events of each impression begin in the long history, (B + 1,) int64; None if only `rows` say it.
     """
 
     ids: dict[str, Any]
