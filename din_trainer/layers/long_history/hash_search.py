@@ -1,6 +1,7 @@
 """Hash search: the events whose hashes are nearest to that of the candidate (ETA)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -77,10 +78,10 @@ class HashSearch(keras.layers.Layer):
     def _scores(self, tables: Sequence[Any], events: Sequence[tf.RaggedTensor], candidates: Sequence[Any]) -> tf.Tensor:
         """Minus the distance of each event, plus its recency: (B, T)."""
         distance: Any = 0
-        for i, table in enumerate(tables):
-            padded = events[i].to_tensor(0)  # row 0 of a table is padding
-            of_events, of_candidates = _by_id(lambda ids, i=i, table=table: self._packed(i, table, ids), table, padded, candidates[i])
-            differing = tf.bitwise.bitwise_xor(of_events, of_candidates[:, None])
+        for word in self._words(len(tables)):
+            found = [_by_id(partial(self._packed, i, tables[i], place), tables[i], events[i].values, candidates[i]) for place, i in word]
+            of_events, of_candidates = (tf.add_n(each) for each in zip(*found, strict=True))  # no two behaviours have a bit in common
+            differing = tf.bitwise.bitwise_xor(events[0].with_values(of_events).to_tensor(), of_candidates[:, None])
             distance += tf.cast(tf.raw_ops.PopulationCount(x=differing), tf.float32)
         lengths = events[0].row_lengths()
         column = tf.range(tf.shape(distance)[1])
@@ -114,29 +115,34 @@ class HashSearch(keras.layers.Layer):
         """The bits as ±1/2: float32 (…, bits)."""
         return tf.cast(self._bits(behaviour, table, ids), tf.float32) - 0.5
 
-    def _packed(self, behaviour: int, table: Any, ids: Any) -> tf.Tensor:
-        """The bits of ids in one integer each: int32 in the shape of the ids."""
-        bits = tf.cast(self._bits(behaviour, table, ids), tf.int32)
-        return tf.reduce_sum(tf.bitwise.left_shift(bits, tf.range(self.bits)), axis=-1)
+    def _words(self, behaviours: int) -> list[list[tuple[int, int]]]:
+        """The behaviours whose bits fit into one int64 together: their places in it, and their numbers."""
+        fitting = 64 // self.bits
+        return [list(enumerate(range(first, min(first + fitting, behaviours)))) for first in range(0, behaviours, fitting)]
+
+    def _packed(self, behaviour: int, table: Any, place: int, ids: Any) -> tf.Tensor:
+        """The bits of ids in one integer each, behind those of `place` other behaviours: int64 in the shape of the ids."""
+        bits = tf.cast(self._bits(behaviour, table, ids), tf.int64)
+        first = place * self.bits
+        return tf.reduce_sum(tf.bitwise.left_shift(bits, tf.range(first, first + self.bits, dtype=tf.int64)), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bits": self.bits, "most": self.most}
 
 
-def _by_id(hashes: Any, table: Any, *parts: Any) -> list[tf.Tensor]:
-    """The hashes of ids, each different id hashed once, or each row of the table if it has fewer rows than there are ids.
+def _by_id(hashes: Callable[[Any], tf.Tensor], table: Any, events: Any, candidates: Any) -> Any:
+    """The hashes of events (E,) and candidates (B,), each id hashed once, or each row of the table if it has fewer rows than there are ids.
 
     A batch of 256 histories with 2,000 events has half a million ids, but far fewer different ones.
     """
-    rows, ids = table.shape[0], sum(tf.size(part) for part in parts)
-    flat = tf.cast(tf.concat([tf.reshape(part, [-1]) for part in parts], 0), tf.int32)
+    rows, sizes = table.shape[0], [tf.size(events), tf.size(candidates)]
 
-    def of_rows() -> tf.Tensor:
-        return tf.gather(hashes(tf.range(rows)), flat)
+    def of_rows() -> list[tf.Tensor]:
+        hashed = hashes(tf.range(rows))
+        return [tf.gather(hashed, events), tf.gather(hashed, candidates)]
 
-    def of_ids() -> tf.Tensor:
-        unique, index = tf.unique(flat)
-        return tf.gather(hashes(unique), index)
+    def of_ids() -> list[tf.Tensor]:
+        unique, index = tf.unique(tf.concat([events, candidates], 0))
+        return tf.split(tf.gather(hashes(unique), index), sizes)
 
-    found = tf.cond(rows <= ids, of_rows, of_ids)
-    return [tf.reshape(x, tf.shape(part)) for x, part in zip(tf.split(found, [tf.size(part) for part in parts]), parts, strict=True)]
+    return tf.cond(rows <= sum(sizes), of_rows, of_ids)
