@@ -35,6 +35,7 @@ MODELS = {
     "softmax": Model("paper's DIN, softmax attention", (*_PAPER, "model.attention_softmax=true")),
     "prelu": Model("paper's DIN, PReLU", (*_PAPER, "model.activation=prelu")),
     "mba": Model("paper's DIN, regularised", (*_PAPER, "training.regularization=0.01")),  # the paper's λ
+    "unregularised": Model("paper's DIN, not regularised", (*_PAPER, "training.regularization=0")),
     "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
 }
 
