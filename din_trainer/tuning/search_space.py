@@ -46,6 +46,7 @@ DEFAULT_SPACE: Space = {
     "training.learning_rate": Range(min=3e-4, max=1e-2, scale="log"),
     "model.embedding_scale": Range(min=1e-4, max=0.1, scale="log"),
     "model.dropout": Range(min=0.0, max=0.5),
+    "training.regularization": (0.0, 0.1, 1.0),
     "model.hidden": ([64, 32], [128, 64, 32], [256, 128, 64]),
 }
 

@@ -146,7 +146,7 @@ def test_transform_counts_ids_only_if_a_training_or_a_trial_needs_the_counts():
         (searched,): False,  # without trials
         (searched, "tuner.trials=2"): True,
         ("tuner.space.training.regularization=[0]", "tuner.trials=2"): False,
-        ("tuner.trials=2",): False,
+        ("tuner.trials=2",): True,  # the default space has it
         ("tuner.space.training.regularization={min = 0, max = 1}", "tuner.trials=2"): True,
     }
     assert {settings: load_config(None, settings).counts_read for settings in counted} == counted
