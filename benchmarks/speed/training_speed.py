@@ -67,8 +67,6 @@ TRAIN_256, TRAIN_1024, INFER_1024 = (
     Measurement("train", 1024, 100_000),
     Measurement("infer", 1024, 200_000),
 )
-
-
 FEWER = [measurement._replace(rows=40_000) for measurement in (TRAIN_256, TRAIN_1024)]  # for the Keras peer, which is slow with 10⁶ ids
 
 
