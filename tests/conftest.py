@@ -12,7 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).parents[1]
-SHARED_FIXTURES = ("small_export", "export_of_every_kind", "every_kind_output")  # of the session; each takes seconds to make
+SHARED_FIXTURES = ("small_export", "export_of_every_kind", "every_kind_output", "two_days")  # of the session; each takes seconds to make
 SHARED = Path(os.environ.get("DIN_SHARED", ROOT.parent / "shared"))
 
 

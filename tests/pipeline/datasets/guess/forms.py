@@ -3,6 +3,7 @@
 import json
 import random
 from datetime import datetime, timedelta
+from pathlib import Path
 
 _NUMBERS = random.Random(0)
 _USERS = 30
@@ -160,3 +161,11 @@ FORMS = {
     "days.txt": (day_and_time, "utf-8"),
     "escapes.csv": (escapes, "utf-8"),
 }
+
+
+def written(folder: Path, name: str) -> Path:
+    """Writes the log of a form to a folder, in its encoding."""
+    make, encoding = FORMS[name]
+    path = folder / name
+    path.write_bytes(make().encode(encoding))
+    return path

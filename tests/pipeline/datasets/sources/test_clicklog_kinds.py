@@ -1,27 +1,20 @@
-"""Click logs with all kinds of features: tags with weights, vectors, prices, side tables of items and users, labels, events."""
+"""Click logs with all kinds of features: tags with weights, vectors, prices, labels, and what is known of events."""
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from components.base.errors import InputError
 from components.base.tfrecord import read_batches
 from pipeline.configuration.load_config import load_config
 from pipeline.datasets.importing import import_source as importing
 from pipeline.datasets.importing.import_source import import_source
-from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import EVENT, WITHOUT_HISTORY, Tally
-
-Row = dict[str, Any]
+from tests.pipeline.datasets.sources.click_logs import PLAIN, Row, cell_of, read, refusal, rows_of, source_of, write
 
 ROOT = Path(__file__).parents[4]
-PLAIN = '[columns]\nuser_id = "user"\ncandidate_item_id = "item"\n'
 KINDS = """
 [columns]
 user_id = "user"
@@ -75,46 +68,17 @@ FOUND: list[Row] = [
 ]  # fmt: skip
 
 
-def text(value: Any) -> str:
-    return "|".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+def read_rows(tmp_path: Path, mapping: str, rows: list[Row], suffix: str = ".jsonl", tally: Tally | None = None) -> list[Row]:
+    return read(write(tmp_path / f"log{suffix}", rows), mapping, tally)
 
 
-def write(path: Path, rows: list[Row]) -> Path:
-    """Writes a log in the format of the suffix; lists in CSV are separated by |."""
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    else:
-        path.write_text("\n".join([",".join(rows[0]), *(",".join(map(text, row.values())) for row in rows)]) + "\n")
-    return path
-
-
-def source_of(log: Path, mapping: str) -> ClickLog:
-    path = log.parent / "mapping.toml"
-    path.write_text(mapping)
-    return ClickLog(log, path)
-
-
-def rows_of(source: ClickLog, tally: Tally | None = None) -> list[Row]:
-    batches = [batch for file in source.files() for batch in source.read(file, tally or Tally())]
-    assert all(batch.schema == source.schema for batch in batches)
-    return [row for batch in batches for row in batch.to_pylist()]
-
-
-def read(tmp_path: Path, mapping: str, rows: list[Row], suffix: str = ".jsonl", tally: Tally | None = None) -> list[Row]:
-    return rows_of(source_of(write(tmp_path / f"log{suffix}", rows), mapping), tally)
-
-
-def refusal(tmp_path: Path, mapping: str, rows: list[Row], suffix: str = ".jsonl") -> str:
-    with pytest.raises(InputError) as error:
-        read(tmp_path, mapping, rows, suffix)
-    return str(error.value)
+def refusal_of_rows(tmp_path: Path, mapping: str, rows: list[Row], suffix: str = ".jsonl") -> str:
+    return refusal(write(tmp_path / f"log{suffix}", rows), mapping)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_every_kind_in_every_format(tmp_path, suffix):
-    assert read(tmp_path, KINDS, LOG, suffix) == FOUND
+    assert read_rows(tmp_path, KINDS, LOG, suffix) == FOUND
 
 
 def test_the_schema_says_which_field_has_no_history(tmp_path):
@@ -172,9 +136,9 @@ def test_whole_numbers_as_tags(tmp_path):
     """−1 is no tag, 3.0 is 3, and other negative numbers are refused."""
     mapping = PLAIN + 'tags = "t"\n[types]\ntags = "int64"\n[lists]\ntags = {}\n'
     tally = Tally()
-    assert read(tmp_path, mapping, [{"user": "u", "item": "i", "t": [3, -1, 4]}], tally=tally)[0]["tags"] == [3, 4]
+    assert read_rows(tmp_path, mapping, [{"user": "u", "item": "i", "t": [3, -1, 4]}], tally=tally)[0]["tags"] == [3, 4]
     assert tally.notes == {"tags of t have no value and are left out": 1}
-    assert "t is [3, -2], but must be a list (a whole number from 0 up each)" in refusal(
+    assert "t is [3, -2], but must be a list (a whole number from 0 up each)" in refusal_of_rows(
         tmp_path, mapping, [{"user": "u", "item": "i", "t": [3, -2]}]
     )
 
@@ -191,113 +155,22 @@ def test_whole_numbers_as_tags(tmp_path):
 )
 def test_a_row_that_does_not_fit_is_broken(tmp_path, suffix, change, message):
     broken = {**LOG[0], **change}
-    shown = {name: repr(text(value) if suffix == ".csv" else value) for name, value in change.items()}
+    shown = {name: repr(cell_of(value) if suffix == ".csv" else value) for name, value in change.items()}
     number = 3 if suffix == ".csv" else 2
     place = f"{'row' if suffix == '.parquet' else 'line'} {number}: "
-    assert place + message.format(**shown) in refusal(tmp_path, KINDS, [LOG[0], broken], suffix)
+    assert place + message.format(**shown) in refusal_of_rows(tmp_path, KINDS, [LOG[0], broken], suffix)
     tally = Tally(skip_broken=True)
-    assert read(tmp_path, KINDS, [LOG[0], broken, LOG[1]], suffix, tally) == FOUND
+    assert read_rows(tmp_path, KINDS, [LOG[0], broken, LOG[1]], suffix, tally) == FOUND
     assert tally.dropped == {"broken lines": 1}
 
 
 def test_a_vector_with_a_gap_is_broken_and_an_empty_one_missing(tmp_path):
     mapping = PLAIN + 'v = "v"\n[lists]\nv = { size = 2 }\n'
     rows = [{"user": "u", "item": "i", "v": value} for value in ([1, 2.5], [], None, [None, None])]
-    assert [row["v"] for row in read(tmp_path, mapping, rows)] == [[1, 2.5], None, None, None]
-    assert "line 1: v is [1.0, None], but must be a list (2 of them, a number each)" in refusal(
+    assert [row["v"] for row in read_rows(tmp_path, mapping, rows)] == [[1, 2.5], None, None, None]
+    assert "line 1: v is [1.0, None], but must be a list (2 of them, a number each)" in refusal_of_rows(
         tmp_path, mapping, [{"user": "u", "item": "i", "v": [1.0, None]}]
     )
-
-
-SIDE = """
-[columns]
-user_id = "user"
-candidate_item_id = "item"
-
-[types]
-user_id = "int64"
-candidate_item_id = "int64"
-candidate_price = "float"
-age = "int64"
-
-[items]
-file = "items.csv"
-id = "item"
-columns = { candidate_brand_id = "brand", candidate_price = "price", candidate_tags = "tags", candidate_w = "w", candidate_image = "image" }
-
-[users]
-file = "users.csv"
-id = "user"
-columns = { age = "age", gender = "gender", liked = "liked" }
-
-[lists]
-candidate_tags = { separator = "|", weights = "candidate_w", history = true }
-candidate_image = { separator = "|", size = 2, history = true }
-liked = { separator = "|" }
-"""
-ITEMS = "item,brand,price,tags,w,image\n1,x,9.5,a|b,1|2,0.5|1.5\n2,,,,,\n1,late,1,z,3,9|9\n"
-USERS = "user,age,gender ,liked\n7,30,f,p|q\n8,,,\n"
-
-
-def side_tables(tmp_path: Path, items: str = ITEMS, users: str = USERS) -> None:
-    (tmp_path / "items.csv").write_text(items)
-    (tmp_path / "users.csv").write_text(users)
-
-
-def test_side_tables_of_items_and_users(tmp_path):
-    """The first row of an id counts; a user or an item without a row has nothing; blanks at the ends of a column's name do not count."""
-    side_tables(tmp_path)
-    log = write(tmp_path / "log.jsonl", [{"user": user, "item": item} for user, item in ((7, 1), (8, 2), (9, 3))])
-    found = rows_of(source_of(log, SIDE))
-    assert found[0] == {
-        "label": 1, "user_id": 7, "candidate_item_id": 1, "candidate_brand_id": b"x", "candidate_price": 9.5,
-        "candidate_tags": [b"a", b"b"], "candidate_w": [1, 2], "candidate_image": [0.5, 1.5],
-        "age": 30, "gender": b"f", "liked": [b"p", b"q"],
-    }  # fmt: skip
-    nothing = {
-        "candidate_brand_id": b"(unknown)", "candidate_price": None, "candidate_tags": [], "candidate_w": [], "candidate_image": None,
-        "age": None, "gender": None, "liked": [],
-    }  # fmt: skip
-    assert found[1:] == [{"label": 1, "user_id": user, "candidate_item_id": item, **nothing} for user, item in ((8, 2), (9, 3))]
-
-
-def test_a_broken_row_of_a_side_table_is_named(tmp_path):
-    side_tables(tmp_path, ITEMS + "3,x,1,a|b,1,1|1\n", USERS + "10,old,f,\n")
-    log = write(tmp_path / "log.jsonl", [{"user": 10, "item": 3}])
-    with pytest.raises(InputError, match=r"items\.csv, line 5: w is '1', but must be a list separated by '\|'"):
-        rows_of(source_of(log, SIDE))
-    tally = Tally(skip_broken=True)
-    (row,) = rows_of(source_of(log, SIDE), tally)
-    assert row["candidate_tags"] == [] and row["candidate_price"] is None and row["age"] is None
-    assert tally.notes == {
-        "broken lines of items.csv, whose items count as unknown": 1,
-        "broken lines of users.csv, whose users count as unknown": 1,
-    }
-    assert tally.broken[1] == "users.csv, line 4: age is 'old', but must be a whole number"
-
-
-def test_side_tables_are_no_part_of_the_log(tmp_path):
-    side_tables(tmp_path)
-    folder = tmp_path / "all"
-    folder.mkdir()
-    for name in ("items.csv", "users.csv"):
-        (tmp_path / name).rename(folder / name)
-    write(folder / "log.csv", [{"user": 7, "item": 1}])
-    (tmp_path / "mapping.toml").write_text(SIDE)
-    assert ClickLog(folder, tmp_path / "mapping.toml").files() == [folder / "log.csv"]
-
-
-def test_the_items_of_the_logs_histories_get_the_fields_of_the_table(tmp_path):
-    """Item 1, item 2 (which has no price, tags and image), and item 5, which the table does not have."""
-    side_tables(tmp_path)
-    log = write(tmp_path / "log.jsonl", [{"user": 7, "item": 1, "his": [1, 2, 5]}, {"user": 7, "item": 1, "his": []}])
-    found, empty = rows_of(source_of(log, SIDE + '[histories]\nhistorical_item_ids = { column = "his" }\n'))
-    assert found["historical_brand_ids"] == [b"x", b"(unknown)", b"(unknown)"]
-    assert found["historical_prices"][0] == 9.5 and np.isnan(found["historical_prices"][1:]).all()
-    assert found["historical_tags"] == [b"a", b"b"] and found["historical_tags_lengths"] == [2, 0, 0] and found["historical_ws"] == [1, 2]
-    assert found["historical_images"][:2] == [0.5, 1.5] and np.isnan(found["historical_images"][2:]).all()
-    assert len(found["historical_images"]) == 6
-    assert all(empty[name] == [] for name in empty if name.startswith("historical_"))
 
 
 HISTORIES = (
@@ -328,8 +201,8 @@ def test_fields_of_the_events_of_the_logs_histories(tmp_path, suffix):
         "tags": [["a", "b"], ["x"], [], ["c"]], "image": [[1.0, 2.0], [9.0, 9.0], None, [3.0, 4.0]],
     }  # fmt: skip
     if suffix == ".csv":
-        row = {name: "^".join(map(text, value)) if isinstance(value, list) else value for name, value in row.items()}
-    (found,) = read(tmp_path, HISTORIES, [row], suffix)
+        row = {name: "^".join(map(cell_of, value)) if isinstance(value, list) else value for name, value in row.items()}
+    (found,) = read_rows(tmp_path, HISTORIES, [row], suffix)
     assert found["historical_item_ids"] == [b"1", b"3", b"4"]
     assert found["historical_dwell_times"][::2] == [1.5, 4.5] and np.isnan(found["historical_dwell_times"][1])
     assert found["historical_actions"] == [b"buy", b"(unknown)", b"cart"]
@@ -344,10 +217,10 @@ def test_labels_of_several_columns_and_a_purchase_without_a_click(tmp_path):
     rows = [
         {"user": "u", "item": "i", "clk": clk, "buy": buy, "dwell": dwell} for clk, buy, dwell in ((1, 1, 30), (0, 1, 29.5), (1, 0, 31))
     ]
-    found = read(tmp_path, mapping, rows, tally=tally)
+    found = read_rows(tmp_path, mapping, rows, tally=tally)
     assert [(row["label"], row["purchase"], row["long"]) for row in found] == [(1, True, True), (0, True, False), (1, False, True)]
     assert tally.warnings == {"rows have the label purchase without a click": 1}
-    assert "line 1: buy is 2, but must be 0 or 1" in refusal(
+    assert "line 1: buy is 2, but must be 0 or 1" in refusal_of_rows(
         tmp_path, mapping, [{"user": "u", "item": "i", "clk": 1, "buy": 2, "dwell": 1}]
     )
 
@@ -389,7 +262,7 @@ def test_what_is_known_after_a_click(tmp_path):
     ],
 )
 def test_a_wrong_mapping_is_one_sentence(tmp_path, more, message):
-    assert message in refusal(tmp_path, PLAIN + more, [{"user": "u", "item": "i"}])
+    assert message in refusal_of_rows(tmp_path, PLAIN + more, [{"user": "u", "item": "i"}])
 
 
 def test_the_mapping_and_the_configuration_of_the_docs(tmp_path, monkeypatch):
