@@ -1,4 +1,4 @@
-"""MovieLens as one release has it, written by hand: labels, categories, genres and years, headers, and the real ml-latest-small if it is there."""
+"""MovieLens in its usual form, written by hand: labels, categories, genres, years, headers; and the real ml-latest-small if it is there."""
 
 import csv
 import os
@@ -9,14 +9,7 @@ import pytest
 
 from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.movielens import MovieLens
-from tests.pipeline.datasets.sources.movielens_files import (
-    INTERACTIONS,
-    MOVIES,
-    RATINGS,
-    fields,
-    folder,
-    read,
-)
+from tests.pipeline.datasets.sources.movielens_files import INTERACTIONS, MOVIES, RATINGS, fields, folder, read
 
 SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[5] / "shared"))
 REAL = SHARED / "data" / "ml-latest-small"
