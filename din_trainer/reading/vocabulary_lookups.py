@@ -26,7 +26,11 @@ class VocabularyLookups(tf.Module):
 
     def ids(self, feature: str, values: tf.Tensor) -> tf.Tensor:
         """Returns the ids of values of a raw feature: int64 in the shape of the values."""
-        table = self.tables[self._by_feature[feature]]
+        return self.ids_in(self._by_feature[feature], values)
+
+    def ids_in(self, vocabulary: str, values: tf.Tensor) -> tf.Tensor:
+        """Returns the ids of values in a vocabulary: int64 in the shape of the values."""
+        table = self.tables[vocabulary]
         found = table.lookup(values)
         return found + 1 if isinstance(table, tf.lookup.StaticVocabularyTable) else found
 

@@ -1,6 +1,6 @@
 """Which row of a start model's embedding tables each row of new ones starts from, by value: the order of a vocabulary changes each day."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,18 +41,18 @@ class TableRows(NamedTuple):
         return result
 
 
-def match_rows(values: list[bytes], vocabulary: Vocabulary, old: Vocabulary, old_table: Any, old_size: int) -> TableRows:
+def match_rows(values: list[bytes], vocabulary: Vocabulary, old: Vocabulary, old_ids: Callable[[Any], Any], old_size: int) -> TableRows:
     """Finds the rows that the start model has as well.
 
     Args:
         values: The values of the vocabulary, in the order of its rows.
         vocabulary: The vocabulary.
         old: That of the start model, with the same dtype.
-        old_table: The start model's look-up of values, from 0.
+        old_ids: The start model's ids of values.
         old_size: The rows of its tables.
     """
     texts = tf.constant(values)
-    found = old_table.lookup(texts if old.dtype == "bytes" else tf.strings.to_number(texts, tf.int64)).numpy() + 1
+    found = old_ids(texts if old.dtype == "bytes" else tf.strings.to_number(texts, tf.int64)).numpy()
     old_buckets = np.arange(old_size - old.oov_buckets, old_size)
     same = vocabulary.oov_buckets == old.oov_buckets
     is_new = found >= old_buckets[0]

@@ -4,7 +4,8 @@ Embedding rows are found by value, other weights by their place in the model and
 and features gives the same scores as the start model, to the last bit, wherever all ids are known. New inputs start with weight 0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,7 +85,7 @@ class WarmStart:
                 self._count(name, 0, len(values), self._old_values(name))
                 self._not_kept(f"embedding_{name}", reason)
             else:
-                self._take_vocabulary(name, values, lookups.tables[name], batches)
+                self._take_vocabulary(name, values, partial(lookups.ids_in, name), batches)
         self._take_weights()
 
     def take_moments(self, optimizer: keras.optimizers.Optimizer) -> None:
@@ -122,10 +123,10 @@ class WarmStart:
         old = self._old.din_config.features.vocabularies.get(name)
         return self._old.vocabulary_sizes[name] - 1 - old.oov_buckets if old else 0
 
-    def _take_vocabulary(self, name: str, values: list[bytes], old_table: Any, batches: Iterable[Features]) -> None:
+    def _take_vocabulary(self, name: str, values: list[bytes], old_ids: Callable[[Any], Any], batches: Iterable[Features]) -> None:
         features, old_features = self._model.din_config.features, self._old.din_config.features
         vocabulary, old = features.vocabularies[name], old_features.vocabularies[name]
-        rows = match_rows(values, vocabulary, old, old_table, self._old.vocabulary_sizes[name])
+        rows = match_rows(values, vocabulary, old, old_ids, self._old.vocabulary_sizes[name])
         partner = self._categories(name, rows, batches)
         fits = [self._take_table(name, table, rows, partner) for table in self._model.tables_of(name)]
         if any(fits):
