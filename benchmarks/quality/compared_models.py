@@ -38,9 +38,10 @@ MODELS = {
     "adam": Model("DIN, textbook's Adam", (_DIN, "training.optimizer=adam")),
 }
 
-PEERS = {"deepctr": Model("DeepCTR's DIN", _PAPER)}  # only in a suite, because they need an environment of their own
-# only in a suite, whose configurations may regularise: in the others it would be the same as `paper`
-UNREGULARISED = {"unregularised": Model("paper's DIN, not regularised", (*_PAPER, "training.regularization=0"))}
+_UNREGULARISED = (*_PAPER, "training.regularization=0")
+# the others are only in a suite: configurations of a suite may regularise, and peers need an environment of their own
+UNREGULARISED = {"unregularised": Model("paper's DIN, not regularised", _UNREGULARISED)}
+PEERS = {"deepctr": Model("DeepCTR's DIN, not regularised", _UNREGULARISED)}
 ROWS = {**MODELS, **UNREGULARISED, **PEERS}
 
 

@@ -43,7 +43,7 @@ CLAIMS = (
     Claim("the paper's λ helps", "mba", "paper"),
     Claim("softmax does not help", "paper", "softmax", strictly=False),
     Claim("history adds", "paper", "no_history"),
-    Claim("the paper's DIN ≥ DeepCTR's DIN", "paper", "deepctr", strictly=False),
+    Claim("the paper's DIN ≥ DeepCTR's DIN, both not regularised", "unregularised", "deepctr", strictly=False),
     Claim("the paper's DIN < DIN", "din", "paper"),
     Claim("PNN < DIN", "din", "pnn"),
 )

@@ -62,12 +62,12 @@ def test_the_worker_gets_the_sizes_of_the_configuration():
 )
 def test_what_the_peer_lacks_is_refused(setting, what):
     with pytest.raises(InputError, match=f"^DeepCTR's DIN is compared without {what}: "):
-        check_peer(load_config("movielens", [setting]))
+        check_peer(load_config("movielens", ["training.regularization=0", setting]))
 
 
 @pytest.mark.parametrize("setting", ["model.activation=relu", "model.activation=sigmoid", "training.optimizer=adam"])
 def test_what_the_peer_has_is_not_refused(setting):
-    check_peer(load_config("movielens", [setting]))
+    check_peer(load_config("movielens", ["training.regularization=0", setting]))
 
 
 def test_inputs_are_the_columns_by_the_peer_s_names(worker):

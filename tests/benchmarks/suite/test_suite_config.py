@@ -108,7 +108,7 @@ def test_a_row_has_the_settings_of_its_data_then_the_user_s_then_its_model_s(tmp
         ("mba", 3, 3),
     ]
     assert (first.config.training.epochs, first.config.training.batch_size) == (2, 64)
-    assert (first.config.training.regularization, third.config.training.regularization) == (0, 0.01)
+    assert (first.config.training.regularization, third.config.training.regularization) == (1, 0.01)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_peers_that_cannot_be_installed_are_named_and_the_rest_is_run(bench, mon
     monkeypatch.setattr(peer_environment, "prepare", prepare)
     results = bench(seeds=1)
     assert [m["name"] for m in results["data"][0]["models"]] == ["lr", "din"]
-    assert {"what": "DeepCTR's DIN", "why": "no route to host"} in results["not_run"]
+    assert {"what": "DeepCTR's DIN, not regularised", "why": "no route to host"} in results["not_run"]
     with pytest.raises(InputError, match=r"^Nothing of the suite suite could be trained: .* no route to host$"):
         bench(models="deepctr")
 
