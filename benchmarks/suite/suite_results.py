@@ -3,6 +3,8 @@
 import statistics
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from benchmarks.quality.compared_models import ROWS
 from benchmarks.quality.eval_judge import EvalSplit
 from benchmarks.quality.model_table import relative_improvement, spread
@@ -76,8 +78,16 @@ def results_of_data(
         "manifest": imported.manifest,
         "digest": imported.digest,
         "models": [_figures(name, data.settings_of(name), rows, drawn) for name in rows],
-        "claims": [_claim(claim, rows, drawn) for claim in CLAIMS if {claim.better, claim.worse} <= rows.keys()],
+        "claims": [_claim(claim, rows, drawn) for claim in CLAIMS if _can_be_judged(claim, rows)],
     }
+
+
+def _can_be_judged(claim: Claim, rows: dict[str, list[Row]]) -> bool:
+    """Whether both models were trained, and differ: with λ = 0 a model is the same as the one without regularisation."""
+    if not {claim.better, claim.worse} <= rows.keys():
+        return False
+    pairs = zip(rows[claim.better], rows[claim.worse], strict=True)
+    return not all(np.array_equal(row.logits, other.logits) for row, other in pairs)
 
 
 def _values(rows: list[Row], metric: str) -> list[Any]:
