@@ -157,10 +157,10 @@ def test_figures_by_hand(results):
     assert results["data"][0]["configuration"]["model"]["dropout"] == 0
 
 
-def test_only_claims_whose_models_were_trained_are_judged(results):
-    claim, other = results["data"][0]["claims"]
+def test_only_claims_whose_models_were_trained_and_differ_are_judged(results):
+    (claim,) = results["data"][0]["claims"]  # "the paper's DIN < DIN" is not among them: both are the same trainings here
     assert (claim["claim"], claim["better"], claim["worse"]) == ("Base < the paper's DIN", "paper", "base")
-    assert (other["claim"], claim["verdict"]) == ("the paper's DIN < DIN", "not decided")
+    assert claim["verdict"] == "not decided"
     assert claim["difference"] == pytest.approx(0.08) and claim["by_seed"] == pytest.approx([0.10, 0.06])
     assert claim["low"] < 0 < claim["high"]  # the draws alone would confirm the claim; the seeds do not agree
 
