@@ -287,8 +287,9 @@ def test_without_trials_there_is_no_tuner_and_no_other_key_of_it_matters():
 
 
 def test_a_search_reads_train_and_validation_alone_and_feeds_the_training():
+    of_learning_rate = "tuner.space.training.learning_rate=[0.001, 0.002]"
     nodes, _ = compiled()
-    tuned, _ = compiled(config=load_config(None, ["tuner.trials=3"]))
+    tuned, _ = compiled(config=load_config(None, ["tuner.trials=3", of_learning_rate]))
     assert tuned.keys() - nodes.keys() == {"Tuner"}
     assert inputs(tuned["Trainer"], "hyperparameters") == ["Tuner"]
     for name in nodes:  # Trainer has another key by its input alone
@@ -297,7 +298,7 @@ def test_a_search_reads_train_and_validation_alone_and_feeds_the_training():
     assert [json.loads(parameters[name])["splits"] for name in ("train_args", "eval_args")] == [["train"], ["validation"]]
     custom = json.loads(parameters["custom_config"])
     assert json.loads(custom["tuner"])["trials"] == 3 and custom["checkpoints"] == "/checkpoints.tuner"
-    another, _ = compiled(config=load_config(None, ["tuner.trials=3", "tuner.seed=1"]))
+    another, _ = compiled(config=load_config(None, ["tuner.trials=3", "tuner.seed=1", of_learning_rate]))
     assert another["Tuner"].parameters != tuned["Tuner"].parameters
 
 
