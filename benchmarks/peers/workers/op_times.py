@@ -25,7 +25,7 @@ KINDS = {
         "Reshape",
         "StridedSliceGrad",
     },
-    "optimizer": {"ResourceApplyAdam", "ResourceScatterSub", "ResourceScatterUpdate"},
+    "optimizer": {"ResourceApplyAdam", "ResourceScatterUpdate"},
 }
 
 
