@@ -1,9 +1,12 @@
 """Part of `din bench serve`: a user's candidates while many callers ask at the same time, in our `rank` and in plain Keras.
 
-The model is in TensorFlow's C++ loader, which has two threads a pool and two cores, as a small server has. Each caller is a thread of that
-process, and asks again as soon as it has its answer. So requests wait for each other, and a slower model makes all of them wait longer.
+The model is in TensorFlow's C++ loader on two cores, as a small server has. Each caller is a thread of that process, and asks again as soon
+as it has its answer. So requests wait for each other, and a slower model makes all of them wait longer. Two operations run at the same time.
+Each has a thread to itself, as in `deploy/serving`, or two threads share one, as in a server that is started without options.
 """
 
+import contextlib
+import itertools
 from functools import partial
 from typing import Any
 
@@ -18,6 +21,7 @@ from din_trainer.features import FeatureConfig
 from pipeline.console import Console
 
 CALLERS, CORES = 32, 2
+OP_THREADS = (1, CORES)  # that share an operation; the first is that of `deploy/serving`
 REPEAT = 20  # calls of each caller in a round
 
 Figures = dict[str, float]
@@ -34,7 +38,7 @@ def ranking_requests(candidates: int, history: int) -> dict[str, Tensors]:
     }
 
 
-def measure_load(exports: Exports, candidates: int, console: Console) -> dict[str, Figures]:
+def measure_load(exports: Exports, candidates: int, console: Console) -> dict[str, dict[str, Figures]]:
     """Measures both models in alternating rounds.
 
     Args:
@@ -43,18 +47,23 @@ def measure_load(exports: Exports, candidates: int, console: Console) -> dict[st
         console: Where progress is printed.
 
     Returns:
-        For `rank` and `plain_keras` the best median and 99th percentile of a request over the rounds, in milliseconds.
+        For `rank` and `plain_keras`, by the threads that share an operation, the best median and 99th percentile of a request over the
+        rounds, in milliseconds.
     """
     requests = ranking_requests(candidates, HISTORY)
-    with LoadedModel(exports.ours[HISTORY], CORES) as ours, LoadedModel(exports.plain_keras, CORES) as keras:
-        calls: dict[str, Any] = {
-            "rank": partial(ours.time, "rank", requests["rank"], REPEAT, callers=CALLERS),
-            "plain_keras": partial(keras.time, "serving_default", requests["impressions"], REPEAT, callers=CALLERS),
-        }
+    models = {
+        "rank": (exports.ours[HISTORY], "rank", requests["rank"]),
+        "plain_keras": (exports.plain_keras, "serving_default", requests["impressions"]),
+    }
+    with contextlib.ExitStack() as loaded:
+        calls: dict[tuple[str, str], Any] = {}
+        for (name, (path, signature, request)), threads in itertools.product(models.items(), OP_THREADS):
+            model = loaded.enter_context(LoadedModel(path, CORES, threads))
+            calls[name, str(threads)] = partial(model.time, signature, request, REPEAT, callers=CALLERS)
         for call in calls.values():
             call()  # to warm up
         rounds = measure_in_rounds(calls, console)
-    return {name: best_of(found) for name, found in rounds.items()}
+    return {name: {str(threads): best_of(rounds[name, str(threads)]) for threads in OP_THREADS} for name in models}
 
 
 def best_of(rounds: list[np.ndarray]) -> Figures:

@@ -27,7 +27,7 @@ from benchmarks.speed.matrix_products import peak_flops, ranking_flops
 from benchmarks.speed.rounds import measure_in_rounds
 from benchmarks.speed.serving_contestants import THREADS, Contestants, TimedCalls, loader_calls
 from benchmarks.speed.serving_exports import HISTORY, RANKED_HISTORIES, make_exports
-from benchmarks.speed.serving_load import CALLERS, CORES, measure_load, ranking_requests
+from benchmarks.speed.serving_load import CALLERS, CORES, OP_THREADS, measure_load, ranking_requests
 from benchmarks.speed.serving_requests import make_impressions, make_requests
 from benchmarks.speed.speed_tables import labelled_table
 from components.serving.model.loaded_model import LoadedModel
@@ -133,9 +133,10 @@ def rank_floors(rank: dict[str, dict[str, Figures]], peak: float) -> Figures:
     return result
 
 
-def load_ratios(load: dict[str, Figures]) -> Figures:
-    """Returns the ratio of the 99th percentiles under load."""
-    return {f"rank_{CANDIDATES}_p99_under_load_vs_keras": load["rank"]["p99_ms"] / load["plain_keras"]["p99_ms"]}
+def load_ratios(load: dict[str, dict[str, Figures]]) -> Figures:
+    """Returns the ratio of the 99th percentiles under load, with the threads of `deploy/serving`."""
+    rank, keras = (load[name][str(OP_THREADS[0])]["p99_ms"] for name in ("rank", "plain_keras"))
+    return {f"rank_{CANDIDATES}_p99_under_load_vs_keras": rank / keras}
 
 
 def measure(console: Console) -> dict[str, Any]:
@@ -160,7 +161,7 @@ def measure(console: Console) -> dict[str, Any]:
     }
 
 
-def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, Figures], dict[str, str]]:
+def _measure_requests(console: Console) -> tuple[dict[Name, Figures], dict[str, dict[str, Figures]], dict[str, str]]:
     """Returns the figures of all cases, those under load, and the versions of the runtimes."""
     console.print("the peers' environment (made once, 1 to 3 minutes)", highlight=False)
     python = peer_environment.prepare(peer_environment.cache_folder())
@@ -203,12 +204,15 @@ def print_tables(result: dict[str, Any], console: Console) -> None:
     lengths = [history.removeprefix("history_") for history in result["rank"]]
     title = f"ms for a user's {CANDIDATES} candidates by the events of the history, median / 99th percentile"
     console.print(labelled_table(title, lengths, ranked))
-    title = f"ms for a user's {CANDIDATES} candidates with {CALLERS} callers at once on {CORES} cores, median / 99th percentile"
+    title = (
+        f"ms for a user's {CANDIDATES} candidates with {CALLERS} callers at once on {CORES} cores, by the threads that share an operation, "
+        "median / 99th percentile"
+    )
     loaded = {
-        text: [f"{result['load'][name]['p50_ms']:.1f} / {result['load'][name]['p99_ms']:.1f}"]
+        text: [f"{figures['p50_ms']:.1f} / {figures['p99_ms']:.1f}" for figures in result["load"][name].values()]
         for name, text in {"rank": "ours, rank", "plain_keras": "plain Keras"}.items()
     }
-    console.print(labelled_table(title, [str(HISTORY)], loaded))
+    console.print(labelled_table(title, list(result["load"]["rank"]), loaded))
     console.print(labelled_table("", ["ratio of medians"], {name: [f"{ratio:.2f}"] for name, ratio in result["ratios"].items()}))
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     console.print(

@@ -265,7 +265,8 @@ def test_flags_are_tf_serving_s_and_the_same_in_both(service, pod):
     assert container["image"] == service["image"] and not service["image"].endswith("latest")
     assert container["command"] == ["/usr/bin/tensorflow_model_server"] and f"exec {container['command'][0]} " in service["entrypoint"][2]
     cpus = service["deploy"]["resources"]["limits"]["cpus"]
-    assert in_compose["tensorflow_intra_op_parallelism"] == cpus == container["resources"]["limits"]["cpu"]
+    assert in_compose["tensorflow_inter_op_parallelism"] == cpus == container["resources"]["limits"]["cpu"]
+    assert in_compose["tensorflow_intra_op_parallelism"] == "1"
     assert in_compose["allow_version_labels_for_unavailable_models"] == "true"
     assert in_compose["enable_profiler"] == "false"
     assert float(in_compose["model_config_file_poll_wait_seconds"]) == POLL_SECONDS  # the default of serving.poll_seconds

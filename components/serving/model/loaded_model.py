@@ -39,12 +39,13 @@ class LoadedModel:
         pid: The id of the process.
     """
 
-    def __init__(self, saved_model: Path, threads: int | None = None) -> None:
+    def __init__(self, saved_model: Path, threads: int | None = None, op_threads: int | None = None) -> None:
         """Starts the process and loads the model.
 
         Args:
             saved_model: The folder with saved_model.pb.
-            threads: The size of each of TensorFlow's two thread pools; None lets TensorFlow choose.
+            threads: How many operations run at the same time; None lets TensorFlow choose.
+            op_threads: How many threads share one operation; None means as many as `threads`.
 
         Raises:
             LoadError: The model cannot be loaded.
@@ -64,7 +65,7 @@ class LoadedModel:
         self.pid = self._process.pid
         try:
             self.idle_bytes: int = self._exchange(None, _LOAD_SECONDS)[0]
-            self._exchange(["load", str(saved_model), _config(threads).hex()], _LOAD_SECONDS)
+            self._exchange(["load", str(saved_model), _config(threads or 0, op_threads or threads or 0).hex()], _LOAD_SECONDS)
         except RunError as error:
             self.close()
             raise LoadError(error.code, str(error)) from error
@@ -199,9 +200,9 @@ class LoadedModel:
         return f"{how} ({(fatal or told)[-1]})" if told else how
 
 
-def _config(threads: int | None) -> bytes:
+def _config(threads: int, op_threads: int) -> bytes:
+    """The options of a session; 0 lets TensorFlow choose."""
     from tensorflow.core.protobuf.config_pb2 import ConfigProto
 
-    count = threads or 0  # 0 lets TensorFlow choose
-    content: bytes = ConfigProto(intra_op_parallelism_threads=count, inter_op_parallelism_threads=count).SerializeToString()
+    content: bytes = ConfigProto(intra_op_parallelism_threads=op_threads, inter_op_parallelism_threads=threads).SerializeToString()
     return content

@@ -33,7 +33,10 @@ def test_each_case_is_warmed_up_once_and_timed_in_each_round(monkeypatch):
     assert best["b", "8"] == {"p50_ms": 250.0, "p99_ms": 250.0, "rows_per_s": 32.0}
 
 
-LOAD = {"rank": {"p50_ms": 30.0, "p99_ms": 40.0}, "plain_keras": {"p50_ms": 70.0, "p99_ms": 160.0}}
+LOAD = {
+    "rank": {"1": {"p50_ms": 30.0, "p99_ms": 40.0}, "2": {"p50_ms": 60.0, "p99_ms": 90.0}},
+    "plain_keras": {"1": {"p50_ms": 70.0, "p99_ms": 160.0}, "2": {"p50_ms": 80.0, "p99_ms": 180.0}},
+}
 
 
 def _found(p50):
@@ -71,7 +74,7 @@ def test_tables_say_all_that_the_json_says(result):
     assert ["plain Keras", "5.000", "160.000", "1280.000", "10240.000"] in cells
     assert ["plain Keras", "200", "6", "1", "0"] in cells  # rows a second: the fixture's
     assert ["predict, 500 rows", "10.000 / 20.000", "4.000 / 8.000"] in cells
-    assert ["ours, rank", "30.0 / 40.0"] in cells and ["plain Keras", "70.0 / 160.0"] in cells
+    assert ["ours, rank", "30.0 / 40.0", "60.0 / 90.0"] in cells and ["plain Keras", "70.0 / 160.0", "80.0 / 180.0"] in cells
     assert ["predict_1_vs_keras", "0.40"] in cells
     assert "onnxruntime 1.2.3" in text and "1 thread" in text
 
