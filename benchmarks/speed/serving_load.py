@@ -1,8 +1,8 @@
 """Part of `din bench serve`: a user's candidates while many callers ask at the same time, in our `rank` and in plain Keras.
 
-The model is in TensorFlow's C++ loader on two cores, as a small server has. Each caller is a thread of that process, and asks again as soon
-as it has its answer. So requests wait for each other, and a slower model makes all of them wait longer. Two operations run at the same time.
-Each has a thread to itself, as in `deploy/serving`, or two threads share one, as in a server that is started without options.
+The model is in TensorFlow's C++ loader on two cores, as a small server has. Each caller is a thread of that process, and asks again as
+soon as it has its answer. So requests wait for each other, and a slower model makes all of them wait longer. Two operations run at the same
+time. Each has a thread of its own, as in `deploy/serving`, or two threads share one, as in a server that is started without options.
 """
 
 import contextlib

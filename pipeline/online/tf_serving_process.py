@@ -37,7 +37,8 @@ def local_image() -> str | None:
 
 def _flags(config: Path, rest_port: int, grpc_port: int) -> list[str]:
     ports = [f"--rest_api_port={rest_port}", f"--port={grpc_port}"]
-    return [*ports, f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models"]
+    one_thread = "--tensorflow_intra_op_parallelism=1"  # an operation: as in deploy/serving/compose.yaml
+    return [*ports, f"--model_config_file={config}", "--allow_version_labels_for_unavailable_models", one_thread]
 
 
 def _container(image: str, places: list[Path], ports: list[int]) -> list[str]:

@@ -80,6 +80,7 @@ def test_the_binary_is_started_on_what_is_pushed_and_ended(folder, on_path, tmp_
         "--port",
         "--model_config_file",
         "--allow_version_labels_for_unavailable_models",
+        "--tensorflow_intra_op_parallelism",
     ]
     assert (model.name, model.base_path, dict(model.version_labels)) == ("demo", str(folder), {"stable": 1, "canary": 2})
     assert lines == [
@@ -111,7 +112,7 @@ def test_a_local_image_is_run_with_ports_on_loopback_and_the_folder_read_only(fo
         *("--volume", f"{folder}:{folder}:ro", "--volume", f"{config.parent}:{config.parent}:ro"),
         *("--entrypoint", "/usr/bin/tensorflow_model_server", "tensorflow/serving:2.19.1"),
         *(f"--rest_api_port={ports[0]}", f"--port={ports[1]}", f"--model_config_file={config}"),
-        "--allow_version_labels_for_unavailable_models",
+        *("--allow_version_labels_for_unavailable_models", "--tensorflow_intra_op_parallelism=1"),
     ]
     assert model.base_path == str(folder)
 
