@@ -3,8 +3,8 @@
 A case is one request. It must end in an error, or in finite scores in [0, 1] of the request's shape. Findings are a crash, an answer that
 takes longer than `TIMEOUT`, any other score, and the refusal of a request that is odd but legal (unknown ids, empty or very long histories,
 no rows). `--case NUMBER` with the same seed runs one case again. Growing memory is a finding too: the smallest resident size in the last
-tenth of the cases, minus the smallest in the tenth after the first half, must not exceed `GROWTH`. The first half is left out because caches
-and pools fill in it, and requests of 100,000 events spread the heap.
+tenth of the cases, minus the smallest in the tenth after the first half, must not exceed `GROWTH`. The first half is left out because
+caches and pools fill in it, and requests of 100,000 events spread the heap.
 """
 
 import argparse
