@@ -17,7 +17,7 @@ _AT_THE_END = 25  # while din.keras is written: the weights of the best epoch ha
 _BEST_READ, _TOGETHER = 18, 18  # as `split_table_size`: of a worker's own rows; and of whole tables where they are put together and written
 _ID = 10  # bytes of an id in the file of a vocabulary
 _DISTINCT = 100  # bytes of memory of an id while vocabularies are counted
-_EVALUATED, _BOOTSTRAPPED = 172, 448  # bytes of an impression of eval/, as `din bench evaluation --impressions 2000000` measured them
+_EVALUATED, _BOOTSTRAPPED = 188, 400  # bytes of an impression of eval/, as `din bench evaluation --impressions 2000000` measured them
 RUN = "run"  # the unit of fixed parts
 
 

@@ -108,7 +108,7 @@ def test_memory_has_tables_with_both_moments_of_adam_and_the_impressions():
     process = 1e9 + 15 * 1e6
     impressions = 36 * 4 * 900_000  # at the full length of 10 events
     assert plan.memory["Trainer: impressions in memory, tables"] == pytest.approx(process + impressions + 10**6 * 16 * 13)
-    assert plan.memory["UserBootstrap: eval/"] == pytest.approx(process + 100_000 * 448 + 10**6 * 16 * 4)
+    assert plan.memory["UserBootstrap: eval/"] == pytest.approx(process + 100_000 * 400 + 10**6 * 16 * 4)
 
 
 def test_at_the_end_the_best_weights_and_the_file_take_more_than_the_training():
