@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from components.serving.model import loaded_model
@@ -61,6 +62,16 @@ def saved(tmp_path_factory):
 def model(saved):
     with LoadedModel(saved, threads=1) as model:
         yield model
+
+
+@pytest.mark.parametrize("threads, op_threads, expected", [(None, None, (0, 0)), (3, None, (3, 3)), (3, 1, (3, 1))])
+def test_the_threads_of_the_session(saved, monkeypatch, threads, op_threads, expected):
+    sent = []
+    exchange = LoadedModel._exchange
+    monkeypatch.setattr(LoadedModel, "_exchange", lambda self, *message: (sent.append(message[0]), exchange(self, *message))[1])
+    with LoadedModel(saved, threads, op_threads):
+        [config] = [ConfigProto.FromString(bytes.fromhex(message[2])) for message in sent if message and message[0] == "load"]
+    assert (config.inter_op_parallelism_threads, config.intra_op_parallelism_threads) == expected
 
 
 def test_python_tensorflow_is_not_in_the_process(model):
