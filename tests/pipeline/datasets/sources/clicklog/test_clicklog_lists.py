@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.datasets.sources.interactions import Tally
-from tests.pipeline.datasets.sources.click_logs import PLAIN, parquet, read, refusal, text, values
+from tests.pipeline.datasets.sources.clicklog.click_logs import PLAIN, parquet, read, refusal, text, values
 
 HISTORIES = f'{PLAIN}[histories]\nhistorical_item_ids = {{ column = "hist", separator = "," }}\n'
 

@@ -1,9 +1,8 @@
-"""The import on data that is worked out by hand: order, histories, splits, negatives, parts, errors; and on a real file."""
+"""The impressions of an import, worked out by hand: their order, histories, splits and parts; and those of a real file."""
 
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from components.base.errors import InputError
 from components.base.tfrecord import read_batches
 from pipeline.datasets.importing import import_source as importing
-from pipeline.datasets.importing.import_report import lines
-from pipeline.datasets.importing.import_settings import ImportSettings, resolve_settings
+from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.layout import SPLITS
-from pipeline.datasets.sources.interactions import Tally
 from pipeline.datasets.sources.sequences import Sequences
-from tests.pipeline.datasets.importing.list_source import ListSource, Row, brought_in, event, impressions
+from tests.pipeline.datasets.importing.list_source import ListSource, brought_in, event, impressions
 
 SHARED = Path(os.environ.get("DIN_SHARED", Path(__file__).parents[5] / "shared"))
 SPORTS = SHARED / "data" / "sports" / "Sports_and_Outdoors.txt"
 
-
-@pytest.fixture(autouse=True)
-def _splits_may_be_empty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data of these tests is too small to fill all splits."""
-    if "empty" not in request.node.name:
-        monkeypatch.setattr(importing, "check_splits", lambda counts, manifest: None)
+pytestmark = pytest.mark.usefixtures("splits_may_be_empty")
 
 
 def test_impressions_worked_out_by_hand(tmp_path: Path) -> None:
@@ -144,14 +135,6 @@ def test_given_split(tmp_path: Path) -> None:
     assert "split" not in made["train"][0]
 
 
-def test_a_given_split_draws_no_item_that_the_user_knows(tmp_path: Path) -> None:
-    """User 1 has rows in eval alone, so train's rows begin with user 2, who knows items 1 and 2: only item 3 can be a negative."""
-    rows = [event(1, 3, 100, split=2), event(1, 3, 200, split=2)]
-    rows += [event(2, item, time, split=0) for time in range(300, 340) for item in (1, 2)]
-    _, made = brought_in(tmp_path, rows, source={"types": {"split": pa.int8()}}, negatives="uniform", split="given")
-    assert {row["candidate_item_id"] for row in made["train"] + made["validation"] if not row["label"]} == {3}
-
-
 def test_given_validation_is_kept(tmp_path: Path) -> None:
     _, made = brought_in(tmp_path, [event(user, 1, 1, split=user % 3) for user in range(9)])
     assert {split: [row["user_id"] for row in rows] for split, rows in made.items()} == {
@@ -227,85 +210,6 @@ def test_parts_and_files_change_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(list((tmp_path / "many" / "train").iterdir())) > 3 and many["rows"]["read"] == 250
 
 
-def test_negatives_are_never_known_to_the_user(tmp_path: Path) -> None:
-    """Also not an item that the user saw later, or did not click."""
-    rng = np.random.default_rng(1)
-    rows = [event(int(u), int(i), t, int(c)) for t, (u, i, c) in enumerate(zip(*rng.integers(0, (10, 25, 2), (150, 3)).T, strict=True))]
-    manifest, made = brought_in(tmp_path, rows, negatives="uniform", negatives_per_positive=3, split="last-items")
-    known: dict[int, set[int]] = {}
-    for row in rows:
-        known.setdefault(row["user_id"], set()).add(row["candidate_item_id"])
-    every = [row for split in SPLITS for row in made[split]]
-    negatives = [row for row in every if not row["label"]]
-    assert len(negatives) == 3 * sum(row["label"] for row in every) > 100
-    assert all(row["candidate_item_id"] not in known[row["user_id"]] for row in negatives)
-    assert all(row["candidate_category_id"] == row["candidate_item_id"] % 3 for row in negatives)
-    assert "drawn by seed 0, every item alike" in manifest["rules"]["negatives"]
-
-
-def test_a_negative_has_the_history_and_time_of_its_click(tmp_path: Path) -> None:
-    rows = [*(event(1, i, i) for i in range(4)), event(2, 9, 0)]
-    _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
-    click, negative = made["eval"]
-    assert (click["label"], negative["label"], negative["candidate_item_id"]) == (1, 0, 9)
-    for name in ("historical_item_ids", "historical_timestamps", "timestamp", "user_id"):
-        assert click[name] == negative[name]
-
-
-def test_a_user_who_knows_every_item_gets_no_negatives(tmp_path: Path) -> None:
-    rows = [*(event(1, i, i) for i in range(4)), *(event(2, i, i) for i in range(2))]
-    manifest, made = brought_in(tmp_path, rows, source={"has_negatives": False})
-    assert {row["user_id"] for row in made["eval"] if not row["label"]} == {2}
-    assert manifest["negatives_not_drawn"] == 3 and "3 negatives could not be drawn" in "\n".join(lines(manifest))
-
-
-def test_popular_items_are_drawn_in_proportion(tmp_path: Path) -> None:
-    """Item 0 has three times the clicks of item 1; users from 1000 on know neither of them."""
-    rows = [event(user, int(user % 4 == 0), user) for user in range(400)]
-    rows += [event(1000 + user, 2 + item, item) for user in range(300) for item in range(2)]
-    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
-    drawn = Counter(row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"])
-    assert drawn[0] + drawn[1] == 300 and abs(drawn[0] - 225) < 25  # three standard deviations
-
-
-def test_popularity_is_that_of_train(tmp_path: Path) -> None:
-    """Item 8 is clicked only in eval, by nine of ten users; item 9 is clicked by the tenth user, only in a history."""
-    rows = [event(user, item, time) for user in range(9) for time, item in enumerate((100 + user, 200 + user, 8))]
-    rows += [event(9, item, time) for time, item in enumerate((9, 300, 301))]
-    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity", negatives_per_positive=50)
-    drawn = {row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"]}
-    assert drawn == {9, *range(100, 109)}  # 8, 200 to 208, 300 and 301 are clicked in validation or eval
-
-
-def test_a_user_who_knows_nearly_every_item_gets_the_others(tmp_path: Path) -> None:
-    """User 1 knows items 0 to 1,999. Items 2,000 (three clicks) and 2,001 (one click) are left; drawing at random rarely finds them."""
-    rows = [event(1, i, i) for i in range(2000)]
-    rows += [event(user, item, user) for user, item in ((2, 2000), (3, 2000), (4, 2000), (5, 2001))]
-    _, made = brought_in(tmp_path, rows, source={"has_negatives": False}, negatives="popularity")
-    drawn = Counter(row["candidate_item_id"] for split in SPLITS for row in made[split] if not row["label"])
-    assert set(drawn) == {2000, 2001} and drawn.total() == 1999 and abs(drawn[2000] - 1499) < 60  # three standard deviations
-
-
-def test_an_item_has_one_category_where_negatives_are_drawn(tmp_path: Path) -> None:
-    """The category of its first row: in clicks, in histories and in negatives."""
-    rows = [event(user, item, time) for time, (user, item) in enumerate([(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (2, 4), (1, 5)])]
-    rows[3]["candidate_category_id"] = 7  # item 1 again
-    _, made = brought_in(tmp_path, rows, source={"has_negatives": False})
-    seen = {(row["candidate_item_id"], row["candidate_category_id"]) for split in SPLITS for row in made[split]}
-    seen |= {
-        pair for s in SPLITS for row in made[s] for pair in zip(row["historical_item_ids"], row["historical_category_ids"], strict=True)
-    }
-    assert (1, 1) in seen and all(category == item % 3 for item, category in seen)
-
-
-def test_items_of_histories_that_the_source_brings_are_known(tmp_path: Path) -> None:
-    rows = [{"user_id": 1, "candidate_item_id": 1, "label": 1, "historical_item_ids": [2, 77]}]
-    rows += [{"user_id": 2, "candidate_item_id": item, "label": 1, "historical_item_ids": []} for item in (2, 3)]
-    source = {"has_negatives": False, "types": {"historical_item_ids": pa.list_(pa.int64())}}
-    _, made = brought_in(tmp_path, rows, source=source)
-    assert {row["candidate_item_id"] for s in SPLITS for row in made[s] if row["user_id"] == 1 and not row["label"]} == {3}
-
-
 def test_a_given_split_keeps_later_splits_out_of_histories(tmp_path: Path) -> None:
     """The click at 20 is in eval, so the history of train's impression at 30 must not have it."""
     rows = [
@@ -324,81 +228,6 @@ def test_users_without_an_impression_are_no_harm(tmp_path: Path) -> None:
     rows = [event(user, user, user) for user in range(3)]
     manifest, _ = brought_in(tmp_path, rows, source={"has_negatives": False}, split="last")
     assert manifest["examples"] == {"train": 0, "validation": 0, "eval": 0}
-
-
-def test_an_empty_split_is_refused(tmp_path: Path) -> None:
-    source = ListSource([[event(1, 1, 1), event(1, 2, 2)]], tmp_path / "files")
-    message = (
-        r"No impression would be in validation \(2 in train, 0 in eval\): each user's rows are split, and a share of them may be less than"
-    )
-    with pytest.raises(InputError, match=message):
-        import_source(source, tmp_path / "out")
-    with pytest.raises(InputError, match=r"No impression would be in train \(0 in validation, 2 in eval\): use another --split"):
-        import_source(source, tmp_path / "out", ImportSettings(split="user", seed=1))
-    assert [path.name for path in tmp_path.iterdir()] == ["files"]
-
-
-def test_no_click_is_refused_where_negatives_are_drawn(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no click is left of 2 rows, so there is nothing to import"):
-        brought_in(tmp_path, [event(1, 1, 1, 0), event(1, 2, 2, 0)], negatives="uniform", split="time")
-
-
-@pytest.mark.parametrize(
-    ("has_negatives", "settings", "message"),
-    [
-        (False, {"negatives": "observed"}, "has only clicks"),
-        (True, {"split": "time"}, "has no timestamps"),
-        (True, {"split": "given"}, "is not split already"),
-        (True, {"last": 2}, "last has no effect with --split last and --negatives observed"),
-        (True, {"negatives_per_positive": 4}, "negatives_per_positive has no effect"),
-        (False, {"eval_share": 0.5}, "eval_share has no effect with --split last-items"),
-    ],
-)
-def test_settings_that_do_not_go_with_the_source(tmp_path: Path, has_negatives: bool, settings: Row, message: str) -> None:
-    source = ListSource([[{"user_id": 1, "candidate_item_id": 1, "label": 1}]], tmp_path, has_negatives=has_negatives)
-    with pytest.raises(InputError, match=message):
-        resolve_settings(source, ImportSettings(**settings))
-
-
-def test_a_source_that_holds_nothing_leaves_nothing(tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("x y\n")
-    with pytest.raises(
-        InputError, match=r"lines.txt: no interaction is left of 1 rows \(1 dropped: broken lines; lines.txt, line 1: an id is 'x'"
-    ):
-        import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
-    assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
-
-
-def test_a_broken_line_ends_the_import_with_its_number(tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("1 2 3\n\n2 x\n")
-    with pytest.raises(InputError, match=r"lines.txt, line 3: an id is 'x', but must be a whole number from 0 up: correct or remove"):
-        import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["lines.txt"]
-
-
-def test_broken_lines_are_counted_and_named(tmp_path: Path) -> None:
-    (tmp_path / "lines.txt").write_text("1 2 3 4 5\n2 x\n3\n2 4 3\n")
-    manifest = import_source(Sequences(tmp_path / "lines.txt"), tmp_path / "out", ImportSettings(skip_broken=True))
-    assert manifest["rows"]["dropped"] == {"broken lines": 2} and manifest["rows"]["read"] == 8
-    assert manifest["rows"]["broken"] == [
-        "lines.txt, line 2: an id is 'x', but must be a whole number from 0 up",
-        "lines.txt, line 3: it has no item, but must be a user and their items",
-    ]
-    report = "\n".join(lines(manifest))
-    assert "8 rows read, 6 kept" in report and "dropped 2: broken lines" in report and "lines.txt, line 2" in report
-
-
-@pytest.mark.parametrize("error", [InputError("row 1 is bad"), OSError(28, "No space left", "x.arrow"), KeyboardInterrupt()])
-def test_an_error_reaches_the_caller_as_it_was_raised_and_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
-    class Broken(ListSource):
-        def read(self, file: Path, tally: Tally) -> Iterator[pa.RecordBatch]:
-            yield from super().read(file, tally)
-            raise error
-
-    with pytest.raises(type(error)) as caught:
-        import_source(Broken([[event(1, 1, 1)]], tmp_path / "files"), tmp_path / "out")
-    assert caught.value is error
-    assert [path.name for path in tmp_path.iterdir()] == ["files"]
 
 
 @pytest.mark.skipif(not SPORTS.is_file(), reason=f"{SPORTS} is not here: set DIN_SHARED to the folder that has data/sports")

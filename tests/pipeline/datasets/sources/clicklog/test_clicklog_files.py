@@ -5,7 +5,7 @@ import os
 import pytest
 
 from pipeline.datasets.sources.interactions import Tally
-from tests.pipeline.datasets.sources.click_logs import PLAIN, read, refusal, text, values
+from tests.pipeline.datasets.sources.clicklog.click_logs import PLAIN, read, refusal, text, values
 
 
 def test_a_quoted_value_over_two_lines_is_one_row(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from components.base.errors import InputError
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import Tally
-from tests.pipeline.datasets.sources.click_logs import PLAIN, read, refusal, rows_of, source_of, text, values, write
+from tests.pipeline.datasets.sources.clicklog.click_logs import PLAIN, read, refusal, rows_of, source_of, text, values, write
 
 SIDE = """
 [columns]

@@ -12,9 +12,9 @@ from pipeline.configuration.load_config import load_config
 from pipeline.datasets.importing import import_source as importing
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.interactions import EVENT, WITHOUT_HISTORY, Tally
-from tests.pipeline.datasets.sources.click_logs import PLAIN, Row, cell_of, read, refusal, rows_of, source_of, write
+from tests.pipeline.datasets.sources.clicklog.click_logs import PLAIN, Row, cell_of, read, refusal, rows_of, source_of, write
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 KINDS = """
 [columns]
 user_id = "user"

@@ -8,7 +8,7 @@ from pipeline.datasets.importing.import_settings import ImportSettings
 from pipeline.datasets.importing.import_source import import_source
 from pipeline.datasets.sources.clicklog.click_log import ClickLog
 from pipeline.datasets.sources.interactions import Tally
-from tests.pipeline.datasets.sources.click_logs import PLAIN, parquet, read, refusal, text, values
+from tests.pipeline.datasets.sources.clicklog.click_logs import PLAIN, parquet, read, refusal, text, values
 
 NULLABLE = f'{PLAIN}age = "age"\n[types]\nage = "int64"\n'
 
