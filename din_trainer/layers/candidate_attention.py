@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-PAIRS_AT_ONCE = 2_000  # measured by `python -m benchmarks.speed.rank_chunks`: on every machine among the fastest, within 3 %
+PAIRS_AT_ONCE = 2_000  # measured by `python -m benchmarks.speed.rank_chunks`: at most 4 % behind the fastest
 
 
 def scores_of_pairs(query: Any, rows: Any, kernels: Any, score: Callable[[Any], Any]) -> Any:
